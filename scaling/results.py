@@ -1,0 +1,181 @@
+"""The result rows: schemas with units, and one Parquet file for each finished unit of work.
+
+Rows are the truth: a unit is done when its file is there. A file is named by the unit's id, written whole or not at
+all, and writing it again leaves the same key. Accuracies are fractions in [0, 1], times seconds, compute FLOPs.
+"""
+
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scaling.storage import Storage
+
+SCHEMA_VERSION = 1
+
+
+def _schema(key: str, *columns: tuple[str, pa.DataType, str]) -> pa.Schema:
+    """A table's schema: (column, type, 'unit: meaning'); `key` is the column that names the file."""
+    made = [pa.field(name, kind, metadata={"doc": doc, "unit": doc.split(":")[0] if ":" in doc else ""}) for name, kind, doc in columns]
+    return pa.schema(made, metadata={"key": key, "schema_version": str(SCHEMA_VERSION)})
+
+
+STRING, INT, FLOAT, TIME = pa.string(), pa.int64(), pa.float64(), pa.timestamp("ms", tz="UTC")
+
+_RUN = (  # what every table that is about an upstream model says of it
+    ("run_id", STRING, "id of the upstream (Pretrain or Scratch)"),
+    ("name", STRING, "the model's name in figures, e.g. ViT-B/16"),
+    ("family", STRING, "vit, resnet or hybrid"),
+)
+_TRANSFER = (
+    *_RUN,
+    ("pretrained", pa.bool_(), "false for a control that starts from initial weights"),
+    ("task_id", STRING, "id of the task without its grid"),
+    ("task", STRING, "the task's name"),
+    ("base_lr", FLOAT, "peak learning rate"),
+    ("seed", INT, "seed of the fine-tuning"),
+    ("resolution", INT, "pixels: side of the images"),
+    ("steps", INT, "optimizer steps"),
+    ("batch_size", INT, "images a step"),
+    ("train_loss", FLOAT, "mean loss of the last tenth of the steps"),
+    ("train_flops", FLOAT, "FLOPs: fine-tuning, every tap of padded convolutions"),
+    ("train_flops_valid", FLOAT, "FLOPs: fine-tuning, taps inside the image only"),
+    ("spec", STRING, "the whole Transfer as JSON"),
+)
+
+TABLES: dict[str, pa.Schema] = {
+    "pretrain": _schema(
+        "run_id",
+        *_RUN,
+        ("dataset", STRING, "upstream data set"),
+        ("parameters", INT, "parameters without the classifier, as in Table 1"),
+        ("epochs", FLOAT, "passes over the training images"),
+        ("images", INT, "images seen: steps x batch size"),
+        ("steps", INT, "optimizer steps"),
+        ("batch_size", INT, "images a step, over all workers"),
+        ("resolution", INT, "pixels: side of the images"),
+        ("base_lr", FLOAT, "peak learning rate"),
+        ("seed", INT, "seed of the run"),
+        ("train_flops", FLOAT, "FLOPs: training, every tap of padded convolutions"),
+        ("train_flops_valid", FLOAT, "FLOPs: training, taps inside the image only (Table 6's convention)"),
+        ("train_loss", FLOAT, "mean loss of the last tenth of the steps"),
+        ("dev_top1", FLOAT, "fraction: accuracy on the held-out share of the upstream data, null without one"),
+        ("weights_sha256", STRING, "hash of the final weights' file"),
+        ("checkpoint", STRING, "path of the final checkpoint inside the storage"),
+        ("spec", STRING, "the whole Pretrain as JSON"),
+    ),
+    "curve": _schema(
+        "run_id",
+        *_RUN,
+        ("step", INT, "optimizer steps done"),
+        ("images", INT, "images seen so far"),
+        ("lr", FLOAT, "learning rate of the step"),
+        ("train_loss", FLOAT, "loss of the step's batch, mean over all workers"),
+        ("dev_top1", FLOAT, "fraction: accuracy on the held-out share, null where it was not evaluated"),
+    ),
+    "trial": _schema(
+        "trial_id",
+        ("trial_id", STRING, "id of the Transfer, phase dev"),
+        *_TRANSFER,
+        ("dev_top1", FLOAT, "fraction: accuracy on the dev split"),
+        ("dev_loss", FLOAT, "mean cross-entropy on the dev split"),
+    ),
+    "transfer": _schema(
+        "transfer_id",
+        ("transfer_id", STRING, "id of the Transfer, phase final"),
+        *_TRANSFER,
+        ("test_top1", FLOAT, "fraction: accuracy on the test set"),
+    ),
+    "fewshot": _schema(
+        "probe_id",
+        ("probe_id", STRING, "id of the Probe"),
+        *_RUN,
+        ("dataset", STRING, "data set of the evaluation"),
+        ("shots", INT, "training images a class"),
+        ("seed", INT, "seed of the choice of images"),
+        ("l2", FLOAT, "regularisation of the ridge regression"),
+        ("test_top1", FLOAT, "fraction: accuracy on the test set"),
+    ),
+    "attempt": _schema(
+        "attempt_id",
+        ("attempt_id", STRING, "one try at one unit of work"),
+        ("unit_id", STRING, "id of the unit: a run, trial, transfer or probe"),
+        ("kind", STRING, "pretrain, trial, transfer or fewshot"),
+        ("study", STRING, "study that the attempt was made for"),
+        ("name", STRING, "the model's name"),
+        ("family", STRING, "vit, resnet or hybrid"),
+        ("device", STRING, "chip of the hardware catalogue"),
+        ("precision", STRING, "fp32 or bf16"),
+        ("workers", INT, "data-parallel workers"),
+        ("cores", INT, "cores of the chip's vendor, over all workers"),
+        ("host", STRING, "host of worker 0"),
+        ("started", TIME, "UTC: start of the attempt"),
+        ("first_step", INT, "step that the attempt began with"),
+        ("last_step", INT, "steps done when the row was written"),
+        ("committed_step", INT, "steps that are safe in a checkpoint or a result row"),
+        ("seconds_total", FLOAT, "s: from start to the writing of this row"),
+        ("seconds_training", FLOAT, "s: in training steps, those later lost included"),
+        ("seconds_evaluating", FLOAT, "s: in evaluation"),
+        ("seconds_waiting", FLOAT, "s: waiting for input data"),
+        ("seconds_lost", FLOAT, "s: training of steps that no checkpoint holds"),
+        ("train_flops_valid", FLOAT, "FLOPs: of the committed steps"),
+        ("outcome", STRING, "done, failed, or running: killed when nothing follows it"),
+        ("reason", STRING, "one line, why it failed"),
+    ),
+}
+
+
+def file_name(table: str, unit_id: str) -> str:
+    return f"{table}/{unit_id}.parquet"
+
+
+def write(storage: Storage, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Commit the rows of one unit as one file. All columns must be given; values are checked against the schema."""
+    schema = TABLES[table]
+    rows = list(rows)
+    key = schema.metadata[b"key"].decode()
+    (unit_id,) = {row[key] for row in rows}
+    for row in rows:
+        assert row.keys() == set(schema.names), f"{table}: columns differ: {row.keys() ^ set(schema.names)}"
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink, compression="zstd", write_page_checksum=True)
+    storage.write(file_name(table, unit_id), sink.getvalue())
+
+
+def done(storage: Storage, table: str) -> set[str]:
+    """Ids of the units whose rows are there."""
+    return {name.removesuffix(".parquet") for name in storage.list(table) if name.endswith(".parquet")}
+
+
+def read(storage: Storage, table: str) -> pl.DataFrame:
+    """All rows of a table, with the schema's columns; no rows when there are none yet.
+
+    Raises ValueError for a file that is not whole or has another schema version.
+    """
+    schema = TABLES[table]
+    parts = [_read_file(storage, f"{table}/{name}", schema) for name in storage.list(table) if name.endswith(".parquet")]
+    whole = pa.concat_tables(parts) if parts else schema.empty_table()
+    frame = pl.from_arrow(whole)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _read_file(storage: Storage, name: str, schema: pa.Schema) -> pa.Table:
+    try:
+        table = pq.read_table(io.BytesIO(storage.read(name)), page_checksum_verification=True)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"{storage.path(name)} is not a whole Parquet file: {str(error).splitlines()[0]}") from None
+    version = (table.schema.metadata or {}).get(b"schema_version", b"none").decode()
+    if version != str(SCHEMA_VERSION) or table.schema.names != schema.names:
+        raise ValueError(f"{storage.path(name)} has schema version {version}, this project reads {SCHEMA_VERSION}")
+    return table.cast(schema)
+
+
+def best_rates(trials: pl.DataFrame) -> pl.DataFrame:
+    """The chosen trial of each (run_id, task_id): best dev accuracy, then lowest dev loss, then the smallest rate."""
+    order = ["dev_top1", "dev_loss", "base_lr"]
+    ranked = trials.sort(order, descending=[True, False, False])
+    return ranked.unique(["run_id", "task_id"], keep="first", maintain_order=True)

@@ -1,0 +1,395 @@
+"""Specs: what an experiment is, as frozen values.
+
+A spec says everything that decides a result and nothing else. Its id is a hash of those fields, so equal experiments
+have equal ids on every machine; where the data lie, how a run is called and how wide a search is are left out of it
+(fields made with `outside()`).
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, TypeVar
+
+T = TypeVar("T")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+def outside(**options: Any) -> Any:
+    """A dataclass field that is no part of the identity (labels, paths, the width of a search)."""
+    return field(metadata={"identity": False}, **options)
+
+
+def check(condition: bool, message: str) -> None:
+    """Raise `ValueError(message)` unless `condition` holds."""
+    if not condition:
+        raise ValueError(message)
+
+
+def check_name(what: str, name: str) -> None:
+    """A name that becomes a path: letters, digits and `._+-`, so that it cannot leave its directory."""
+    check(bool(NAME.fullmatch(name)), f"{what} {name!r} must match {NAME.pattern}")
+
+
+# --- architectures -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ViT:
+    """Vision Transformer (Dosovitskiy et al. 2021, §3.1, Table 1). Sizes in features, `patch_size` in pixels."""
+
+    patch_size: int
+    width: int
+    depth: int
+    mlp_dim: int
+    num_heads: int
+    representation_size: int | None = None  # hidden width of the pre-training head (§D.3); None: linear head
+    kind: Literal["vit"] = "vit"
+
+    def __post_init__(self) -> None:
+        for name in ("patch_size", "width", "depth", "mlp_dim", "num_heads"):
+            check(getattr(self, name) > 0, f"ViT {name} must be positive, got {getattr(self, name)}")
+        check(self.width % self.num_heads == 0, f"ViT width {self.width} is not a multiple of num_heads {self.num_heads}")
+        size = self.representation_size
+        check(size is None or size > 0, f"ViT representation_size must be positive or None, got {size}")
+
+
+@dataclass(frozen=True)
+class ResNet:
+    """BiT ResNet (Kolesnikov et al. 2020): GroupNorm, weight standardization, bottlenecks with the stride on the 3x3.
+
+    `width` is the number of channels after the stem, 64 times the paper's width factor; stage i has `width * 2**i`
+    channels inside a bottleneck and four times that outside. Normalisation follows the convolutions, as in the
+    released hybrids (post-activation).
+    """
+
+    depths: tuple[int, ...]  # blocks a stage
+    width: int = 64
+    stem: Literal["imagenet", "small"] = "imagenet"  # 7x7 stride 2 and max-pool, or 3x3 stride 1 for small images
+    groups: int = 32
+    kind: Literal["resnet"] = "resnet"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depths", tuple(self.depths))
+        check(len(self.depths) > 0 and min(self.depths) > 0, f"ResNet depths must be positive, got {self.depths}")
+        check(self.width > 0 and self.groups > 0, f"ResNet width and groups must be positive, got {self.width}, {self.groups}")
+        check(self.width % self.groups == 0, f"ResNet width {self.width} is not a multiple of groups {self.groups}")
+
+    @property
+    def stride(self) -> int:
+        """Pixels of the image per position of the last feature map."""
+        return (4 if self.stem == "imagenet" else 1) * 2 ** (len(self.depths) - 1)
+
+    @property
+    def out_channels(self) -> int:
+        return self.width * 4 * 2 ** (len(self.depths) - 1)
+
+
+@dataclass(frozen=True)
+class Hybrid:
+    """A ResNet whose last feature map is the Transformer's input (§3.1); `encoder.patch_size` counts its positions.
+
+    §4.1's two options: all four stages of R50 (/32), or stage 4's blocks moved into stage 3, 3-4-9 (/16).
+    """
+
+    backbone: ResNet
+    encoder: ViT
+    kind: Literal["hybrid"] = "hybrid"
+
+    @property
+    def representation_size(self) -> int | None:
+        return self.encoder.representation_size
+
+
+Architecture = ViT | ResNet | Hybrid
+
+
+def token_stride(model: Architecture) -> int | None:
+    """Pixels a side of one token, or None for a ResNet, which takes any size."""
+    match model:
+        case ViT():
+            return model.patch_size
+        case Hybrid():
+            return model.backbone.stride * model.encoder.patch_size
+        case ResNet():
+            return None
+
+
+def without_representation(model: Architecture) -> Architecture:
+    """The model that is fine-tuned: §B.1.1 drops the whole pre-training head."""
+    match model:
+        case ViT():
+            return replace(model, representation_size=None)
+        case Hybrid():
+            return replace(model, encoder=replace(model.encoder, representation_size=None))
+        case ResNet():
+            return model
+
+
+# --- data --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled images by URI. Counts and fingerprint are read from the data when they are None (`datasets.resolve`).
+
+    `train` and `test` are URIs of `scaling.data` (`parquet:PATH`, `ifs:...`, `digits:train`, ...), or None for a set
+    that can be planned with but not read. Where files lie is outside the identity; `fingerprint` says what is in them.
+    """
+
+    name: str
+    train: str | None = outside(default=None)
+    test: str | None = outside(default=None)
+    num_classes: int | None = None
+    num_train: int | None = None
+    num_test: int | None = None
+    fingerprint: str | None = None
+
+    def __post_init__(self) -> None:
+        check_name("data set name", self.name)
+        for name in ("num_classes", "num_train", "num_test"):
+            value = getattr(self, name)
+            check(value is None or value >= 0, f"{name} of data set {self.name} must not be negative, got {value}")
+
+
+# --- training ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train, but for the rate and the length. Defaults: §4.1 pre-training on JFT (Table 3)."""
+
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    batch_size: int = 4096
+    warmup_steps: int = 10_000
+    schedule: Literal["linear", "cosine"] = "linear"
+    end_lr: float = 1e-5  # floor of the linear decay; the cosine ends in 0
+    weight_decay: float = 0.1  # decoupled, times the current rate; kernels only
+    momentum: float = 0.9  # SGD
+    betas: tuple[float, float] = (0.9, 0.999)  # AdamW
+    dropout: float = 0.0
+    grad_clip: float | None = None  # global norm
+    loss: Literal["sigmoid", "softmax"] = "sigmoid"
+    label_smoothing: float = 0.0
+    head_bias: float = -10.0  # initial bias of the classifier
+    crop: Literal["inception", "none"] = "inception"
+    min_crop_area: float = 0.05  # smallest share of the image that an inception crop keeps
+    flip: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "betas", tuple(self.betas))
+        check(self.batch_size > 0, f"batch_size must be positive, got {self.batch_size}")
+        check(self.warmup_steps >= 0, f"warmup_steps must not be negative, got {self.warmup_steps}")
+        check(self.end_lr >= 0, f"end_lr must not be negative, got {self.end_lr}")
+        check(self.weight_decay >= 0, f"weight_decay must not be negative, got {self.weight_decay}")
+        check(0 <= self.dropout < 1, f"dropout must be in [0, 1), got {self.dropout}")
+        check(0 <= self.label_smoothing < 1, f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
+        check(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum}")
+        check(all(0 <= b < 1 for b in self.betas), f"betas must be in [0, 1), got {self.betas}")
+        check(self.grad_clip is None or self.grad_clip > 0, f"grad_clip must be positive or None, got {self.grad_clip}")
+        check(0 < self.min_crop_area <= 1, f"min_crop_area must be in (0, 1], got {self.min_crop_area}")
+
+
+class _Identified:
+    """Gives a spec its id."""
+
+    @cached_property
+    def id(self) -> str:
+        """16 hexadecimal digits of the SHA-256 of the canonical JSON of `identity(self)`."""
+        text = json.dumps(identity(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Pretrain(_Identified):
+    """One model trained on one upstream data set (§4.1, Table 3). `base_lr` is absolute, for `recipe.batch_size`."""
+
+    name: str = outside()  # the model's name in figures and tables, e.g. 'ViT-B/16'
+    model: Architecture
+    data: Dataset
+    base_lr: float
+    epochs: float
+    recipe: Recipe = Recipe()
+    resolution: int = 224
+    seed: int = 0
+    dev_fraction: float = 0.0  # share of the training images held out to watch the accuracy on
+
+    def __post_init__(self) -> None:
+        check(bool(self.name) and self.name.isprintable(), f"run name {self.name!r} must be printable")
+        check(self.base_lr > 0, f"base_lr of {self.name} must be positive, got {self.base_lr}")
+        check(self.epochs > 0, f"epochs of {self.name} must be positive, got {self.epochs}")
+        check(0 <= self.dev_fraction < 1, f"dev_fraction of {self.name} must be in [0, 1), got {self.dev_fraction}")
+        check(self.resolution > 0, f"resolution of {self.name} must be positive, got {self.resolution}")
+        stride = token_stride(self.model)
+        check(
+            stride is None or self.resolution % stride == 0,
+            f"patch size {stride} of {self.name} does not divide the image: resolution {self.resolution} "
+            f"(take {max(self.resolution // (stride or 1), 1) * (stride or 1)})",
+        )
+
+    @property
+    def num_images(self) -> int:
+        """Training images of an epoch, without those held out."""
+        count = self.data.num_train
+        check(count is not None, f"the number of images of data set {self.data.name} is not known")
+        assert count is not None
+        return count - round(self.dev_fraction * count)
+
+    @property
+    def steps(self) -> int:
+        return max(1, round(self.epochs * self.num_images / self.recipe.batch_size))
+
+
+@dataclass(frozen=True)
+class Scratch(_Identified):
+    """No pre-training: the upstream of a control that starts from the initial weights of `seed`."""
+
+    name: str = outside()
+    model: Architecture
+    seed: int = 0
+
+
+Upstream = Pretrain | Scratch
+
+FINETUNE = Recipe(  # §4.1, §B.1.1, Table 4; warm-up as in the official code
+    optimizer="sgd",
+    batch_size=512,
+    warmup_steps=500,
+    schedule="cosine",
+    weight_decay=0.0,
+    grad_clip=1.0,
+    loss="softmax",
+    head_bias=0.0,
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A downstream data set and how to fine-tune on it: rates tried on a dev split, final runs on all of it (Table 4).
+
+    With one rate there is nothing to choose and no dev run. `resolution` is lowered to whole patches (H/14 at 384: 378).
+    """
+
+    name: str
+    data: Dataset
+    base_lrs: tuple[float, ...] = outside()
+    steps: int
+    recipe: Recipe = FINETUNE
+    dev_fraction: float = 0.1
+    resolution: int = 384
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "base_lrs", tuple(self.base_lrs))
+        check_name("task name", self.name)
+        check(len(self.base_lrs) > 0, f"task {self.name} has no base_lrs")
+        check(all(rate > 0 for rate in self.base_lrs), f"base_lrs of task {self.name} must be positive, got {self.base_lrs}")
+        check(len(set(self.base_lrs)) == len(self.base_lrs), f"base_lrs of task {self.name} repeat: {self.base_lrs}")
+        check(self.steps > 0, f"steps of task {self.name} must be positive, got {self.steps}")
+        check(0 < self.dev_fraction < 1, f"dev_fraction of task {self.name} must be in (0, 1), got {self.dev_fraction}")
+        check(self.resolution > 0, f"resolution of task {self.name} must be positive, got {self.resolution}")
+
+
+@dataclass(frozen=True)
+class Transfer(_Identified):
+    """One fine-tuning: a `dev` trial on the training set less its dev split, or a `final` run on all of it."""
+
+    upstream: Upstream
+    task: Task
+    base_lr: float
+    seed: int
+    phase: Literal["dev", "final"]
+
+    def __post_init__(self) -> None:
+        check(self.base_lr > 0, f"base_lr must be positive, got {self.base_lr}")
+        stride = token_stride(self.upstream.model) or 1
+        check(
+            self.task.resolution >= stride,
+            f"resolution {self.task.resolution} of task {self.task.name} is below one patch of {self.upstream.name} ({stride})",
+        )
+
+    @property
+    def resolution(self) -> int:
+        """The task's resolution in whole patches."""
+        stride = token_stride(self.upstream.model) or 1
+        return self.task.resolution // stride * stride
+
+
+@dataclass(frozen=True)
+class FewShot:
+    """Linear few-shot evaluation of frozen features by ridge regression (§4.1, facts of the later open code)."""
+
+    data: Dataset
+    shots: tuple[int, ...] = (1, 5, 10, 25)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    l2: float = 2.0**10
+    resolution: int = 224
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shots", tuple(self.shots))
+        object.__setattr__(self, "seeds", tuple(self.seeds))
+        check(len(self.shots) > 0 and min(self.shots) > 0, f"shots must be positive, got {self.shots}")
+        check(len(self.seeds) > 0, "few-shot evaluation needs at least one seed")
+        check(self.l2 > 0, f"l2 must be positive, got {self.l2}")
+
+
+@dataclass(frozen=True)
+class Probe(_Identified):
+    """One few-shot evaluation of one upstream."""
+
+    upstream: Upstream
+    fewshot: FewShot
+
+
+@dataclass(frozen=True)
+class Study:
+    """One experiment: runs to pre-train, tasks to transfer each of them to, and controls that start from scratch."""
+
+    name: str
+    runs: tuple[Pretrain, ...]
+    tasks: tuple[Task, ...] = ()
+    fewshot: tuple[FewShot, ...] = ()
+    scratch: tuple[Scratch, ...] = ()
+    seeds: tuple[int, ...] = (0, 1, 2)  # of the final fine-tuning runs (Table 2: three)
+
+    def __post_init__(self) -> None:
+        for name in ("runs", "tasks", "fewshot", "scratch", "seeds"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        check_name("study name", self.name)
+        check(len(self.runs) > 0, f"study {self.name} has no runs")
+        check(len(self.seeds) > 0 or not self.tasks, f"study {self.name} has tasks but no seeds")
+        for what, names in (("task", [t.name for t in self.tasks]), ("seed", self.seeds)):
+            check(len(set(names)) == len(names), f"study {self.name} has the same {what} twice: {list(names)}")
+        twice = [run.name for i, run in enumerate(self.runs) if run in self.runs[:i]]
+        check(not twice, f"study {self.name} has the same run twice: {twice}")
+
+
+# --- identity ----------------------------------------------------------------------------------------------------
+
+
+def identity(spec: Any) -> Any:
+    """The JSON value that an id is the hash of: the class and every field that decides the result."""
+    if is_dataclass(spec):
+        inside = {f.name: identity(getattr(spec, f.name)) for f in fields(spec) if f.metadata.get("identity", True)}
+        return {"type": type(spec).__name__, **inside}
+    if isinstance(spec, tuple | list):
+        return [identity(item) for item in spec]
+    if isinstance(spec, float) and spec.is_integer():
+        return int(spec)  # 7 and 7.0 epochs are the same experiment
+    return spec
+
+
+def to_json(spec: Any) -> str:
+    """The whole spec as JSON text, labels and paths included; `from_json` reads it back."""
+    return json.dumps(asdict(spec), sort_keys=True)
+
+
+def from_json(cls: type[T], text: str) -> T:
+    """The spec of class `cls` that `to_json` wrote. Raises ValueError when the text is not one."""
+    from pydantic import TypeAdapter, ValidationError  # here: planning should not wait for the import
+
+    try:
+        return TypeAdapter(cls).validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"not a {cls.__name__}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

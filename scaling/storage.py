@@ -1,0 +1,149 @@
+"""Where a study's files are: a directory or an object store, with all-or-nothing commits.
+
+A `Storage` is a URI (`/data/study`, `s3://bucket/study`, `gs://...`). Locally a file is written beside its directory and
+renamed in; on an object store one put is atomic already, and a directory is committed by its manifest, put last.
+"""
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pyarrow import fs
+
+MANIFEST = "MANIFEST.json"
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A place for files, named by relative POSIX paths. A value: it can be sent to workers."""
+
+    uri: str
+
+    @staticmethod
+    def of(place: "str | Path | Storage") -> "Storage":
+        """From a path or URI; a local path becomes absolute. Raises ValueError when no driver knows the URI."""
+        if isinstance(place, Storage):
+            return place
+        text = str(place)
+        if "://" not in text:
+            return Storage(str(Path(text).expanduser().absolute()))
+        if text.startswith("file://"):
+            return Storage(text.removeprefix("file://").rstrip("/") or "/")
+        storage = Storage(text.rstrip("/"))
+        storage._filesystem()
+        return storage
+
+    @property
+    def local(self) -> Path | None:
+        """The directory, or None on an object store."""
+        return None if "://" in self.uri else Path(self.uri)
+
+    def _filesystem(self) -> tuple[fs.FileSystem, PurePosixPath]:
+        if self.local is not None:
+            return fs.LocalFileSystem(), PurePosixPath(self.uri)
+        try:
+            filesystem, root = fs.FileSystem.from_uri(self.uri)
+        except (ValueError, OSError):  # not one of Arrow's own: any fsspec driver that is installed
+            filesystem, root = _fsspec(self.uri)
+        return filesystem, PurePosixPath(root)
+
+    def path(self, name: str) -> str:
+        """The full path or URI of a file here, as polars or a person would open it."""
+        return f"{self.uri}/{name}"
+
+    def make(self) -> None:
+        """Make the directory. Raises ValueError when it cannot be written to."""
+        try:
+            self.write(f".tmp/{uuid.uuid4().hex}", b"")
+        except OSError as error:
+            raise ValueError(f"storage {self.uri} cannot be written: {error.strerror or error}") from None
+        if self.local is not None:
+            shutil.rmtree(self.local / ".tmp", ignore_errors=True)
+
+    def exists(self, name: str) -> bool:
+        filesystem, root = self._filesystem()
+        return filesystem.get_file_info(str(root / name)).type != fs.FileType.NotFound
+
+    def list(self, directory: str) -> list[str]:
+        """Names directly in a directory, sorted; empty when it is not there."""
+        filesystem, root = self._filesystem()
+        found = filesystem.get_file_info(fs.FileSelector(str(root / directory), allow_not_found=True))
+        return sorted(info.base_name for info in found)
+
+    def read(self, name: str) -> bytes:
+        filesystem, root = self._filesystem()
+        with filesystem.open_input_file(str(root / name)) as file:
+            return file.read()
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a whole file, or nothing; an older one is replaced."""
+        if self.local is None:
+            filesystem, root = self._filesystem()
+            with filesystem.open_output_stream(str(root / name)) as file:
+                file.write(content)
+            return
+        draft = self._draft()
+        draft.write_bytes(content)
+        target = self.local / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(draft, target)
+
+    def delete(self, directory: str) -> None:
+        """Remove a directory and all in it, if it is there."""
+        filesystem, root = self._filesystem()
+        if self.exists(directory):
+            filesystem.delete_dir(str(root / directory))
+
+    def commit_directory(self, name: str, fill: Callable[[Path], None]) -> None:
+        """Let `fill` write files into an empty directory, then publish it under `name`, whole or not at all.
+
+        When `name` is committed already it stays: two attempts at the same step hold the same content.
+        """
+        if self.local is None:
+            self._upload(name, fill)
+            return
+        draft = self._draft()
+        draft.mkdir()
+        fill(draft)
+        target = self.local / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.rename(draft, target)
+        except OSError:
+            shutil.rmtree(draft)
+            if not target.is_dir():
+                raise
+
+    def committed(self, name: str) -> bool:
+        """Whether the directory `name` was published by `commit_directory`."""
+        return self.exists(name if self.local is not None else f"{name}/{MANIFEST}")
+
+    def _draft(self) -> Path:
+        assert self.local is not None
+        drafts = self.local / ".tmp"
+        drafts.mkdir(parents=True, exist_ok=True)
+        return drafts / uuid.uuid4().hex
+
+    def _upload(self, name: str, fill: Callable[[Path], None]) -> None:
+        import tempfile
+
+        with tempfile.TemporaryDirectory() as folder:
+            fill(Path(folder))
+            files = sorted(Path(folder).iterdir())
+            for file in files:
+                self.write(f"{name}/{file.name}", file.read_bytes())
+            self.write(f"{name}/{MANIFEST}", json.dumps([file.name for file in files]).encode())
+
+
+def _fsspec(uri: str) -> tuple[fs.FileSystem, str]:
+    import fsspec
+
+    try:
+        filesystem, root = fsspec.core.url_to_fs(uri)
+    except (ValueError, ImportError) as error:
+        raise ValueError(f"storage {uri}: {error}") from None
+    return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), root
