@@ -128,6 +128,11 @@ TABLES: dict[str, pa.Schema] = {
 }
 
 
+def checkpoint_name(unit_id: str, state: str = "final") -> str:
+    """Directory of a unit's checkpoint: its final weights, or its state after a step."""
+    return f"checkpoints/{unit_id}/{state}"
+
+
 def file_name(table: str, unit_id: str) -> str:
     return f"{table}/{unit_id}.parquet"
 

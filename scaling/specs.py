@@ -2,7 +2,7 @@
 
 A spec says everything that decides a result and nothing else. Its id is a hash of those fields, so equal experiments
 have equal ids on every machine; where the data lie, how a run is called and how wide a search is are left out of it
-(fields made with `outside()`).
+(fields marked OUTSIDE).
 """
 
 import hashlib
@@ -10,21 +10,24 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+OUTSIDE = {"identity": False}  # metadata of a field that is no part of the identity: labels, paths, a search's width
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-
-
-def outside(**options: Any) -> Any:
-    """A dataclass field that is no part of the identity (labels, paths, the width of a search)."""
-    return field(metadata={"identity": False}, **options)
 
 
 def check(condition: bool, message: str) -> None:
     """Raise `ValueError(message)` unless `condition` holds."""
     if not condition:
         raise ValueError(message)
+
+
+def check_choices(spec: Any) -> None:
+    """Fields typed as a Literal hold one of its values."""
+    for name, kind in get_type_hints(type(spec)).items():
+        if get_origin(kind) is Literal and getattr(spec, name) not in get_args(kind):
+            raise ValueError(f"{name} must be one of {', '.join(map(str, get_args(kind)))}, got {getattr(spec, name)!r}")
 
 
 def check_name(what: str, name: str) -> None:
@@ -72,6 +75,7 @@ class ResNet:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depths", tuple(self.depths))
+        check_choices(self)
         check(len(self.depths) > 0 and min(self.depths) > 0, f"ResNet depths must be positive, got {self.depths}")
         check(self.width > 0 and self.groups > 0, f"ResNet width and groups must be positive, got {self.width}, {self.groups}")
         check(self.width % self.groups == 0, f"ResNet width {self.width} is not a multiple of groups {self.groups}")
@@ -139,8 +143,8 @@ class Dataset:
     """
 
     name: str
-    train: str | None = outside(default=None)
-    test: str | None = outside(default=None)
+    train: str | None = field(metadata=OUTSIDE, default=None)
+    test: str | None = field(metadata=OUTSIDE, default=None)
     num_classes: int | None = None
     num_train: int | None = None
     num_test: int | None = None
@@ -179,6 +183,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))
+        check_choices(self)
         check(self.batch_size > 0, f"batch_size must be positive, got {self.batch_size}")
         check(self.warmup_steps >= 0, f"warmup_steps must not be negative, got {self.warmup_steps}")
         check(self.end_lr >= 0, f"end_lr must not be negative, got {self.end_lr}")
@@ -205,7 +210,7 @@ class _Identified:
 class Pretrain(_Identified):
     """One model trained on one upstream data set (§4.1, Table 3). `base_lr` is absolute, for `recipe.batch_size`."""
 
-    name: str = outside()  # the model's name in figures and tables, e.g. 'ViT-B/16'
+    name: str = field(metadata=OUTSIDE)  # the model's name in figures and tables, e.g. 'ViT-B/16'
     model: Architecture
     data: Dataset
     base_lr: float
@@ -245,7 +250,7 @@ class Pretrain(_Identified):
 class Scratch(_Identified):
     """No pre-training: the upstream of a control that starts from the initial weights of `seed`."""
 
-    name: str = outside()
+    name: str = field(metadata=OUTSIDE)
     model: Architecture
     seed: int = 0
 
@@ -265,7 +270,7 @@ FINETUNE = Recipe(  # §4.1, §B.1.1, Table 4; warm-up as in the official code
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(_Identified):
     """A downstream data set and how to fine-tune on it: rates tried on a dev split, final runs on all of it (Table 4).
 
     With one rate there is nothing to choose and no dev run. `resolution` is lowered to whole patches (H/14 at 384: 378).
@@ -273,7 +278,7 @@ class Task:
 
     name: str
     data: Dataset
-    base_lrs: tuple[float, ...] = outside()
+    base_lrs: tuple[float, ...] = field(metadata=OUTSIDE)
     steps: int
     recipe: Recipe = FINETUNE
     dev_fraction: float = 0.1
@@ -301,6 +306,7 @@ class Transfer(_Identified):
     phase: Literal["dev", "final"]
 
     def __post_init__(self) -> None:
+        check_choices(self)
         check(self.base_lr > 0, f"base_lr must be positive, got {self.base_lr}")
         stride = token_stride(self.upstream.model) or 1
         check(
@@ -351,6 +357,7 @@ class Study:
     fewshot: tuple[FewShot, ...] = ()
     scratch: tuple[Scratch, ...] = ()
     seeds: tuple[int, ...] = (0, 1, 2)  # of the final fine-tuning runs (Table 2: three)
+    hardware: str = "tpu-v3"  # chip of `clusters.hardware` that a plan assumes unless told
 
     def __post_init__(self) -> None:
         for name in ("runs", "tasks", "fewshot", "scratch", "seeds"):

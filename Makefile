@@ -1,0 +1,36 @@
+# Everything builds .venv by itself, again when pyproject.toml or constraints.txt changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STUDY ?= quickstart
+
+.PHONY: help study test test-slow lint format clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+study: $(VENV)/ready  ## run STUDY (default quickstart), or what of it is missing
+	$(BIN)/python scaling/run_study.py $(STUDY)
+
+test: $(VENV)/ready  ## the tests, but for the slow ones
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/ready  ## the slow tests: kills, jobs, the whole quickstart
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/ready  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/ready  ## put the code into ruff's form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove the environment and caches; results stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,jpeg]"
+	touch $@

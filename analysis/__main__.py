@@ -1,0 +1,102 @@
+"""`python -m analysis report|frontier|core-days STORAGE`: read the rows of a study. STORAGE is a path or a URI."""
+
+import argparse
+import json
+import math
+import sys
+from typing import Any
+
+import polars as pl
+
+from analysis import core_days
+from analysis.frontier import frontier
+from analysis.rows import accuracies, load
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 0, or 2 with one line on stderr for what a user got wrong."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (ValueError, OSError) as error:
+        print(f"error: {str(error).splitlines()[0]}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m analysis", description="What the rows of a study show.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, run, text in (
+        ("report", _report, "write report.html and figures/ into the storage"),
+        ("frontier", _frontier, "accuracies and the Pareto frontier by task"),
+        ("core-days", _core_days, "occupied, productive and lost core time"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("storage", metavar="STORAGE", help="path or URI that holds the rows")
+        if run is not _report:
+            command.add_argument("--json", action="store_true", help="print JSON")
+        command.set_defaults(run=run)
+    return parser
+
+
+def _report(options: argparse.Namespace) -> None:
+    from analysis.report import report  # here: the figures' libraries take a second to load
+    from scaling.storage import Storage
+
+    place = Storage.of(options.storage)
+    for name in report(place):
+        print(place.path(name))
+
+
+def _frontier(options: argparse.Namespace) -> None:
+    points = frontier(accuracies(load(options.storage)))
+    if options.json:
+        _print_json({"points": points.to_dicts()})
+        return
+    from analysis.tables import frontier_table
+
+    _print_table(frontier_table(points), "Accuracy by pre-training compute")
+
+
+def _core_days(options: argparse.Namespace) -> None:
+    attempts = load(options.storage).attempt
+    parts = {
+        "by_kind": core_days.by_kind(attempts),
+        "by_model": core_days.by_model(attempts),
+        "total": core_days.account(attempts),
+    }
+    if options.json:
+        _print_json({name: frame.to_dicts() for name, frame in parts.items()})
+        return
+    from analysis.tables import account_table
+
+    keys: dict[str, tuple[str, ...]] = {"by_kind": ("kind",), "by_model": ("family", "name"), "total": ()}
+    for name, frame in parts.items():
+        _print_table(account_table(frame, keys[name]), f"Core time, {name.replace('_', ' ')}")
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(_finite(value), indent=2, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for numbers that JSON has no word for."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _print_table(frame: pl.DataFrame, title: str) -> None:
+    from rich.console import Console
+
+    from analysis.tables import to_rich
+
+    console = Console()
+    (console if console.is_terminal else Console(width=200)).print(to_rich(frame, title))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""Figures of lines and bars: loss by images seen, accuracy by shots, and where the core-days went. Frame -> chart."""
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from analysis import labels, style
+from analysis.core_days import PARTS
+
+POINTS = 150  # of one drawn curve: the mean of the steps around each
+HEIGHT = 260  # px
+WORK = {"pretrain": "pre-training", "trial": "choice of rates", "transfer": "fine-tuning", "fewshot": "few-shot"}
+
+
+def curves_chart(curve: pl.DataFrame) -> Any:
+    """Training loss by images seen, one line a run, a panel a family; log scale where the loss falls tenfold.
+
+    Raises `style.NothingToDrawError` when there is no finite loss to draw.
+    """
+    known = curve.filter(pl.col("train_loss").is_finite() & pl.col("images").is_not_null())
+    if known.is_empty():
+        raise style.NothingToDrawError("no training loss to draw")
+    shown = _smooth(known)
+    low, high = style.extent(shown["train_loss"])
+    log = low > 0 and high / low > 10
+    families = [family for family in style.FAMILIES if family in set(shown["family"])]
+    families += sorted(set(shown["family"]) - set(families))
+    domain = (
+        [low / 1.1, high * 1.1] if log else [min(low - 0.04 * (high - low), low), high + 0.04 * (high - low) + 1e-9]
+    )
+    panels = [_curve_panel(shown.filter(pl.col("family") == family), domain, log, families) for family in families]
+    title = style.titled("Training loss during pre-training", "Each line is one run, smoothed over neighbouring steps.")
+    return style.styled(alt.concat(*panels, columns=min(len(panels), 3), spacing=24), title)
+
+
+def _smooth(curve: pl.DataFrame) -> pl.DataFrame:
+    """At most `POINTS` means of each run, of equal shares of its steps."""
+    place = pl.int_range(pl.len()).over("run_id") * POINTS // pl.len().over("run_id")
+    binned = curve.sort("run_id", "step").with_columns(
+        bin=pl.when(pl.len().over("run_id") > POINTS).then(place).otherwise("step")
+    )
+    means = binned.group_by("run_id", "name", "family", "bin").agg(pl.col("images", "train_loss").mean())
+    return means.sort("family", "name", "run_id", "images")
+
+
+def _curve_panel(shown: pl.DataFrame, domain: list[float], log: bool, families: list[str]) -> Any:
+    family = shown["family"][0]
+    colours, _ = style.family_scales(families)
+    loss = alt.Y("train_loss:Q", title="training loss" if family == families[0] else None).scale(
+        type="log" if log else "linear", domain=domain, nice=False
+    )
+    if log:
+        loss = loss.axis(values=style.log_ticks(*domain), format="~g")
+    images = alt.X("images:Q", title="images seen").axis(
+        format="~s", tickCount=3, grid=False, labelExpr="datum.value == 0 ? '0' : datum.label"
+    )
+    records = shown.with_columns(shown=pl.lit(style.family_name(family))).to_dicts()
+    lines = alt.Chart(style.data(records)).mark_line(strokeWidth=1.6, clip=True)
+    colour = alt.Color("shown:N", title=None, scale=colours, legend=None)
+    drawn = lines.encode(x=images, y=loss, color=colour, detail="run_id:N", tooltip="name:N", description="name:N")
+    last = shown.group_by("run_id", "name", "family", maintain_order=True).last()
+    names = _end_labels(last, "images", "train_loss", domain, log)
+    return (drawn + names).properties(width=150, height=HEIGHT, title=style.panel_title(style.family_name(family)))
+
+
+def _end_labels(last: pl.DataFrame, x: str, y: str, domain: list[float], log: bool = False) -> Any:
+    """Names to the right of the lines' ends, moved apart where they would overlap."""
+    scaled, bounds = (last[y].log(), pl.Series(domain).log()) if log else (last[y], pl.Series(domain))
+    low, high = bounds
+    places = [(high - value) / (high - low) * HEIGHT for value in scaled]
+    moved = pl.Series([high - place / HEIGHT * (high - low) for place in labels.spread(places, 12.5, HEIGHT - 8)])
+    ends = last.select(
+        x=pl.lit(last[x].max()),
+        y=moved.exp() if log else moved,
+        text="name",
+        colour=pl.col("family").map_elements(style.text_colour, return_dtype=pl.String),
+    )
+    return style.texts(ends.to_dicts(), align="left", dx=7, limit=150)
+
+
+# --- few shots -----------------------------------------------------------------------------------------------------
+
+
+def fewshot_means(fewshot: pl.DataFrame) -> pl.DataFrame:
+    """Few-shot rows -> mean and standard deviation over seeds by run, data set and shots (fractions).
+
+    A data set evaluated at several strengths of the ridge regression stands once for each, the strength in its name.
+    """
+    several = pl.col("l2").n_unique().over("dataset") > 1
+    label = pl.when(several).then(pl.format("{} (ridge {})", "dataset", "l2")).otherwise("dataset")
+    known = fewshot.with_columns(pl.col("test_top1").fill_nan(None), dataset=label).drop_nulls("test_top1")
+    keys = ["run_id", "name", "family", "dataset", "shots"]
+    means = known.group_by(keys).agg(
+        seeds=pl.len(), top1_mean=pl.col("test_top1").mean(), top1_std=pl.col("test_top1").std(ddof=1)
+    )
+    return means.sort("dataset", "family", "name", "run_id", "shots")
+
+
+def fewshot_chart(fewshot: pl.DataFrame) -> Any:
+    """Accuracy of a linear few-shot classifier by training images a class, mean over seeds, a panel a data set.
+
+    Raises `style.NothingToDrawError` when there are no rows.
+    """
+    means = fewshot_means(fewshot)
+    if means.is_empty():
+        raise style.NothingToDrawError("no few-shot rows to draw")
+    scales = style.family_scales(means["family"])
+    panels = [_fewshot_panel(part, scales) for _, part in means.group_by("dataset", maintain_order=True)]
+    title = style.titled(
+        "Few-shot accuracy of frozen features", "Linear classifier on frozen features, mean over seeds."
+    )
+    return style.styled(alt.concat(*panels, columns=min(len(panels), 2), spacing=28), title)
+
+
+def _fewshot_panel(means: pl.DataFrame, scales: style.Scales) -> Any:
+    shown = means.with_columns(
+        percent=pl.col("top1_mean") * 100,
+        shown=pl.col("family").map_elements(style.family_name, return_dtype=pl.String),
+        about=pl.format("{}: {} % at {} a class", "name", (pl.col("top1_mean") * 100).round(2), "shots"),
+    )
+    low, high = style.extent(shown["percent"])
+    domain = [low - max(0.05 * (high - low), 0.5), high + max(0.05 * (high - low), 0.5)]
+    ticks = sorted(set(shown["shots"]))
+    shots = alt.X("shots:Q", title="training images a class").scale(
+        type="log", domain=[ticks[0], max(ticks[-1], 2)], nice=False
+    )
+    accuracy = alt.Y("percent:Q", title="accuracy (%)").scale(domain=domain, nice=False, zero=False)
+    colour = alt.Color("shown:N", title=None, scale=scales[0])
+    base = alt.Chart(style.data(shown.to_dicts())).encode(
+        x=shots.axis(values=ticks, format="d", grid=False), y=accuracy, color=colour, detail="run_id:N"
+    )
+    points = base.mark_point(filled=True, size=48, opacity=1).encode(
+        shape=alt.Shape("shown:N", title=None, scale=scales[1]), tooltip="about:N", description="about:N"
+    )
+    last = shown.group_by("run_id", "name", "family", maintain_order=True).last()
+    names = _end_labels(last, "shots", "percent", domain)
+    drawn = base.mark_line(strokeWidth=1.6, opacity=0.8, aria=False) + points + names
+    return drawn.properties(width=270, height=HEIGHT, title=style.panel_title(shown["dataset"][0]))
+
+
+# --- core-days -----------------------------------------------------------------------------------------------------
+
+
+def core_days_chart(by_kind: pl.DataFrame) -> Any:
+    """Occupied core time by kind of work, split into what was productive and what was not: `core_days.by_kind`'s frame.
+
+    A panel a device: core time of different chips is not comparable. Without attempts it raises `style.NothingToDrawError`.
+    """
+    if by_kind.is_empty():
+        raise style.NothingToDrawError("no attempts to draw")
+    panels = [_bar_panel(part) for _, part in by_kind.group_by("device", maintain_order=True)]
+    title = style.titled("Where the core time went", "Occupied time of all attempts, by kind of work.")
+    return style.styled(alt.vconcat(*panels, spacing=24), title)
+
+
+def _bar_panel(by_kind: pl.DataFrame) -> Any:
+    size, unit = style.core_unit(style.extent(by_kind["core_seconds"])[1])
+    long = by_kind.unpivot(list(PARTS), index=["device", "kind"], variable_name="column", value_name="seconds")
+    long = long.with_columns(
+        kind=pl.col("kind").replace(WORK),
+        amount=pl.col("seconds") / size,
+        part=pl.col("column").replace_strict(PARTS),
+        order=pl.col("column").replace_strict({name: i for i, name in enumerate(PARTS)}),
+    ).with_columns(about=pl.format("{}, {}: {} " + unit, "kind", "part", pl.col("amount").round(3)))
+    parts, kinds = list(PARTS.values()), long["kind"].unique(maintain_order=True).to_list()
+    colour = alt.Color("part:N", title=None).scale(domain=parts, range=list(style.PARTS.values()))
+    return (
+        alt.Chart(style.data(long.to_dicts()))
+        .mark_bar(stroke="white", strokeWidth=0.6)
+        .encode(
+            x=alt.X("amount:Q", title=f"occupied {unit}").axis(tickCount=6),
+            y=alt.Y("kind:N", title=None, sort=kinds).axis(grid=False),
+            color=colour.legend(columns=3, orient="top"),
+            order="order:Q",
+            tooltip="about:N",
+            description="about:N",
+        )
+        .properties(width=560, height=alt.Step(30), title=style.panel_title(f"device: {long['device'][0]}"))
+    )

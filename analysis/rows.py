@@ -1,0 +1,139 @@
+"""Rows of a storage as polars frames, and the accuracies that count.
+
+Accuracies are fractions in [0, 1]; compute is that of the PRE-TRAINING, in exaFLOPs (1e18 FLOPs, 1 MAC = 2 FLOPs).
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import polars as pl
+
+from scaling.results import best_rates, read
+from scaling.storage import Storage
+
+MEAN = "mean"  # the task of the rows that hold the mean over all tasks
+EXA = 1e18
+ACCURACY_COLUMNS = (
+    *("run_id", "name", "family", "pretrained", "epochs", "exaflops", "exaflops_valid"),
+    *("task", "base_lr", "seeds", "top1_mean", "top1_std"),
+)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All rows of a storage, one frame a table of `scaling.results.TABLES` (columns and units: there)."""
+
+    pretrain: pl.DataFrame
+    curve: pl.DataFrame
+    trial: pl.DataFrame
+    transfer: pl.DataFrame
+    fewshot: pl.DataFrame
+    attempt: pl.DataFrame
+
+
+def load(storage: str | Path | Storage) -> Rows:
+    """The rows of a storage. Raises ValueError, in one line, when it does not exist or holds no rows."""
+    place = Storage.of(storage)
+    if place.local is not None and not place.local.is_dir():
+        raise ValueError(f"storage {place.uri} does not exist")
+    rows = Rows(**{field.name: read(place, field.name) for field in fields(Rows)})
+    if all(getattr(rows, field.name).is_empty() for field in fields(Rows)):
+        raise ValueError(f"storage {place.uri} holds no rows")
+    return rows
+
+
+def finals(rows: Rows) -> pl.DataFrame:
+    """The final fine-tuning rows that count: those at the rate that was chosen on the dev split.
+
+    Finals of a (run_id, task_id) without trials count as they are; should they have several rates, the one with most
+    seeds does, then the smallest: never the one with the best test accuracy. Task names that stand for several tasks
+    in one storage (or that are called 'mean') get the first digits of their id, so that no two tasks are mixed.
+    """
+    best = best_rates(rows.trial).select("run_id", "task_id", chosen="base_lr")
+    usable = rows.transfer.with_columns(pl.col("test_top1").fill_nan(None)).drop_nulls("test_top1")
+    kept = usable.join(best, on=["run_id", "task_id"], how="left").filter(
+        pl.col("chosen").is_null() | (pl.col("chosen") == pl.col("base_lr"))
+    )
+    rates = (
+        kept.group_by("run_id", "task_id", "base_lr")
+        .agg(count=pl.len())
+        .sort("count", "base_lr", descending=[True, False])
+        .unique(["run_id", "task_id"], keep="first", maintain_order=True)
+    )
+    kept = kept.join(rates, on=["run_id", "task_id", "base_lr"], how="semi").drop("chosen")
+    ambiguous = (pl.col("task_id").n_unique().over("task") > 1) | (pl.col("task") == MEAN)
+    label = pl.format("{}#{}", "task", pl.col("task_id").str.head(4))
+    return kept.with_columns(task=pl.when(ambiguous).then(label).otherwise("task"))
+
+
+def accuracies(rows: Rows) -> pl.DataFrame:
+    """One row a (run_id, task): mean and standard deviation of the test accuracy over seeds (ddof 1, null with one).
+
+    `exaflops` counts every tap of padded convolutions, `exaflops_valid` those inside the image (Table 6's convention);
+    both are those of the pre-training: 0 for a control from scratch, null when the run's own row is missing. Runs that
+    have all tasks get a row more, task 'mean': the mean over tasks, its deviation over seeds that all tasks share.
+    """
+    kept = finals(rows)
+    run = ["run_id", "name", "family", "pretrained"]
+    by_task = kept.group_by(*run, "task").agg(
+        base_lr=pl.col("base_lr").first(),
+        seeds=pl.col("seed").n_unique(),
+        top1_mean=pl.col("test_top1").mean(),
+        top1_std=pl.col("test_top1").std(ddof=1),
+    )
+    joined = pl.concat([by_task, _means(kept, by_task, run).select(by_task.columns)])
+    upstream = rows.pretrain.select(
+        "run_id",
+        "epochs",
+        exaflops=pl.col("train_flops") / EXA,
+        exaflops_valid=pl.col("train_flops_valid") / EXA,
+    )
+    compute = [pl.when("pretrained").then(name).otherwise(0.0).alias(name) for name in ("exaflops", "exaflops_valid")]
+    return (
+        joined.join(upstream, on="run_id", how="left")
+        .with_columns(compute)
+        .select(ACCURACY_COLUMNS)
+        .sort(pl.col("task") == MEAN, "task", "family", "exaflops_valid", "name", "run_id")
+    )
+
+
+def _means(kept: pl.DataFrame, by_task: pl.DataFrame, run: list[str]) -> pl.DataFrame:
+    """The rows of task 'mean', for the runs that have every task of the storage."""
+    tasks = by_task["task"].n_unique()
+    means = (
+        by_task.group_by(run).agg(pl.len().alias("tasks"), pl.col("top1_mean").mean()).filter(pl.col("tasks") == tasks)
+    )
+    per_seed = kept.group_by("run_id", "seed").agg(pl.len().alias("tasks"), pl.col("test_top1").mean())
+    spread = (
+        per_seed.filter(pl.col("tasks") == tasks)
+        .group_by("run_id")
+        .agg(seeds=pl.len(), top1_std=pl.col("test_top1").std(ddof=1))
+    )
+    return means.join(spread, on="run_id", how="left").with_columns(
+        pl.col("seeds").fill_null(0), task=pl.lit(MEAN), base_lr=pl.lit(None, pl.Float64)
+    )
+
+
+def tasks_of(frame: pl.DataFrame) -> list[str]:
+    """The tasks of an accuracy frame in order, the mean last; without the mean when there is one task only."""
+    names = sorted(set(frame["task"]) - {MEAN})
+    return [*names, MEAN] if len(names) > 1 and MEAN in frame["task"] else names
+
+
+def labels(frame: pl.DataFrame) -> pl.DataFrame:
+    """Adds `label`: the model's name, with its epochs where the frame has one name at several lengths."""
+    several = pl.col("epochs").drop_nulls().n_unique().over("name") > 1
+    with_epochs = pl.format("{} ({} ep)", "name", pl.col("epochs").map_elements("{:g}".format, return_dtype=pl.String))
+    return frame.with_columns(
+        label=pl.when(several & pl.col("epochs").is_not_null()).then(with_epochs).otherwise("name")
+    )
+
+
+def relabelled(frame: pl.DataFrame, pretrain: pl.DataFrame) -> pl.DataFrame:
+    """The frame with its `name` replaced by the label of `labels`, for tables that do not hold the epochs."""
+    named = labels(pretrain).select("run_id", "label")
+    return (
+        frame.join(named, on="run_id", how="left", maintain_order="left")
+        .with_columns(name=pl.coalesce("label", "name"))
+        .drop("label")
+    )

@@ -1,0 +1,131 @@
+"""One look for all figures: colours, markers, units and sizes; readable in print and for the colour-blind."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+INK, GREY, LIGHT = "#1a1a1a", "#6b6b6b", "#d9d9d9"
+# Okabe and Ito's palette (2008), without its yellow, which is too light on white
+FAMILIES = {  # family: (shown as, colour, marker)
+    "vit": ("ViT", "#0072B2", "circle"),
+    "resnet": ("ResNet", "#D55E00", "square"),
+    "hybrid": ("Hybrid", "#009E73", "triangle-up"),
+    "axial": ("Axial", "#CC79A7", "diamond"),
+}
+OTHERS = (("#56B4E9", "triangle-down"), ("#E69F00", "cross"), (INK, "triangle-right"), (GREY, "triangle-left"))
+PARTS = {
+    "productive": "#009E73",
+    "repeated": "#D55E00",
+    "waiting": "#E69F00",
+    "evaluating": "#56B4E9",
+    "overhead": "#bdbdbd",
+}
+PREFIXES = {0: "", 1: "kilo", 2: "mega", 3: "giga", 4: "tera", 5: "peta", 6: "exa", 7: "zetta", 8: "yotta"}
+FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+FONT_SIZE, LABEL_SIZE = 13, 11.5  # px
+Scales = tuple[alt.Scale, alt.Scale]  # colour and marker
+
+
+class NothingToDrawError(ValueError):
+    """A figure has no rows to show."""
+
+
+def extent(values: pl.Series) -> tuple[float, float]:
+    """The smallest and the largest of some numbers."""
+    known = [float(value) for value in values.drop_nulls()]
+    return min(known), max(known)
+
+
+def family_name(family: str) -> str:
+    """How a family is written in figures and tables."""
+    return FAMILIES[family][0] if family in FAMILIES else family
+
+
+def family_scales(families: Iterable[str]) -> Scales:
+    """The colour and marker scales of the families present; one that is not known gets the next free colour."""
+    present = set(families)
+    known = [FAMILIES[family] for family in FAMILIES if family in present]
+    extra = sorted(present - set(FAMILIES))
+    rows = known + [(name, *OTHERS[i % len(OTHERS)]) for i, name in enumerate(extra)]
+    names, colours, markers = ([row[i] for row in rows] for i in range(3))
+    return alt.Scale(domain=names, range=colours), alt.Scale(domain=names, range=markers)
+
+
+def text_colour(family: str) -> str:
+    """A darker shade of the family's colour, for text on white."""
+    colour = FAMILIES[family][1] if family in FAMILIES else INK
+    return "#" + "".join(f"{int(int(colour[i : i + 2], 16) * 0.68):02x}" for i in (1, 3, 5))
+
+
+def flops_unit(exaflops: Iterable[float]) -> tuple[float, str]:
+    """(exaFLOPs of one unit, its name) so that the middle value of those given is between 1 and 1000 units."""
+    values = sorted(value for value in exaflops if value > 0)
+    middle = values[(len(values) - 1) // 2] * 1e18 if values else 1e18
+    power = min(max(math.floor(math.log10(middle) / 3 + 1e-9), 0), max(PREFIXES))
+    return 1000.0**power / 1e18, f"{PREFIXES[power]}FLOPs"
+
+
+def core_unit(core_seconds: float) -> tuple[float, str]:
+    """(core-seconds of one unit, its name): core-days, or smaller ones where the total is below one."""
+    for seconds, name in ((86_400.0, "core-days"), (3_600.0, "core-hours"), (60.0, "core-minutes")):
+        if core_seconds >= seconds:
+            return seconds, name
+    return 1.0, "core-seconds"
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Ticks of a logarithmic axis inside [low, high]: 1-2-5, or powers of ten over four decades and more."""
+    steps = (1, 2, 5) if high / low < 300 else (1, 3) if high / low < 10_000 else (1,)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [step * 10.0**d for d in decades for step in steps if low <= step * 10.0**d <= high]
+
+
+def titled(text: str, subtitle: str = "") -> alt.TitleParams:
+    """A figure's title over its left edge, what the marks mean below it."""
+    return alt.TitleParams(text, anchor="start", offset=14, subtitle=subtitle or alt.Undefined)
+
+
+def panel_title(text: str) -> alt.TitleParams:
+    """The title of one panel, smaller than that of the figure."""
+    return alt.TitleParams(text, anchor="middle", fontSize=FONT_SIZE, fontWeight="bold", offset=6)
+
+
+def data(records: list[dict[str, Any]]) -> alt.InlineData:
+    """Records as the data of a chart."""
+    return alt.InlineData(values=records)
+
+
+def texts(records: list[dict[str, Any]], **mark: Any) -> alt.LayerChart:
+    """Labels in data coordinates (`x`, `y`, `text`, `colour`) with a white edge, to be read over lines."""
+    base = alt.Chart(data(records)).encode(x="x:Q", y="y:Q", text="text:N")
+    under = base.mark_text(stroke="white", strokeWidth=3, strokeJoin="round", fontSize=LABEL_SIZE, aria=False, **mark)
+    over = base.mark_text(fontSize=LABEL_SIZE, aria=False, **mark)
+    return under + over.encode(color=alt.Color("colour:N", scale=None))
+
+
+def styled(chart: Any, title: alt.TitleParams) -> Any:
+    """The figure with the common look; background white wherever it is shown."""
+    return (
+        chart.properties(title=title, background="white", padding=12)
+        .configure(font=FONT)
+        .configure_view(stroke=None)
+        .configure_axis(
+            **{"labelFontSize": FONT_SIZE, "titleFontSize": FONT_SIZE, "titleFontWeight": "normal", "labelColor": INK},
+            **{"titleColor": INK, "gridColor": LIGHT, "gridOpacity": 0.7, "domainColor": GREY, "tickColor": GREY},
+            **{"titlePadding": 8, "labelLimit": 220},
+        )
+        .configure_legend(
+            **{
+                "orient": "top",
+                "labelFontSize": FONT_SIZE,
+                "titleFontSize": FONT_SIZE,
+                "labelColor": INK,
+                "symbolSize": 90,
+            },
+            **{"labelLimit": 260, "titleFontWeight": "normal", "columns": 0, "columnPadding": 28, "rowPadding": 6},
+        )
+        .configure_title(fontSize=15, subtitleFontSize=FONT_SIZE, subtitleColor=GREY, color=INK, subtitlePadding=5)
+    )

@@ -1,0 +1,166 @@
+"""Tables for people: frames of text cells, and one small renderer each for HTML, Markdown and the terminal."""
+
+import html
+from typing import Any
+
+import polars as pl
+from rich.table import Table
+from rich.text import Text
+
+from analysis.core_days import PARTS
+from analysis.lines import WORK, fewshot_means
+from analysis.rows import MEAN, Rows, accuracies, labels, tasks_of
+from analysis.style import core_unit, family_name, flops_unit
+
+
+def percent(mean: float | None, std: float | None = None) -> str:
+    """A fraction as '92.31 ± 0.08' in percent; a dash for none."""
+    if mean is None:
+        return "–"
+    return f"{mean * 100:.2f}" + ("" if std is None else f" ± {std * 100:.2f}")
+
+
+def results_table(rows: Rows, shots: int | None = None) -> pl.DataFrame:
+    """One row a model, by family and compute: compute, parameters, accuracy (%, mean ± deviation over seeds) by task
+    and with few shots (`shots` a class; by default 5, as in §4.1, or else the most there are). Text cells.
+    """
+    scores = accuracies(rows)
+    sizes = rows.pretrain.select("run_id", "parameters")
+    runs = _all_runs(rows, scores).join(sizes, on="run_id", how="left")
+    size, unit = flops_unit(runs["exaflops_valid"].drop_nulls())
+    shown = labels(runs).sort("family", "exaflops_valid", "label", "run_id")
+    cells: dict[str, list[str]] = {
+        "model": [row["label"] + ("" if row["pretrained"] else " from scratch") for row in shown.to_dicts()],
+        "family": [family_name(family) for family in shown["family"]],
+        f"pre-training ({unit})": [
+            "–" if value is None else f"{value / size:,.4g}" for value in shown["exaflops_valid"]
+        ],
+        "parameters": [_count(value) for value in shown["parameters"]],
+    }
+    for task in tasks_of(scores):
+        found = {row["run_id"]: percent(row["top1_mean"], row["top1_std"]) for row in _of(scores, task)}
+        cells[_heading(f"{task} (%)" if task != MEAN else "mean (%)", cells)] = [
+            found.get(i, "–") for i in shown["run_id"]
+        ]
+    means = fewshot_means(rows.fewshot)
+    for dataset in means["dataset"].unique(maintain_order=True):
+        part = means.filter(pl.col("dataset") == dataset)
+        there = sorted(set(part["shots"]))
+        taken = shots if shots is not None else (5 if 5 in there else there[-1])
+        chosen = part.filter(pl.col("shots") == taken).to_dicts()
+        found = {row["run_id"]: percent(row["top1_mean"], row["top1_std"]) for row in chosen}
+        cells[_heading(f"{dataset} {taken}-shot (%)", cells)] = [found.get(i, "–") for i in shown["run_id"]]
+    return pl.DataFrame(cells)
+
+
+def _all_runs(rows: Rows, scores: pl.DataFrame) -> pl.DataFrame:
+    """Every pre-trained model and every control that has an accuracy or few-shot rows."""
+    columns = ["run_id", "name", "family", "pretrained", "epochs", "exaflops_valid"]
+    trained = rows.pretrain.with_columns(pretrained=pl.lit(True), exaflops_valid=pl.col("train_flops_valid") / 1e18)
+    probed = rows.fewshot.select(
+        "run_id",
+        "name",
+        "family",
+        pretrained=pl.col("run_id").is_in(rows.pretrain["run_id"].implode()),
+        epochs=pl.lit(None, pl.Float64),
+        exaflops_valid=pl.lit(None, pl.Float64),
+    )
+    parts = [frame.select(columns) for frame in (trained, scores, probed)]
+    return pl.concat(parts).unique("run_id", keep="first", maintain_order=True)
+
+
+def account_table(account: pl.DataFrame, by: tuple[str, ...] = ("kind",)) -> pl.DataFrame:
+    """The core-day account (`core_days.account` by `by`) as text cells: occupied time, its parts, attempts, speed.
+
+    A row's times are in the unit that fits its device (the largest row's: core-days to core-seconds).
+    """
+    largest = {row["device"]: row["core_seconds"] for row in account.sort("core_seconds").to_dicts()}
+    made = []
+    for row in account.to_dicts():
+        seconds, unit = core_unit(largest[row["device"]])
+        speed, share = row["tflops_per_core"], row["productive_share"]
+        group = {key: WORK.get(row[key], row[key]) if key == "kind" else row[key] for key in by}
+        if "family" in group:
+            group["family"] = family_name(group["family"])
+        made.append(
+            {"device": row["device"], **group, "unit": unit, "occupied": f"{row['core_seconds'] / seconds:,.2f}"}
+            | {title: f"{row[part] / seconds:,.2f}" for part, title in PARTS.items()}
+            | {"productive share": "–" if share is None else f"{share:.0%}", "attempts": str(row["attempts"])}
+            | {"failed": str(row["failed"]), "killed": str(row["killed"])}
+            | {"TFLOP/s a core": "–" if speed is None else f"{speed:.3g}"}
+        )
+    return pl.DataFrame(made)
+
+
+def frontier_table(frontier: pl.DataFrame) -> pl.DataFrame:
+    """The frontier's points (`frontier.frontier`) as text cells."""
+    size, unit = flops_unit(frontier["exaflops_valid"].drop_nulls())
+    rows = labels(frontier).to_dicts()
+    return pl.DataFrame(
+        {
+            "task": [row["task"] for row in rows],
+            "model": [row["label"] + ("" if row["pretrained"] else " from scratch") for row in rows],
+            "family": [family_name(row["family"]) for row in rows],
+            unit: ["–" if row["exaflops_valid"] is None else f"{row['exaflops_valid'] / size:,.4g}" for row in rows],
+            "accuracy (%)": [percent(row["top1_mean"], row["top1_std"]) for row in rows],
+            "seeds": [str(row["seeds"]) for row in rows],
+            "frontier": [
+                "overall" if row["on_frontier"] else "family" if row["on_family_frontier"] else "" for row in rows
+            ],
+        }
+    )
+
+
+# --- renderers -----------------------------------------------------------------------------------------------------
+
+
+def to_html(frame: pl.DataFrame, caption: str) -> str:
+    """A table in a box that scrolls sideways; the first column holds the rows' headings. Everything is escaped."""
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in frame.columns)
+    body = "".join(
+        f'<tr><th scope="row">{html.escape(str(first))}</th>'
+        + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in rest)
+        + "</tr>\n"
+        for first, *rest in frame.iter_rows()
+    )
+    table = (
+        f"<table><caption>{html.escape(caption)}</caption><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>"
+    )
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{html.escape(caption)}">{table}</div>'
+
+
+def to_markdown(frame: pl.DataFrame) -> str:
+    """A table in GitHub's Markdown; what would end a cell or start a tag is escaped."""
+    lines = [frame.columns, ["---"] * len(frame.columns), *frame.iter_rows()]
+    return "\n".join("| " + " | ".join(_plain(str(cell)) for cell in line) + " |" for line in lines) + "\n"
+
+
+def to_rich(frame: pl.DataFrame, title: str) -> Table:
+    """A table for the terminal."""
+    table = Table(title=Text(title, style="bold"), title_justify="left", header_style="bold")
+    for place, name in enumerate(frame.columns):
+        table.add_column(Text(name), justify="left" if place < 2 else "right", overflow="fold")
+    for row in frame.iter_rows():
+        table.add_row(*[Text(str(cell)) for cell in row])
+    return table
+
+
+def _plain(cell: str) -> str:
+    return html.escape(cell, quote=False).replace("|", "\\|").replace("\n", " ")
+
+
+def _heading(text: str, taken: dict[str, list[str]]) -> str:
+    return text if text not in taken else _heading(text + "'", taken)
+
+
+def _of(scores: pl.DataFrame, task: str) -> list[dict[str, Any]]:
+    return scores.filter(pl.col("task") == task).to_dicts()
+
+
+def _count(value: int | None) -> str:
+    if value is None:
+        return "–"
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g} {letter}"
+    return str(value)

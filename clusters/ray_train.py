@@ -1,0 +1,124 @@
+"""Pre-training on Ray Train: worker groups that each train one run after the other.
+
+A fit costs many seconds before its first step, and a TPU slice minutes to get, so a group stays for a whole queue.
+"""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ray
+from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from clusters.run_queue import RESTARTS, RunQueue, Snapshot
+from clusters.session import Placement
+from scaling.flops import pretrain_flops
+from scaling.pretrain import pretrain
+from scaling.specs import Pretrain, from_json, to_json
+from scaling.storage import Storage
+from scaling.training.devices import broadcast, local_device
+from scaling.training.loop import NonFiniteLossError
+
+CACHE = "ray"  # directory for Ray's own files: a cache, deleted at the end
+Watch = Callable[[Snapshot], None]
+
+
+def train_queue(
+    runs: Sequence[Pretrain],
+    *,
+    storage: Storage,
+    study: str,
+    placement: Placement,
+    watch: Watch,
+    save_seconds: float,
+    poll_seconds: float = 0.5,
+) -> dict[str, str]:
+    """Train all runs, the dearest first, on as many groups as have room. Returns the error of each run that failed.
+
+    `watch` is called every `poll_seconds` with the queue's snapshot. Raises RuntimeError when the groups end before the
+    queue does.
+    """
+    ordered = sorted(runs, key=lambda run: pretrain_flops(run, valid=True), reverse=True)
+    queue = ray.remote(RunQueue).options(num_cpus=0).remote([run.id for run in ordered])
+    groups = min(placement.groups, len(runs))
+    config = {
+        "queue": queue,
+        "runs": {run.id: to_json(run) for run in runs},
+        "storage": storage.uri,
+        "study": study,
+        "placement": placement,
+        "save_seconds": save_seconds,
+    }
+    cache = f"{CACHE}/{uuid.uuid4().hex}"
+    errors: list[BaseException] = []
+
+    def fit(group: int) -> None:
+        try:
+            _fit({**config, "group": group}, placement, storage.path(cache), len(runs))
+        except Exception as error:
+            errors.append(error)
+
+    # daemons: Ctrl-C must not wait for a fit
+    threads = [threading.Thread(target=fit, args=(group,), daemon=True) for group in range(groups)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        watch(ray.get(queue.snapshot.remote()))
+        time.sleep(poll_seconds)
+    last: Snapshot = ray.get(queue.snapshot.remote())
+    watch(last)
+    storage.delete(cache)
+    ray.kill(queue)
+    if errors and len(last.finished) < len(runs):
+        raise RuntimeError(f"a worker group ended: {str(errors[0]).strip().splitlines()[0]}")
+    return {run_id: error for run_id, error in last.finished.items() if error}
+
+
+def _fit(config: dict[str, Any], placement: Placement, cache: str, runs: int) -> None:
+    TorchTrainer(
+        _work,
+        train_loop_config=config,
+        torch_config=TorchConfig(backend="nccl" if placement.gpus else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=placement.workers, use_gpu=placement.gpus > 0, resources_per_worker=placement.resources
+        ),
+        run_config=RunConfig(
+            name=f"group-{config['group']}",
+            storage_path=cache,
+            failure_config=FailureConfig(max_failures=RESTARTS * runs),
+        ),
+    ).fit()
+
+
+def _work(config: dict[str, Any]) -> None:
+    """One worker's shift: take a run, train it, until the queue is empty. Every rank is told rank 0's run."""
+    queue, group, placement = config["queue"], config["group"], config["placement"]
+    device = local_device(placement.precision, placement.cpus)
+    lead = get_context().get_world_rank() == 0
+    while (run_id := broadcast(ray.get(queue.take.remote(group)) if lead else None, device)) is not None:
+
+        def report(step: int, metrics: dict[str, Any], run_id: str = run_id) -> None:
+            if lead:
+                queue.report.remote(run_id, step, metrics)
+
+        error = ""
+        try:
+            pretrain(
+                from_json(Pretrain, config["runs"][run_id]),
+                storage=Storage(config["storage"]),
+                study=config["study"],
+                device=device,
+                report=report,
+                save_seconds=config["save_seconds"],
+            )
+        except (ValueError, NonFiniteLossError) as reason:  # the same on every rank, so the group can go on
+            error = str(reason)
+        except Exception as reason:
+            if device.world > 1:  # the other ranks may hang in a collective: let Ray restart the group
+                raise
+            error = f"{type(reason).__name__}: {reason}"
+        if lead:
+            ray.get(queue.finish.remote(group, error))

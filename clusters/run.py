@@ -1,0 +1,124 @@
+"""A study's missing units, stage by stage: pre-training, sweep, final runs and probes."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from clusters.ray_train import train_queue
+from clusters.ray_tune import run_all, sweep
+from clusters.run_queue import Snapshot
+from clusters.session import Placement, place, session
+from scaling.data.sources import open_split
+from scaling.display import Phase, phase
+from scaling.specs import Pretrain, Study, Transfer, to_json
+from scaling.storage import Storage
+from scaling.training.loop import SAVE_SECONDS
+from scaling.units import (
+    Given,
+    checkpoint_of,
+    missing_finals,
+    missing_probes,
+    missing_runs,
+    missing_trials,
+)
+
+
+def run(
+    study: Study,
+    storage: Storage,
+    console: Console,
+    *,
+    workers: int = 1,
+    precision: str | None = None,
+    given: Given | None = None,
+    save_seconds: float = SAVE_SECONDS,
+) -> int:
+    """Do what the rows do not show yet, and return the number of units that failed.
+
+    `given` are checkpoints of upstreams that are not to be trained here. Ray is started only when there is work.
+    """
+    given = given or {}
+    storage.write("study.json", to_json(study).encode())
+    missing = (missing_runs, missing_trials, missing_finals, missing_probes)
+    if not any(find(study, storage, given) for find in missing):
+        console.print("Nothing to do: every unit has its row.")
+        return 0
+    _make_data(study, storage, console)
+    console.print("Starting Ray ...")
+    with session():
+        where = place(workers, precision)
+        failed = _pretrain(study, storage, console, where, given, save_seconds)
+        return failed + _transfer(study, storage, console, where, given)
+
+
+def _make_data(study: Study, storage: Storage, console: Console) -> None:
+    """Built-in data are made once, before workers need them."""
+    sets = [run.data for run in study.runs] + [task.data for task in study.tasks]
+    uris = dict.fromkeys(uri for data in sets for uri in (data.train, data.test) if uri)
+    made = [uri for uri in uris if not uri.startswith("parquet:")]
+    if made:
+        console.print(f"Built-in data: {', '.join(made)}", highlight=False)
+    for uri in made:
+        open_split(uri, storage)
+
+
+def _pretrain(
+    study: Study, storage: Storage, console: Console, where: Placement, given: Given, save_seconds: float
+) -> int:
+    runs = missing_runs(study, storage, given)
+    if not runs:
+        return 0
+    names = {run.id: run for run in runs}
+    with phase(console, "Pre-training runs", len(runs)) as stage:
+        seen: set[str] = set()
+
+        def watch(snapshot: Snapshot) -> None:
+            for run_id, error in snapshot.finished.items():
+                if run_id not in seen:
+                    seen.add(run_id)
+                    stage.line(f"{names[run_id].name}: {error or 'done'}")
+                    stage.advance()
+            stage.now("  ".join(_at(names[run_id], at) for run_id, at in snapshot.progress.items()))
+
+        failed = train_queue(
+            runs, storage=storage, study=study.name, placement=where, watch=watch, save_seconds=save_seconds
+        )
+    return len(failed)
+
+
+def _at(run: Pretrain, at: dict[str, float]) -> str:
+    return f"{run.name} {at['step'] / run.steps:.0%} loss {at['train_loss']:.2f}"
+
+
+def _transfer(study: Study, storage: Storage, console: Console, where: Placement, given: Given) -> int:
+    errors: list[str] = []
+
+    def with_checkpoints(units: Sequence) -> list:
+        return [(unit, checkpoint_of(unit.upstream, storage, given)) for unit in units]
+
+    def counting(stage: Phase, error: str) -> None:
+        errors.extend([error] if error else [])
+        stage.advance(error)
+
+    trials = missing_trials(study, storage, given)
+    if trials:
+        with phase(console, "Dev trials of the rate", len(trials)) as stage:
+            sweep(
+                with_checkpoints(trials),
+                storage=storage,
+                study=study.name,
+                placement=where,
+                done=lambda error: counting(stage, error),
+            )
+    last = [*missing_finals(study, storage, given), *missing_probes(study, storage, given)]
+    if last:
+        finals = sum(isinstance(unit, Transfer) for unit in last)
+        with phase(console, f"Final runs {finals}, few-shot probes {len(last) - finals}", len(last)) as stage:
+            run_all(
+                with_checkpoints(last),
+                storage=storage,
+                study=study.name,
+                placement=where,
+                done=lambda error: counting(stage, error),
+            )
+    return len(errors)

@@ -1,0 +1,97 @@
+"""Data sets that need no download, made here as Parquet files in the layout of all others."""
+
+import hashlib
+import io
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+
+from scaling.data import ifs, parquet
+from scaling.data.parquet import Facts
+from scaling.data.uris import Digits, Ifs
+from scaling.storage import Storage
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+DIGITS_TRAIN, DIGITS_ALL = 1000, 1797
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_threads(function: Callable[[A], B], items: Iterable[A]) -> list[B]:
+    """`[function(item) for item in items]` on all cores; NumPy, Pillow and torch let go of the interpreter's lock."""
+    with ThreadPoolExecutor(cores()) as pool:
+        return list(pool.map(function, items))
+
+
+def facts(source: Ifs | Digits) -> Facts:
+    """What is known of a built-in split without making it; its fingerprint hashes its parameters."""
+    digest = hashlib.sha256(f"{source};generator={ifs.GENERATOR}".encode()).hexdigest()[:16]
+    if isinstance(source, Ifs):
+        return Facts(source.classes * source.per_class, source.classes, source.classes - 1, digest)
+    count = DIGITS_TRAIN if source.split == "train" else DIGITS_ALL - DIGITS_TRAIN
+    return Facts(count, 10, 9, digest)
+
+
+def files(source: Ifs | Digits, cache: Storage | None) -> list[parquet.File]:
+    """The built-in split as a Parquet file, made once and kept under `cache`, or made in memory without one."""
+    if cache is None:
+        return [parquet.buffer(str(source), _make(source))]
+    name = file_name(source)
+    if not cache.exists(name):
+        cache.write(name, _make(source))
+    return parquet.find(parquet.Parquet(cache.path(name)))
+
+
+def file_name(source: Ifs | Digits) -> str:
+    """Where the split is kept: its parameters and the generator's version, in letters that suit every file system."""
+    match source:
+        case Ifs(classes, images, size, seed, split):
+            parameters = f"ifs-{classes}-{images}-{size}-{seed}-{split}"
+        case Digits(split):
+            parameters = f"digits-{split}"
+    return f"data/{parameters}.v{ifs.GENERATOR}.parquet"
+
+
+def _make(source: Ifs | Digits) -> bytes:
+    return _make_ifs(source) if isinstance(source, Ifs) else _make_digits(source)
+
+
+def _make_ifs(source: Ifs) -> bytes:
+    first = 0 if source.split == "train" else ifs.TEST_NUMBERS
+    numbers = first + np.arange(source.per_class, dtype=np.int64)
+
+    def one_class(label: int) -> list[bytes]:
+        return [png(pixels) for pixels in ifs.render(source.seed, label, numbers, source.size)]
+
+    images = [image for some in in_threads(one_class, range(source.classes)) for image in some]
+    return parquet.encode(images, np.repeat(np.arange(source.classes), len(numbers)), _names(source.classes))
+
+
+def _make_digits(source: Digits) -> bytes:
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    part = slice(None, DIGITS_TRAIN) if source.split == "train" else slice(DIGITS_TRAIN, None)
+    pixels = np.round(bunch.images[part] * (255 / 16)).astype(np.uint8)
+    return parquet.encode([png(image) for image in pixels], bunch.target[part], _names(10))
+
+
+def _names(count: int) -> Sequence[str]:
+    return [str(label) for label in range(count)]
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """uint8 [H, W] or [H, W, 3] as PNG."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG", compress_level=1)
+    return out.getvalue()

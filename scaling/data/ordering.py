@@ -1,0 +1,132 @@
+"""The order of the samples and the random numbers of augmentation, as pure functions of what they stand for.
+
+Everything is computed, nothing is drawn from a state: sample p of the stream is the same on one worker and on eight,
+and after a restart. The hash is SplitMix64 (Steele, Lea and Flood 2014, 'Fast splittable pseudorandom number
+generators'); permutations are Feistel networks with cycle walking (Black and Rogaway 2002, 'Ciphers with arbitrary
+finite domains').
+"""
+
+import numpy as np
+
+Key = int | tuple[int | np.ndarray, ...]
+
+GOLDEN = 0x9E3779B97F4A7C15
+MASK = 2**64 - 1
+ROUNDS = 8
+
+
+def _words(value: int | np.ndarray) -> np.ndarray:
+    """uint64 [n] or [1], modulo 2^64 (arrays, since NumPy warns of the overflow of scalars only)."""
+    if isinstance(value, np.ndarray):
+        return np.atleast_1d(value).astype(np.uint64)
+    return np.array([int(value) & MASK], np.uint64)
+
+
+def _mix(z: np.ndarray) -> np.ndarray:
+    """SplitMix64's finaliser: a bijection of uint64 in which every bit of the input moves every bit of the output."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def _hash(key: Key) -> np.ndarray:
+    """One word for a key; entries that are arrays broadcast."""
+    entries = key if isinstance(key, tuple) else (key,)
+    state = _words(len(entries))
+    for entry in entries:
+        state = _mix(_mix(state + np.uint64(GOLDEN)) ^ _words(entry))
+    return state
+
+
+def _feistel(x: np.ndarray, keys: np.ndarray, half: int) -> np.ndarray:
+    """A bijection of range(2**(2 * half)), of uint64 [n]."""
+    bits, mask = np.uint64(half), np.uint64((1 << half) - 1)
+    left, right = x >> bits, x & mask
+    for i in range(ROUNDS):
+        mixed = _mix(keys + right * np.uint64(GOLDEN) + np.uint64(i * 0xD1B54A32D192ED03 & MASK))
+        left, right = right, left ^ (mixed >> np.uint64(64 - half))
+    return (left << bits) | right
+
+
+def permute(position: np.ndarray, n: int, key: Key) -> np.ndarray:
+    """Where a pseudo-random bijection of range(n) takes each position, in O(1) memory.
+
+    Args:
+        position: int64 [m], each in range(n).
+        n: size of the range, 1 to 2**62.
+        key: which bijection; entries may be arrays [m], one key a position.
+
+    Returns:
+        int64 [m]. Raises ValueError for an n or positions outside their range.
+    """
+    if not 1 <= n <= 2**62:
+        raise ValueError(f"cannot permute {n} positions: must be 1 to 2**62")
+    x = np.asarray(position, np.int64)
+    if len(x) and (x.min() < 0 or x.max() >= n):
+        raise ValueError(f"positions must be in [0, {n}), got {x.min()} to {x.max()}")
+    keys = np.broadcast_to(_hash(key), x.shape)
+    half = max(1, ((n - 1).bit_length() + 1) // 2)
+    y = _feistel(x.astype(np.uint64), keys, half)
+    while len(outside := np.flatnonzero(y >= n)):  # walk the cycle back into the range: 4 steps at most on average
+        y[outside] = _feistel(y[outside], keys[outside], half)
+    return y.astype(np.int64)
+
+
+def words(seed: int, epoch: int | np.ndarray, index: np.ndarray, count: int) -> np.ndarray:
+    """Random bits of sample `index` in `epoch`, as `uniforms`: uint64 [n, count]."""
+    base = np.broadcast_to(_hash((seed, epoch, index)), np.shape(index))
+    return _mix(base[:, None] + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(GOLDEN))
+
+
+def uniforms(seed: int, epoch: int | np.ndarray, index: np.ndarray, count: int) -> np.ndarray:
+    """Random numbers of sample `index` in `epoch`: a function of the arguments alone.
+
+    Args:
+        seed: the run's seed.
+        epoch: int or int64 [n].
+        index: int64 [n].
+        count: numbers a sample; the first ones stay the same when it grows.
+
+    Returns:
+        float64 [n, count] in [0, 1), in steps of 2**-53.
+    """
+    return (words(seed, epoch, index, count) >> np.uint64(11)) * 2.0**-53
+
+
+def batch_at(step: int, batch_size: int, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The samples of one step: the stream is epoch after epoch, each in an order of its own.
+
+    A batch may straddle epochs, and n may be smaller than the batch.
+
+    Returns:
+        epochs int64 [batch_size], indices int64 [batch_size] in range(n). Raises ValueError for an empty set.
+    """
+    if n < 1:
+        raise ValueError(f"cannot take batches of {n} images")
+    position = step * batch_size + np.arange(batch_size, dtype=np.int64)
+    epochs = position // n
+    return epochs, permute(position % n, n, (seed, epochs))
+
+
+def shard(arrays: tuple[np.ndarray, ...], rank: int, world: int) -> tuple[np.ndarray, ...]:
+    """Worker `rank`'s contiguous slice of a global batch; the slices of all workers, in order, are the batch."""
+    if not 0 <= rank < world:
+        raise ValueError(f"rank {rank} is not in range({world})")
+    size = len(arrays[0])
+    return tuple(array[size * rank // world : size * (rank + 1) // world] for array in arrays)
+
+
+def holdout(n: int, fraction: float, key: Key) -> tuple[np.ndarray, np.ndarray]:
+    """A random split of range(n): (train_indices, dev_indices), int64, sorted; dev has round(fraction * n)."""
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"fraction of the dev split must be in [0, 1], got {fraction}")
+    if n == 0:
+        return np.arange(0), np.arange(0)
+    order = permute(np.arange(n), n, key)
+    count = round(fraction * n)
+    return np.sort(order[count:]), np.sort(order[:count])
+
+
+def hashed(*entries: int) -> int:
+    """One seed, 63 bits, from several integers."""
+    return int(_hash(entries)[0] >> np.uint64(1))

@@ -1,0 +1,112 @@
+"""What the URI of a split means. Text only: nothing is opened here.
+
+parquet:PATH[?image=COLUMN&label=COLUMN]     a file, a directory of *.parquet files or a glob; s3://..., gs://...
+ifs:classes=100,images=200,size=32,seed=0,split=train
+digits:train | digits:test
+fashion:train | fashion:test
+"""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode
+
+from scaling.specs import check
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Parquet:
+    """Encoded images and labels in Parquet files. A column that is None is found by its usual names."""
+
+    path: str
+    image: str | None = None
+    label: str | None = None
+
+    def __str__(self) -> str:
+        query = {name: value for name in ("image", "label") if (value := getattr(self, name))}
+        separator = "&" if "?" in self.path and "://" in self.path else "?"
+        return f"parquet:{self.path}" + (separator + urlencode(query) if query else "")
+
+
+@dataclass(frozen=True)
+class Ifs:
+    """Images of random iterated function systems (`scaling.data.ifs`); `images` a class in training, size in pixels."""
+
+    classes: int = 100
+    images: int = 200
+    size: int = 32
+    seed: int = 0
+    split: str = "train"
+
+    def __post_init__(self) -> None:
+        for name in ("classes", "images"):
+            check(getattr(self, name) > 0, f"{name} of ifs: must be positive, got {getattr(self, name)}")
+        check(8 <= self.size <= 1024, f"size of ifs: must be 8 to 1024 pixels, got {self.size}")
+        check(self.seed >= 0, f"seed of ifs: must not be negative, got {self.seed}")
+        check(self.split in SPLITS, f"split of ifs: must be train or test, got {self.split!r}")
+
+    def __str__(self) -> str:
+        return "ifs:" + ",".join(f"{name}={value}" for name, value in asdict(self).items())
+
+    @property
+    def per_class(self) -> int:
+        """Images a class in this split: a tenth as many are made for the test split, at least one."""
+        return self.images if self.split == "train" else max(1, self.images // 10)
+
+
+@dataclass(frozen=True)
+class Digits:
+    """scikit-learn's 1,797 handwritten digits, 8x8 grey; the first 1,000 train, the other 797 test."""
+
+    split: str
+
+    def __post_init__(self) -> None:
+        check(self.split in SPLITS, f"split of digits: must be train or test, got {self.split!r}")
+
+    def __str__(self) -> str:
+        return f"digits:{self.split}"
+
+
+def fashion(split: str) -> Parquet:
+    """The committed subset of Fashion-MNIST, 28x28 grey; 1,000 train, 2,000 test."""
+    check(split in SPLITS, f"split of fashion: must be train or test, got {split!r}")
+    return Parquet(str(Path(__file__).parent / "fashion_mnist" / f"{split}.parquet"))
+
+
+Source = Parquet | Ifs | Digits
+
+
+def parse(uri: str) -> Source:
+    """The source a URI names. Raises ValueError when it names none."""
+    scheme, _, rest = uri.partition(":")
+    match scheme:
+        case "parquet" if rest:
+            return _parquet(rest)
+        case "ifs":
+            return _ifs(uri, rest)
+        case "digits":
+            return Digits(rest)
+        case "fashion":
+            return fashion(rest)
+    raise ValueError(f"data URI {uri!r} must be parquet:PATH, ifs:classes=..., digits:SPLIT or fashion:SPLIT")
+
+
+def _parquet(rest: str) -> Parquet:
+    path, _, text = rest.rpartition("?")
+    query = dict(parse_qsl(text)) if path else {}
+    if not {"image", "label"} & set(query):  # a glob's '?', or another option of the file system
+        return Parquet(rest)
+    image, label = query.pop("image", None), query.pop("label", None)
+    return Parquet(f"{path}?{urlencode(query)}" if query else path, image, label)
+
+
+def _ifs(uri: str, rest: str) -> Ifs:
+    known = {field.name: field.type for field in fields(Ifs)}
+    values: dict[str, int | str] = {}
+    for item in filter(None, rest.split(",")):
+        name, _, value = item.partition("=")
+        check(name in known, f"{uri!r}: {name!r} is none of {', '.join(known)}")
+        check(name == "split" or value.isdecimal(), f"{uri!r}: {name} must be a whole number, got {value!r}")
+        values[name] = value if name == "split" else int(value)
+    return Ifs(**values)  # type: ignore[arg-type]

@@ -1,0 +1,100 @@
+"""Data sets: the paper's, to plan with, and the built-in ones, to run; and what can be read from the data themselves.
+
+The paper's sets carry no URI: give yours with `dataclasses.replace(CIFAR10, train="parquet:...", test="parquet:...")`.
+"""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from scaling.data import builtin, parquet, uris
+from scaling.data.parquet import Facts
+from scaling.data.uris import Parquet
+from scaling.specs import Dataset, check
+
+# --- the paper's (§4.1) ------------------------------------------------------------------------------------------
+
+JFT_300M = Dataset("jft-300m", num_classes=18_291, num_train=303_000_000)  # 303M: §4.1; classes: BiT (2020), §3
+IMAGENET_21K = Dataset("imagenet-21k", num_classes=21_843, num_train=14_197_087)  # head of the official checkpoints
+IMAGENET = Dataset("imagenet", num_classes=1000, num_train=1_281_167, num_test=50_000)  # Russakovsky et al. 2015
+CIFAR10 = Dataset("cifar10", num_classes=10, num_train=50_000, num_test=10_000)  # Krizhevsky 2009
+CIFAR100 = Dataset("cifar100", num_classes=100, num_train=50_000, num_test=10_000)  # Krizhevsky 2009
+PETS = Dataset("pets", num_classes=37, num_train=3_680, num_test=3_669)  # Parkhi et al. 2012
+FLOWERS = Dataset("flowers", num_classes=102, num_train=1_020, num_test=6_149)  # Nilsback and Zisserman 2008
+
+PAPER = (JFT_300M, IMAGENET_21K, IMAGENET, CIFAR10, CIFAR100, PETS, FLOWERS)
+
+# --- built in ----------------------------------------------------------------------------------------------------
+
+
+def ifs(classes: int = 100, images: int = 200, size: int = 32, seed: int = 0) -> Dataset:
+    """Images of iterated function systems (`scaling.data.ifs`): `images` a class to train on, a tenth more to test."""
+    name = f"ifs-{classes}x{images}-{size}px" + (f"-seed{seed}" if seed else "")
+    train, test = (str(uris.Ifs(classes, images, size, seed, split)) for split in uris.SPLITS)
+    return Dataset(name, train, test)
+
+
+IFS = ifs()
+DIGITS = Dataset("digits", "digits:train", "digits:test")  # scikit-learn's load_digits: 8x8 grey, in order
+FASHION = Dataset("fashion", "fashion:train", "fashion:test")  # Xiao et al. 2017: a committed subset, 28x28 grey
+
+BUILT_IN = (IFS, DIGITS, FASHION)
+
+# --- read from the data ------------------------------------------------------------------------------------------
+
+
+def resolve(dataset: Dataset) -> Dataset:
+    """The data set with everything filled in that the data can tell: classes, counts and fingerprint.
+
+    Footers and labels are read, no image is decoded; paths of this machine become absolute. A set without a URI, and
+    one with nothing to fill in, needs no data.
+
+    Raises ValueError, in one line, when the data are missing or broken, or contradict what the data set says.
+    """
+    splits = {split: _absolute(uri) for split in uris.SPLITS if (uri := getattr(dataset, split)) is not None}
+    if not splits:
+        return dataset
+    dataset = replace(dataset, train=splits.get("train"), test=splits.get("test"))
+    filled = [f"num_{split}" for split in splits] + ["num_classes", "fingerprint"]
+    if all(getattr(dataset, name) is not None for name in filled):
+        return dataset
+    try:
+        facts = {split: _facts(uri) for split, uri in splits.items()}
+    except ValueError as error:
+        raise ValueError(f"data set {dataset.name}: {error}") from None
+    counts = {"train": dataset.num_train, "test": dataset.num_test}
+    for split, part in facts.items():
+        given, counts[split] = counts[split], part.num_images
+        check(
+            given in (None, part.num_images),
+            f"data set {dataset.name} says num_{split}={given}, its files hold {part.num_images}",
+        )
+    classes = dataset.num_classes or max(part.num_classes for part in facts.values())
+    highest = max(part.highest_label for part in facts.values())
+    check(highest < classes, f"data set {dataset.name} has label {highest}, but {classes} classes (0 to {classes - 1})")
+    fingerprint = _fingerprint(facts)
+    check(
+        dataset.fingerprint in (None, fingerprint),
+        f"data set {dataset.name} holds other data than its fingerprint says: {fingerprint}, not {dataset.fingerprint}",
+    )
+    return replace(
+        dataset, num_classes=classes, num_train=counts["train"], num_test=counts["test"], fingerprint=fingerprint
+    )
+
+
+def _facts(uri: str) -> Facts:
+    source = uris.parse(uri)
+    return parquet.facts(source) if isinstance(source, Parquet) else builtin.facts(source)
+
+
+def _fingerprint(facts: dict[str, Facts]) -> str:
+    text = ",".join(f"{split}={part.fingerprint}" for split, part in facts.items())
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _absolute(uri: str) -> str:
+    """Parquet on this machine by its full path, so that a worker in another directory opens the same files."""
+    source = uris.parse(uri) if uri.startswith("parquet:") else None
+    if not isinstance(source, Parquet) or "://" in source.path:
+        return uri
+    return str(replace(source, path=str(Path(source.path).expanduser().absolute())))

@@ -1,0 +1,71 @@
+"""Models: from a spec to a torch module with `forward(x)` (logits [B, K]) and `features(x)` (representation [B, D]).
+
+Images x are float [B, 3, H, W]. In every model the classifier is called `head`, the pre-training hidden layer
+`pre_logits`, the position table `pos_embed` and the class token `cls_token`. Weights come from torch's global
+generator, with the distributions of the official code (which are flax's).
+"""
+
+from collections.abc import Mapping
+from math import isqrt
+
+import torch
+from torch import Tensor, nn
+
+from scaling.models.hybrid import hybrid
+from scaling.models.positions import resize_positions
+from scaling.models.resnet import BiTResNet
+from scaling.models.vit import VisionTransformer
+from scaling.specs import Architecture, Hybrid, ResNet, ViT
+
+__all__ = ["BiTResNet", "VisionTransformer", "build", "decayed", "load_pretrained", "resize_positions"]
+
+NEW_IN_FINETUNING = ("head.", "pre_logits.")  # §B.1.1: the whole pre-training head is dropped
+
+
+def build(
+    model: Architecture, num_classes: int, *, resolution: int, dropout: float = 0.0, head_bias: float = 0.0
+) -> VisionTransformer | BiTResNet:
+    """The module of a spec for square images of `resolution` pixels, with fresh weights and a classifier of zeros.
+
+    `dropout` is the Transformer's (§B.1), ResNets have none. `head_bias` is the classifier's initial bias.
+    Raises ValueError when the image is smaller than one patch.
+    """
+    match model:
+        case ViT():
+            grid = resolution // model.patch_size
+            module: VisionTransformer | BiTResNet
+            module = VisionTransformer(model, num_classes, grid=grid, dropout=dropout, head_bias=head_bias)
+        case Hybrid():
+            module = hybrid(model, num_classes, resolution=resolution, dropout=dropout, head_bias=head_bias)
+        case ResNet():
+            module = BiTResNet(model, num_classes, head_bias=head_bias)
+    return module
+
+
+def decayed(name: str, parameter: Tensor) -> bool:
+    """Whether weight decay applies: to kernels of dense and convolution layers, not to biases, norms and tokens."""
+    return name.endswith("weight") and parameter.ndim >= 2
+
+
+def load_pretrained(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load pre-trained weights into a module built for fine-tuning: all but the head, positions resized to its grid.
+
+    Raises ValueError, and changes nothing, when a parameter is missing, left over or of another shape.
+    """
+    own = {name: value for name, value in module.state_dict().items() if not name.startswith(NEW_IN_FINETUNING)}
+    given = {name: value for name, value in state.items() if not name.startswith(NEW_IN_FINETUNING)}
+    if "pos_embed" in own and "pos_embed" in given:
+        side = isqrt(own["pos_embed"].shape[1] - 1)
+        given["pos_embed"] = resize_positions(given["pos_embed"], (side, side))
+    shapes = [
+        f"{name} {list(given[name].shape)} instead of {list(own[name].shape)}"
+        for name in own.keys() & given.keys()
+        if given[name].shape != own[name].shape
+    ]
+    found = {"missing": own.keys() - given.keys(), "left over": given.keys() - own.keys(), "wrong shape": shapes}
+    problems = [f"{what}: {', '.join(sorted(names))}" for what, names in found.items() if names]
+    if problems:
+        raise ValueError(f"pre-trained weights do not fit the model: {'; '.join(problems)}")
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(given[name])

@@ -1,0 +1,21 @@
+"""Hybrid (§3.1, 'Hybrid Architecture'): a Vision Transformer whose image is the last feature map of a ResNet."""
+
+from scaling.models.resnet import Backbone
+from scaling.models.vit import VisionTransformer
+from scaling.specs import Hybrid
+
+
+def hybrid(
+    spec: Hybrid, num_classes: int, *, resolution: int, dropout: float = 0.0, head_bias: float = 0.0
+) -> VisionTransformer:
+    """The encoder with the backbone as its stem, for square images of `resolution` pixels."""
+    side = -(-resolution // spec.backbone.stride)  # of the feature map: SAME rounds up at every stride
+    return VisionTransformer(
+        spec.encoder,
+        num_classes,
+        grid=side // spec.encoder.patch_size,
+        stem=Backbone(spec.backbone),
+        in_channels=spec.backbone.out_channels,
+        dropout=dropout,
+        head_bias=head_bias,
+    )

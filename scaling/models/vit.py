@@ -1,0 +1,117 @@
+"""Vision Transformer (Dosovitskiy et al. 2021, §3.1 and Appendix A).
+
+Shapes: B images, C channels, H x W positions of the stem, N patches, D width, k heads, K classes.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scaling.specs import ViT
+
+EPS = 1e-6  # of every LayerNorm, as in the official code
+
+
+def lecun_normal_(weight: Tensor) -> None:
+    """Fill a kernel [out, in, ...] from the truncated normal of variance 1 / fan_in, flax's default for its layers."""
+    std = weight[0].numel() ** -0.5 / 0.87962566103423978  # the last: deviation of a unit normal cut at +-2
+    nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention (Eq. 5-8): [B, N, D] -> [B, N, D]."""
+
+    def __init__(self, width: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        for kernel in (*self.qkv.weight.detach().chunk(3), self.out.weight):  # each D x D
+            nn.init.xavier_uniform_(kernel)
+        nn.init.zeros_(self.qkv.bias)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        B, N, D = x.shape
+        # q, k, v: [B, k, N, D/k]
+        q, k, v = (part.view(B, N, self.num_heads, -1).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1))
+        x = F.scaled_dot_product_attention(q, k, v)
+        return self.out(x.transpose(1, 2).reshape(B, N, D))
+
+
+class Block(nn.Module):
+    """Pre-norm encoder block (Eq. 2-3): [B, N, D] -> [B, N, D]. Dropout after every dense layer but q, k, v (§B.1)."""
+
+    def __init__(self, spec: ViT, dropout: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(spec.width, eps=EPS)
+        self.attention = Attention(spec.width, spec.num_heads)
+        self.norm2 = nn.LayerNorm(spec.width, eps=EPS)
+        self.fc1 = nn.Linear(spec.width, spec.mlp_dim)
+        self.fc2 = nn.Linear(spec.mlp_dim, spec.width)
+        self.dropout = nn.Dropout(dropout)
+        for dense in (self.fc1, self.fc2):
+            nn.init.xavier_uniform_(dense.weight)
+            nn.init.normal_(dense.bias, std=1e-6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.dropout(self.attention(self.norm1(x)))
+        h = self.dropout(F.gelu(self.fc1(self.norm2(x)), approximate="tanh"))  # [B, N, mlp_dim]
+        return x + self.dropout(self.fc2(h))
+
+
+class VisionTransformer(nn.Module):
+    """Encoder over the patches of what `stem` makes of an image: nothing for a ViT, a ResNet for a hybrid.
+
+    `in_channels` are the stem's channels, `grid` the patches a side. Patches are cut without padding, so rows and
+    columns that fill no whole patch are ignored (H/14 at 384 pixels sees 378).
+    """
+
+    def __init__(
+        self,
+        spec: ViT,
+        num_classes: int,
+        *,
+        grid: int,
+        stem: nn.Module | None = None,
+        in_channels: int = 3,
+        dropout: float = 0.0,
+        head_bias: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if grid < 1:
+            raise ValueError(f"the image is smaller than one patch ({spec.patch_size}) of the model")
+        self.stem = stem if stem is not None else nn.Identity()
+        self.patch_embed = nn.Conv2d(in_channels, spec.width, spec.patch_size, stride=spec.patch_size)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, spec.width))
+        self.pos_embed = nn.Parameter(0.02 * torch.randn(1, 1 + grid * grid, spec.width))
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(Block(spec, dropout) for _ in range(spec.depth))
+        self.norm = nn.LayerNorm(spec.width, eps=EPS)
+        size = spec.representation_size
+        self.pre_logits = None if size is None else nn.Linear(spec.width, size)
+        self.head = nn.Linear(size or spec.width, num_classes)
+
+        for layer in (self.patch_embed, self.pre_logits):
+            if layer is not None:
+                lecun_normal_(layer.weight)
+                assert layer.bias is not None
+                nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.head.weight)
+        nn.init.constant_(self.head.bias, head_bias)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Representation of images [B, 3, H, W]: the class token [B, D], through `pre_logits` (before tanh) if any."""
+        x = self.stem(x)  # [B, C, H, W]
+        x = self.patch_embed(x).flatten(2).transpose(1, 2)  # [B, N, D]
+        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)  # [B, 1+N, D]
+        x = self.dropout(x + self.pos_embed)
+        for block in self.blocks:
+            x = block(x)
+        x = self.norm(x[:, 0])  # [B, D]
+        return x if self.pre_logits is None else self.pre_logits(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits [B, K] of images [B, 3, H, W]; the pre-training head has one hidden layer with tanh (§D.3)."""
+        x = self.features(x)
+        return self.head(x if self.pre_logits is None else torch.tanh(x))

@@ -1,0 +1,125 @@
+"""Pre-training of one run: spec in, rows and a checkpoint out."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from scaling import results
+from scaling.data.ordering import batch_at, holdout, shard
+from scaling.data.preprocessing import train_images
+from scaling.data.sources import Images, open_split
+from scaling.flops import parameters, pretrain_flops
+from scaling.models import build
+from scaling.specs import Pretrain, Recipe, to_json
+from scaling.storage import Storage
+from scaling.training import state
+from scaling.training.devices import Device
+from scaling.training.evaluation import accuracy
+from scaling.training.ledger import Unit, attempt
+from scaling.training.loop import SAVE_SECONDS, Batch, Report, Trained, Training, train
+
+EVALUATIONS = 5  # of the held-out share, over a run
+
+
+def pretrain(
+    run: Pretrain, *, storage: Storage, study: str, device: Device, report: Report, save_seconds: float = SAVE_SECONDS
+) -> None:
+    """Train one run and commit its checkpoint, curve and pretrain row; an ordinary function, called by every worker.
+
+    Raises ValueError for data or a batch size that cannot be used and NonFiniteLossError when training diverges; the
+    attempt row then says why, and no result row exists.
+    """
+    check_workers(run.recipe, device.world)
+    with attempt(unit(run), study, storage, device) as ledger:
+        if run.data.train is None:
+            raise ValueError(f"data set {run.data.name} has no URI: give its train= in the study to run it")
+        images = open_split(run.data.train, storage)
+        train_index, dev_index = holdout(len(images), run.dev_fraction, run.seed)
+        torch.manual_seed(run.seed)
+        assert run.data.num_classes is not None
+        module = build(
+            run.model,
+            run.data.num_classes,
+            resolution=run.resolution,
+            dropout=run.recipe.dropout,
+            head_bias=run.recipe.head_bias,
+        ).to(device.torch)
+
+        def held_out(module: torch.nn.Module) -> float:
+            return accuracy(module, images, dev_index, run.resolution, device)[0]
+
+        training = Training(
+            id=run.id,
+            recipe=run.recipe,
+            base_lr=run.base_lr,
+            steps=run.steps,
+            seed=run.seed,
+            batch=lambda step: batch_of(step, images, train_index, run.recipe, run.seed, run.resolution, device),
+            evaluate=held_out if len(dev_index) else None,
+            evaluations=EVALUATIONS,
+        )
+        trained = train(
+            module, training, storage=storage, device=device, ledger=ledger, report=report, save_seconds=save_seconds
+        )
+        if device.rank == 0:
+            digest = state.save_final(storage, run.id, module, to_json(run))
+            _write_rows(run, storage, trained, digest)
+            state.clear(storage, run.id)
+
+
+def unit(run: Pretrain) -> Unit:
+    """The run as the ledger knows it."""
+    return Unit(run.id, "pretrain", run.name, run.model.kind, pretrain_flops(run, valid=True) / run.steps)
+
+
+def check_workers(recipe: Recipe, workers: int) -> None:
+    """Raises ValueError unless every worker gets the same number of images."""
+    if recipe.batch_size % workers:
+        raise ValueError(f"batch_size {recipe.batch_size} is not divisible by {workers} workers")
+
+
+def batch_of(
+    step: int, images: Images, index: np.ndarray, recipe: Recipe, seed: int, resolution: int, device: Device
+) -> Batch:
+    """This worker's share of the global batch of `step`: a pure function of its arguments."""
+    epochs, positions = shard(batch_at(step, recipe.batch_size, len(index), seed), device.rank, device.world)
+    chosen = index[positions]
+    pixels = train_images(
+        images,
+        chosen,
+        epochs,
+        seed=seed,
+        resolution=resolution,
+        crop=recipe.crop,
+        min_crop_area=recipe.min_crop_area,
+        flip=recipe.flip,
+    )
+    return pixels, torch.from_numpy(images.labels[chosen])
+
+
+def _write_rows(run: Pretrain, storage: Storage, trained: Trained, digest: str) -> None:
+    who = {"run_id": run.id, "name": run.name, "family": run.model.kind}
+    batch_size = run.recipe.batch_size
+    curve = [{**who, "images": point["step"] * batch_size, **point} for point in trained.curve]
+    row: dict[str, Any] = {
+        **who,
+        "dataset": run.data.name,
+        "parameters": parameters(run.model, resolution=run.resolution),
+        "epochs": run.epochs,
+        "images": run.steps * batch_size,
+        "steps": run.steps,
+        "batch_size": batch_size,
+        "resolution": run.resolution,
+        "base_lr": run.base_lr,
+        "seed": run.seed,
+        "train_flops": pretrain_flops(run, valid=False),
+        "train_flops_valid": pretrain_flops(run, valid=True),
+        "train_loss": trained.train_loss,
+        "dev_top1": trained.curve[-1]["dev_top1"],
+        "weights_sha256": digest,
+        "checkpoint": results.checkpoint_name(run.id),
+        "spec": to_json(run),
+    }
+    results.write(storage, "curve", curve)
+    results.write(storage, "pretrain", [row])  # last: the run is done when this row is there

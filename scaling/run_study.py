@@ -1,0 +1,100 @@
+"""Run or plan a study: `python scaling/run_study.py [STUDY] [--plan] [--storage URI] ...`; `--help` lists the options."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+if __name__ == "__main__":  # as a script, its own directory is first on the path and would hide other packages
+    sys.path[0] = str(ROOT)
+
+import json
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from scaling.cli import command_line, console
+from scaling.specs import Study
+from scaling.study import load, resolved, select
+
+
+@dataclass(frozen=True)
+class Options:
+    """Plan and run a scaling study: pre-train, transfer, write rows, report."""
+
+    study: Annotated[str, tyro.conf.Positional] = "quickstart"
+    """A study of search_spaces by name, or the path of your own .py file that holds STUDY = Study(...)."""
+    plan: bool = False
+    """Print what it will cost, and stop."""
+    storage: str | None = None
+    """Directory or URI (s3://, gs://) for rows, checkpoints and report. Default: results/NAME."""
+    workers: int = 1
+    """Data-parallel workers of each pre-training run; runs go side by side where the cluster has room."""
+    only: str | None = None
+    """Shell pattern: only models whose name matches, such as 'ViT-*'."""
+    hardware: str | None = None
+    """Chip that the plan is priced on, such as tpu-v3 or h100. Default: the study's."""
+    utilisation: float | None = None
+    """Share of the chip's peak for the plan. Default: a measured rate, or the paper's share."""
+    precision: str | None = None
+    """fp32 or bf16. Default: bf16 on a GPU, fp32 on a CPU."""
+    save_seconds: float = 15.0
+    """Seconds between two checkpoints of a run."""
+    json: bool = False
+    """Print one JSON value instead of text."""
+
+
+def main(options: Options) -> int:
+    study = resolved(select(load(options.study), options.only))
+    if options.plan:
+        return _plan(study, options)
+    _check_runnable(study, options)
+
+    from analysis.report import report  # not before: a plan should wait for neither torch nor ray nor charts
+    from clusters.run import run
+    from scaling.storage import Storage
+
+    storage = Storage.of(options.storage or ROOT / "results" / study.name)
+    storage.make()
+
+    out = console(quiet=options.json)
+    failed = run(
+        study,
+        storage,
+        out,
+        workers=options.workers,
+        precision=options.precision,
+        save_seconds=options.save_seconds,
+    )
+    files = report(storage)
+    return 1 if failed else 0
+
+
+def _plan(study: Study, options: Options) -> int:
+    from analysis.plan import plan, render
+    from clusters.hardware import hardware
+
+    costs = plan(study, hardware(options.hardware or study.hardware), options.utilisation)
+    if options.json:
+        print(json.dumps(costs.as_json(), indent=1))
+    else:
+        console().print(*render(costs), sep="\n")
+    return 0
+
+
+def _check_runnable(study: Study, options: Options) -> None:
+    """All that can be known to go wrong is said before anything is written."""
+    if options.workers < 1:
+        raise ValueError(f"--workers must be at least 1, got {options.workers}")
+    for run in study.runs:
+        if run.recipe.batch_size % options.workers:
+            raise ValueError(
+                f"batch_size {run.recipe.batch_size} of {run.name} is not divisible by --workers {options.workers}"
+            )
+    for data in [run.data for run in study.runs] + [task.data for task in study.tasks]:
+        if data.train is None:
+            raise ValueError(f"data set {data.name} has no URI: give its train= in the study to run it (--plan needs none)")
+
+
+if __name__ == "__main__":
+    command_line(main, Options)

@@ -1,0 +1,93 @@
+"""A study as a value: found by name or path, cut down to some models, filled in from its data, and its fine-tunings."""
+
+import fnmatch
+import importlib
+import importlib.util
+import pkgutil
+from dataclasses import replace
+from pathlib import Path
+
+import search_spaces
+from scaling.datasets import resolve
+from scaling.specs import Dataset, Study, Task, Transfer, Upstream
+
+
+def names() -> list[str]:
+    """The studies of `search_spaces`: its modules that hold a STUDY."""
+    found = [module.name for module in pkgutil.iter_modules(search_spaces.__path__)]
+    return [name for name in found if hasattr(importlib.import_module(f"search_spaces.{name}"), "STUDY")]
+
+
+def load(place: str) -> Study:
+    """The value STUDY of a module of `search_spaces`, by name, or of the user's own file, by path.
+
+    Raises ValueError for an unknown name, a file that cannot be run, or one without a Study called STUDY.
+    """
+    path = Path(place)
+    if path.suffix == ".py" or "/" in place:
+        if not path.is_file():
+            raise ValueError(f"study file {place} not found")
+        spec = importlib.util.spec_from_file_location(f"study_{path.stem}", path)
+    else:
+        spec = importlib.util.find_spec(f"search_spaces.{place}") if place.isidentifier() else None
+        if spec is None:
+            raise ValueError(f"unknown study {place!r}: take one of {', '.join(names())}, or the path of a .py file")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except ValueError as error:
+        raise ValueError(f"study {place}: {error}") from None
+    except Exception as error:
+        line = f"line {error.lineno}: " if isinstance(error, SyntaxError) else ""
+        raise ValueError(f"study {place} cannot be read: {line}{type(error).__name__}: {error}") from None
+    study = getattr(module, "STUDY", None)
+    if not isinstance(study, Study):
+        raise ValueError(f"study {place} has no STUDY = Study(...)")
+    return study
+
+
+def select(study: Study, pattern: str | None) -> Study:
+    """The study with only those models whose name matches a shell pattern, such as 'ViT-*'."""
+    if pattern is None:
+        return study
+    runs = tuple(run for run in study.runs if fnmatch.fnmatchcase(run.name, pattern))
+    if not runs:
+        raise ValueError(f"--only {pattern!r} matches none of {', '.join(dict.fromkeys(run.name for run in study.runs))}")
+    return replace(study, runs=runs, scratch=tuple(s for s in study.scratch if fnmatch.fnmatchcase(s.name, pattern)))
+
+
+def resolved(study: Study) -> Study:
+    """The study with every data set's counts and fingerprint read from the data. Raises ValueError when data are missing."""
+    seen: dict[Dataset, Dataset] = {}
+
+    def filled(data: Dataset) -> Dataset:
+        key = replace(data)
+        if key not in seen:
+            seen[key] = resolve(data)
+        return seen[key]
+
+    return replace(
+        study,
+        runs=tuple(replace(run, data=filled(run.data)) for run in study.runs),
+        tasks=tuple(replace(task, data=filled(task.data)) for task in study.tasks),
+        fewshot=tuple(replace(few, data=filled(few.data)) for few in study.fewshot),
+    )
+
+
+def upstreams(study: Study) -> tuple[Upstream, ...]:
+    """All that is transferred from: the runs, and the controls that start from scratch."""
+    return (*study.runs, *study.scratch)
+
+
+def dev_trials(upstream: Upstream, task: Task, seed: int) -> list[Transfer]:
+    """The grid of one upstream on one task; empty when there is one rate and so nothing to choose."""
+    if len(task.base_lrs) == 1:
+        return []
+    return [Transfer(upstream, task, base_lr, seed, "dev") for base_lr in task.base_lrs]
+
+
+def final_runs(upstream: Upstream, task: Task, base_lr: float, seeds: tuple[int, ...]) -> list[Transfer]:
+    """The repetitions at the chosen rate, on all training images."""
+    return [Transfer(upstream, task, base_lr, seed, "final") for seed in seeds]

@@ -1,0 +1,1 @@
+"""The training core: one loop over plain torch. No ray in it."""

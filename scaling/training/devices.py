@@ -1,0 +1,77 @@
+"""Where a step runs: the only file that knows one kind of device from another."""
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.distributed as dist
+
+
+@dataclass(frozen=True)
+class Device:
+    """One worker's device, and its place among the workers of the run. Hardware: no part of any spec's identity."""
+
+    kind: Literal["cpu", "cuda"]
+    name: str  # of the chip, for the account
+    precision: Literal["fp32", "bf16"]
+    cores: int  # of this worker: CPU threads, or 1 for a GPU
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def torch(self) -> torch.device:
+        return torch.device(self.kind, torch.cuda.current_device()) if self.kind == "cuda" else torch.device("cpu")
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """bf16 arithmetic where the precision says so; weights stay float32."""
+        if self.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.kind, dtype=torch.bfloat16)
+
+
+def local_device(precision: str | None = None, threads: int | None = None) -> Device:
+    """This process's device and rank. Precision None: bf16 on a GPU that has it, float32 on a CPU.
+
+    On a CPU the threads decide how sums are split, so they are set, not left to the machine (default: OMP_NUM_THREADS, 1).
+    """
+    initialized = dist.is_available() and dist.is_initialized()
+    rank, world = (dist.get_rank(), dist.get_world_size()) if initialized else (0, 1)
+    if torch.cuda.is_available():
+        torch.backends.cuda.matmul.allow_tf32 = True
+        chosen = precision or ("bf16" if torch.cuda.is_bf16_supported() else "fp32")
+        return Device("cuda", torch.cuda.get_device_name(), _precision(chosen), 1, rank, world)
+    threads = threads or int(os.environ.get("OMP_NUM_THREADS", "1"))
+    torch.set_num_threads(threads)
+    return Device("cpu", "cpu", _precision(precision or "fp32"), threads, rank, world)
+
+
+def _precision(name: str) -> Literal["fp32", "bf16"]:
+    if name not in ("fp32", "bf16"):
+        raise ValueError(f"precision must be fp32 or bf16, got {name!r}")
+    return "bf16" if name == "bf16" else "fp32"
+
+
+def broadcast(value: Any, device: Device) -> Any:
+    """Rank 0's value, on every rank."""
+    if device.world == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def mean_over_workers(values: torch.Tensor, device: Device) -> torch.Tensor:
+    """The mean of a tensor over all workers, on every worker."""
+    if device.world > 1:
+        dist.all_reduce(values)
+        values /= device.world
+    return values
+
+
+def sum_over_workers(values: torch.Tensor, device: Device) -> torch.Tensor:
+    """The sum of a tensor over all workers, on every worker."""
+    if device.world > 1:
+        dist.all_reduce(values)
+    return values

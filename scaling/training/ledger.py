@@ -1,0 +1,120 @@
+"""The account of one attempt: a row in the `attempt` table, written at its start, now and then, and at its end."""
+
+import contextlib
+import socket
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from scaling import results
+from scaling.storage import Storage
+from scaling.training.devices import Device
+
+Outcome = Literal["running", "done", "failed"]
+Activity = Literal["training", "evaluating", "waiting"]
+BEAT_SECONDS = {True: 1.0, False: 30.0}  # between two writings of the row: local storage, object store
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is attempted: one finished unit is one file of result rows."""
+
+    id: str
+    kind: Literal["pretrain", "trial", "transfer", "fewshot"]
+    name: str  # the model's
+    family: str
+    step_flops: float = 0.0  # FLOPs of a training step, valid-tap convention
+
+
+class Ledger:
+    """Clocks and steps of one attempt. Only rank 0 writes; a kill leaves the last written row, outcome 'running'.
+
+    Time that is neither training, evaluating nor waiting is overhead (set-up, checkpoints). Training since the last
+    committed step counts as lost until the next commit: so a row tells the truth whenever the attempt is cut off.
+    """
+
+    def __init__(self, unit: Unit, study: str, storage: Storage, device: Device) -> None:
+        self.unit, self.study, self.storage, self.device = unit, study, storage, device
+        self.attempt_id = f"{unit.id}-{uuid.uuid4().hex[:8]}"
+        self.started, self._start = datetime.now(UTC), time.monotonic()
+        self.seconds: Counter[str] = Counter()
+        self.first_step = self.step = self.committed_step = 0
+        self._training_at_commit = 0.0
+        self._beat_seconds = BEAT_SECONDS[storage.local is not None]
+        self._write("running")
+
+    def begin(self, step: int) -> None:
+        """The attempt goes on from a committed step."""
+        self.first_step = self.step = self.committed_step = step
+
+    @contextlib.contextmanager
+    def doing(self, activity: Activity) -> Iterator[None]:
+        """Count the block's seconds, whether it succeeds or not."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[activity] += time.monotonic() - start
+
+    def commit(self, step: int) -> None:
+        """Steps up to `step` are safe in the storage."""
+        self.committed_step = step
+        self._training_at_commit = self.seconds["training"]
+
+    def beat(self) -> None:
+        """Write the row when the last writing is long enough ago."""
+        if time.monotonic() - self._written > self._beat_seconds:
+            self._write("running")
+
+    def close(self, outcome: Outcome, reason: str = "") -> None:
+        if outcome == "done":
+            self.commit(self.step)
+        self._write(outcome, reason)
+
+    def _write(self, outcome: Outcome, reason: str = "") -> None:
+        self._written = time.monotonic()
+        if self.device.rank:
+            return
+        committed = self.committed_step - self.first_step
+        row = {
+            "attempt_id": self.attempt_id,
+            "unit_id": self.unit.id,
+            "kind": self.unit.kind,
+            "study": self.study,
+            "name": self.unit.name,
+            "family": self.unit.family,
+            "device": self.device.name,
+            "precision": self.device.precision,
+            "workers": self.device.world,
+            "cores": self.device.cores * self.device.world,
+            "host": socket.gethostname(),
+            "started": self.started,
+            "first_step": self.first_step,
+            "last_step": self.step,
+            "committed_step": self.committed_step,
+            "seconds_total": time.monotonic() - self._start,
+            "seconds_training": self.seconds["training"],
+            "seconds_evaluating": self.seconds["evaluating"],
+            "seconds_waiting": self.seconds["waiting"],
+            "seconds_lost": self.seconds["training"] - self._training_at_commit,
+            "train_flops_valid": float(self.unit.step_flops * committed),
+            "outcome": outcome,
+            "reason": reason,
+        }
+        results.write(self.storage, "attempt", [row])
+
+
+@contextlib.contextmanager
+def attempt(unit: Unit, study: str, storage: Storage, device: Device) -> Iterator[Ledger]:
+    """One attempt at a unit: its row ends as done, or as failed with the error's first line."""
+    ledger = Ledger(unit, study, storage, device)
+    try:
+        yield ledger
+    except Exception as error:
+        ledger.close("failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:500])
+        raise
+    ledger.close("done")

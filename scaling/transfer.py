@@ -1,0 +1,125 @@
+"""Transfer of one upstream model to one task: a dev trial or a final run, rows out."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from scaling import results
+from scaling.data.ordering import hashed, holdout
+from scaling.data.sources import open_split
+from scaling.flops import transfer_flops
+from scaling.models import build, load_pretrained
+from scaling.pretrain import batch_of
+from scaling.specs import Dataset, Pretrain, Transfer, to_json, without_representation
+from scaling.storage import Storage
+from scaling.training import state
+from scaling.training.devices import Device
+from scaling.training.evaluation import accuracy
+from scaling.training.ledger import Unit, attempt
+from scaling.training.loop import SAVE_SECONDS, Report, Training, train
+
+
+def finetune(
+    transfer: Transfer,
+    *,
+    checkpoint: str | None,
+    storage: Storage,
+    study: str,
+    device: Device,
+    report: Report,
+    save_seconds: float = SAVE_SECONDS,
+) -> dict[str, Any]:
+    """Fine-tune from `checkpoint` (a directory's path or URI; None for a Scratch upstream) and commit one row, returned.
+
+    §4.1, Table 4: a dev trial trains without the dev split and is judged on it; a final run trains on all training
+    images and reads the test set, once. Raises as `pretrain` does.
+    """
+    task, recipe, resolution = transfer.task, transfer.task.recipe, transfer.resolution
+    with attempt(unit(transfer), study, storage, device) as ledger:
+        train_uri, test_uri = uris(task.data)
+        images = open_split(train_uri, storage)
+        index, dev_index = holdout(len(images), task.dev_fraction, 0)
+        if transfer.phase == "final":
+            index = np.arange(len(images))
+        module = _module(transfer, checkpoint).to(device.torch)
+        training = Training(
+            id=transfer.id,
+            recipe=recipe,
+            base_lr=transfer.base_lr,
+            steps=task.steps,
+            seed=transfer.seed,
+            batch=lambda step: batch_of(step, images, index, recipe, transfer.seed, resolution, device),
+        )
+        trained = train(
+            module, training, storage=storage, device=device, ledger=ledger, report=report, save_seconds=save_seconds
+        )
+        row = {**_facts(transfer), "train_loss": trained.train_loss}
+        with ledger.doing("evaluating"):
+            if transfer.phase == "dev":
+                top1, loss = accuracy(module, images, dev_index, resolution, device)
+                row |= {"trial_id": transfer.id, "dev_top1": top1, "dev_loss": loss}
+            else:
+                test = open_split(test_uri, storage)
+                top1, _ = accuracy(module, test, np.arange(len(test)), resolution, device)
+                row |= {"transfer_id": transfer.id, "test_top1": top1}
+        results.write(storage, table(transfer), [row])
+        state.clear(storage, transfer.id)
+    return row
+
+
+def table(transfer: Transfer) -> str:
+    """The result table of the transfer's row."""
+    return "trial" if transfer.phase == "dev" else "transfer"
+
+
+def unit(transfer: Transfer) -> Unit:
+    """The transfer as the ledger knows it."""
+    kind = "trial" if transfer.phase == "dev" else "transfer"
+    upstream = transfer.upstream
+    return Unit(transfer.id, kind, upstream.name, upstream.model.kind, transfer_flops(transfer, valid=True) / transfer.task.steps)
+
+
+def uris(data: Dataset) -> tuple[str, str]:
+    """URIs of the training and test split. Raises ValueError when one is missing."""
+    if data.train is None or data.test is None:
+        raise ValueError(f"data set {data.name} needs a train= and a test= URI in the study to run it")
+    return data.train, data.test
+
+
+def _module(transfer: Transfer, checkpoint: str | None) -> nn.Module:
+    """The upstream's body under a new classifier (§B.1.1: the whole pre-training head is dropped)."""
+    upstream, recipe = transfer.upstream, transfer.task.recipe
+    assert transfer.task.data.num_classes is not None
+    torch.manual_seed(hashed(upstream.seed, transfer.seed))  # a control starts from other weights with each seed
+    module = build(
+        without_representation(upstream.model),
+        transfer.task.data.num_classes,
+        resolution=transfer.resolution,
+        dropout=recipe.dropout,
+        head_bias=recipe.head_bias,
+    )
+    if checkpoint is not None:
+        load_pretrained(module, state.read_weights(Storage.of(checkpoint)))
+    return module
+
+
+def _facts(transfer: Transfer) -> dict[str, Any]:
+    upstream, task = transfer.upstream, transfer.task
+    return {
+        "run_id": upstream.id,
+        "name": upstream.name,
+        "family": upstream.model.kind,
+        "pretrained": isinstance(upstream, Pretrain),
+        "task_id": task.id,
+        "task": task.name,
+        "base_lr": transfer.base_lr,
+        "seed": transfer.seed,
+        "resolution": transfer.resolution,
+        "steps": task.steps,
+        "batch_size": task.recipe.batch_size,
+        "train_flops": transfer_flops(transfer, valid=False),
+        "train_flops_valid": transfer_flops(transfer, valid=True),
+        "spec": to_json(transfer),
+    }

@@ -1,0 +1,58 @@
+"""The named models: a table, one row a model, with its source.
+
+Papers: ViT (Dosovitskiy et al. 2021), BiT (Kolesnikov et al. 2020), DeiT (Touvron et al. 2021), AugReg (Steiner et al.
+2022). The ViT paper's own models carry its pre-training head, one hidden layer as wide as the encoder (§D.3).
+"""
+
+from difflib import get_close_matches
+
+from scaling.specs import Architecture, Hybrid, ResNet, ViT
+
+R26 = ResNet((2, 2, 2, 2))
+R50 = ResNet((3, 4, 6, 3))
+R50_16 = ResNet((3, 4, 9))  # stage 4's blocks moved into stage 3 (ViT §4.1)
+ZOO: dict[str, Architecture] = {
+    # ViT Table 1; name/patch size.  patch, width, depth, MLP, heads, representation
+    "ViT-B/16": ViT(16, 768, 12, 3072, 12, 768),
+    "ViT-B/32": ViT(32, 768, 12, 3072, 12, 768),
+    "ViT-L/16": ViT(16, 1024, 24, 4096, 16, 1024),
+    "ViT-L/32": ViT(32, 1024, 24, 4096, 16, 1024),
+    "ViT-H/14": ViT(14, 1280, 32, 5120, 16, 1280),
+    # Smaller ones: DeiT Table 1, AugReg Table 2. S/32 has the sizes of ViT's Fig. 4 'b/32', half of B's.
+    "ViT-Ti/16": ViT(16, 192, 12, 768, 3),
+    "ViT-S/16": ViT(16, 384, 12, 1536, 6),
+    "ViT-S/32": ViT(32, 384, 12, 1536, 6),
+    # BiT ResNets, depth x width factor: BiT §3.1, ViT Table 6; depths as in He et al. 2016.
+    "R50x1": R50,
+    "R50x2": ResNet((3, 4, 6, 3), width=128),
+    "R101x1": ResNet((3, 4, 23, 3)),
+    "R152x1": ResNet((3, 8, 36, 3)),
+    "R152x2": ResNet((3, 8, 36, 3), width=128),
+    "R200x3": ResNet((3, 24, 36, 3), width=192),
+    "R152x4": ResNet((3, 8, 36, 3), width=256),
+    # Hybrids, backbone + encoder/stride of the backbone: ViT §4.1, Table 6; R26 from AugReg Table 2.
+    "R50x1+ViT-B/16": Hybrid(R50_16, ViT(1, 768, 12, 3072, 12, 768)),
+    "R50x1+ViT-B/32": Hybrid(R50, ViT(1, 768, 12, 3072, 12, 768)),
+    "R50x1+ViT-L/16": Hybrid(R50_16, ViT(1, 1024, 24, 4096, 16, 1024)),
+    "R50x1+ViT-L/32": Hybrid(R50, ViT(1, 1024, 24, 4096, 16, 1024)),
+    "R26+ViT-S/32": Hybrid(R26, ViT(1, 384, 12, 1536, 6)),
+    # Ours, for 32-pixel images on a CPU. S : M : L is about 1 : 3 : 7 in MACs and 1 : 2 : 4 in time, and a letter costs
+    # about the same in every kind; to that end the ResNets have the ImageNet stem, of stride 4 like the ViTs' patches.
+    "ViT-micro-S/4": ViT(4, 32, 2, 128, 2),
+    "ViT-micro-M/4": ViT(4, 48, 3, 192, 3),
+    "ViT-micro-L/4": ViT(4, 64, 4, 256, 4),
+    "R-micro-S": ResNet((1, 1, 1), width=16, groups=8),
+    "R-micro-M": ResNet((2, 2, 2), width=24, groups=8),
+    "R-micro-L": ResNet((3, 3, 3), width=32, groups=8),
+    "R+ViT-micro-S/4": Hybrid(ResNet((1,), width=16, groups=8), ViT(1, 32, 1, 128, 2)),
+    "R+ViT-micro-M/4": Hybrid(ResNet((2,), width=16, groups=8), ViT(1, 48, 2, 192, 3)),
+    "R+ViT-micro-L/4": Hybrid(ResNet((2,), width=24, groups=8), ViT(1, 64, 3, 256, 4)),
+}
+
+
+def model(name: str) -> Architecture:
+    """The architecture called `name`. Raises ValueError, with the names most like it, when there is none."""
+    if name in ZOO:
+        return ZOO[name]
+    close = get_close_matches(name, ZOO, n=3) or sorted(ZOO)
+    raise ValueError(f"no model {name!r} in the zoo; did you mean {', '.join(close)}?")

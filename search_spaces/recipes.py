@@ -1,0 +1,29 @@
+"""The pre-training recipes of the ViT paper: Table 3, §4.1 and §B.1."""
+
+from scaling.specs import Recipe
+
+# Table 3, JFT-300M: AdamW, batch 4096, 10,000 steps of warm-up, linear decay, weight decay 0.1, no dropout, no clipping.
+JFT = Recipe()
+# Table 3, ImageNet-21k: weaker decay, dropout 0.1.
+IMAGENET_21K = Recipe(weight_decay=0.03, dropout=0.1)
+# Table 3, ImageNet: cosine, strong decay, clipping at global norm 1; label smoothing 1e-4 as in the authors' later code.
+IMAGENET = Recipe(schedule="cosine", weight_decay=0.3, dropout=0.1, grad_clip=1.0, label_smoothing=1e-4)
+
+# Table 3's base rates on JFT, by model. R200x3 is missing there: 4e-4 is our choice (larger models take lower rates).
+JFT_BASE_LR = {
+    "ViT-B/32": 8e-4,
+    "ViT-B/16": 8e-4,
+    "ViT-L/32": 6e-4,
+    "ViT-L/16": 4e-4,
+    "ViT-H/14": 3e-4,
+    "R50x1": 1e-3,
+    "R50x2": 1e-3,
+    "R101x1": 8e-4,
+    "R152x1": 6e-4,
+    "R152x2": 6e-4,
+    "R200x3": 4e-4,
+    "R50x1+ViT-B/32": 8e-4,
+    "R50x1+ViT-B/16": 8e-4,
+    "R50x1+ViT-L/32": 2e-4,
+    "R50x1+ViT-L/16": 4e-4,
+}

@@ -1,0 +1,90 @@
+import re
+from pathlib import Path
+
+import made_study as made
+import polars as pl
+import pytest
+
+from analysis import tables
+from analysis.report import report
+from analysis.rows import load
+from scaling.results import write
+from scaling.storage import Storage
+
+EVIL = "<script>alert('x')</script>"
+
+
+def page(storage: Storage) -> str:
+    return storage.read("report.html").decode()
+
+
+def test_the_report_is_one_page_that_needs_no_network(study: Storage, tmp_path: Path) -> None:
+    out = Storage.of(tmp_path)
+    files = report(study, out)
+    assert files[-1] == "report.html"
+    assert {name for name in files if name.endswith(".png")} == {
+        f"figures/{name}.png" for name in ("frontier", "pretraining", "fewshot", "curves", "core_days")
+    }
+    for name in files:
+        assert out.read(name)[:4] in (b"\x89PNG", b"<svg", b"<!do")
+    text = page(out)
+    assert len(text) < 3_000_000
+    assert '<html lang="en">' in text
+    assert "<title>made-study</title>" in text
+    assert not re.search(r'(src|href)="(?!#)', text.replace("xlink:href", "href"))
+    assert "<script" not in text
+    assert text.count("<figure") == text.count("<figcaption>") == text.count('role="img"') == 5
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert "<title>ViT-S/4: 80" in text  # the tooltip of a point
+    for part in (
+        "R14+ViT-S is best",
+        "every step of compute",
+        "from scratch",
+        "points",
+        "core-minutes",
+        "How to go on",
+    ):
+        assert part in text
+    assert {"report.html", "figures"}.isdisjoint(study.list("."))
+
+
+def test_names_from_rows_are_harmless(storage: Storage) -> None:
+    about = {"run_id": "r", "name": EVIL, "family": "<b>&"}
+    write(storage, "pretrain", [made.row("pretrain", **about, epochs=1.0, train_flops=1e12, train_flops_valid=1e12)])
+    made.transfer(storage, about | {"pretrained": True}, "digits", 0.7)
+    made.fewshot(storage, about, 0.6)
+    made.attempt(storage, "a", "pretrain", name=EVIL, family="<b>&", device="<i>", study=EVIL)
+    report(storage)
+    text = page(storage)
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert "<b>&" not in text
+    assert "<i>" not in text
+
+
+@pytest.mark.parametrize("table", ["attempt", "pretrain", "curve", "transfer", "fewshot", "trial"])
+def test_any_single_table_is_enough_for_a_report(study: Storage, storage: Storage, table: str) -> None:
+    for name in study.list(table)[:1]:
+        storage.write(f"{table}/{name}", study.read(f"{table}/{name}"))
+    storage.write("study.json", b"{ torn")
+    assert report(storage)[-1] == "report.html"
+    assert "How to go on" in page(storage)
+
+
+def test_the_results_table(study: Storage) -> None:
+    table = tables.results_table(load(study))
+    assert table.columns == [
+        *("model", "family", "pre-training (teraFLOPs)", "parameters"),
+        *("digits (%)", "fashion (%)", "mean (%)", "digits 5-shot (%)"),
+    ]
+    assert table.height == 10
+    row = table.row(by_predicate=pl.col("model") == "ViT-S/4", named=True)
+    assert (row["family"], row["pre-training (teraFLOPs)"], row["parameters"]) == ("ViT", "1,600", "1.6 M")
+    assert re.fullmatch(r"8\d\.\d\d ± \d\.\d\d", row["digits (%)"])
+    assert "ViT-S/8 from scratch" in table["model"]
+
+
+def test_markdown_cells_stay_in_their_cells() -> None:
+    text = tables.to_markdown(pl.DataFrame({"a": ["x|y", "<b>"], "b": ["1", "2"]}))
+    assert text.splitlines()[2:] == ["| x\\|y | 1 |", "| &lt;b&gt; | 2 |"]

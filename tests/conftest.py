@@ -1,0 +1,55 @@
+"""Parts that many tests share: a tiny study's specs, and one Ray cluster for the whole session."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scaling.datasets import ifs, resolve
+from scaling.specs import Dataset, Pretrain, Recipe, Task, ViT
+from scaling.storage import Storage
+
+TINY = ViT(patch_size=8, width=16, depth=1, mlp_dim=32, num_heads=2)
+RECIPE = Recipe(
+    batch_size=8, warmup_steps=2, weight_decay=0.1, dropout=0.1, grad_clip=1.0, loss="softmax", head_bias=0.0
+)
+TUNING = Recipe(
+    optimizer="sgd", batch_size=8, warmup_steps=1, schedule="cosine", weight_decay=0.0, loss="softmax", head_bias=0.0
+)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    """An empty storage."""
+    made = Storage.of(tmp_path / "storage")
+    made.make()
+    return made
+
+
+@pytest.fixture(scope="session")
+def data() -> Dataset:
+    """Four classes of 24 fractals of 16 pixels to train on, two a class to test on."""
+    return resolve(ifs(classes=4, images=24, size=16))
+
+
+@pytest.fixture
+def tiny_run(data: Dataset) -> Pretrain:
+    """24 steps of 8 images: two passes over 96, ten of which are held out."""
+    return Pretrain("tiny", TINY, data, 1e-3, 2.2, RECIPE, resolution=16, dev_fraction=0.1)
+
+
+@pytest.fixture
+def tiny_task(data: Dataset) -> Task:
+    """Six steps at two rates."""
+    return Task("fractals", data, (0.01, 0.1), 6, TUNING, dev_fraction=0.25, resolution=16)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """The address of a local Ray cluster of two CPUs, which `clusters.session` joins."""
+    import ray
+
+    from clusters.session import session
+
+    with session(num_cpus=2):
+        yield ray.get_runtime_context().gcs_address

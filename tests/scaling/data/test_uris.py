@@ -1,0 +1,55 @@
+import pytest
+
+from scaling.data.uris import Digits, Ifs, Parquet, parse
+
+
+def test_parquet_options_are_ours_alone() -> None:
+    assert parse("parquet:/a/b.parquet") == Parquet("/a/b.parquet")
+    assert parse("parquet:/a/b?.parquet") == Parquet("/a/b?.parquet")
+    assert parse("parquet:/a/b.parquet?label=fine_label") == Parquet("/a/b.parquet", label="fine_label")
+    assert parse("parquet:/a?.parquet?image=x&label=y") == Parquet("/a?.parquet", "x", "y")
+    assert parse("parquet:s3://b/x?region=eu&label=y") == Parquet("s3://b/x?region=eu", label="y")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "parquet:/a/b.parquet",
+        "parquet:/a?.parquet?image=x&label=y",
+        "parquet:s3://b/x?region=eu&label=y",
+        "digits:test",
+    ],
+)
+def test_uris_are_read_back(uri: str) -> None:
+    assert str(parse(uri)) == uri
+
+
+def test_ifs_has_defaults() -> None:
+    assert parse("ifs:") == Ifs(100, 200, 32, 0, "train")
+    assert parse("ifs:classes=3,split=test,images=5") == Ifs(3, 5, 32, 0, "test")
+    assert parse(str(Ifs(3, 5, 16, 2, "test"))) == Ifs(3, 5, 16, 2, "test")
+    assert [Ifs(images=n, split="test").per_class for n in (5, 200)] == [1, 20]
+
+
+def test_builtin_splits() -> None:
+    assert parse("digits:test") == Digits("test")
+    assert isinstance(parse("fashion:train"), Parquet)
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("imagenet", "must be parquet:PATH"),
+        ("parquet:", "must be parquet:PATH"),
+        ("digits:dev", "split of digits"),
+        ("fashion:", "split of fashion"),
+        ("ifs:clases=3", "'clases' is none of"),
+        ("ifs:classes=x", "whole number"),
+        ("ifs:classes=0", "positive"),
+        ("ifs:size=4", "8 to 1024"),
+        ("ifs:split=dev", "train or test"),
+    ],
+)
+def test_wrong_uris_say_why(uri: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse(uri)

@@ -1,0 +1,102 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from scaling.models import build
+from scaling.models.resnet import Backbone, Bottleneck, StdConv, max_pool_same, same_padding
+from scaling.specs import ResNet
+
+TINY = ResNet((1, 2), width=8, groups=4)
+
+
+def same_windows(size: int, kernel: int, stride: int) -> list[list[int]]:
+    """The input positions under each output of XLA's SAME rule, by its definition; the padding's lie outside."""
+    outputs = math.ceil(size / stride)
+    before = max(stride * (outputs - 1) + kernel - size, 0) // 2
+    return [[i * stride - before + tap for tap in range(kernel)] for i in range(outputs)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 6, 9])
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 2), (2, 1), (3, 1), (3, 2), (7, 2)])
+def test_same_convolution_and_pooling_equal_brute_force(size, kernel, stride):
+    width = size + 1  # odd and even at once
+    image = torch.randn(1, 2, size, width)
+    conv = StdConv(2, 3, kernel, stride)
+    filters = F.layer_norm(conv.weight.flatten(1), [2 * kernel**2], eps=1e-10).view_as(conv.weight)
+    convolved, pooled = conv(image), max_pool_same(image, kernel, stride)
+    rows, columns = same_windows(size, kernel, stride), same_windows(width, kernel, stride)
+    assert convolved.shape == (1, 3, len(rows), len(columns))
+    assert pooled.shape == (1, 2, len(rows), len(columns))
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            total, largest = torch.zeros(3), torch.full((2,), -math.inf)
+            for a, y in enumerate(row):
+                for b, x in enumerate(column):
+                    if 0 <= y < size and 0 <= x < width:
+                        total = total + filters[:, :, a, b] @ image[0, :, y, x]
+                        largest = torch.maximum(largest, image[0, :, y, x])
+            torch.testing.assert_close(convolved[0, :, i, j], total, atol=1e-4, rtol=1e-4)
+            assert torch.equal(pooled[0, :, i, j], largest)
+
+
+def test_same_padding_puts_the_odd_zero_after():
+    assert same_padding(224, 7, 2) == (2, 3)
+    assert same_padding(112, 3, 2) == (0, 1)
+    assert same_padding(113, 3, 2) == (1, 1)
+    assert same_padding(8, 1, 2) == (0, 0)
+
+
+def test_weight_standardization():
+    conv = StdConv(6, 4, 3)
+    with torch.no_grad():
+        conv.weight.mul_(3).add_(1)
+    w = conv.weight
+    mean, var = w.mean(dim=(1, 2, 3), keepdim=True), w.var(dim=(1, 2, 3), keepdim=True, correction=0)
+    image = torch.randn(2, 6, 5, 5)
+    expected = F.conv2d(image, (w - mean) / (var + 1e-10).sqrt(), padding=1)
+    torch.testing.assert_close(conv(image), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_new_block_computes_its_shortcut():
+    block = Bottleneck(32, 8, 1, groups=4)
+    x = torch.rand(2, 32, 5, 5)
+    assert block.conv_proj is None
+    assert torch.equal(block(x), x)
+
+
+@pytest.mark.parametrize("stem", ["imagenet", "small"])
+@pytest.mark.parametrize("size", [16, 17, 31])
+def test_feature_map(stem, size):
+    spec = ResNet((1, 1, 1), width=8, stem=stem, groups=4)
+    side = math.ceil(size / spec.stride)
+    assert Backbone(spec)(torch.randn(1, 3, size, size)).shape == (1, spec.out_channels, side, side)
+
+
+def test_shapes_and_start():
+    model = build(TINY, 5, resolution=16, head_bias=-3.0)
+    images = torch.randn(2, 3, 16, 16)
+    assert model.features(images).shape == (2, TINY.out_channels)
+    assert torch.equal(model(images), torch.full((2, 5), -3.0))
+
+
+def test_the_scale_of_a_kernel_does_not_matter():
+    model = build(TINY, 5, resolution=16)
+    images = torch.randn(2, 3, 16, 16)
+    before = model.features(images)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, StdConv):
+                module.weight.mul_(7)
+    torch.testing.assert_close(model.features(images), before, atol=1e-4, rtol=1e-4)
+
+
+def test_kernels_start_as_lecun_normal_and_norms_as_identity():
+    torch.manual_seed(0)
+    model = build(ResNet((2,), width=32, groups=4), 5, resolution=16)
+    assert model.backbone.conv_root.weight.std().item() == pytest.approx((3 * 49) ** -0.5, rel=0.1)
+    for block in model.backbone.blocks:
+        assert torch.all(block.gn1.weight == 1)
+        assert torch.all(block.gn2.weight == 1)
+        assert torch.all(block.gn3.weight == 0)

@@ -1,0 +1,116 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from scaling.models import build
+from scaling.models.vit import Attention, lecun_normal_
+from scaling.specs import ViT
+
+TINY = ViT(patch_size=4, width=12, depth=2, mlp_dim=20, num_heads=3)
+WITH_HIDDEN = ViT(patch_size=4, width=12, depth=2, mlp_dim=20, num_heads=3, representation_size=7)
+
+
+def randomized(module: nn.Module) -> nn.Module:
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return module
+
+
+@pytest.mark.parametrize(("spec", "size"), [(TINY, 12), (WITH_HIDDEN, 7)])
+def test_shapes_and_start(spec, size):
+    model = build(spec, 5, resolution=16, head_bias=-10.0)
+    images = torch.randn(2, 3, 16, 16)
+    assert model.features(images).shape == (2, size)
+    assert torch.equal(model(images), torch.full((2, 5), -10.0))
+    assert model.pos_embed.shape == (1, 17, 12)
+    assert model.cls_token.shape == (1, 1, 12)
+
+
+def test_features_are_taken_before_tanh():
+    model = randomized(build(WITH_HIDDEN, 5, resolution=16))
+    images = torch.randn(2, 3, 16, 16)
+    torch.testing.assert_close(model(images), model.head(torch.tanh(model.features(images))))
+
+
+def test_attention_equals_the_formula():
+    attention = randomized(Attention(12, 3))
+    x = torch.randn(2, 5, 12)
+    q, k, v = attention.qkv(x).view(2, 5, 3, 3, 4).unbind(2)  # [B, N, k, D/k]
+    weights = (torch.einsum("bnhd,bmhd->bhnm", q, k) / math.sqrt(4)).softmax(-1)
+    expected = attention.out(torch.einsum("bhnm,bmhd->bnhd", weights, v).reshape(2, 5, 12))
+    torch.testing.assert_close(attention(x), expected)
+
+
+def test_patches_are_in_raster_order_and_leftover_pixels_ignored():
+    model = build(TINY, 5, resolution=18)
+    images = torch.randn(1, 3, 18, 18)
+    patch = images[0, :, 4:8, 8:12]  # row 1, column 2 of a 4 x 4 grid
+    embedded = model.patch_embed(images).flatten(2).transpose(1, 2)
+    expected = (model.patch_embed.weight * patch).sum(dim=(1, 2, 3)) + model.patch_embed.bias
+    assert model.pos_embed.shape[1] == 1 + 16
+    torch.testing.assert_close(embedded[0, 1 * 4 + 2], expected)
+
+
+def test_permuted_patches_change_nothing_without_positions():
+    model = randomized(build(TINY, 5, resolution=8)).eval()
+    images = torch.randn(1, 3, 8, 8)
+    flipped = torch.cat([images[..., 4:], images[..., :4]], dim=-1)
+    assert not torch.allclose(model(images), model(flipped))
+    nn.init.zeros_(model.pos_embed)
+    torch.testing.assert_close(model(images), model(flipped))
+
+
+def test_dropout_after_positions_and_every_dense_layer_but_qkv():
+    model = build(TINY, 5, resolution=16, dropout=0.5)
+    rates, calls = set(), []
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            rates.add(module.p)
+            module.register_forward_hook(lambda _module, _inputs, output: calls.append(output.shape[-1]))
+    model(torch.randn(1, 3, 16, 16))
+    assert rates == {0.5}
+    assert calls == [12] + [12, 20, 12] * 2  # positions; attention output, MLP hidden, MLP output of each block
+    model.eval()
+    images = torch.randn(1, 3, 16, 16)
+    assert torch.equal(model.features(images), model.features(images))
+
+
+def test_initial_distributions():
+    torch.manual_seed(0)
+    model = build(ViT(4, 64, 1, 256, 4, representation_size=64), 5, resolution=32)
+    block = model.blocks[0]
+    for kernel in (*block.attention.qkv.weight.chunk(3), block.attention.out.weight, block.fc1.weight):
+        bound = math.sqrt(6 / sum(kernel.shape))  # Xavier uniform
+        assert 0.98 * bound < kernel.abs().max() <= bound
+    assert block.fc1.bias.std().item() == pytest.approx(1e-6, rel=0.2)
+    assert not block.attention.qkv.bias.any()
+    assert not block.attention.out.bias.any()
+    assert model.pos_embed.std().item() == pytest.approx(0.02, rel=0.1)
+    assert not model.cls_token.any()
+    assert model.patch_embed.weight.std().item() == pytest.approx(48**-0.5, rel=0.1)
+    assert model.pre_logits.weight.std().item() == pytest.approx(64**-0.5, rel=0.1)
+    assert not model.pre_logits.bias.any()
+    assert not model.head.weight.any()
+
+
+def test_lecun_normal_is_truncated():
+    weight = torch.empty(1000, 25)
+    lecun_normal_(weight)
+    assert weight.std().item() == pytest.approx(0.2, rel=0.03)
+    assert weight.abs().max() <= 2 * 0.2 / 0.8796
+
+
+def test_the_seed_decides_the_weights():
+    states = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        states.append(build(TINY, 5, resolution=16).state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not torch.equal(states[0]["pos_embed"], states[2]["pos_embed"])
+
+
+def test_image_below_one_patch():
+    with pytest.raises(ValueError, match="smaller than one patch"):
+        build(TINY, 5, resolution=3)

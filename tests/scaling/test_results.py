@@ -1,0 +1,90 @@
+"""Rows: one whole file a unit, with schema, units and version."""
+
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from scaling import results
+from scaling.storage import Storage
+
+EXAMPLE: dict[Any, Any] = {pa.string(): "x", pa.int64(): 1, pa.float64(): 0.5, pa.bool_(): True}
+
+
+def row(table: str, **given: Any) -> dict[str, Any]:
+    fields = results.TABLES[table]
+    return {f.name: EXAMPLE.get(f.type, datetime(2026, 1, 1, tzinfo=UTC)) for f in fields} | given
+
+
+@pytest.mark.parametrize("table", results.TABLES)
+def test_every_table_round_trips_with_units_and_version(table: str, storage: Storage) -> None:
+    key = results.TABLES[table].metadata[b"key"].decode()
+    results.write(storage, table, [row(table, **{key: "unit"})])
+    assert results.done(storage, table) == {"unit"}
+    assert results.read(storage, table).to_dicts() == [row(table, **{key: "unit"})]
+    schema = pq.read_schema(io.BytesIO(storage.read(f"{table}/unit.parquet")))
+    assert schema.metadata[b"schema_version"] == str(results.SCHEMA_VERSION).encode()
+    assert all(schema.field(name).metadata[b"doc"] for name in schema.names)
+    if "train_flops_valid" in schema.names:
+        assert schema.field("train_flops_valid").metadata[b"unit"] == b"FLOPs"
+
+
+def test_writing_again_leaves_one_row(storage: Storage) -> None:
+    for top1 in (0.1, 0.2):
+        results.write(storage, "trial", [row("trial", trial_id="t", dev_top1=top1)])
+    assert results.read(storage, "trial")["dev_top1"].to_list() == [0.2]
+
+
+def test_no_rows_yet_is_an_empty_frame_with_all_columns(storage: Storage) -> None:
+    assert results.read(storage, "pretrain").columns == results.TABLES["pretrain"].names
+
+
+def test_a_missing_column_or_two_units_in_one_file_cannot_be_written(storage: Storage) -> None:
+    with pytest.raises(AssertionError, match="seed"):
+        results.write(storage, "trial", [{k: v for k, v in row("trial").items() if k != "seed"}])
+    with pytest.raises(ValueError, match="unpack"):
+        results.write(storage, "trial", [row("trial", trial_id="a"), row("trial", trial_id="b")])
+    assert results.done(storage, "trial") == set()
+
+
+@pytest.mark.parametrize("content", [b"", b"torn"])
+def test_a_file_that_is_not_whole_is_named(storage: Storage, content: bytes) -> None:
+    storage.write("trial/t.parquet", content)
+    with pytest.raises(ValueError, match=r"trial/t\.parquet is not a whole Parquet file"):
+        results.read(storage, "trial")
+
+
+def test_a_flipped_bit_is_found(storage: Storage) -> None:
+    results.write(storage, "trial", [row("trial", trial_id="t", name="a" * 500)])
+    whole = bytearray(storage.read("trial/t.parquet"))
+    whole[60] ^= 1
+    storage.write("trial/t.parquet", bytes(whole))
+    with pytest.raises(ValueError, match="is not a whole Parquet file"):
+        results.read(storage, "trial")
+
+
+def test_another_schema_version_is_named(storage: Storage) -> None:
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"x": [1]}, metadata=None), sink)
+    storage.write("trial/t.parquet", sink.getvalue())
+    with pytest.raises(ValueError, match="schema version none"):
+        results.read(storage, "trial")
+
+
+def test_best_rate_goes_by_dev_accuracy_then_loss_then_smaller_rate() -> None:
+    columns = ["run_id", "task_id", "base_lr", "dev_top1", "dev_loss"]
+    rows = [
+        ("r", "a", 0.1, 0.8, 1.0),
+        ("r", "a", 0.3, 0.9, 1.0),
+        ("r", "b", 0.1, 0.9, 1.0),
+        ("r", "b", 0.3, 0.9, 0.5),
+        ("s", "a", 0.3, 0.9, 0.5),
+        ("s", "a", 0.1, 0.9, 0.5),
+    ]
+    best = results.best_rates(pl.DataFrame(rows, schema=columns, orient="row"))
+    found = {(r["run_id"], r["task_id"]): r["base_lr"] for r in best.to_dicts()}
+    assert found == {("r", "a"): 0.3, ("r", "b"): 0.3, ("s", "a"): 0.1}

@@ -1,0 +1,56 @@
+import re
+
+import pytest
+
+from scaling.flops import forward_macs
+from scaling.specs import Hybrid, ResNet, ViT, token_stride
+from scaling.zoo import ZOO, model
+
+KINDS = {"vit": ("ViT-micro-S/4", "ViT-micro-M/4", "ViT-micro-L/4")}
+KINDS["resnet"] = ("R-micro-S", "R-micro-M", "R-micro-L")
+KINDS["hybrid"] = ("R+ViT-micro-S/4", "R+ViT-micro-M/4", "R+ViT-micro-L/4")
+
+
+def test_table_1():
+    assert model("ViT-B/16") == ViT(16, 768, 12, 3072, 12, representation_size=768)
+    assert model("ViT-L/32") == ViT(32, 1024, 24, 4096, 16, representation_size=1024)
+    assert model("ViT-H/14") == ViT(14, 1280, 32, 5120, 16, representation_size=1280)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_the_name_says_the_shape(name):
+    spec = model(name)
+    assert spec.kind == ("hybrid" if "+" in name else "vit" if name.startswith("ViT") else "resnet")
+    if patch := re.search(r"/(\d+)$", name):
+        assert token_stride(spec) == int(patch[1])
+    if factor := re.match(r"R\d+x(\d)", name):
+        backbone = spec.backbone if isinstance(spec, Hybrid) else spec
+        assert isinstance(backbone, ResNet)
+        assert backbone.width == 64 * int(factor[1])
+    if layers := re.match(r"R(\d\d+)(x\d)?$", name):
+        assert isinstance(spec, ResNet)
+        assert 3 * sum(spec.depths) + 2 == int(layers[1])  # three convolutions a block, the root and the classifier
+
+
+@pytest.mark.parametrize("name", ["R50x1+ViT-B/16", "R50x1+ViT-L/16"])
+def test_hybrids_at_16_move_the_last_stage_into_the_third(name):
+    spec = model(name)
+    assert isinstance(spec, Hybrid)
+    assert spec.backbone.depths == (3, 4, 9)
+    assert spec.backbone.out_channels == 1024
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_micro_sizes_grow_alike(kind):
+    small, medium, large = (forward_macs(model(name), 32, 100) for name in KINDS[kind])
+    assert 2.5 < medium / small < 3.5
+    assert 6 < large / small < 8
+    assert 0.7 < small / forward_macs(model("ViT-micro-S/4"), 32, 100) < 1.3
+
+
+def test_unknown_name_suggests_the_nearest():
+    with pytest.raises(ValueError, match=r"no model 'ViT-B16' in the zoo; did you mean ViT-B/16") as error:
+        model("ViT-B16")
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="R152x4"):
+        model("?")
