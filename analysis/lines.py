@@ -145,7 +145,7 @@ def _fewshot_panel(means: pl.DataFrame, scales: style.Scales) -> Any:
 def core_days_chart(by_kind: pl.DataFrame) -> Any:
     """Occupied core time by kind of work, split into what was productive and what was not: `core_days.by_kind`'s frame.
 
-    A panel a device: core time of different chips is not comparable. Without attempts it raises `style.NothingToDrawError`.
+    A panel a device: core time of different chips is not comparable. Raises `style.NothingToDrawError` without rows.
     """
     if by_kind.is_empty():
         raise style.NothingToDrawError("no attempts to draw")

@@ -23,7 +23,7 @@ STYLE = """
 body { background: #fff; color: #1a1a1a; font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Arial, sans-serif;
   max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; overflow-wrap: break-word; }
 h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
-figure { margin: 1.5rem 0; } figure svg { max-width: 100%; height: auto; display: block; }
+figure { margin: 1.5rem 0; } figure svg { max-width: 100%; height: auto; display: block; overflow: visible; }
 figcaption { color: #4d4d4d; font-size: .9rem; margin-top: .5rem; }
 .scroll { overflow-x: auto; margin: 1rem 0; } table { border-collapse: collapse; font-size: .875rem; }
 caption { text-align: left; font-weight: 600; padding: .3rem 0; } thead th { border-bottom: 2px solid #1a1a1a; }

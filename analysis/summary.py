@@ -105,7 +105,7 @@ def _costs(attempts: pl.DataFrame) -> list[str]:
         made.append(
             f"Device {row['device']}: {row['core_seconds'] / seconds:,.1f} {unit} in {several}, {share}; {mishaps}."
         )
-    if made:
+    if len(made) == 1:  # core time of different chips is not comparable
         costly = by_model(attempts).sort("core_seconds", descending=True).row(0, named=True)
         made.append(f"The costliest model was {costly['name']}.")
     return made

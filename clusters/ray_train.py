@@ -42,7 +42,7 @@ def train_queue(
     queue does.
     """
     ordered = sorted(runs, key=lambda run: pretrain_flops(run, valid=True), reverse=True)
-    queue = ray.remote(RunQueue).options(num_cpus=0).remote([run.id for run in ordered])
+    queue: Any = ray.remote(RunQueue).options(num_cpus=0).remote([run.id for run in ordered])
     groups = min(placement.groups, len(runs))
     config = {
         "queue": queue,

@@ -67,6 +67,9 @@ class _Watch(tune.Callback):
     def __init__(self, done: Done) -> None:
         self._done = done
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its callbacks for a restore, which rows replace; a console cannot be pickled
+
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._done("")
 

@@ -43,12 +43,19 @@ class Placement:
 
 
 @contextlib.contextmanager
-def session() -> Iterator[None]:
-    """Join the cluster of RAY_ADDRESS (a job has it), or start a local one that ends with the block."""
+def session(num_cpus: int | None = None) -> Iterator[None]:
+    """Join the cluster of RAY_ADDRESS (a job has it), or start a local one that ends with the block.
+
+    Inside another session this is that session. `num_cpus` is the size of a local cluster, by default the machine's.
+    """
+    if ray.is_initialized():
+        yield
+        return
     os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
     address = os.environ.get("RAY_ADDRESS")
     ray.init(
         address=address or "local",
+        num_cpus=None if address else num_cpus,
         include_dashboard=None if address else False,
         log_to_driver=False,
         logging_level=logging.ERROR,

@@ -46,7 +46,6 @@ class Options:
 def main(options: Options) -> int:
     upstream = _upstream(options.checkpoint)
     study = resolved(Study("finetune", (upstream,), (_task(options),), seeds=options.seeds))
-    study = replace(study, runs=(upstream,))  # its own data are not needed, and its id is the checkpoint's
     storage = Storage.of(options.storage)
     storage.make()
 

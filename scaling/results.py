@@ -171,7 +171,7 @@ def read(storage: Storage, table: str) -> pl.DataFrame:
 def _read_file(storage: Storage, name: str, schema: pa.Schema) -> pa.Table:
     try:
         table = pq.read_table(io.BytesIO(storage.read(name)), page_checksum_verification=True)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{storage.path(name)} is not a whole Parquet file: {str(error).splitlines()[0]}") from None
     version = (table.schema.metadata or {}).get(b"schema_version", b"none").decode()
     if version != str(SCHEMA_VERSION) or table.schema.names != schema.names:

@@ -1,6 +1,6 @@
 """Transfer of one upstream model to one task: a dev trial or a final run, rows out."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -69,16 +69,15 @@ def finetune(
     return row
 
 
-def table(transfer: Transfer) -> str:
-    """The result table of the transfer's row."""
+def table(transfer: Transfer) -> Literal["trial", "transfer"]:
+    """The result table of the transfer's row, and its kind in the ledger."""
     return "trial" if transfer.phase == "dev" else "transfer"
 
 
 def unit(transfer: Transfer) -> Unit:
     """The transfer as the ledger knows it."""
-    kind = "trial" if transfer.phase == "dev" else "transfer"
     upstream = transfer.upstream
-    return Unit(transfer.id, kind, upstream.name, upstream.model.kind, transfer_flops(transfer, valid=True) / transfer.task.steps)
+    return Unit(transfer.id, table(transfer), upstream.name, upstream.model.kind, transfer_flops(transfer, valid=True) / transfer.task.steps)
 
 
 def uris(data: Dataset) -> tuple[str, str]:

@@ -36,17 +36,16 @@ ZOO: dict[str, Architecture] = {
     "R50x1+ViT-L/16": Hybrid(R50_16, ViT(1, 1024, 24, 4096, 16, 1024)),
     "R50x1+ViT-L/32": Hybrid(R50, ViT(1, 1024, 24, 4096, 16, 1024)),
     "R26+ViT-S/32": Hybrid(R26, ViT(1, 384, 12, 1536, 6)),
-    # Ours, for 32-pixel images on a CPU. S : M : L is about 1 : 3 : 7 in MACs and 1 : 2 : 4 in time, and a letter costs
-    # about the same in every kind; to that end the ResNets have the ImageNet stem, of stride 4 like the ViTs' patches.
-    "ViT-micro-S/4": ViT(4, 32, 2, 128, 2),
-    "ViT-micro-M/4": ViT(4, 48, 3, 192, 3),
-    "ViT-micro-L/4": ViT(4, 64, 4, 256, 4),
-    "R-micro-S": ResNet((1, 1, 1), width=16, groups=8),
-    "R-micro-M": ResNet((2, 2, 2), width=24, groups=8),
-    "R-micro-L": ResNet((3, 3, 3), width=32, groups=8),
-    "R+ViT-micro-S/4": Hybrid(ResNet((1,), width=16, groups=8), ViT(1, 32, 1, 128, 2)),
-    "R+ViT-micro-M/4": Hybrid(ResNet((2,), width=16, groups=8), ViT(1, 48, 2, 192, 3)),
-    "R+ViT-micro-L/4": Hybrid(ResNet((2,), width=24, groups=8), ViT(1, 64, 3, 256, 4)),
+    # Ours, for 32-pixel images on a CPU: one letter is about one cost, S : M : L about 1 : 3 : 7.
+    "ViT-micro-S/8": ViT(8, 32, 2, 128, 2),
+    "ViT-micro-M/8": ViT(8, 48, 4, 192, 3),
+    "ViT-micro-L/8": ViT(8, 64, 6, 256, 4),
+    "R-micro-S": ResNet((1, 1, 1), width=8, groups=8),
+    "R-micro-M": ResNet((1, 1, 1), width=16, groups=8),
+    "R-micro-L": ResNet((1, 1, 1), width=24, groups=8),
+    "R+ViT-micro-S/8": Hybrid(ResNet((1, 1), width=8, groups=8), ViT(1, 32, 1, 128, 2)),
+    "R+ViT-micro-M/8": Hybrid(ResNet((1, 1), width=16, groups=8), ViT(1, 48, 2, 192, 3)),
+    "R+ViT-micro-L/8": Hybrid(ResNet((1, 1), width=16, groups=8), ViT(1, 64, 4, 256, 4)),
 }
 
 

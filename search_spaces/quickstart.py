@@ -21,8 +21,8 @@ RECIPE = Recipe(
     head_bias=0.0,
     min_crop_area=0.4,
 )
-MODELS = tuple(f"{family}-{size}{suffix}" for family, suffix in (("ViT-micro", "/4"), ("R-micro", ""), ("R+ViT-micro", "/4")) for size in "SML")
-LARGEST = ("ViT-micro-L/4", "R-micro-L", "R+ViT-micro-L/4")
+MODELS = tuple(f"{family}-{size}{suffix}" for family, suffix in (("ViT-micro", "/8"), ("R-micro", ""), ("R+ViT-micro", "/8")) for size in "SML")
+LARGEST = ("ViT-micro-L/8", "R-micro-L", "R+ViT-micro-L/8")
 
 STUDY = Study(
     name="quickstart",

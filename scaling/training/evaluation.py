@@ -28,7 +28,7 @@ def accuracy(module: nn.Module, images: Images, indices: np.ndarray, resolution:
 
 def features(module: nn.Module, images: Images, indices: np.ndarray, resolution: int, device: Device) -> np.ndarray:
     """Frozen representations, float64 [n, D]."""
-    parts = [_forward(module.features, x, device) for x, _ in _batches(images, indices, resolution, device)]
+    parts = [_forward(module, x, device, "features") for x, _ in _batches(images, indices, resolution, device)]
     return torch.cat(parts).double().cpu().numpy()
 
 
@@ -39,8 +39,7 @@ def _batches(images: Images, indices: np.ndarray, resolution: int, device: Devic
 
 
 @torch.no_grad()
-def _forward(function: nn.Module, x: Tensor, device: Device) -> Tensor:
-    module = getattr(function, "__self__", function)
+def _forward(module: nn.Module, x: Tensor, device: Device, method: str = "forward") -> Tensor:
     module.eval()
     with device.autocast():
-        return function(x).float()
+        return getattr(module, method)(x).float()

@@ -4,16 +4,16 @@ import contextlib
 import socket
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from scaling import results
 from scaling.storage import Storage
 from scaling.training.devices import Device
 
+Kind = Literal["pretrain", "trial", "transfer", "fewshot"]
 Outcome = Literal["running", "done", "failed"]
 Activity = Literal["training", "evaluating", "waiting"]
 BEAT_SECONDS = {True: 1.0, False: 30.0}  # between two writings of the row: local storage, object store
@@ -24,7 +24,7 @@ class Unit:
     """What is attempted: one finished unit is one file of result rows."""
 
     id: str
-    kind: Literal["pretrain", "trial", "transfer", "fewshot"]
+    kind: Kind
     name: str  # the model's
     family: str
     step_flops: float = 0.0  # FLOPs of a training step, valid-tap convention
@@ -41,7 +41,7 @@ class Ledger:
         self.unit, self.study, self.storage, self.device = unit, study, storage, device
         self.attempt_id = f"{unit.id}-{uuid.uuid4().hex[:8]}"
         self.started, self._start = datetime.now(UTC), time.monotonic()
-        self.seconds: Counter[str] = Counter()
+        self.seconds = dict.fromkeys(get_args(Activity), 0.0)
         self.first_step = self.step = self.committed_step = 0
         self._training_at_commit = 0.0
         self._beat_seconds = BEAT_SECONDS[storage.local is not None]
