@@ -16,7 +16,7 @@ EXA = 1e18
 class RunCost:
     """One run. `exaflops` counts every tap of padded convolutions, `exaflops_valid` those inside the image (Table 6).
 
-    Core-days and price (US $, list) are those of `exaflops_valid` at the chip's rate; price is None where none is known.
+    Core-days and list price (US $) are those of `exaflops_valid` at the chip's rate; price is None where unknown.
     """
 
     name: str
@@ -140,8 +140,8 @@ def render(costs: Plan) -> Iterable[Any]:
         what = f"fine-tuning: {transfer.trials} trials, {transfer.finals} finals"
         table.add_row(what, "", "", "", "", *_costs(asdict(transfer)))
     yield table
-    yield f"exaFLOPs: every tap of padded convolutions | valid: taps inside the image, the paper's Table 6 convention."
-    yield f"Core-days and list price on {costs.hardware} at {costs.rate_note}; another chip: --hardware NAME, --utilisation SHARE."
+    yield "exaFLOPs: every tap of padded convolutions | valid: taps inside the image, the paper's Table 6 convention."
+    yield f"Core-days and list price: {costs.hardware} at {costs.rate_note}; change by --hardware and --utilisation."
 
 
 _HEADINGS = ("exaFLOPs", "valid", "core-days", "price $")

@@ -18,11 +18,10 @@ from clusters.session import Placement
 from scaling.flops import pretrain_flops
 from scaling.pretrain import pretrain
 from scaling.specs import Pretrain, from_json, to_json
-from scaling.storage import Storage
+from scaling.storage import DRAFTS, Storage
 from scaling.training.devices import broadcast, local_device
 from scaling.training.loop import NonFiniteLossError
 
-CACHE = "ray"  # directory for Ray's own files: a cache, deleted at the end
 Watch = Callable[[Snapshot], None]
 
 
@@ -52,7 +51,7 @@ def train_queue(
         "placement": placement,
         "save_seconds": save_seconds,
     }
-    cache = f"{CACHE}/{uuid.uuid4().hex}"
+    cache = f"{DRAFTS}/ray-{uuid.uuid4().hex}"  # Ray's own files, deleted at the end
     errors: list[BaseException] = []
 
     def fit(group: int) -> None:

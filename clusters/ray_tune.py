@@ -2,7 +2,8 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import optuna
@@ -30,25 +31,18 @@ def sweep(
     A failed trial leaves its attempt row and no trial row.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    cells = {transfer.id: (transfer, checkpoint) for transfer, checkpoint in trials}
-
-    def space(trial: optuna.Trial) -> dict[str, Any]:
-        transfer, checkpoint = cells[trial.suggest_categorical("cell", list(cells))]
-        facts = {"upstream": transfer.upstream.name, "task": transfer.task.name, "base_lr": transfer.base_lr}
-        for name, value in facts.items():
-            trial.set_user_attr(name, value)
-        return {**facts, "spec": to_json(transfer), "checkpoint": checkpoint}
-
-    def trial(config: dict[str, Any]) -> None:
-        row = _finetune(config["spec"], config["checkpoint"], storage, study, placement)
-        tune.report(row)
-
+    cells = {transfer.id: (to_json(transfer), checkpoint) for transfer, checkpoint in trials}
+    facts = {t.id: {"upstream": t.upstream.name, "task": t.task.name, "base_lr": t.base_lr} for t, _ in trials}
     cache = tempfile.mkdtemp(prefix="sweep-")
-    sampler = GridSampler({"cell": list(cells)}, seed=0)
     tuner = tune.Tuner(
-        tune.with_resources(trial, placement.resources),
+        tune.with_resources(partial(_trial, storage=storage, study=study, placement=placement), placement.resources),
         tune_config=tune.TuneConfig(
-            search_alg=OptunaSearch(space=space, metric="dev_top1", mode="max", sampler=sampler),
+            search_alg=OptunaSearch(
+                space=partial(_cell, cells=cells, facts=facts),
+                metric="dev_top1",
+                mode="max",
+                sampler=GridSampler({"cell": list(cells)}, seed=0),
+            ),
             num_samples=len(cells),
             max_concurrent_trials=placement.slots,
             reuse_actors=True,
@@ -59,6 +53,23 @@ def sweep(
         tuner.fit()
     finally:
         shutil.rmtree(cache, ignore_errors=True)
+
+
+def _cell(
+    trial: optuna.Trial, *, cells: Mapping[str, tuple[str, str | None]], facts: Mapping[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """Optuna's space, define-by-run: which cell, and what it means, for people who look into Optuna."""
+    cell = trial.suggest_categorical("cell", list(cells))
+    for name, value in facts[cell].items():
+        trial.set_user_attr(name, value)
+    spec, checkpoint = cells[cell]
+    return {"spec": spec, "checkpoint": checkpoint}
+
+
+def _trial(config: dict[str, Any], *, storage: Storage, study: str, placement: Placement) -> None:
+    """What a Tune actor runs, one trial after the other."""
+    row = _finetune(config["spec"], config["checkpoint"], storage, study, placement)
+    tune.report({"dev_top1": row["dev_top1"]})
 
 
 class _Watch(tune.Callback):
@@ -87,7 +98,9 @@ def run_all(
 ) -> None:
     """Run final fine-tunings and few-shot probes side by side, and leave their rows; a failure stops no other."""
     task = ray.remote(_unit).options(num_cpus=placement.cpus, num_gpus=placement.gpus)
-    waiting = [task.remote(type(unit), to_json(unit), checkpoint, storage, study, placement) for unit, checkpoint in units]
+    waiting = [
+        task.remote(type(unit), to_json(unit), checkpoint, storage, study, placement) for unit, checkpoint in units
+    ]
     while waiting:
         (ready, *_), waiting = ray.wait(waiting)
         try:
@@ -107,9 +120,7 @@ def _unit(
         probe(from_json(Probe, spec), checkpoint=checkpoint, storage=storage, study=study, device=device)
 
 
-def _finetune(
-    spec: str, checkpoint: str | None, storage: Storage, study: str, placement: Placement
-) -> dict[str, Any]:
+def _finetune(spec: str, checkpoint: str | None, storage: Storage, study: str, placement: Placement) -> dict[str, Any]:
     """One trial: an ordinary function in the trial's own process."""
     return finetune(
         from_json(Transfer, spec),

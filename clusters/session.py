@@ -77,9 +77,7 @@ def place(workers: int, precision: str | None) -> Placement:
     slots = gpus or cpus
     if workers > slots:
         raise ValueError(f"--workers {workers}: the cluster has {gpus} GPUs and {cpus} CPUs")
-    return Placement(
-        workers=workers, gpus=1 if gpus else 0, groups=slots // workers, slots=slots, precision=precision
-    )
+    return Placement(workers=workers, gpus=1 if gpus else 0, groups=slots // workers, slots=slots, precision=precision)
 
 
 def _search_path() -> str:

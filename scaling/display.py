@@ -42,7 +42,13 @@ class Phase:
 def phase(console: Console, title: str, total: int) -> Iterator[Phase]:
     """A titled stage; its bar goes when it ends, its lines stay."""
     console.print(f"[bold]{title}[/bold]: {total}")
-    columns = (TextColumn(" "), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[now]}"))
+    columns = (
+        TextColumn(" "),
+        BarColumn(30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[now]}"),
+    )
     if not console.is_terminal:
         yield Phase(console, title, total, None)
         return

@@ -30,9 +30,7 @@ def probe(what: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
         module = build(without_representation(upstream.model), 1, resolution=resolution).to(device.torch)
         if checkpoint is not None:
             load_pretrained(module, state.read_weights(Storage.of(checkpoint)))
-        chosen = {
-            (shots, seed): choose(train.labels, shots, seed) for shots in fewshot.shots for seed in fewshot.seeds
-        }
+        chosen = {(shots, seed): choose(train.labels, shots, seed) for shots in fewshot.shots for seed in fewshot.seeds}
         used = np.unique(np.concatenate(list(chosen.values())))
         x_train = features(module, train, used, resolution, device)
         x_test = features(module, test, np.arange(len(test)), resolution, device)

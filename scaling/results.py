@@ -19,7 +19,10 @@ SCHEMA_VERSION = 1
 
 def _schema(key: str, *columns: tuple[str, pa.DataType, str]) -> pa.Schema:
     """A table's schema: (column, type, 'unit: meaning'); `key` is the column that names the file."""
-    made = [pa.field(name, kind, metadata={"doc": doc, "unit": doc.split(":")[0] if ":" in doc else ""}) for name, kind, doc in columns]
+    made = [
+        pa.field(name, kind, metadata={"doc": doc, "unit": doc.split(":")[0] if ":" in doc else ""})
+        for name, kind, doc in columns
+    ]
     return pa.schema(made, metadata={"key": key, "schema_version": str(SCHEMA_VERSION)})
 
 
@@ -161,7 +164,9 @@ def read(storage: Storage, table: str) -> pl.DataFrame:
     Raises ValueError for a file that is not whole or has another schema version.
     """
     schema = TABLES[table]
-    parts = [_read_file(storage, f"{table}/{name}", schema) for name in storage.list(table) if name.endswith(".parquet")]
+    parts = [
+        _read_file(storage, f"{table}/{name}", schema) for name in storage.list(table) if name.endswith(".parquet")
+    ]
     whole = pa.concat_tables(parts) if parts else schema.empty_table()
     frame = pl.from_arrow(whole)
     assert isinstance(frame, pl.DataFrame)

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import tyro
+from rich.console import Console
 
 from scaling.cli import command_line, console
 from scaling.specs import Study
+from scaling.storage import Storage
 from scaling.study import load, resolved, select
 
 
@@ -52,7 +54,6 @@ def main(options: Options) -> int:
 
     from analysis.report import report  # not before: a plan should wait for neither torch nor ray nor charts
     from clusters.run import run
-    from scaling.storage import Storage
 
     storage = Storage.of(options.storage or ROOT / "results" / study.name)
     storage.make()
@@ -66,8 +67,28 @@ def main(options: Options) -> int:
         precision=options.precision,
         save_seconds=options.save_seconds,
     )
-    files = report(storage)
+    report(storage)
+    _summarise(storage, failed, out)
+    if options.json:
+        print(json.dumps({"storage": storage.uri, "report": storage.path("report.html"), "failed": failed}))
     return 1 if failed else 0
+
+
+def _summarise(storage: Storage, failed: int, out: Console) -> None:
+    """What came out, and where to look next."""
+    from analysis.rows import accuracies, load
+    from analysis.summary import sentences
+    from analysis.tables import results_table, to_rich
+
+    rows = load(storage)
+    out.print(to_rich(results_table(rows), "Results"))
+    for sentence in sentences(rows, accuracies(rows)):
+        out.print(f"- {sentence}", markup=False)
+    if failed:
+        out.print(f"{failed} units failed: their attempt rows say why; the same command tries them again.")
+    out.print(f"report   {storage.path('report.html')}", soft_wrap=True)
+    out.print(f"rows     {storage.uri}/*/*.parquet", soft_wrap=True)
+    out.print(f"account  python -m analysis core-days {storage.uri}", soft_wrap=True)
 
 
 def _plan(study: Study, options: Options) -> int:
@@ -93,7 +114,9 @@ def _check_runnable(study: Study, options: Options) -> None:
             )
     for data in [run.data for run in study.runs] + [task.data for task in study.tasks]:
         if data.train is None:
-            raise ValueError(f"data set {data.name} has no URI: give its train= in the study to run it (--plan needs none)")
+            raise ValueError(
+                f"data set {data.name} has no URI: give its train= in the study to run it (--plan needs none)"
+            )
 
 
 if __name__ == "__main__":

@@ -27,7 +27,9 @@ def check_choices(spec: Any) -> None:
     """Fields typed as a Literal hold one of its values."""
     for name, kind in get_type_hints(type(spec)).items():
         if get_origin(kind) is Literal and getattr(spec, name) not in get_args(kind):
-            raise ValueError(f"{name} must be one of {', '.join(map(str, get_args(kind)))}, got {getattr(spec, name)!r}")
+            raise ValueError(
+                f"{name} must be one of {', '.join(map(str, get_args(kind)))}, got {getattr(spec, name)!r}"
+            )
 
 
 def check_name(what: str, name: str) -> None:
@@ -53,7 +55,9 @@ class ViT:
     def __post_init__(self) -> None:
         for name in ("patch_size", "width", "depth", "mlp_dim", "num_heads"):
             check(getattr(self, name) > 0, f"ViT {name} must be positive, got {getattr(self, name)}")
-        check(self.width % self.num_heads == 0, f"ViT width {self.width} is not a multiple of num_heads {self.num_heads}")
+        check(
+            self.width % self.num_heads == 0, f"ViT width {self.width} is not a multiple of num_heads {self.num_heads}"
+        )
         size = self.representation_size
         check(size is None or size > 0, f"ViT representation_size must be positive or None, got {size}")
 
@@ -77,7 +81,10 @@ class ResNet:
         object.__setattr__(self, "depths", tuple(self.depths))
         check_choices(self)
         check(len(self.depths) > 0 and min(self.depths) > 0, f"ResNet depths must be positive, got {self.depths}")
-        check(self.width > 0 and self.groups > 0, f"ResNet width and groups must be positive, got {self.width}, {self.groups}")
+        check(
+            self.width > 0 and self.groups > 0,
+            f"ResNet width and groups must be positive, got {self.width}, {self.groups}",
+        )
         check(self.width % self.groups == 0, f"ResNet width {self.width} is not a multiple of groups {self.groups}")
 
     @property
@@ -288,7 +295,10 @@ class Task(_Identified):
         object.__setattr__(self, "base_lrs", tuple(self.base_lrs))
         check_name("task name", self.name)
         check(len(self.base_lrs) > 0, f"task {self.name} has no base_lrs")
-        check(all(rate > 0 for rate in self.base_lrs), f"base_lrs of task {self.name} must be positive, got {self.base_lrs}")
+        check(
+            all(rate > 0 for rate in self.base_lrs),
+            f"base_lrs of task {self.name} must be positive, got {self.base_lrs}",
+        )
         check(len(set(self.base_lrs)) == len(self.base_lrs), f"base_lrs of task {self.name} repeat: {self.base_lrs}")
         check(self.steps > 0, f"steps of task {self.name} must be positive, got {self.steps}")
         check(0 < self.dev_fraction < 1, f"dev_fraction of task {self.name} must be in (0, 1), got {self.dev_fraction}")

@@ -7,6 +7,7 @@ renamed in; on an object store one put is atomic already, and a directory is com
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from pathlib import Path, PurePosixPath
 from pyarrow import fs
 
 MANIFEST = "MANIFEST.json"
+DRAFTS = ".tmp"  # where files and directories are written before they are renamed into place
+OLD_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Storage:
         if text.startswith("file://"):
             return Storage(text.removeprefix("file://").rstrip("/") or "/")
         storage = Storage(text.rstrip("/"))
-        storage._filesystem()
+        storage.filesystem()
         return storage
 
     @property
@@ -42,7 +45,8 @@ class Storage:
         """The directory, or None on an object store."""
         return None if "://" in self.uri else Path(self.uri)
 
-    def _filesystem(self) -> tuple[fs.FileSystem, PurePosixPath]:
+    def filesystem(self) -> tuple[fs.FileSystem, PurePosixPath]:
+        """Arrow's file system and the path of this storage in it."""
         if self.local is not None:
             return fs.LocalFileSystem(), PurePosixPath(self.uri)
         try:
@@ -57,32 +61,33 @@ class Storage:
 
     def make(self) -> None:
         """Make the directory. Raises ValueError when it cannot be written to."""
+        probe = f"{DRAFTS}/{uuid.uuid4().hex}"
         try:
-            self.write(f".tmp/{uuid.uuid4().hex}", b"")
+            self.write(probe, b"")
         except OSError as error:
             raise ValueError(f"storage {self.uri} cannot be written: {error.strerror or error}") from None
-        if self.local is not None:
-            shutil.rmtree(self.local / ".tmp", ignore_errors=True)
+        self.filesystem()[0].delete_file(str(self.filesystem()[1] / probe))
+        self._sweep_drafts()
 
     def exists(self, name: str) -> bool:
-        filesystem, root = self._filesystem()
+        filesystem, root = self.filesystem()
         return filesystem.get_file_info(str(root / name)).type != fs.FileType.NotFound
 
     def list(self, directory: str) -> list[str]:
         """Names directly in a directory, sorted; empty when it is not there."""
-        filesystem, root = self._filesystem()
+        filesystem, root = self.filesystem()
         found = filesystem.get_file_info(fs.FileSelector(str(root / directory), allow_not_found=True))
         return sorted(info.base_name for info in found)
 
     def read(self, name: str) -> bytes:
-        filesystem, root = self._filesystem()
+        filesystem, root = self.filesystem()
         with filesystem.open_input_file(str(root / name)) as file:
             return file.read()
 
     def write(self, name: str, content: bytes) -> None:
         """Put a whole file, or nothing; an older one is replaced."""
         if self.local is None:
-            filesystem, root = self._filesystem()
+            filesystem, root = self.filesystem()
             with filesystem.open_output_stream(str(root / name)) as file:
                 file.write(content)
             return
@@ -94,7 +99,7 @@ class Storage:
 
     def delete(self, directory: str) -> None:
         """Remove a directory and all in it, if it is there."""
-        filesystem, root = self._filesystem()
+        filesystem, root = self.filesystem()
         if self.exists(directory):
             filesystem.delete_dir(str(root / directory))
 
@@ -124,9 +129,17 @@ class Storage:
 
     def _draft(self) -> Path:
         assert self.local is not None
-        drafts = self.local / ".tmp"
+        drafts = self.local / DRAFTS
         drafts.mkdir(parents=True, exist_ok=True)
         return drafts / uuid.uuid4().hex
+
+    def _sweep_drafts(self) -> None:
+        """Remove what killed processes left half-written, but not what a living one may be at."""
+        if self.local is None:
+            return
+        for draft in (self.local / DRAFTS).iterdir():
+            if time.time() - draft.stat().st_mtime > OLD_SECONDS:
+                shutil.rmtree(draft) if draft.is_dir() else draft.unlink(missing_ok=True)
 
     def _upload(self, name: str, fill: Callable[[Path], None]) -> None:
         import tempfile

@@ -54,7 +54,9 @@ def select(study: Study, pattern: str | None) -> Study:
         return study
     runs = tuple(run for run in study.runs if fnmatch.fnmatchcase(run.name, pattern))
     if not runs:
-        raise ValueError(f"--only {pattern!r} matches none of {', '.join(dict.fromkeys(run.name for run in study.runs))}")
+        raise ValueError(
+            f"--only {pattern!r} matches none of {', '.join(dict.fromkeys(run.name for run in study.runs))}"
+        )
     return replace(study, runs=runs, scratch=tuple(s for s in study.scratch if fnmatch.fnmatchcase(s.name, pattern)))
 
 

@@ -77,7 +77,13 @@ def table(transfer: Transfer) -> Literal["trial", "transfer"]:
 def unit(transfer: Transfer) -> Unit:
     """The transfer as the ledger knows it."""
     upstream = transfer.upstream
-    return Unit(transfer.id, table(transfer), upstream.name, upstream.model.kind, transfer_flops(transfer, valid=True) / transfer.task.steps)
+    return Unit(
+        transfer.id,
+        table(transfer),
+        upstream.name,
+        upstream.model.kind,
+        transfer_flops(transfer, valid=True) / transfer.task.steps,
+    )
 
 
 def uris(data: Dataset) -> tuple[str, str]:

@@ -21,15 +21,16 @@ RECIPE = Recipe(
     head_bias=0.0,
     min_crop_area=0.4,
 )
-MODELS = tuple(f"{family}-{size}{suffix}" for family, suffix in (("ViT-micro", "/8"), ("R-micro", ""), ("R+ViT-micro", "/8")) for size in "SML")
+MODELS = tuple(
+    f"{family}-{size}{suffix}"
+    for family, suffix in (("ViT-micro", "/8"), ("R-micro", ""), ("R+ViT-micro", "/8"))
+    for size in "SML"
+)
 LARGEST = ("ViT-micro-L/8", "R-micro-L", "R+ViT-micro-L/8")
 
 STUDY = Study(
     name="quickstart",
-    runs=tuple(
-        Pretrain(name, ZOO[name], IFS, 2e-3, 2, RECIPE, resolution=32, dev_fraction=0.02)
-        for name in MODELS
-    ),
+    runs=tuple(Pretrain(name, ZOO[name], IFS, 2e-3, 2, RECIPE, resolution=32, dev_fraction=0.02) for name in MODELS),
     tasks=BUILT_IN_TASKS,
     fewshot=(FewShot(FASHION, resolution=32),),
     scratch=tuple(Scratch(name, ZOO[name]) for name in LARGEST),

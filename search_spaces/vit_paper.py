@@ -41,8 +41,7 @@ RUNS = (  # Table 6, in its order
 STUDY = Study(
     name="vit_paper",
     runs=tuple(
-        Pretrain(name, ZOO[name], JFT_300M, JFT_BASE_LR[name], epochs, JFT, resolution=224)
-        for name, epochs in RUNS
+        Pretrain(name, ZOO[name], JFT_300M, JFT_BASE_LR[name], epochs, JFT, resolution=224) for name, epochs in RUNS
     ),
     tasks=PAPER_TASKS,
     seeds=(0, 1, 2),

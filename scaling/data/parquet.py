@@ -66,7 +66,7 @@ class Encoded:
 
 def find(source: Parquet) -> list[File]:
     """The files of a source, sorted by path. Raises ValueError when there are none."""
-    filesystem, root = Storage.of(source.path)._filesystem()
+    filesystem, root = Storage.of(source.path).filesystem()
     try:
         found = _matches(filesystem, root)
     except OSError as error:

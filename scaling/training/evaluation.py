@@ -14,7 +14,9 @@ from scaling.training.devices import Device, sum_over_workers
 EVAL_BATCH = 256
 
 
-def accuracy(module: nn.Module, images: Images, indices: np.ndarray, resolution: int, device: Device) -> tuple[float, float]:
+def accuracy(
+    module: nn.Module, images: Images, indices: np.ndarray, resolution: int, device: Device
+) -> tuple[float, float]:
     """(top-1 accuracy, mean cross-entropy) of logits over `images[indices]`, each worker taking its share."""
     sums = torch.zeros(3, dtype=torch.float64, device=device.torch)  # correct, cross-entropy, images
     for x, index in _batches(images, indices[device.rank :: device.world], resolution, device):
@@ -32,7 +34,9 @@ def features(module: nn.Module, images: Images, indices: np.ndarray, resolution:
     return torch.cat(parts).double().cpu().numpy()
 
 
-def _batches(images: Images, indices: np.ndarray, resolution: int, device: Device) -> Iterator[tuple[Tensor, np.ndarray]]:
+def _batches(
+    images: Images, indices: np.ndarray, resolution: int, device: Device
+) -> Iterator[tuple[Tensor, np.ndarray]]:
     for start in range(0, len(indices), EVAL_BATCH):
         index = indices[start : start + EVAL_BATCH]
         yield normalise(eval_images(images, index, resolution).to(device.torch)), index

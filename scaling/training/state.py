@@ -23,7 +23,9 @@ class Progress:
     recent: list[float]
 
 
-def save(storage: Storage, unit_id: str, module: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+def save(
+    storage: Storage, unit_id: str, module: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+) -> None:
     """Commit all that an exact resume needs; the two newest checkpoints are kept."""
 
     def fill(folder: Path) -> None:
@@ -62,9 +64,15 @@ def save_final(storage: Storage, unit_id: str, module: nn.Module, spec: str) -> 
 
 
 def clear(storage: Storage, unit_id: str) -> None:
-    """Remove the checkpoints of a finished training, but for the final weights."""
+    """Remove the checkpoints of a finished training; final weights stay where there are some."""
     for name in _steps(storage, unit_id):
         storage.delete(name)
+    if not storage.committed(checkpoint_name(unit_id)):
+        storage.delete(_root(unit_id))
+
+
+def _root(unit_id: str) -> str:
+    return PurePosixPath(checkpoint_name(unit_id)).parent.as_posix()
 
 
 def read_weights(checkpoint: Storage) -> dict[str, Tensor]:
@@ -79,8 +87,7 @@ def read_weights(checkpoint: Storage) -> dict[str, Tensor]:
 
 def _steps(storage: Storage, unit_id: str) -> list[str]:
     """Directories of the committed states of an unfinished training, by step."""
-    steps = storage.list(PurePosixPath(checkpoint_name(unit_id)).parent.as_posix())
-    names = [checkpoint_name(unit_id, step) for step in steps if step.isdigit()]
+    names = [checkpoint_name(unit_id, step) for step in storage.list(_root(unit_id)) if step.isdigit()]
     return [name for name in names if storage.committed(name)]
 
 
@@ -90,7 +97,9 @@ def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     state = optimizer.state_dict()["state"]
-    return {f"{index}/{key}": torch.as_tensor(value).cpu() for index, slot in state.items() for key, value in slot.items()}
+    return {
+        f"{index}/{key}": torch.as_tensor(value).cpu() for index, slot in state.items() for key, value in slot.items()
+    }
 
 
 def _unflatten(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

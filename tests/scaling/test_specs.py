@@ -85,7 +85,12 @@ def test_held_out_images_are_not_trained_on() -> None:
 
 
 def test_fine_tuning_takes_whole_patches() -> None:
-    assert Transfer(replace(RUN, model=ViT(14, 32, 2, 64, 4), resolution=28), replace(TASK, resolution=384), 0.1, 0, "dev").resolution == 378
+    assert (
+        Transfer(
+            replace(RUN, model=ViT(14, 32, 2, 64, 4), resolution=28), replace(TASK, resolution=384), 0.1, 0, "dev"
+        ).resolution
+        == 378
+    )
 
 
 @pytest.mark.parametrize(
