@@ -27,7 +27,7 @@ def sweep(
 ) -> None:
     """Run dev trials, each with its upstream's checkpoint, and leave their rows.
 
-    Optuna's grid is the set of missing cells, so a sweep that was stopped or widened goes on with what rows do not show.
+    Optuna's grid is the set of missing cells, so a stopped or widened sweep goes on with what the rows do not show.
     A failed trial leaves its attempt row and no trial row.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)

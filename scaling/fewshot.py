@@ -60,7 +60,7 @@ def unit(what: Probe) -> Unit:
 
 
 def choose(labels: np.ndarray, shots: int, seed: int) -> np.ndarray:
-    """Indices of `shots` random images of every class, all of a class that has fewer; sorted within a class by chance."""
+    """Indices of `shots` random images of every class, or of all that a class has."""
     order = permute(np.arange(len(labels)), len(labels), (seed, 0))
     return np.concatenate([order[labels[order] == c][:shots] for c in np.unique(labels)])
 

@@ -1,4 +1,4 @@
-"""Fine-tune one checkpoint over a grid: `python -m scaling.finetune_grid --checkpoint DIR --task NAME`; see `--help`."""
+"""Fine-tune one checkpoint over a grid: `python -m scaling.finetune_grid --checkpoint DIR --task NAME`."""
 
 import json
 from dataclasses import dataclass, replace

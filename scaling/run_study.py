@@ -1,4 +1,4 @@
-"""Run or plan a study: `python scaling/run_study.py [STUDY] [--plan] [--storage URI] ...`; `--help` lists the options."""
+"""Run or plan a study: `python scaling/run_study.py [STUDY] [--plan] [--storage URI] ...`."""
 
 import sys
 from pathlib import Path

@@ -280,7 +280,7 @@ FINETUNE = Recipe(  # §4.1, §B.1.1, Table 4; warm-up as in the official code
 class Task(_Identified):
     """A downstream data set and how to fine-tune on it: rates tried on a dev split, final runs on all of it (Table 4).
 
-    With one rate there is nothing to choose and no dev run. `resolution` is lowered to whole patches (H/14 at 384: 378).
+    With one rate there is nothing to choose and no dev run. `resolution` is lowered to whole patches (/14: 378).
     """
 
     name: str
@@ -321,7 +321,8 @@ class Transfer(_Identified):
         stride = token_stride(self.upstream.model) or 1
         check(
             self.task.resolution >= stride,
-            f"resolution {self.task.resolution} of task {self.task.name} is below one patch of {self.upstream.name} ({stride})",
+            f"resolution {self.task.resolution} of task {self.task.name} is below one patch of {self.upstream.name}, "
+            f"{stride} pixels",
         )
 
     @property

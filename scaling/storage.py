@@ -1,11 +1,10 @@
 """Where a study's files are: a directory or an object store, with all-or-nothing commits.
 
-A `Storage` is a URI (`/data/study`, `s3://bucket/study`, `gs://...`). Locally a file is written beside its directory and
-renamed in; on an object store one put is atomic already, and a directory is committed by its manifest, put last.
+A `Storage` is a URI (`/data/study`, `s3://bucket/study`, `gs://...`). Locally a file is written beside its directory
+and renamed in; on an object store one put is atomic already, and a directory is committed by its manifest, put last.
 """
 
 import json
-import os
 import shutil
 import time
 import uuid
@@ -95,7 +94,7 @@ class Storage:
         draft.write_bytes(content)
         target = self.local / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(draft, target)
+        draft.replace(target)
 
     def delete(self, directory: str) -> None:
         """Remove a directory and all in it, if it is there."""
@@ -117,7 +116,7 @@ class Storage:
         target = self.local / name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            os.rename(draft, target)
+            draft.rename(target)
         except OSError:
             shutil.rmtree(draft)
             if not target.is_dir():

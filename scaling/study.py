@@ -61,7 +61,7 @@ def select(study: Study, pattern: str | None) -> Study:
 
 
 def resolved(study: Study) -> Study:
-    """The study with every data set's counts and fingerprint read from the data. Raises ValueError when data are missing."""
+    """The study with every data set's counts and fingerprint. Raises ValueError when data are missing."""
     seen: dict[Dataset, Dataset] = {}
 
     def filled(data: Dataset) -> Dataset:

@@ -31,7 +31,7 @@ def finetune(
     report: Report,
     save_seconds: float = SAVE_SECONDS,
 ) -> dict[str, Any]:
-    """Fine-tune from `checkpoint` (a directory's path or URI; None for a Scratch upstream) and commit one row, returned.
+    """Fine-tune from `checkpoint` (a directory's path or URI; None for a Scratch upstream); commit and return one row.
 
     §4.1, Table 4: a dev trial trains without the dev split and is judged on it; a final run trains on all training
     images and reads the test set, once. Raises as `pretrain` does.

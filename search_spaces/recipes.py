@@ -2,11 +2,11 @@
 
 from scaling.specs import Recipe
 
-# Table 3, JFT-300M: AdamW, batch 4096, 10,000 steps of warm-up, linear decay, weight decay 0.1, no dropout, no clipping.
+# Table 3, JFT-300M: AdamW, batch 4096, 10,000 steps of warm-up, linear, weight decay 0.1, no dropout, no clipping.
 JFT = Recipe()
 # Table 3, ImageNet-21k: weaker decay, dropout 0.1.
 IMAGENET_21K = Recipe(weight_decay=0.03, dropout=0.1)
-# Table 3, ImageNet: cosine, strong decay, clipping at global norm 1; label smoothing 1e-4 as in the authors' later code.
+# Table 3, ImageNet: cosine, strong decay, clipping at global norm 1; smoothing 1e-4 as in the authors' later code.
 IMAGENET = Recipe(schedule="cosine", weight_decay=0.3, dropout=0.1, grad_clip=1.0, label_smoothing=1e-4)
 
 # Table 3's base rates on JFT, by model. R200x3 is missing there: 4e-4 is our choice (larger models take lower rates).

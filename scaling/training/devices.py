@@ -34,7 +34,7 @@ class Device:
 def local_device(precision: str | None = None, threads: int | None = None) -> Device:
     """This process's device and rank. Precision None: bf16 on a GPU that has it, float32 on a CPU.
 
-    On a CPU the threads decide how sums are split, so they are set, not left to the machine (default: OMP_NUM_THREADS, 1).
+    On a CPU the threads decide how sums are split, so they are set, not left to the machine (default: OMP_NUM_THREADS).
     """
     initialized = dist.is_available() and dist.is_initialized()
     rank, world = (dist.get_rank(), dist.get_world_size()) if initialized else (0, 1)

@@ -21,7 +21,7 @@ def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 def loss_of(logits: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
     """Mean over the batch of logits [B, K] against class numbers [B], in float32.
 
-    Sigmoid: binary cross-entropy summed over classes, targets 1 - s and s with label smoothing s. Softmax: cross-entropy.
+    Sigmoid: binary cross-entropy summed over classes, targets 1 - s and s with smoothing s. Softmax: cross-entropy.
     """
     logits = logits.float()
     if recipe.loss == "softmax":
