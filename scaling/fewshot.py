@@ -7,7 +7,7 @@ from scaling import results
 from scaling.data.ordering import permute
 from scaling.data.sources import open_split
 from scaling.models import build, load_pretrained
-from scaling.specs import Probe, token_stride, without_representation
+from scaling.specs import Probe, token_stride
 from scaling.storage import Storage
 from scaling.training import state
 from scaling.training.devices import Device
@@ -27,7 +27,7 @@ def probe(what: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
         resolution = fewshot.resolution // stride * stride
         torch.manual_seed(upstream.seed)
         assert fewshot.data.num_classes is not None
-        module = build(without_representation(upstream.model), 1, resolution=resolution).to(device.torch)
+        module = build(upstream.model, 1, resolution=resolution).to(device.torch)
         if checkpoint is not None:
             load_pretrained(module, state.read_weights(Storage.of(checkpoint)))
         chosen = {(shots, seed): choose(train.labels, shots, seed) for shots in fewshot.shots for seed in fewshot.seeds}

@@ -19,8 +19,6 @@ from scaling.specs import Architecture, Hybrid, ResNet, ViT
 
 __all__ = ["BiTResNet", "VisionTransformer", "build", "decayed", "load_pretrained", "resize_positions"]
 
-NEW_IN_FINETUNING = ("head.", "pre_logits.")  # §B.1.1: the whole pre-training head is dropped
-
 
 def build(
     model: Architecture, num_classes: int, *, resolution: int, dropout: float = 0.0, head_bias: float = 0.0
@@ -48,12 +46,15 @@ def decayed(name: str, parameter: Tensor) -> bool:
 
 
 def load_pretrained(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load pre-trained weights into a module built for fine-tuning: all but the head, positions resized to its grid.
+    """Load pre-trained weights into a module with another classifier; positions are resized to its grid.
 
-    Raises ValueError, and changes nothing, when a parameter is missing, left over or of another shape.
+    The classifier is left as it is, and so the hidden layer of the pre-training head is dropped when the module has
+    none (§B.1.1). Raises ValueError, and changes nothing, when a parameter is missing, left over or of another shape.
     """
-    own = {name: value for name, value in module.state_dict().items() if not name.startswith(NEW_IN_FINETUNING)}
-    given = {name: value for name, value in state.items() if not name.startswith(NEW_IN_FINETUNING)}
+    own = {name: value for name, value in module.state_dict().items() if not name.startswith("head.")}
+    hidden = any(name.startswith("pre_logits.") for name in own)
+    dropped = ("head.",) if hidden else ("head.", "pre_logits.")
+    given = {name: value for name, value in state.items() if not name.startswith(dropped)}
     if "pos_embed" in own and "pos_embed" in given:
         side = isqrt(own["pos_embed"].shape[1] - 1)
         given["pos_embed"] = resize_positions(given["pos_embed"], (side, side))

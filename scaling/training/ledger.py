@@ -50,6 +50,7 @@ class Ledger:
     def begin(self, step: int) -> None:
         """The attempt goes on from a committed step."""
         self.first_step = self.step = self.committed_step = step
+        self._write("running")
 
     @contextlib.contextmanager
     def doing(self, activity: Activity) -> Iterator[None]:
@@ -62,6 +63,10 @@ class Ledger:
 
     def commit(self, step: int) -> None:
         """Steps up to `step` are safe in the storage."""
+        self._commit(step)
+        self._write("running")
+
+    def _commit(self, step: int) -> None:
         self.committed_step = step
         self._training_at_commit = self.seconds["training"]
 
@@ -72,7 +77,7 @@ class Ledger:
 
     def close(self, outcome: Outcome, reason: str = "") -> None:
         if outcome == "done":
-            self.commit(self.step)
+            self._commit(self.step)
         self._write(outcome, reason)
 
     def _write(self, outcome: Outcome, reason: str = "") -> None:

@@ -25,7 +25,8 @@ from scaling.training.schedules import learning_rate
 Batch = tuple[Tensor, Tensor]  # images uint8 [b, 3, R, R], labels int64 [b]: this worker's share
 Report = Callable[[int, dict[str, Any]], None]
 CURVE_POINTS = 200  # at most, over a training
-SAVE_SECONDS = 15.0  # between two checkpoints, longer when saving is slow
+SAVE_SECONDS = 15.0  # between two checkpoints
+SAVE_SHARE = 0.05  # of the time, at most: slow checkpoints are made less often
 READ_STEPS = 10  # losses are read, and a checkpoint is decided on, at every tenth step: a read waits for the device
 
 
@@ -66,7 +67,7 @@ def train(
     """Train `module` (on the device) in place, from the newest committed checkpoint if there is one.
 
     The weights after step n depend on (what, n) alone; on one machine bit for bit, however often it was interrupted.
-    Raises NonFiniteLossError with the step.
+    Raises NonFiniteLossError with the step. `save_seconds` 0: a checkpoint at every chance, whatever it costs.
     """
     optimizer = make_optimizer(module, what.recipe)
     found = broadcast(state.latest(storage, what.id), device)  # one decision for all ranks
@@ -101,7 +102,7 @@ def train(
             unread.append(loss.detach())
             ledger.step = done = step + 1
             if done in log_steps or done % READ_STEPS == 0:
-                due = time.monotonic() - saved_at > max(save_seconds, 20 * save_cost)
+                due = time.monotonic() - saved_at > max(save_seconds, save_cost / SAVE_SHARE)
                 losses, save = _read(unread, due, done, device)
                 recent.extend(losses)
                 unread.clear()
@@ -117,7 +118,7 @@ def train(
             if device.rank == 0:
                 state.save(storage, what.id, module, optimizer, state.Progress(done, curve, list(recent)))
             saved_at = time.monotonic()
-            save_cost = saved_at - began
+            save_cost = saved_at - began if save_seconds else 0.0
             ledger.commit(done)
         ledger.beat()
     return Trained(curve, sum(recent) / len(recent))

@@ -1,0 +1,64 @@
+"""The account of an attempt, whole or cut off."""
+
+import time
+
+import pytest
+
+from scaling import results
+from scaling.storage import Storage
+from scaling.training.devices import Device
+from scaling.training.ledger import Ledger, Unit, attempt
+
+CPU = Device("cpu", "cpu", "fp32", cores=2, world=1)
+UNIT = Unit("unit", "pretrain", "small", "vit", step_flops=10.0)
+
+
+def rows(storage: Storage) -> list[dict]:
+    return results.read(storage, "attempt").sort("started").to_dicts()
+
+
+def test_an_attempt_leaves_its_row_from_the_start(storage: Storage) -> None:
+    Ledger(UNIT, "study", storage, CPU)
+    (row,) = rows(storage)
+    assert (row["outcome"], row["unit_id"], row["cores"], row["study"]) == ("running", "unit", 2, "study")
+
+
+def test_training_after_the_last_commit_is_lost_until_it_is_committed(storage: Storage) -> None:
+    ledger = Ledger(UNIT, "study", storage, CPU)
+    ledger.begin(5)
+    for commit in (True, False):
+        with ledger.doing("training"):
+            time.sleep(0.05)
+        ledger.step += 2
+        if commit:
+            ledger.commit(ledger.step)
+    ledger.close("failed", "killed")
+    (row,) = rows(storage)
+    assert (row["first_step"], row["committed_step"], row["last_step"]) == (5, 7, 9)
+    assert row["seconds_training"] >= 0.1
+    assert 0.05 <= row["seconds_lost"] < row["seconds_training"]
+    assert row["train_flops_valid"] == 2 * 10.0  # of the committed steps
+
+
+def test_beats_refresh_the_row(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scaling.training.ledger.BEAT_SECONDS", {True: 0.0, False: 0.0})
+    ledger = Ledger(UNIT, "study", storage, CPU)
+    ledger.step = 3
+    ledger.beat()
+    (row,) = rows(storage)
+    assert (row["last_step"], row["outcome"]) == (3, "running")
+
+
+def test_success_and_failure_are_told_apart(storage: Storage) -> None:
+    with attempt(UNIT, "study", storage, CPU) as ledger:
+        ledger.step = 4
+    with pytest.raises(RuntimeError), attempt(UNIT, "study", storage, CPU):
+        raise RuntimeError("no room\nand more")
+    done, failed = rows(storage)
+    assert (done["outcome"], done["committed_step"], done["seconds_lost"]) == ("done", 4, 0.0)
+    assert (failed["outcome"], failed["reason"]) == ("failed", "RuntimeError: no room")
+
+
+def test_only_the_first_worker_writes(storage: Storage) -> None:
+    Ledger(UNIT, "study", storage, Device("cpu", "cpu", "fp32", cores=1, rank=1, world=2))
+    assert rows(storage) == []
