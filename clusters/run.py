@@ -10,7 +10,7 @@ from clusters.run_queue import Snapshot
 from clusters.session import Placement, place, session
 from scaling.data.sources import open_split
 from scaling.display import Phase, phase
-from scaling.specs import Pretrain, Study, Transfer, to_json
+from scaling.specs import Precision, Pretrain, Study, Transfer, to_json
 from scaling.storage import Storage
 from scaling.training.loop import SAVE_SECONDS
 from scaling.units import (
@@ -29,7 +29,7 @@ def run(
     console: Console,
     *,
     workers: int = 1,
-    precision: str | None = None,
+    precision: Precision | None = None,
     given: Given | None = None,
     save_seconds: float = SAVE_SECONDS,
 ) -> int:

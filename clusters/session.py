@@ -9,6 +9,8 @@ from pathlib import Path
 
 import ray
 
+from scaling.specs import Precision
+
 ROOT = Path(__file__).resolve().parent.parent
 QUIET = {  # measured on 2.60: without these a local fit takes several seconds longer
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
@@ -34,7 +36,7 @@ class Placement:
     gpus: int = 0  # a worker: 0 or 1
     groups: int = 1  # runs that train side by side
     slots: int = 1  # trials that train side by side
-    precision: str | None = None  # fp32, bf16, or None: what the device does best
+    precision: Precision | None = None  # fp32, bf16, or None: what the device does best
 
     @property
     def resources(self) -> dict[str, float]:
@@ -67,7 +69,7 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
         ray.shutdown()
 
 
-def place(workers: int, precision: str | None) -> Placement:
+def place(workers: int, precision: Precision | None) -> Placement:
     """Fit groups of `workers` into the cluster: a GPU a worker where there are GPUs, else a CPU.
 
     Raises ValueError when not even one group fits.

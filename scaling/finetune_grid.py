@@ -9,7 +9,7 @@ from rich.table import Table
 
 from scaling import results
 from scaling.cli import command_line, console
-from scaling.specs import Pretrain, Study, Task, from_json
+from scaling.specs import Precision, Pretrain, Study, Task, from_json
 from scaling.storage import Storage
 from scaling.study import resolved
 from scaling.units import chosen_rate
@@ -37,7 +37,7 @@ class Options:
     """Pixels a side. Default: the task's."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of the final runs."""
-    precision: str | None = None
+    precision: Precision | None = None
     """fp32 or bf16. Default: bf16 on a GPU, fp32 on a CPU."""
     json: bool = False
     """Print one JSON value instead of text."""

@@ -15,7 +15,7 @@ import tyro
 from rich.console import Console
 
 from scaling.cli import command_line, console
-from scaling.specs import Study
+from scaling.specs import Precision, Study
 from scaling.storage import Storage
 from scaling.study import load, resolved, select
 
@@ -38,7 +38,7 @@ class Options:
     """Chip that the plan is priced on, such as tpu-v3 or h100. Default: the study's."""
     utilisation: float | None = None
     """Share of the chip's peak for the plan. Default: a measured rate, or the paper's share."""
-    precision: str | None = None
+    precision: Precision | None = None
     """fp32 or bf16. Default: bf16 on a GPU, fp32 on a CPU."""
     save_seconds: float = 15.0
     """Seconds between two checkpoints of a run."""

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+Precision = Literal["fp32", "bf16"]  # hardware, so in no spec: of a step's arithmetic; weights are fp32
 OUTSIDE = {"identity": False}  # metadata of a field that is no part of the identity: labels, paths, a search's width
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 

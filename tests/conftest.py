@@ -4,18 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests_specs import RECIPE, TINY, TUNING
 
 from scaling.datasets import ifs, resolve
-from scaling.specs import Dataset, Pretrain, Recipe, Task, ViT
+from scaling.specs import Dataset, Pretrain, Task
 from scaling.storage import Storage
-
-TINY = ViT(patch_size=8, width=16, depth=1, mlp_dim=32, num_heads=2)
-RECIPE = Recipe(
-    batch_size=8, warmup_steps=2, weight_decay=0.1, dropout=0.1, grad_clip=1.0, loss="softmax", head_bias=0.0
-)
-TUNING = Recipe(
-    optimizer="sgd", batch_size=8, warmup_steps=1, schedule="cosine", weight_decay=0.0, loss="softmax", head_bias=0.0
-)
 
 
 @pytest.fixture

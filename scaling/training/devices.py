@@ -8,6 +8,8 @@ from typing import Any, Literal
 import torch
 import torch.distributed as dist
 
+from scaling.specs import Precision
+
 
 @dataclass(frozen=True)
 class Device:
@@ -15,7 +17,7 @@ class Device:
 
     kind: Literal["cpu", "cuda"]
     name: str  # of the chip, for the account
-    precision: Literal["fp32", "bf16"]
+    precision: Precision
     cores: int  # of this worker: CPU threads, or 1 for a GPU
     rank: int = 0
     world: int = 1
@@ -31,7 +33,7 @@ class Device:
         return torch.autocast(self.kind, dtype=torch.bfloat16)
 
 
-def local_device(precision: str | None = None, threads: int | None = None) -> Device:
+def local_device(precision: Precision | None = None, threads: int | None = None) -> Device:
     """This process's device and rank. Precision None: bf16 on a GPU that has it, float32 on a CPU.
 
     On a CPU the threads decide how sums are split, so they are set, not left to the machine (default: OMP_NUM_THREADS).
@@ -41,16 +43,10 @@ def local_device(precision: str | None = None, threads: int | None = None) -> De
     if torch.cuda.is_available():
         torch.backends.cuda.matmul.allow_tf32 = True
         chosen = precision or ("bf16" if torch.cuda.is_bf16_supported() else "fp32")
-        return Device("cuda", torch.cuda.get_device_name(), _precision(chosen), 1, rank, world)
+        return Device("cuda", torch.cuda.get_device_name(), chosen, 1, rank, world)
     threads = threads or int(os.environ.get("OMP_NUM_THREADS", "1"))
     torch.set_num_threads(threads)
-    return Device("cpu", "cpu", _precision(precision or "fp32"), threads, rank, world)
-
-
-def _precision(name: str) -> Literal["fp32", "bf16"]:
-    if name not in ("fp32", "bf16"):
-        raise ValueError(f"precision must be fp32 or bf16, got {name!r}")
-    return "bf16" if name == "bf16" else "fp32"
+    return Device("cpu", "cpu", precision or "fp32", threads, rank, world)
 
 
 def broadcast(value: Any, device: Device) -> Any:

@@ -1,0 +1,107 @@
+"""A tiny study through a real Ray: all units, nothing twice, only what is new, failures that stop nothing."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+from rich.console import Console
+from tests_specs import RECIPE, TINY, TUNING
+
+from clusters.run import run
+from scaling import results
+from scaling.specs import Dataset, FewShot, Pretrain, Scratch, Study, Task
+from scaling.storage import Storage
+
+pytestmark = pytest.mark.usefixtures("cluster")
+QUIET = Console(quiet=True)
+TABLES = ("pretrain", "curve", "trial", "transfer", "fewshot")
+
+
+def rows(storage: Storage) -> dict[str, pl.DataFrame]:
+    return {table: results.read(storage, table) for table in TABLES}
+
+
+def attempts(storage: Storage) -> int:
+    return results.read(storage, "attempt").height
+
+
+@pytest.fixture(scope="module")
+def study(data: Dataset) -> Study:
+    tiny = Pretrain("tiny", TINY, data, 1e-3, 1, RECIPE, resolution=16, dev_fraction=0.1)
+    task = Task("fractals", data, (0.01, 0.1), 4, TUNING, dev_fraction=0.25, resolution=16)
+    few = FewShot(data, shots=(1, 5), resolution=16)
+    return Study("tiny", (tiny,), (task,), (few,), (Scratch("tiny", TINY),), seeds=(0, 1))
+
+
+@pytest.fixture(scope="module")
+def done(study: Study, cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Storage:
+    """A storage in which the study is finished."""
+    storage = Storage.of(tmp_path_factory.mktemp("run") / "storage")
+    assert run(study, storage, QUIET) == 0
+    return storage
+
+
+def test_every_unit_has_its_rows_and_one_attempt(study: Study, done: Storage) -> None:
+    found = rows(done)
+    assert found["pretrain"]["run_id"].to_list() == [study.runs[0].id]
+    assert found["trial"].height == 2 * 2  # run and control, two rates
+    assert found["transfer"].height == 2 * 2  # two seeds
+    assert found["fewshot"].height == 2 * 2 * 3
+    units = {"pretrain": 1, "trial": 4, "transfer": 4, "fewshot": 2}
+    ledger = results.read(done, "attempt")
+    assert dict(ledger["kind"].value_counts().rows()) == units
+    assert set(ledger["outcome"]) == {"done"}
+    best = results.best_rates(found["trial"])
+    chosen = found["transfer"].join(best, on=["run_id", "task_id", "base_lr"])
+    assert chosen.height == found["transfer"].height  # finals run at the best trial's rate
+    assert json.loads(done.read("study.json"))["name"] == "tiny"
+    assert done.list(".tmp") == []  # Ray's own files are gone
+
+
+def test_running_again_does_nothing(study: Study, done: Storage) -> None:
+    before = attempts(done)
+    assert run(study, done, QUIET) == 0
+    assert attempts(done) == before
+
+
+def test_an_extended_study_runs_only_what_is_new(study: Study, done: Storage) -> None:
+    before = set(results.read(done, "attempt")["unit_id"])
+    other = replace(study.runs[0], name="other", seed=7)
+    wider = replace(study.tasks[0], base_lrs=(0.01, 0.1, 1e-9))  # the new rate is never the best
+    assert run(replace(study, runs=(*study.runs, other), tasks=(wider,), seeds=(0, 1, 2)), done, QUIET) == 0
+    new = results.read(done, "attempt").filter(~pl.col("unit_id").is_in(before))
+    assert dict(new["kind"].value_counts().rows()) == {
+        "pretrain": 1,
+        "trial": 1 + 1 + 3,  # the new rate for run and control, the grid of the new run
+        "transfer": 1 + 1 + 3,  # the new seed for run and control, three of the new run
+        "fewshot": 1,
+    }
+
+
+def test_a_failed_run_is_recorded_and_the_queue_goes_on(study: Study, tmp_path: Path) -> None:
+    storage = Storage.of(tmp_path)
+    bad = replace(study.runs[0], name="bad", base_lr=1e30, recipe=replace(study.runs[0].recipe, grad_clip=None))
+    assert run(replace(study, runs=(bad, *study.runs), scratch=(), fewshot=()), storage, QUIET) == 1
+    assert results.done(storage, "pretrain") == {study.runs[0].id}
+    assert set(results.read(storage, "transfer")["run_id"]) == {study.runs[0].id}
+    (failed,) = results.read(storage, "attempt").filter(outcome="failed").to_dicts()
+    assert failed["unit_id"] == bad.id
+    assert "NonFiniteLossError" in failed["reason"]
+
+
+def test_two_workers_through_ray_train_as_one(study: Study, tmp_path: Path) -> None:
+    alone = replace(study.runs[0], recipe=replace(study.runs[0].recipe, dropout=0.0))
+    curves = []
+    for workers in (1, 2):
+        storage = Storage.of(tmp_path / str(workers))
+        assert run(Study("w", (alone,)), storage, QUIET, workers=workers) == 0
+        curves.append(results.read(storage, "curve").sort("step")["train_loss"].to_list())
+        assert results.read(storage, "attempt")["workers"].to_list() == [workers]
+    assert curves[1] == pytest.approx(curves[0], rel=2e-6)
+
+
+def test_more_workers_than_the_cluster_has_is_an_error(study: Study, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--workers 8: the cluster has 0 GPUs and 2 CPUs"):
+        run(study, Storage.of(tmp_path), QUIET, workers=8)

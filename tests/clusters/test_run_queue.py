@@ -1,0 +1,30 @@
+"""The queue of worker groups."""
+
+from clusters.run_queue import RESTARTS, RunQueue, Snapshot
+
+
+def test_groups_take_turns_until_nothing_waits() -> None:
+    queue = RunQueue(["a", "b", "c"])
+    assert (queue.take(0), queue.take(1)) == ("a", "b")
+    queue.finish(1)
+    assert queue.take(1) == "c"
+    queue.finish(0, "no luck")
+    assert queue.take(0) is None
+    queue.finish(1)
+    assert queue.snapshot() == Snapshot({}, {"b": "", "a": "no luck", "c": ""})
+
+
+def test_a_restarted_group_gets_its_run_back_but_not_for_ever() -> None:
+    queue = RunQueue(["a", "b"])
+    assert [queue.take(0) for _ in range(1 + RESTARTS)] == ["a"] * (1 + RESTARTS)
+    assert queue.take(0) == "b"
+    assert queue.snapshot().finished == {"a": f"its workers died {RESTARTS + 1} times"}
+
+
+def test_progress_ends_with_the_run() -> None:
+    queue = RunQueue(["a"])
+    queue.take(0)
+    queue.report("a", 5, {"train_loss": 1.0})
+    assert queue.snapshot().progress == {"a": {"step": 5, "train_loss": 1.0}}
+    queue.finish(0)
+    assert queue.snapshot().progress == {}

@@ -1,0 +1,144 @@
+"""The front doors: plans, and mistakes that end in one line, exit code 2 and nothing written."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scaling import finetune_grid, run_study
+from scaling.cli import command_line
+
+ROOT = Path(__file__).parents[2]
+MINE = """
+from dataclasses import replace
+from scaling.datasets import JFT_300M, ifs
+from scaling.specs import *
+RECIPE = Recipe(batch_size=8, warmup_steps=2, loss="softmax")
+RUN = Pretrain("tiny", ViT(8, 16, 1, 32, 2), ifs(classes=4, images=24, size=16), 1e-3, 1, RECIPE, resolution=16)
+"""
+
+
+def call(door, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:  # type: ignore[no-untyped-def]
+    """Run a front door in this process; the exit code."""
+    monkeypatch.setattr(sys, "argv", ["door", *arguments])
+    with pytest.raises(SystemExit) as end:
+        command_line(door.main, door.Options)
+    return int(end.value.code or 0)
+
+
+@pytest.fixture
+def mine(tmp_path: Path):  # type: ignore[no-untyped-def]
+    """Writes a study file of the user's own and returns its path."""
+
+    def write(text: str) -> str:
+        file = tmp_path / "mine.py"
+        file.write_text(MINE + text)
+        return str(file)
+
+    return write
+
+
+MISTAKES = {  # text of the study file, further arguments, what the message must say
+    "negative rate": (
+        "STUDY = Study('s', (replace(RUN, base_lr=-1.0),))",
+        (),
+        "base_lr of tiny must be positive, got -1",
+    ),
+    "patch": (
+        "STUDY = Study('s', (replace(RUN, resolution=20),))",
+        (),
+        "patch size 8 of tiny does not divide the image",
+    ),
+    "batch": ("STUDY = Study('s', (RUN,))", ("--workers", "3"), "batch_size 8 of tiny is not divisible by --workers 3"),
+    "no workers": ("STUDY = Study('s', (RUN,))", ("--workers", "0"), "--workers must be at least 1"),
+    "missing data": (
+        "STUDY = Study('s', (replace(RUN, data=Dataset('d', 'parquet:/not/there')),))",
+        (),
+        "data set d: no Parquet file at /not/there",
+    ),
+    "plan-only data": ("STUDY = Study('s', (replace(RUN, data=JFT_300M),))", (), "jft-300m has no URI"),
+    "no match": ("STUDY = Study('s', (RUN,))", ("--only", "R*"), "--only 'R*' matches none of tiny"),
+    "hardware": ("STUDY = Study('s', (RUN,))", ("--plan", "--hardware", "abacus"), "unknown hardware 'abacus'"),
+    "utilisation": (
+        "STUDY = Study('s', (RUN,))",
+        ("--plan", "--hardware", "h100", "--utilisation", "2"),
+        "utilisation must be in (0, 1], got 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_users_mistake_is_one_line(mistake: str, mine, tmp_path: Path, monkeypatch, capfd) -> None:  # type: ignore[no-untyped-def]
+    text, arguments, message = MISTAKES[mistake]
+    place = tmp_path / "results"
+    assert call(run_study, monkeypatch, mine(text), "--storage", str(place), *arguments) == 2
+    error = capfd.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not place.exists()
+
+
+def test_an_unknown_study_is_one_line(monkeypatch, capfd) -> None:  # type: ignore[no-untyped-def]
+    assert call(run_study, monkeypatch, "quickstrat") == 2
+    assert "unknown study 'quickstrat': take one of" in capfd.readouterr().err
+
+
+def test_a_storage_that_cannot_be_written_is_one_line(mine, tmp_path: Path, monkeypatch, capfd) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "file").write_text("")
+    study = mine("STUDY = Study('s', (RUN,))")
+    assert call(run_study, monkeypatch, study, "--storage", str(tmp_path / "file" / "x")) == 2
+    error = capfd.readouterr().err
+    assert "cannot be written" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--checkpoint", "/not/there", "--task", "digits"), "/not/there is no checkpoint"),
+        (("--checkpoint", "{checkpoint}", "--task", "digit"), "unknown task 'digit': take one of"),
+        (("--checkpoint", "{checkpoint}", "--task", "cifar10"), "cifar10 has no data of its own"),
+        (("--checkpoint", "{checkpoint}", "--task", "digits", "--base-lrs", "-1"), "must be positive"),
+        (("--checkpoint", "{broken}", "--task", "digits"), "not a Pretrain"),
+    ],
+)
+def test_mistakes_with_a_grid_are_one_line(arguments, message, tiny_run, tmp_path, monkeypatch, capfd) -> None:  # type: ignore[no-untyped-def]
+    from scaling.specs import to_json
+
+    for name, spec in (("checkpoint", to_json(tiny_run)), ("broken", "{}")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(b"")
+        (folder / "spec.json").write_text(spec)
+    places = {"checkpoint": tmp_path / "checkpoint", "broken": tmp_path / "broken"}
+    filled = [argument.format(**places) for argument in arguments]
+    assert call(finetune_grid, monkeypatch, *filled, "--storage", str(tmp_path / "rows")) == 2
+    error = capfd.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "rows").exists()
+
+
+def test_a_plan_as_json_from_another_directory(tmp_path: Path) -> None:
+    """The script finds its own packages, wherever it is called from; nothing is written."""
+    command = [sys.executable, str(ROOT / "scaling" / "run_study.py"), "vit_paper", "--plan", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, env={"PATH": ""})
+    plan = json.loads(done.stdout)
+    assert len(plan["runs"]) == 18
+    keys = {"name", "epochs", "parameters", "images", "steps", "exaflops", "exaflops_valid", "core_days", "price_usd"}
+    assert keys <= plan["runs"][0].keys()
+    assert {"exaflops", "exaflops_valid", "core_days", "price_usd"} <= plan["total"].keys()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_of_the_users_own_study(mine, monkeypatch, capfd) -> None:  # type: ignore[no-untyped-def]
+    assert call(run_study, monkeypatch, mine("STUDY = Study('s', (RUN,))"), "--plan") == 0
+    assert "tiny" in capfd.readouterr().out
+
+
+def test_help_is_there() -> None:
+    for module in ("scaling.run_study", "scaling.finetune_grid", "analysis"):
+        done = subprocess.run([sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, check=True)
+        assert b"usage" in done.stdout.lower()

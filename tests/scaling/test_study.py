@@ -1,0 +1,89 @@
+"""Studies by name and by path, and what is missing of one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests_rows import trial_row
+
+from scaling import results, study
+from scaling.specs import Pretrain, Scratch, Study, Task
+from scaling.storage import Storage
+from scaling.units import chosen_rate, missing_finals, missing_probes, missing_runs, missing_trials
+
+
+@pytest.mark.parametrize("name", study.names())
+def test_every_named_study_loads_resolves_and_expands(name: str) -> None:
+    made = study.resolved(study.load(name))
+    assert made.name == name
+    for upstream in study.upstreams(made):
+        for task in made.tasks:
+            assert len(study.dev_trials(upstream, task, 0)) == len(task.base_lrs)
+            assert len(study.final_runs(upstream, task, task.base_lrs[0], made.seeds)) == len(made.seeds)
+
+
+def test_the_named_studies_are_there() -> None:
+    assert {"quickstart", "vit_paper"} <= set(study.names())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("STUDY = 1", r"has no STUDY = Study\(\.\.\.\)"),
+        ("", r"has no STUDY = Study\(\.\.\.\)"),
+        ("STUDY = ", "line 1: SyntaxError"),
+        ("from scaling.specs import *\nViT(4, 30, 2, 64, 4)", "width 30 is not a multiple"),
+        ("1 / 0", "cannot be read: ZeroDivisionError"),
+        ("import nothing_like_it", "ModuleNotFoundError"),
+    ],
+)
+def test_a_file_that_is_no_study_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        study.load(str(file))
+
+
+@pytest.mark.parametrize("name", ["quickstrat", "recipes", "../x", "os"])
+def test_an_unknown_name_is_an_error(name: str) -> None:
+    with pytest.raises(ValueError, match=r"unknown study|has no STUDY|not found"):
+        study.load(name)
+
+
+def test_only_selects_by_name(tiny_run: Pretrain) -> None:
+    other = replace(tiny_run, name="ViT-x", seed=1)
+    made = Study("s", (tiny_run, other), scratch=(Scratch("tiny", tiny_run.model),))
+    assert study.select(made, "ViT-*").runs == (other,)
+    assert study.select(made, "ViT-*").scratch == ()
+    with pytest.raises(ValueError, match="--only 'R50' matches none of tiny, ViT-x"):
+        study.select(made, "R50")
+
+
+def test_what_is_missing_follows_from_the_rows(tiny_run: Pretrain, tiny_task: Task, storage: Storage) -> None:
+    single = replace(tiny_task, name="single", base_lrs=(0.1,))
+    control = Scratch("tiny", tiny_run.model)
+    made = Study("s", (tiny_run,), (tiny_task, single), scratch=(control,), seeds=(0, 1))
+    assert missing_runs(made, storage, {}) == [tiny_run]
+    assert missing_runs(made, storage, {tiny_run.id: "/elsewhere"}) == []
+
+    trials = missing_trials(made, storage, {})  # the control is ready, the run is not
+    assert [(t.upstream, t.base_lr) for t in trials] == [(control, 0.01), (control, 0.1)]
+    assert {f.task.name for f in missing_finals(made, storage, {})} == {"single"}  # no rate to choose there
+    for trial, top1 in zip(trials, (0.5, 0.4), strict=True):
+        results.write(storage, "trial", [trial_row(trial, top1)])
+    assert missing_trials(made, storage, {}) == []
+    finals = [f for f in missing_finals(made, storage, {}) if f.task == tiny_task]
+    assert [(f.base_lr, f.seed) for f in finals] == [(0.01, 0), (0.01, 1)]
+
+    wider = replace(made, tasks=(replace(tiny_task, base_lrs=(0.01, 0.1, 0.3)), single))
+    assert [t.base_lr for t in missing_trials(wider, storage, {})] == [0.3]
+    assert missing_probes(made, storage, {}) == []
+
+
+def test_a_rate_outside_the_grid_is_never_chosen(tiny_run: Pretrain, tiny_task: Task, storage: Storage) -> None:
+    for rate, top1 in ((0.01, 0.5), (0.1, 0.9)):
+        trial = study.dev_trials(tiny_run, replace(tiny_task, base_lrs=(rate, 1.0)), 0)[0]
+        results.write(storage, "trial", [trial_row(trial, top1)])
+    trials = results.read(storage, "trial")
+    assert chosen_rate(tiny_run, tiny_task, trials) == 0.1
+    assert chosen_rate(tiny_run, replace(tiny_task, base_lrs=(0.01, 0.02)), trials) == 0.01

@@ -1,0 +1,93 @@
+"""One fine-tuning: dev trials keep off the test set, final runs read it, controls start afresh."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from scaling import results
+from scaling.data.ordering import holdout
+from scaling.pretrain import pretrain
+from scaling.specs import Pretrain, Scratch, Task, Transfer
+from scaling.storage import Storage
+from scaling.training.devices import local_device
+from scaling.transfer import finetune
+
+
+def ignore(step: int, metrics: dict) -> None:
+    pass
+
+
+def run(transfer: Transfer, storage: Storage, checkpoint: str | None = None) -> dict:
+    return finetune(transfer, checkpoint=checkpoint, storage=storage, study="x", device=local_device(), report=ignore)
+
+
+@pytest.fixture
+def checkpoint(tiny_run: Pretrain, storage: Storage) -> str:
+    pretrain(tiny_run, storage=storage, study="x", device=local_device(), report=ignore)
+    return storage.path(f"checkpoints/{tiny_run.id}/final")
+
+
+def test_a_dev_trial_never_opens_the_test_set(
+    tiny_run: Pretrain, tiny_task: Task, storage: Storage, checkpoint: str
+) -> None:
+    hidden = replace(tiny_task, data=replace(tiny_task.data, test="parquet:/not/there"))
+    trial = Transfer(tiny_run, hidden, 0.1, 0, "dev")
+    run(trial, storage, checkpoint)
+    (row,) = results.read(storage, "trial").to_dicts()
+    assert (row["trial_id"], row["run_id"], row["task"], row["base_lr"]) == (trial.id, tiny_run.id, "fractals", 0.1)
+    assert row["pretrained"]
+    assert 0 <= row["dev_top1"] <= 1
+    assert row["dev_loss"] > 0
+    assert results.done(storage, "transfer") == set()
+    with pytest.raises(ValueError, match="/not/there"):
+        run(replace(trial, phase="final"), storage, checkpoint)
+
+
+def test_a_dev_trial_trains_on_no_image_of_its_dev_split(
+    tiny_run: Pretrain, tiny_task: Task, storage: Storage, checkpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, set[int]] = {"dev": set(), "final": set()}
+    import scaling.transfer as module
+
+    original = module.batch_of
+
+    def spy(step, images, index, *rest):  # type: ignore[no-untyped-def]
+        seen[phase] |= set(index.tolist())
+        return original(step, images, index, *rest)
+
+    monkeypatch.setattr(module, "batch_of", spy)
+    for phase in ("dev", "final"):
+        run(Transfer(tiny_run, tiny_task, 0.1, 0, phase), storage, checkpoint)
+    _, dev = holdout(96, tiny_task.dev_fraction, 0)
+    assert len(dev) == 24
+    assert not seen["dev"] & set(dev.tolist())
+    assert seen["final"] == set(range(96))
+
+
+def test_repeating_a_transfer_gives_the_same_row_and_another_seed_another(
+    tiny_run: Pretrain, tiny_task: Task, storage: Storage, checkpoint: str
+) -> None:
+    final = Transfer(tiny_run, replace(tiny_task, steps=20), 0.1, 0, "final")
+    assert run(final, storage, checkpoint) == run(final, storage, checkpoint)
+    assert results.read(storage, "transfer").height == 1
+    assert (
+        run(replace(final, seed=1), storage, checkpoint)["train_loss"] != run(final, storage, checkpoint)["train_loss"]
+    )
+
+
+def test_a_control_needs_no_checkpoint_and_starts_elsewhere_with_each_seed(
+    tiny_run: Pretrain, tiny_task: Task, storage: Storage
+) -> None:
+    control = Transfer(Scratch("tiny", tiny_run.model), tiny_task, 0.1, 0, "final")
+    rows = [run(replace(control, seed=seed), storage) for seed in (0, 1)]
+    assert not any(row["pretrained"] for row in rows)
+    assert rows[0]["train_loss"] != rows[1]["train_loss"]
+
+
+def test_a_checkpoint_that_is_not_there_is_named(tiny_run: Pretrain, tiny_task: Task, storage: Storage) -> None:
+    with pytest.raises(ValueError, match=r"/nowhere is no checkpoint: it has no model\.safetensors"):
+        run(Transfer(tiny_run, tiny_task, 0.1, 0, "dev"), storage, "/nowhere")
+    (row,) = results.read(storage, "attempt").to_dicts()
+    assert row["outcome"] == "failed"
+    assert np.isfinite(row["seconds_total"])

@@ -1,0 +1,29 @@
+"""Rows made by hand, for tests that need no training."""
+
+from typing import Any
+
+from scaling.specs import Transfer, to_json
+
+
+def trial_row(trial: Transfer, top1: float) -> dict[str, Any]:
+    """The row that a dev trial with this accuracy leaves."""
+    return {
+        "trial_id": trial.id,
+        "run_id": trial.upstream.id,
+        "name": trial.upstream.name,
+        "family": trial.upstream.model.kind,
+        "pretrained": True,
+        "task_id": trial.task.id,
+        "task": trial.task.name,
+        "base_lr": trial.base_lr,
+        "seed": trial.seed,
+        "resolution": trial.resolution,
+        "steps": trial.task.steps,
+        "batch_size": trial.task.recipe.batch_size,
+        "train_loss": 1.0,
+        "train_flops": 1.0,
+        "train_flops_valid": 1.0,
+        "spec": to_json(trial),
+        "dev_top1": top1,
+        "dev_loss": 1.0,
+    }
