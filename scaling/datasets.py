@@ -10,7 +10,8 @@ from pathlib import Path
 from scaling.data import builtin, parquet, uris
 from scaling.data.parquet import Facts
 from scaling.data.uris import Parquet
-from scaling.specs import Dataset, check
+from scaling.identity import check
+from scaling.specs import Dataset
 
 # --- the paper's (§4.1) ------------------------------------------------------------------------------------------
 

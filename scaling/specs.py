@@ -5,139 +5,37 @@ have equal ids on every machine; where the data lie, how a run is called and how
 (fields marked OUTSIDE).
 """
 
-import hashlib
-import json
-import re
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from functools import cached_property
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from typing import Literal
 
-T = TypeVar("T")
+from scaling.architectures import Architecture, Hybrid, ResNet, ViT, token_stride, without_representation
+from scaling.identity import OUTSIDE, Identified, check, check_choices, check_name, from_json, identity, to_json
+
+__all__ = [
+    "FINETUNE",
+    "Architecture",
+    "Dataset",
+    "FewShot",
+    "Hybrid",
+    "Precision",
+    "Pretrain",
+    "Probe",
+    "Recipe",
+    "ResNet",
+    "Scratch",
+    "Study",
+    "Task",
+    "Transfer",
+    "Upstream",
+    "ViT",
+    "from_json",
+    "identity",
+    "to_json",
+    "token_stride",
+    "without_representation",
+]
+
 Precision = Literal["fp32", "bf16"]  # hardware, so in no spec: of a step's arithmetic; weights are fp32
-OUTSIDE = {"identity": False}  # metadata of a field that is no part of the identity: labels, paths, a search's width
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-
-
-def check(condition: bool, message: str) -> None:
-    """Raise `ValueError(message)` unless `condition` holds."""
-    if not condition:
-        raise ValueError(message)
-
-
-def check_choices(spec: Any) -> None:
-    """Fields typed as a Literal hold one of its values."""
-    for name, kind in get_type_hints(type(spec)).items():
-        if get_origin(kind) is Literal and getattr(spec, name) not in get_args(kind):
-            raise ValueError(
-                f"{name} must be one of {', '.join(map(str, get_args(kind)))}, got {getattr(spec, name)!r}"
-            )
-
-
-def check_name(what: str, name: str) -> None:
-    """A name that becomes a path: letters, digits and `._+-`, so that it cannot leave its directory."""
-    check(bool(NAME.fullmatch(name)), f"{what} {name!r} must match {NAME.pattern}")
-
-
-# --- architectures -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ViT:
-    """Vision Transformer (Dosovitskiy et al. 2021, §3.1, Table 1). Sizes in features, `patch_size` in pixels."""
-
-    patch_size: int
-    width: int
-    depth: int
-    mlp_dim: int
-    num_heads: int
-    representation_size: int | None = None  # hidden width of the pre-training head (§D.3); None: linear head
-    kind: Literal["vit"] = "vit"
-
-    def __post_init__(self) -> None:
-        for name in ("patch_size", "width", "depth", "mlp_dim", "num_heads"):
-            check(getattr(self, name) > 0, f"ViT {name} must be positive, got {getattr(self, name)}")
-        check(
-            self.width % self.num_heads == 0, f"ViT width {self.width} is not a multiple of num_heads {self.num_heads}"
-        )
-        size = self.representation_size
-        check(size is None or size > 0, f"ViT representation_size must be positive or None, got {size}")
-
-
-@dataclass(frozen=True)
-class ResNet:
-    """BiT ResNet (Kolesnikov et al. 2020): GroupNorm, weight standardization, bottlenecks with the stride on the 3x3.
-
-    `width` is the number of channels after the stem, 64 times the paper's width factor; stage i has `width * 2**i`
-    channels inside a bottleneck and four times that outside. Normalisation follows the convolutions, as in the
-    released hybrids (post-activation).
-    """
-
-    depths: tuple[int, ...]  # blocks a stage
-    width: int = 64
-    stem: Literal["imagenet", "small"] = "imagenet"  # 7x7 stride 2 and max-pool, or 3x3 stride 1 for small images
-    groups: int = 32
-    kind: Literal["resnet"] = "resnet"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "depths", tuple(self.depths))
-        check_choices(self)
-        check(len(self.depths) > 0 and min(self.depths) > 0, f"ResNet depths must be positive, got {self.depths}")
-        check(
-            self.width > 0 and self.groups > 0,
-            f"ResNet width and groups must be positive, got {self.width}, {self.groups}",
-        )
-        check(self.width % self.groups == 0, f"ResNet width {self.width} is not a multiple of groups {self.groups}")
-
-    @property
-    def stride(self) -> int:
-        """Pixels of the image per position of the last feature map."""
-        return (4 if self.stem == "imagenet" else 1) * 2 ** (len(self.depths) - 1)
-
-    @property
-    def out_channels(self) -> int:
-        return self.width * 4 * 2 ** (len(self.depths) - 1)
-
-
-@dataclass(frozen=True)
-class Hybrid:
-    """A ResNet whose last feature map is the Transformer's input (§3.1); `encoder.patch_size` counts its positions.
-
-    §4.1's two options: all four stages of R50 (/32), or stage 4's blocks moved into stage 3, 3-4-9 (/16).
-    """
-
-    backbone: ResNet
-    encoder: ViT
-    kind: Literal["hybrid"] = "hybrid"
-
-    @property
-    def representation_size(self) -> int | None:
-        return self.encoder.representation_size
-
-
-Architecture = ViT | ResNet | Hybrid
-
-
-def token_stride(model: Architecture) -> int | None:
-    """Pixels a side of one token, or None for a ResNet, which takes any size."""
-    match model:
-        case ViT():
-            return model.patch_size
-        case Hybrid():
-            return model.backbone.stride * model.encoder.patch_size
-        case ResNet():
-            return None
-
-
-def without_representation(model: Architecture) -> Architecture:
-    """The model that is fine-tuned: §B.1.1 drops the whole pre-training head."""
-    match model:
-        case ViT():
-            return replace(model, representation_size=None)
-        case Hybrid():
-            return replace(model, encoder=replace(model.encoder, representation_size=None))
-        case ResNet():
-            return model
-
 
 # --- data --------------------------------------------------------------------------------------------------------
 
@@ -204,18 +102,8 @@ class Recipe:
         check(0 < self.min_crop_area <= 1, f"min_crop_area must be in (0, 1], got {self.min_crop_area}")
 
 
-class _Identified:
-    """Gives a spec its id."""
-
-    @cached_property
-    def id(self) -> str:
-        """16 hexadecimal digits of the SHA-256 of the canonical JSON of `identity(self)`."""
-        text = json.dumps(identity(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 @dataclass(frozen=True)
-class Pretrain(_Identified):
+class Pretrain(Identified):
     """One model trained on one upstream data set (§4.1, Table 3). `base_lr` is absolute, for `recipe.batch_size`."""
 
     name: str = field(metadata=OUTSIDE)  # the model's name in figures and tables, e.g. 'ViT-B/16'
@@ -255,7 +143,7 @@ class Pretrain(_Identified):
 
 
 @dataclass(frozen=True)
-class Scratch(_Identified):
+class Scratch(Identified):
     """No pre-training: the upstream of a control that starts from the initial weights of `seed`."""
 
     name: str = field(metadata=OUTSIDE)
@@ -278,7 +166,7 @@ FINETUNE = Recipe(  # §4.1, §B.1.1, Table 4; warm-up as in the official code
 
 
 @dataclass(frozen=True)
-class Task(_Identified):
+class Task(Identified):
     """A downstream data set and how to fine-tune on it: rates tried on a dev split, final runs on all of it (Table 4).
 
     With one rate there is nothing to choose and no dev run. `resolution` is lowered to whole patches (/14: 378).
@@ -307,7 +195,7 @@ class Task(_Identified):
 
 
 @dataclass(frozen=True)
-class Transfer(_Identified):
+class Transfer(Identified):
     """One fine-tuning: a `dev` trial on the training set less its dev split, or a `final` run on all of it."""
 
     upstream: Upstream
@@ -352,7 +240,7 @@ class FewShot:
 
 
 @dataclass(frozen=True)
-class Probe(_Identified):
+class Probe(Identified):
     """One few-shot evaluation of one upstream."""
 
     upstream: Upstream
@@ -381,34 +269,3 @@ class Study:
             check(len(set(names)) == len(names), f"study {self.name} has the same {what} twice: {list(names)}")
         twice = [run.name for i, run in enumerate(self.runs) if run in self.runs[:i]]
         check(not twice, f"study {self.name} has the same run twice: {twice}")
-
-
-# --- identity ----------------------------------------------------------------------------------------------------
-
-
-def identity(spec: Any) -> Any:
-    """The JSON value that an id is the hash of: the class and every field that decides the result."""
-    if is_dataclass(spec):
-        inside = {f.name: identity(getattr(spec, f.name)) for f in fields(spec) if f.metadata.get("identity", True)}
-        return {"type": type(spec).__name__, **inside}
-    if isinstance(spec, tuple | list):
-        return [identity(item) for item in spec]
-    if isinstance(spec, float) and spec.is_integer():
-        return int(spec)  # 7 and 7.0 epochs are the same experiment
-    return spec
-
-
-def to_json(spec: Any) -> str:
-    """The whole spec as JSON text, labels and paths included; `from_json` reads it back."""
-    return json.dumps(asdict(spec), sort_keys=True)
-
-
-def from_json(cls: type[T], text: str) -> T:
-    """The spec of class `cls` that `to_json` wrote. Raises ValueError when the text is not one."""
-    from pydantic import TypeAdapter, ValidationError  # here: planning should not wait for the import
-
-    try:
-        return TypeAdapter(cls).validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"not a {cls.__name__}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
-from scaling.specs import check
+from scaling.identity import check
 
 SPLITS = ("train", "test")
 

@@ -1,0 +1,70 @@
+"""Ids of specs: a hash of every field that decides a result, and JSON there and back."""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, fields, is_dataclass
+from functools import cached_property
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+OUTSIDE = {"identity": False}  # metadata of a field that is no part of the identity: labels, paths, a search's width
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+def check(condition: bool, message: str) -> None:
+    """Raise `ValueError(message)` unless `condition` holds."""
+    if not condition:
+        raise ValueError(message)
+
+
+def check_choices(spec: Any) -> None:
+    """Fields typed as a Literal hold one of its values."""
+    for name, kind in get_type_hints(type(spec)).items():
+        if get_origin(kind) is Literal and getattr(spec, name) not in get_args(kind):
+            raise ValueError(
+                f"{name} must be one of {', '.join(map(str, get_args(kind)))}, got {getattr(spec, name)!r}"
+            )
+
+
+def check_name(what: str, name: str) -> None:
+    """A name that becomes a path: letters, digits and `._+-`, so that it cannot leave its directory."""
+    check(bool(NAME.fullmatch(name)), f"{what} {name!r} must match {NAME.pattern}")
+
+
+class Identified:
+    """Gives a spec its id."""
+
+    @cached_property
+    def id(self) -> str:
+        """16 hexadecimal digits of the SHA-256 of the canonical JSON of `identity(self)`."""
+        text = json.dumps(identity(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def identity(spec: Any) -> Any:
+    """The JSON value that an id is the hash of: the class and every field that decides the result."""
+    if is_dataclass(spec):
+        inside = {f.name: identity(getattr(spec, f.name)) for f in fields(spec) if f.metadata.get("identity", True)}
+        return {"type": type(spec).__name__, **inside}
+    if isinstance(spec, tuple | list):
+        return [identity(item) for item in spec]
+    if isinstance(spec, float) and spec.is_integer():
+        return int(spec)  # 7 and 7.0 epochs are the same experiment
+    return spec
+
+
+def to_json(spec: Any) -> str:
+    """The whole spec as JSON text, labels and paths included; `from_json` reads it back."""
+    return json.dumps(asdict(spec), sort_keys=True)
+
+
+def from_json(cls: type[T], text: str) -> T:
+    """The spec of class `cls` that `to_json` wrote. Raises ValueError when the text is not one."""
+    from pydantic import TypeAdapter, ValidationError  # here: planning should not wait for the import
+
+    try:
+        return TypeAdapter(cls).validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"not a {cls.__name__}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
