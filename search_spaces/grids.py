@@ -17,7 +17,7 @@ PAPER_TASKS = (
     Task("flowers", FLOWERS, SMALL_RATES, 500, FEW_STEPS, dev_fraction=0.1),
 )
 
-# The built-in tasks at 32 pixels: the same protocol in the small. No crops and no flips: few steps over images that
+# The built-in tasks at 16 pixels: the same protocol in the small. No crops and no flips: few steps over images that
 # fill their frame, and digits and shoes have a left and a right.
 SMALL = Recipe(
     optimizer="sgd",
@@ -32,7 +32,7 @@ SMALL = Recipe(
     flip=False,
 )
 BUILT_IN_TASKS = (
-    Task("digits", DIGITS, (1e-1, 2e-1), 50, SMALL, dev_fraction=0.2, resolution=32),
-    Task("fashion", FASHION, (5e-2, 1e-1, 2e-1), 30, SMALL, dev_fraction=0.2, resolution=32),
+    Task("digits", DIGITS, (1e-1, 2e-1), 50, SMALL, dev_fraction=0.2, resolution=16),
+    Task("fashion", FASHION, (5e-2, 1e-1, 2e-1), 30, SMALL, dev_fraction=0.2, resolution=16),
 )
 TASKS = {task.name: task for task in (*PAPER_TASKS, *BUILT_IN_TASKS)}

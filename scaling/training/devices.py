@@ -26,6 +26,11 @@ class Device:
     def torch(self) -> torch.device:
         return torch.device(self.kind, torch.cuda.current_device()) if self.kind == "cuda" else torch.device("cpu")
 
+    def seed(self, value: int) -> None:
+        """Seed this device's generator (torch.manual_seed seeds all there are, which takes 0.3 ms)."""
+        generator = torch.cuda.default_generators[self.torch.index] if self.kind == "cuda" else torch.default_generator
+        generator.manual_seed(value)
+
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """bf16 arithmetic where the precision says so; weights stay float32."""
         if self.precision == "fp32":

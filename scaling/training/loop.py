@@ -90,7 +90,7 @@ def train(
             rate = learning_rate(step, base_lr=what.base_lr, steps=what.steps, recipe=what.recipe)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            torch.manual_seed(hashed(what.seed, step, device.rank))  # dropout: no state to carry from step to step
+            device.seed(hashed(what.seed, step, device.rank))  # dropout: no state to carry from step to step
             with device.autocast():
                 logits = model(normalise(images.to(device.torch, non_blocking=True)))
             loss = loss_of(logits, labels.to(device.torch, non_blocking=True), what.recipe)

@@ -6,9 +6,9 @@ from scaling.flops import forward_macs
 from scaling.specs import Hybrid, ResNet, ViT, token_stride
 from scaling.zoo import ZOO, model
 
-KINDS = {"vit": ("ViT-micro-S/8", "ViT-micro-M/8", "ViT-micro-L/8")}
+KINDS = {"vit": ("ViT-micro-S/4", "ViT-micro-M/4", "ViT-micro-L/4")}
 KINDS["resnet"] = ("R-micro-S", "R-micro-M", "R-micro-L")
-KINDS["hybrid"] = ("R+ViT-micro-S/8", "R+ViT-micro-M/8", "R+ViT-micro-L/8")
+KINDS["hybrid"] = ("R+ViT-micro-S/4", "R+ViT-micro-M/4", "R+ViT-micro-L/4")
 
 
 def test_table_1():
@@ -45,7 +45,7 @@ def test_micro_sizes_grow_alike(kind):
     small, medium, large = (forward_macs(model(name), 32, 100) for name in KINDS[kind])
     assert 2.3 < medium / small < 3.3
     assert 5 < large / small < 6.5
-    assert 0.9 < small / forward_macs(model("ViT-micro-S/8"), 32, 100) < 2.3
+    assert 0.9 < small / forward_macs(model("ViT-micro-S/4"), 32, 100) < 2.3
 
 
 def test_unknown_name_suggests_the_nearest():
