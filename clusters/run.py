@@ -1,6 +1,7 @@
 """A study's missing units, stage by stage: pre-training, sweep, final runs and probes."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from rich.console import Console
 
@@ -43,23 +44,22 @@ def run(
     if not any(find(study, storage, given) for find in missing):
         console.print("Nothing to do: every unit has its row.")
         return 0
-    _make_data(study, storage, console)
-    console.print("Starting Ray ...")
-    with session():
-        where = place(workers, precision)
-        failed = _pretrain(study, storage, console, where, given, save_seconds)
-        return failed + _transfer(study, storage, console, where, given)
+    console.print("Making the built-in data and starting Ray ...")
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        data = pool.submit(_make_data, study, storage)  # takes seconds, and so does Ray
+        with session():
+            data.result()
+            where = place(workers, precision)
+            failed = _pretrain(study, storage, console, where, given, save_seconds)
+            return failed + _transfer(study, storage, console, where, given)
 
 
-def _make_data(study: Study, storage: Storage, console: Console) -> None:
+def _make_data(study: Study, storage: Storage) -> None:
     """Built-in data are made once, before workers need them."""
     sets = [run.data for run in study.runs] + [task.data for task in study.tasks]
-    uris = dict.fromkeys(uri for data in sets for uri in (data.train, data.test) if uri)
-    made = [uri for uri in uris if not uri.startswith("parquet:")]
-    if made:
-        console.print(f"Built-in data: {', '.join(made)}", highlight=False)
-    for uri in made:
-        open_split(uri, storage)
+    for uri in dict.fromkeys(uri for data in sets for uri in (data.train, data.test) if uri):
+        if not uri.startswith("parquet:"):
+            open_split(uri, storage)
 
 
 def _pretrain(

@@ -36,16 +36,16 @@ ZOO: dict[str, Architecture] = {
     "R50x1+ViT-L/16": Hybrid(R50_16, ViT(1, 1024, 24, 4096, 16, 1024)),
     "R50x1+ViT-L/32": Hybrid(R50, ViT(1, 1024, 24, 4096, 16, 1024)),
     "R26+ViT-S/32": Hybrid(R26, ViT(1, 384, 12, 1536, 6)),
-    # Ours, for images of 16 to 32 pixels on a CPU: shallow and wide, which suits it; S : M : L cost about 1 : 3 : 6.
+    # Ours, for images of 16 to 32 pixels on a CPU: shallow and wide, which suits it.
     "ViT-micro-S/4": ViT(4, 32, 1, 128, 2),
     "ViT-micro-M/4": ViT(4, 40, 2, 160, 2),
     "ViT-micro-L/4": ViT(4, 64, 2, 256, 4),
     "R-micro-S": ResNet((1, 1), width=8, groups=8),
     "R-micro-M": ResNet((1, 1), width=16, groups=8),
-    "R-micro-L": ResNet((1, 1), width=24, groups=8),
+    "R-micro-L": ResNet((1, 1), width=32, groups=8),
     "R+ViT-micro-S/4": Hybrid(ResNet((1,), width=8, groups=8), ViT(1, 32, 1, 128, 2)),
-    "R+ViT-micro-M/4": Hybrid(ResNet((1,), width=16, groups=8), ViT(1, 48, 2, 192, 3)),
-    "R+ViT-micro-L/4": Hybrid(ResNet((1,), width=16, groups=8), ViT(1, 64, 3, 256, 4)),
+    "R+ViT-micro-M/4": Hybrid(ResNet((1,), width=8, groups=8), ViT(1, 48, 2, 192, 3)),
+    "R+ViT-micro-L/4": Hybrid(ResNet((1,), width=16, groups=8), ViT(1, 64, 2, 256, 4)),
 }
 
 

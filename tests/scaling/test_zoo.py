@@ -41,11 +41,10 @@ def test_hybrids_at_16_move_the_last_stage_into_the_third(name):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_micro_sizes_grow_alike(kind):
-    small, medium, large = (forward_macs(model(name), 32, 100) for name in KINDS[kind])
-    assert 2.3 < medium / small < 3.3
-    assert 5 < large / small < 6.5
-    assert 0.9 < small / forward_macs(model("ViT-micro-S/4"), 32, 100) < 2.3
+def test_micro_sizes_grow(kind):
+    small, medium, large = (forward_macs(model(name), 16, 10) for name in KINDS[kind])
+    assert 2.3 < medium / small < 4
+    assert 1.7 < large / medium < 4
 
 
 def test_unknown_name_suggests_the_nearest():

@@ -1,0 +1,110 @@
+"""kill -9 of the driver and of workers at random moments: a further run completes the study, in the same bits."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from scaling import results
+from scaling.storage import Storage
+
+ROOT = Path(__file__).parent.parent
+MOMENTS = 5
+STUDY = """
+from scaling.datasets import ifs
+from scaling.specs import FewShot, Pretrain, Recipe, ResNet, Study, Task, ViT
+RECIPE = Recipe(batch_size=16, warmup_steps=5, dropout=0.1, grad_clip=1.0, loss="softmax", head_bias=0.0)
+TUNING = Recipe(optimizer="sgd", batch_size=16, warmup_steps=5, schedule="cosine", weight_decay=0.0, loss="softmax")
+DATA = ifs(classes=8, images=60, size=16)
+MODELS = {"a": ViT(4, 32, 2, 64, 2), "b": ResNet((1, 1), width=8, groups=8), "c": ViT(8, 32, 2, 64, 2)}
+STUDY = Study(
+    "kills",
+    tuple(Pretrain(n, m, DATA, 1e-3, 15, RECIPE, resolution=16, dev_fraction=0.1) for n, m in MODELS.items()),
+    (Task("t", DATA, (0.01, 0.1), 60, TUNING, dev_fraction=0.2, resolution=16),),
+    (FewShot(DATA, shots=(1, 5), resolution=16),),
+    seeds=(0, 1),
+)
+"""
+pytestmark = pytest.mark.slow
+
+
+def start(study: Path, storage: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, ROOT / "scaling" / "run_study.py", study, "--storage", storage, "--save-seconds", "0.3"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def finish(study: Path, storage: Path) -> None:
+    assert start(study, storage).wait(timeout=600) == 0
+
+
+def rows(place: Path) -> dict[str, pl.DataFrame]:
+    """Everything that must be the same, whatever happened on the way."""
+    storage = Storage.of(place)
+    tables = {table: results.read(storage, table) for table in ("pretrain", "curve", "trial", "transfer", "fewshot")}
+    return {table: frame.sort(frame.columns) for table, frame in tables.items()}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, float]:
+    """Study file, finished storage, and the seconds it took."""
+    folder = tmp_path_factory.mktemp("kills")
+    study = folder / "kills.py"
+    study.write_text(STUDY)
+    began = time.monotonic()
+    finish(study, folder / "whole")
+    return study, folder / "whole", time.monotonic() - began
+
+
+def check(torn: Path, whole: Path) -> None:
+    found, expected = rows(torn), rows(whole)
+    for table, frame in expected.items():
+        assert found[table].equals(frame), table
+    attempts = results.read(Storage.of(torn), "attempt")
+    parts = pl.col("seconds_training") + pl.col("seconds_evaluating") + pl.col("seconds_waiting")
+    assert attempts.filter(parts > pl.col("seconds_total") + 0.01).is_empty()
+    done = attempts.filter(outcome="done")
+    assert done["unit_id"].is_unique().all()
+    # committed steps follow on each other: none is missing, none is counted twice
+    for unit_id, last in done.filter(pl.col("last_step") > 0).select("unit_id", "last_step").rows():
+        tries = attempts.filter(unit_id=unit_id).sort("started")
+        assert (tries["committed_step"] - tries["first_step"]).sum() == last
+
+
+@pytest.mark.parametrize("moment", range(MOMENTS))
+def test_a_killed_driver(undisturbed: tuple[Path, Path, float], tmp_path: Path, moment: int) -> None:
+    study, whole, seconds = undisturbed
+    driver = start(study, tmp_path)
+    time.sleep(random.Random(moment).uniform(0.2, 0.95) * seconds)
+    driver.kill()
+    driver.wait()
+    finish(study, tmp_path)
+    check(tmp_path, whole)
+
+
+def workers_of(driver: int) -> list[int]:
+    """Process ids of Ray's processes at work under the driver."""
+    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    names = ("RayTrainWorker", "ray::ImplicitFunc", "ray::_unit", "ray::bundle", "_trial")
+    return [int(line.split()[0]) for line in listing.splitlines() if any(name in line for name in names)]
+
+
+@pytest.mark.parametrize("moment", range(MOMENTS))
+def test_a_killed_worker(undisturbed: tuple[Path, Path, float], tmp_path: Path, moment: int) -> None:
+    """Ray may restart the worker itself; what it does not mend, a further run does."""
+    study, whole, seconds = undisturbed
+    rng = random.Random(100 + moment)
+    driver = start(study, tmp_path)
+    time.sleep(rng.uniform(0.2, 0.8) * seconds)
+    while driver.poll() is None:
+        if found := workers_of(driver.pid):
+            subprocess.run(["kill", f"-{signal.SIGKILL.value}", str(rng.choice(found))], check=False)
+            break
+        time.sleep(0.1)
+    driver.wait(timeout=600)
+    finish(study, tmp_path)
+    check(tmp_path, whole)
