@@ -5,7 +5,7 @@
 Three families in three sizes are pre-trained on images of iterated function systems made on the spot, and fine-tuned
 on digits and on 1,000 images of Fashion-MNIST; the largest of each family also from scratch.
 
-Cost: 2.1 teraFLOPs of pre-training and as much of fine-tuning; five minutes on two cores, a minute of it Ray's start.
+Cost: 2.0 teraFLOPs of pre-training, 0.6 of fine-tuning; five minutes on two cores, a minute of it Ray's start.
 
 Expect, test accuracy in % over three seeds (S, M, L; then L from scratch with the same fine-tuning):
 

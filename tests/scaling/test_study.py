@@ -18,7 +18,8 @@ def test_every_named_study_loads_resolves_and_expands(name: str) -> None:
     assert made.name == name
     for upstream in study.upstreams(made):
         for task in made.tasks:
-            assert len(study.dev_trials(upstream, task, 0)) == len(task.base_lrs)
+            rates = len(task.base_lrs)
+            assert len(study.dev_trials(upstream, task, 0)) == (rates if rates > 1 else 0)
             assert len(study.final_runs(upstream, task, task.base_lrs[0], made.seeds)) == len(made.seeds)
 
 
