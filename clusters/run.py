@@ -11,7 +11,7 @@ from clusters.run_queue import Snapshot
 from clusters.session import Placement, place, session
 from scaling.data.sources import open_split
 from scaling.display import Phase, phase
-from scaling.specs import Precision, Pretrain, Study, Transfer, to_json
+from scaling.specs import Precision, Pretrain, Study, Transfer
 from scaling.storage import Storage
 from scaling.training.loop import SAVE_SECONDS
 from scaling.units import (
@@ -36,14 +36,9 @@ def run(
 ) -> int:
     """Do what the rows do not show yet, and return the number of units that failed.
 
-    `given` are checkpoints of upstreams that are not to be trained here. Ray is started only when there is work.
+    `given` are checkpoints of upstreams that are not to be trained here.
     """
     given = given or {}
-    storage.write("study.json", to_json(study).encode())
-    missing = (missing_runs, missing_trials, missing_finals, missing_probes)
-    if not any(find(study, storage, given) for find in missing):
-        console.print("Nothing to do: every unit has its row.")
-        return 0
     console.print("Making the built-in data and starting Ray ...")
     with ThreadPoolExecutor(max_workers=1) as pool:
         data = pool.submit(_make_data, study, storage)  # takes seconds, and so does Ray

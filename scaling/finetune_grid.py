@@ -12,7 +12,7 @@ from scaling.cli import command_line, console
 from scaling.specs import Precision, Pretrain, Study, Task, from_json
 from scaling.storage import Storage
 from scaling.study import resolved
-from scaling.units import chosen_rate
+from scaling.units import chosen_rate, finished
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,12 @@ def main(options: Options) -> int:
     storage = Storage.of(options.storage)
     storage.make()
 
-    from clusters.run import run  # not before: what a user got wrong is said without waiting for ray
-
-    out = console(quiet=options.json)
+    out, failed = console(quiet=options.json), 0
     given = {upstream.id: Storage.of(options.checkpoint).uri}
-    failed = run(study, storage, out, precision=options.precision, given=given)
+    if not finished(study, storage, given):
+        from clusters.run import run  # not before: neither a mistake nor a finished grid should wait for ray
+
+        failed = run(study, storage, out, precision=options.precision, given=given)
     summary = _summary(study, storage)
     if options.json:
         print(json.dumps(summary, indent=1))

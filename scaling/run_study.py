@@ -15,7 +15,7 @@ import tyro
 from rich.console import Console
 
 from scaling.cli import command_line, console
-from scaling.specs import Precision, Study
+from scaling.specs import Precision, Study, to_json
 from scaling.storage import Storage
 from scaling.study import load, resolved, select
 
@@ -52,21 +52,21 @@ def main(options: Options) -> int:
         return _plan(study, options)
     _check_runnable(study, options)
 
-    from analysis.report import report  # not before: a plan should wait for neither torch nor ray nor charts
-    from clusters.run import run
-
     storage = Storage.of(options.storage or ROOT / "results" / study.name)
     storage.make()
+    storage.write("study.json", to_json(study).encode())
 
-    out = console(quiet=options.json)
-    failed = run(
-        study,
-        storage,
-        out,
-        workers=options.workers,
-        precision=options.precision,
-        save_seconds=options.save_seconds,
-    )
+    from analysis.report import report  # not before: a plan should not wait for charts, nor a finished study for ray
+    from scaling.units import finished
+
+    out, failed = console(quiet=options.json), 0
+    if finished(study, storage, {}):
+        out.print("Nothing to do: every unit has its row.")
+    else:
+        from clusters.run import run
+
+        how = {"workers": options.workers, "precision": options.precision, "save_seconds": options.save_seconds}
+        failed = run(study, storage, out, **how)
     report(storage)
     _summarise(storage, failed, out)
     if options.json:

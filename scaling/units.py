@@ -61,6 +61,12 @@ def missing_probes(study: Study, storage: Storage, given: Given) -> list[Probe]:
     return [probe for probe in probes if probe.id not in there]
 
 
+def finished(study: Study, storage: Storage, given: Given) -> bool:
+    """Whether every unit of the study has its rows."""
+    missing = (missing_runs, missing_trials, missing_finals, missing_probes)
+    return not any(find(study, storage, given) for find in missing)
+
+
 def _ready(study: Study, storage: Storage, given: Given) -> Iterator[Upstream]:
     missing = {run.id for run in missing_runs(study, storage, given)}
     return (upstream for upstream in upstreams(study) if upstream.id not in missing)

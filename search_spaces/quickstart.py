@@ -40,9 +40,9 @@ RECIPE = Recipe(
 )
 # A ViT needs more images and costs less for each; hybrids learn far less at 2e-3.
 FAMILIES = {  # names: (peak rate, epochs)
-    ("ViT-micro-S/4", "ViT-micro-M/4", "ViT-micro-L/4"): (2e-3, 3),
-    ("R-micro-S", "R-micro-M", "R-micro-L"): (2e-3, 1.5),
-    ("R+ViT-micro-S/4", "R+ViT-micro-M/4", "R+ViT-micro-L/4"): (1e-3, 2),
+    ("ViT-micro-S/4", "ViT-micro-M/4", "ViT-micro-L/4"): (2e-3, 2.5),
+    ("R-micro-S", "R-micro-M", "R-micro-L"): (2e-3, 1),
+    ("R+ViT-micro-S/4", "R+ViT-micro-M/4", "R+ViT-micro-L/4"): (1e-3, 1.5),
 }
 
 STUDY = Study(
