@@ -65,8 +65,14 @@ def main(options: Options) -> int:
     else:
         from clusters.run import run
 
-        how = {"workers": options.workers, "precision": options.precision, "save_seconds": options.save_seconds}
-        failed = run(study, storage, out, **how)
+        failed = run(
+            study,
+            storage,
+            out,
+            workers=options.workers,
+            precision=options.precision,
+            save_seconds=options.save_seconds,
+        )
     report(storage)
     _summarise(storage, failed, out)
     if options.json:
