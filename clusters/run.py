@@ -1,6 +1,6 @@
 """A study's missing units, stage by stage: pre-training, sweep, final runs and probes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from rich.console import Console
@@ -10,8 +10,8 @@ from clusters.ray_tune import run_all, sweep
 from clusters.run_queue import Snapshot
 from clusters.session import Placement, place, session
 from scaling.data.sources import open_split
-from scaling.display import Phase, phase
-from scaling.specs import Precision, Pretrain, Study, Transfer
+from scaling.display import phase
+from scaling.specs import Precision, Pretrain, Probe, Study, Transfer
 from scaling.storage import Storage
 from scaling.training.loop import SAVE_SECONDS
 from scaling.units import (
@@ -88,32 +88,19 @@ def _at(run: Pretrain, at: dict[str, float]) -> str:
 def _transfer(study: Study, storage: Storage, console: Console, where: Placement, given: Given) -> int:
     errors: list[str] = []
 
-    def with_checkpoints(units: Sequence) -> list:
-        return [(unit, checkpoint_of(unit.upstream, storage, given)) for unit in units]
+    def go(title: str, units: Sequence[Transfer | Probe], how: Callable[..., None]) -> None:
+        if not units:
+            return
+        with phase(console, title, len(units)) as stage:
 
-    def counting(stage: Phase, error: str) -> None:
-        errors.extend([error] if error else [])
-        stage.advance(error)
+            def done(error: str) -> None:
+                errors.extend([error] if error else [])
+                stage.advance(error)
 
-    trials = missing_trials(study, storage, given)
-    if trials:
-        with phase(console, "Dev trials of the rate", len(trials)) as stage:
-            sweep(
-                with_checkpoints(trials),
-                storage=storage,
-                study=study.name,
-                placement=where,
-                done=lambda error: counting(stage, error),
-            )
-    last = [*missing_finals(study, storage, given), *missing_probes(study, storage, given)]
-    if last:
-        finals = sum(isinstance(unit, Transfer) for unit in last)
-        with phase(console, f"Final runs {finals}, few-shot probes {len(last) - finals}", len(last)) as stage:
-            run_all(
-                with_checkpoints(last),
-                storage=storage,
-                study=study.name,
-                placement=where,
-                done=lambda error: counting(stage, error),
-            )
+            with_checkpoints = [(unit, checkpoint_of(unit.upstream, storage, given)) for unit in units]
+            how(with_checkpoints, storage=storage, study=study.name, placement=where, done=done)
+
+    go("Dev trials of the rate", missing_trials(study, storage, given), sweep)
+    finals, probes = missing_finals(study, storage, given), missing_probes(study, storage, given)
+    go(f"Final runs {len(finals)}, few-shot probes {len(probes)}", [*finals, *probes], run_all)
     return len(errors)

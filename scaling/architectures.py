@@ -93,6 +93,12 @@ def token_stride(model: Architecture) -> int | None:
             return None
 
 
+def whole_patches(model: Architecture, resolution: int) -> int:
+    """The largest resolution up to this one that whole patches fill (H/14 at 384: 378); any one for a ResNet."""
+    stride = token_stride(model) or 1
+    return resolution // stride * stride
+
+
 def without_representation(model: Architecture) -> Architecture:
     """The model that is fine-tuned: §B.1.1 drops the whole pre-training head."""
     match model:

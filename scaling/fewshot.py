@@ -7,7 +7,7 @@ from scaling import results
 from scaling.data.ordering import permute
 from scaling.data.sources import open_split
 from scaling.models import build, load_pretrained
-from scaling.specs import Probe, token_stride
+from scaling.specs import Probe, whole_patches
 from scaling.storage import Storage
 from scaling.training import state
 from scaling.training.devices import Device
@@ -23,8 +23,7 @@ def probe(what: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
     upstream, fewshot = what.upstream, what.fewshot
     with attempt(unit(what), study, storage, device) as ledger, ledger.doing("evaluating"):
         train, test = (open_split(uri, storage) for uri in uris(fewshot.data))
-        stride = token_stride(upstream.model) or 1
-        resolution = fewshot.resolution // stride * stride
+        resolution = whole_patches(upstream.model, fewshot.resolution)
         torch.manual_seed(upstream.seed)
         assert fewshot.data.num_classes is not None
         module = build(upstream.model, 1, resolution=resolution).to(device.torch)

@@ -8,7 +8,7 @@ have equal ids on every machine; where the data lie, how a run is called and how
 from dataclasses import dataclass, field
 from typing import Literal
 
-from scaling.architectures import Architecture, Hybrid, ResNet, ViT, token_stride, without_representation
+from scaling.architectures import Architecture, Hybrid, ResNet, ViT, token_stride, whole_patches, without_representation
 from scaling.identity import OUTSIDE, Identified, check, check_choices, check_name, from_json, identity, to_json
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "identity",
     "to_json",
     "token_stride",
+    "whole_patches",
     "without_representation",
 ]
 
@@ -217,8 +218,7 @@ class Transfer(Identified):
     @property
     def resolution(self) -> int:
         """The task's resolution in whole patches."""
-        stride = token_stride(self.upstream.model) or 1
-        return self.task.resolution // stride * stride
+        return whole_patches(self.upstream.model, self.task.resolution)
 
 
 @dataclass(frozen=True)
