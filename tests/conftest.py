@@ -4,11 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from tests_specs import RECIPE, TINY, TUNING
 
 from scaling.datasets import ifs, resolve
 from scaling.specs import Dataset, Pretrain, Task
 from scaling.storage import Storage
+
+# No property is a timed test: on a busy machine a first example, with its imports, takes seconds.
+settings.register_profile("untimed", settings(), deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture
