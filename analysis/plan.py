@@ -6,7 +6,7 @@ from typing import Any
 
 from clusters.hardware import Hardware
 from scaling.flops import parameters, pretrain_flops, transfer_flops
-from scaling.specs import Pretrain, Study
+from scaling.specs import Pretrain, Study, family
 from scaling.study import dev_trials, final_runs, upstreams
 
 EXA = 1e18
@@ -90,7 +90,7 @@ def _run_cost(run: Pretrain, chip: Hardware, utilisation: float | None) -> RunCo
     core_days = valid / chip.rate(run.name, utilisation)
     return RunCost(
         name=run.name,
-        family=run.model.kind,
+        family=family(run.model),
         epochs=run.epochs,
         parameters=parameters(run.model, resolution=run.resolution),
         images=run.steps * run.recipe.batch_size,

@@ -7,7 +7,7 @@ from scaling import results
 from scaling.data.ordering import permute
 from scaling.data.sources import open_split
 from scaling.models import build, load_pretrained
-from scaling.specs import Probe, whole_patches
+from scaling.specs import Probe, family, whole_patches
 from scaling.storage import Storage
 from scaling.training import state
 from scaling.training.devices import Device
@@ -42,7 +42,7 @@ def probe(what: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
                     "probe_id": what.id,
                     "run_id": upstream.id,
                     "name": upstream.name,
-                    "family": upstream.model.kind,
+                    "family": family(upstream.model),
                     "dataset": fewshot.data.name,
                     "shots": shots,
                     "seed": seed,
@@ -55,7 +55,7 @@ def probe(what: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
 
 def unit(what: Probe) -> Unit:
     """The probe as the ledger knows it."""
-    return Unit(what.id, "fewshot", what.upstream.name, what.upstream.model.kind)
+    return Unit(what.id, "fewshot", what.upstream.name, family(what.upstream.model))
 
 
 def choose(labels: np.ndarray, shots: int, seed: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from scaling.data.preprocessing import train_images
 from scaling.data.sources import Images, open_split
 from scaling.flops import parameters, pretrain_flops
 from scaling.models import build
-from scaling.specs import Pretrain, Recipe, to_json
+from scaling.specs import Pretrain, Recipe, family, to_json
 from scaling.storage import Storage
 from scaling.training import state
 from scaling.training.devices import Device
@@ -70,7 +70,7 @@ def pretrain(
 
 def unit(run: Pretrain) -> Unit:
     """The run as the ledger knows it."""
-    return Unit(run.id, "pretrain", run.name, run.model.kind, pretrain_flops(run, valid=True) / run.steps)
+    return Unit(run.id, "pretrain", run.name, family(run.model), pretrain_flops(run, valid=True) / run.steps)
 
 
 def check_workers(recipe: Recipe, workers: int) -> None:
@@ -99,7 +99,7 @@ def batch_of(
 
 
 def _write_rows(run: Pretrain, storage: Storage, trained: Trained, digest: str) -> None:
-    who = {"run_id": run.id, "name": run.name, "family": run.model.kind}
+    who = {"run_id": run.id, "name": run.name, "family": family(run.model)}
     batch_size = run.recipe.batch_size
     curve = [{**who, "images": point["step"] * batch_size, **point} for point in trained.curve]
     row: dict[str, Any] = {

@@ -8,8 +8,18 @@ have equal ids on every machine; where the data lie, how a run is called and how
 from dataclasses import dataclass, field
 from typing import Literal
 
-from scaling.architectures import Architecture, Hybrid, ResNet, ViT, token_stride, whole_patches, without_representation
+from scaling.architectures import (
+    Architecture,
+    Hybrid,
+    ResNet,
+    ViT,
+    family,
+    token_stride,
+    whole_patches,
+    without_representation,
+)
 from scaling.identity import OUTSIDE, Identified, check, check_choices, check_name, from_json, identity, to_json
+from scaling.recipe import FINETUNE, PRETRAIN, MaskedPatches, Recipe
 
 __all__ = [
     "FINETUNE",
@@ -17,6 +27,7 @@ __all__ = [
     "Dataset",
     "FewShot",
     "Hybrid",
+    "MaskedPatches",
     "Precision",
     "Pretrain",
     "Probe",
@@ -28,6 +39,7 @@ __all__ = [
     "Transfer",
     "Upstream",
     "ViT",
+    "family",
     "from_json",
     "identity",
     "to_json",
@@ -68,54 +80,27 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How to train, but for the rate and the length. Defaults: §4.1 pre-training on JFT (Table 3)."""
-
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    batch_size: int = 4096
-    warmup_steps: int = 10_000
-    schedule: Literal["linear", "cosine"] = "linear"
-    end_lr: float = 1e-5  # floor of the linear decay; the cosine ends in 0
-    weight_decay: float = 0.1  # decoupled, times the current rate; kernels only
-    momentum: float = 0.9  # SGD
-    betas: tuple[float, float] = (0.9, 0.999)  # AdamW
-    dropout: float = 0.0
-    grad_clip: float | None = None  # global norm
-    loss: Literal["sigmoid", "softmax"] = "sigmoid"
-    label_smoothing: float = 0.0
-    head_bias: float = -10.0  # initial bias of the classifier
-    crop: Literal["inception", "none"] = "inception"
-    min_crop_area: float = 0.05  # smallest share of the image that an inception crop keeps
-    flip: bool = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "betas", tuple(self.betas))
-        check_choices(self)
-        check(self.batch_size > 0, f"batch_size must be positive, got {self.batch_size}")
-        check(self.warmup_steps >= 0, f"warmup_steps must not be negative, got {self.warmup_steps}")
-        check(self.end_lr >= 0, f"end_lr must not be negative, got {self.end_lr}")
-        check(self.weight_decay >= 0, f"weight_decay must not be negative, got {self.weight_decay}")
-        check(0 <= self.dropout < 1, f"dropout must be in [0, 1), got {self.dropout}")
-        check(0 <= self.label_smoothing < 1, f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
-        check(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum}")
-        check(all(0 <= b < 1 for b in self.betas), f"betas must be in [0, 1), got {self.betas}")
-        check(self.grad_clip is None or self.grad_clip > 0, f"grad_clip must be positive or None, got {self.grad_clip}")
-        check(0 < self.min_crop_area <= 1, f"min_crop_area must be in (0, 1], got {self.min_crop_area}")
-
-
-@dataclass(frozen=True)
 class Pretrain(Identified):
-    """One model trained on one upstream data set (§4.1, Table 3). `base_lr` is absolute, for `recipe.batch_size`."""
+    """One model trained on one upstream data set (§4.1, Table 3). `base_lr` is absolute, for `recipe.batch_size`.
+
+    `subset` takes that many of the training images, the first of one shuffled order, so that smaller subsets lie in
+    larger ones (§4.3). `early_stopping` ends the training when so many evaluations in a row were no better, and keeps
+    the weights of the best one (§4.3).
+    """
 
     name: str = field(metadata=OUTSIDE)  # the model's name in figures and tables, e.g. 'ViT-B/16'
     model: Architecture
     data: Dataset
     base_lr: float
     epochs: float
-    recipe: Recipe = Recipe()
+    recipe: Recipe = PRETRAIN
     resolution: int = 224
     seed: int = 0
     dev_fraction: float = 0.0  # share of the training images held out to watch the accuracy on
+    subset: int | None = None
+    evaluations: int = 5  # on the held-out images, evenly spread
+    early_stopping: int | None = None
+    masked: MaskedPatches | None = None  # predict these in place of the labels
 
     def __post_init__(self) -> None:
         check(bool(self.name) and self.name.isprintable(), f"run name {self.name!r} must be printable")
@@ -123,6 +108,17 @@ class Pretrain(Identified):
         check(self.epochs > 0, f"epochs of {self.name} must be positive, got {self.epochs}")
         check(0 <= self.dev_fraction < 1, f"dev_fraction of {self.name} must be in [0, 1), got {self.dev_fraction}")
         check(self.resolution > 0, f"resolution of {self.name} must be positive, got {self.resolution}")
+        check(self.subset is None or self.subset > 0, f"subset of {self.name} must be positive, got {self.subset}")
+        check(self.evaluations > 0, f"evaluations of {self.name} must be positive, got {self.evaluations}")
+        patience = self.early_stopping
+        check(
+            patience is None or (patience > 0 and self.dev_fraction > 0),
+            f"early_stopping of {self.name} must be positive and needs a dev_fraction, got {patience}",
+        )
+        check(
+            self.masked is None or isinstance(self.model, ViT),
+            f"masked patch prediction needs a ViT, {self.name} is none",
+        )
         stride = token_stride(self.model)
         check(
             stride is None or self.resolution % stride == 0,
@@ -132,11 +128,16 @@ class Pretrain(Identified):
 
     @property
     def num_images(self) -> int:
-        """Training images of an epoch, without those held out."""
+        """Training images of an epoch: the subset, or all that are not held out."""
         count = self.data.num_train
         check(count is not None, f"the number of images of data set {self.data.name} is not known")
         assert count is not None
-        return count - round(self.dev_fraction * count)
+        count -= round(self.dev_fraction * count)
+        check(
+            self.subset is None or self.subset <= count,
+            f"subset {self.subset} of {self.name} is more than the {count} training images of {self.data.name}",
+        )
+        return self.subset or count
 
     @property
     def steps(self) -> int:
@@ -153,17 +154,6 @@ class Scratch(Identified):
 
 
 Upstream = Pretrain | Scratch
-
-FINETUNE = Recipe(  # §4.1, §B.1.1, Table 4; warm-up as in the official code
-    optimizer="sgd",
-    batch_size=512,
-    warmup_steps=500,
-    schedule="cosine",
-    weight_decay=0.0,
-    grad_clip=1.0,
-    loss="softmax",
-    head_bias=0.0,
-)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from scaling.data.sources import open_split
 from scaling.flops import transfer_flops
 from scaling.models import build, load_pretrained
 from scaling.pretrain import batch_of
-from scaling.specs import Dataset, Pretrain, Transfer, to_json, without_representation
+from scaling.specs import Dataset, Pretrain, Transfer, family, to_json, without_representation
 from scaling.storage import Storage
 from scaling.training import state
 from scaling.training.devices import Device
@@ -81,7 +81,7 @@ def unit(transfer: Transfer) -> Unit:
         transfer.id,
         table(transfer),
         upstream.name,
-        upstream.model.kind,
+        family(upstream.model),
         transfer_flops(transfer, valid=True) / transfer.task.steps,
     )
 
@@ -115,7 +115,7 @@ def _facts(transfer: Transfer) -> dict[str, Any]:
     return {
         "run_id": upstream.id,
         "name": upstream.name,
-        "family": upstream.model.kind,
+        "family": family(upstream.model),
         "pretrained": isinstance(upstream, Pretrain),
         "task_id": task.id,
         "task": task.name,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scaling.specs import Transfer, to_json
+from scaling.specs import Transfer, family, to_json
 
 
 def trial_row(trial: Transfer, top1: float) -> dict[str, Any]:
@@ -11,7 +11,7 @@ def trial_row(trial: Transfer, top1: float) -> dict[str, Any]:
         "trial_id": trial.id,
         "run_id": trial.upstream.id,
         "name": trial.upstream.name,
-        "family": trial.upstream.model.kind,
+        "family": family(trial.upstream.model),
         "pretrained": True,
         "task_id": trial.task.id,
         "task": trial.task.name,

@@ -30,7 +30,7 @@ def train_images(
     *,
     seed: int,
     resolution: int,
-    crop: Literal["inception", "none"] = "inception",
+    crop: Literal["inception", "random", "none"] = "inception",
     min_crop_area: float = 0.05,
     flip: bool = True,
 ) -> torch.Tensor:
