@@ -11,6 +11,7 @@ import vl_convert
 
 from analysis import core_days, figures, lines, tables
 from analysis.frontier import frontier
+from analysis.replicas import merged, models
 from analysis.rows import Rows, accuracies, load, relabelled
 from analysis.style import NothingToDrawError
 from analysis.summary import sentences
@@ -85,9 +86,14 @@ def charts(rows: Rows) -> dict[str, tuple[Any, str]]:
     scores = accuracies(rows)
     points = frontier(scores)
     spent = core_days.by_kind(rows.attempt)
-    curve, fewshot = (relabelled(frame, rows.pretrain) for frame in (rows.curve, rows.fewshot))
+    probed = merged(rows.fewshot, models(rows.pretrain, rows.transfer))
+    curve, fewshot = (relabelled(frame, rows.pretrain) for frame in (rows.curve, probed))
     made = {
-        "frontier": (figures.frontier_chart, points, "Accuracy after fine-tuning by the compute of pre-training."),
+        "frontier": (
+            figures.frontier_chart,
+            points,
+            "Accuracy by compute of pre-training: fine-tuned, or few-shot if nothing was.",
+        ),
         "pretraining": (figures.pretraining_chart, scores, "Accuracy with pre-training and from scratch, by model."),
         "fewshot": (lines.fewshot_chart, fewshot, "Accuracy of a linear classifier by training images a class."),
         "curves": (lines.curves_chart, curve, "Training loss by images seen, one line a run."),

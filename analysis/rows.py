@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from analysis.replicas import merged, models
 from scaling.results import best_rates, read
 from scaling.storage import Storage
 
@@ -66,18 +67,33 @@ def finals(rows: Rows) -> pl.DataFrame:
     return kept.with_columns(task=pl.when(ambiguous).then(label).otherwise("task"))
 
 
+def probes(rows: Rows) -> pl.DataFrame:
+    """Few-shot rows as accuracies of tasks named '<data set> <shots>-shot': of 5 shots (§4.1), or else of the most."""
+    most = pl.col("shots").max().over("dataset")
+    shots = pl.when((pl.col("shots") == 5).any().over("dataset")).then(5).otherwise(most)
+    return rows.fewshot.filter(pl.col("shots") == shots).with_columns(
+        task=pl.format("{} {}-shot", "dataset", "shots"),
+        base_lr=pl.lit(None, pl.Float64),
+        pretrained=pl.col("run_id").is_in(rows.pretrain["run_id"].implode()),
+    )
+
+
 def accuracies(rows: Rows) -> pl.DataFrame:
     """One row a (run_id, task): mean and standard deviation of the test accuracy over seeds (ddof 1, null with one).
+
+    Runs that differ only in their seed are one model under the first one's id. A storage without fine-tunings is
+    judged by its few-shot evaluations (`probes`), as the paper's ablations are.
 
     `exaflops` counts every tap of padded convolutions, `exaflops_valid` those inside the image (Table 6's convention);
     both are those of the pre-training: 0 for a control from scratch, null when the run's own row is missing. Runs that
     have all tasks get a row more, task 'mean': the mean over tasks, its deviation over seeds that all tasks share.
     """
-    kept = finals(rows)
+    counted = probes(rows) if rows.transfer.is_empty() else finals(rows)
+    kept = merged(counted.with_columns(replica="run_id"), models(rows.pretrain, rows.transfer))
     run = ["run_id", "name", "family", "pretrained"]
     by_task = kept.group_by(*run, "task").agg(
         base_lr=pl.col("base_lr").first(),
-        seeds=pl.col("seed").n_unique(),
+        seeds=pl.len(),
         top1_mean=pl.col("test_top1").mean(),
         top1_std=pl.col("test_top1").std(ddof=1),
     )
@@ -103,7 +119,7 @@ def _means(kept: pl.DataFrame, by_task: pl.DataFrame, run: list[str]) -> pl.Data
     means = (
         by_task.group_by(run).agg(pl.len().alias("tasks"), pl.col("top1_mean").mean()).filter(pl.col("tasks") == tasks)
     )
-    per_seed = kept.group_by("run_id", "seed").agg(pl.len().alias("tasks"), pl.col("test_top1").mean())
+    per_seed = kept.group_by("run_id", "replica", "seed").agg(pl.len().alias("tasks"), pl.col("test_top1").mean())
     spread = (
         per_seed.filter(pl.col("tasks") == tasks)
         .group_by("run_id")

@@ -21,19 +21,20 @@ def _counts(rows: Rows) -> str:
     controls = rows.transfer.filter(~pl.col("pretrained"))["run_id"].n_unique()
     parts = [
         _several(rows.pretrain.height, "model was pre-trained", "models were pre-trained"),
-        _several(controls, "control started from scratch", "controls started from scratch") if controls else "",
+        _several(controls, "control started from scratch", "controls started from scratch"),
         _several(rows.trial.height, "fine-tuning tried a learning rate", "fine-tunings tried learning rates"),
         _several(
             rows.transfer.height,
             "final fine-tuning was measured on test data",
             "final fine-tunings were measured on test data",
         ),
+        _several(rows.fewshot.height, "few-shot classifier was fitted", "few-shot classifiers were fitted"),
     ]
     return "; ".join(part for part in parts if part) + "."
 
 
 def _several(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
+    return f"{count} {one if count == 1 else many}" if count else ""
 
 
 def _best(accuracies: pl.DataFrame) -> list[str]:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from analysis.core_days import PARTS
 from analysis.lines import WORK, fewshot_means
+from analysis.replicas import merged, models
 from analysis.rows import MEAN, Rows, accuracies, labels, tasks_of
 from analysis.style import core_unit, family_name, flops_unit
 
@@ -25,8 +26,10 @@ def results_table(rows: Rows, shots: int | None = None) -> pl.DataFrame:
     and with few shots (`shots` a class; by default 5, as in §4.1, or else the most there are). Text cells.
     """
     scores = accuracies(rows)
+    same = models(rows.pretrain, rows.transfer)
     sizes = rows.pretrain.select("run_id", "parameters")
-    runs = _all_runs(rows, scores).join(sizes, on="run_id", how="left")
+    runs = merged(_all_runs(rows, scores), same).unique("run_id", keep="first", maintain_order=True)
+    runs = runs.join(sizes, on="run_id", how="left")
     size, unit = flops_unit(runs["exaflops_valid"].drop_nulls())
     shown = labels(runs).sort("family", "exaflops_valid", "label", "run_id")
     cells: dict[str, list[str]] = {
@@ -42,7 +45,8 @@ def results_table(rows: Rows, shots: int | None = None) -> pl.DataFrame:
         cells[_heading(f"{task} (%)" if task != MEAN else "mean (%)", cells)] = [
             found.get(i, "–") for i in shown["run_id"]
         ]
-    means = fewshot_means(rows.fewshot)
+    probed = merged(rows.fewshot, same)
+    means = fewshot_means(probed.clear() if rows.transfer.is_empty() else probed)  # else the tasks are these already
     for dataset in means["dataset"].unique(maintain_order=True):
         part = means.filter(pl.col("dataset") == dataset)
         there = sorted(set(part["shots"]))
