@@ -1,5 +1,7 @@
 """kill -9 of the driver and of workers at random moments: a further run completes the study, in the same bits."""
 
+import contextlib
+import os
 import random
 import signal
 import subprocess
@@ -87,10 +89,12 @@ def test_a_killed_driver(undisturbed: tuple[Path, Path, float], tmp_path: Path, 
 
 
 def workers_of(driver: int) -> list[int]:
-    """Process ids of Ray's processes at work under the driver."""
-    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    names = ("RayTrainWorker", "ray::ImplicitFunc", "ray::_unit", "ray::bundle", "_trial")
-    return [int(line.split()[0]) for line in listing.splitlines() if any(name in line for name in names)]
+    """Process ids of what trains or evaluates under the driver: its raylet's children."""
+    listing = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    processes = [line.split(None, 2) for line in listing.splitlines()[1:]]
+    raylets = {pid for pid, parent, args in processes if int(parent) == driver and "raylet" in args}
+    names = ("ray::RayTrainWorker", "ray::ImplicitFunc", "ray::_unit")
+    return [int(pid) for pid, parent, args in processes if parent in raylets and args.startswith(names)]
 
 
 @pytest.mark.parametrize("moment", range(MOMENTS))
@@ -100,11 +104,14 @@ def test_a_killed_worker(undisturbed: tuple[Path, Path, float], tmp_path: Path, 
     rng = random.Random(100 + moment)
     driver = start(study, tmp_path)
     time.sleep(rng.uniform(0.2, 0.8) * seconds)
-    while driver.poll() is None:
+    killed = None
+    while driver.poll() is None and killed is None:
         if found := workers_of(driver.pid):
-            subprocess.run(["kill", f"-{signal.SIGKILL.value}", str(rng.choice(found))], check=False)
-            break
+            killed = rng.choice(found)
+            with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+                os.kill(killed, signal.SIGKILL)
         time.sleep(0.1)
+    assert killed, "the study ended before there was a worker to kill"
     driver.wait(timeout=600)
     finish(study, tmp_path)
     check(tmp_path, whole)
