@@ -3,14 +3,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?= quickstart
+# the paper's experiments; `make miniatures` runs each in the small
+PAPER := vit_paper data_requirements transformer_shape position_embeddings head_type sgd_vs_adam self_supervision axial
 
-.PHONY: help study test test-slow lint format clean
+.PHONY: help study miniatures test test-slow lint format docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 study: $(VENV)/ready  ## run STUDY (default quickstart), or what of it is missing
 	$(BIN)/python scaling/run_study.py $(STUDY)
+
+miniatures: $(VENV)/ready  ## the paper's experiments in the small, on built-in data
+	for study in $(PAPER); do $(BIN)/python scaling/run_study.py $$study --miniature || exit; done
 
 test: $(VENV)/ready  ## the tests, but for the slow ones
 	$(BIN)/python -m pytest
@@ -26,6 +31,9 @@ lint: $(VENV)/ready  ## ruff and mypy
 format: $(VENV)/ready  ## put the code into ruff's form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/ready  ## the pages that are printed by code
+	$(BIN)/python -m analysis zoo > docs/zoo.md
 
 clean:  ## remove the environment and caches; results stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,4 +1,7 @@
-"""`python -m analysis report|frontier|core-days STORAGE`: read the rows of a study. STORAGE is a path or a URI."""
+"""`python -m analysis report|frontier|core-days STORAGE`: read the rows of a study. STORAGE is a path or a URI.
+
+`python -m analysis zoo` prints the named models with their sizes and costs.
+"""
 
 import argparse
 import json
@@ -37,7 +40,15 @@ def _parser() -> argparse.ArgumentParser:
         if run is not _report:
             command.add_argument("--json", action="store_true", help="print JSON")
         command.set_defaults(run=run)
+    text = "the named models, their parameters and MACs, as Markdown"
+    commands.add_parser("zoo", help=text, description=text).set_defaults(run=_zoo)
     return parser
+
+
+def _zoo(_options: argparse.Namespace) -> None:
+    from analysis.zoo import page
+
+    print(page(), end="")
 
 
 def _report(options: argparse.Namespace) -> None:

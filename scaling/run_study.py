@@ -26,6 +26,8 @@ class Options:
 
     study: Annotated[str, tyro.conf.Positional] = "quickstart"
     """A study of search_spaces by name, or the path of your own .py file that holds STUDY = Study(...)."""
+    miniature: bool = False
+    """The study in the small, on the built-in data: the same experiment on a laptop."""
     plan: bool = False
     """Print what it will cost, and stop."""
     storage: str | None = None
@@ -47,7 +49,7 @@ class Options:
 
 
 def main(options: Options) -> int:
-    study = resolved(select(load(options.study), options.only))
+    study = resolved(select(load(options.study, options.miniature), options.only))
     if options.plan:
         return _plan(study, options)
     _check_runnable(study, options)

@@ -18,10 +18,10 @@ def names() -> list[str]:
     return [name for name in found if hasattr(importlib.import_module(f"search_spaces.{name}"), "STUDY")]
 
 
-def load(place: str) -> Study:
-    """The value STUDY of a module of `search_spaces`, by name, or of the user's own file, by path.
+def load(place: str, miniature: bool = False) -> Study:
+    """The value STUDY of a module of `search_spaces`, by name, or of the user's own file, by path; or its MINIATURE.
 
-    Raises ValueError for an unknown name, a file that cannot be run, or one without a Study called STUDY.
+    Raises ValueError for an unknown name, a file that cannot be run, or one without a Study of that name.
     """
     path = Path(place)
     if path.suffix == ".py" or "/" in place:
@@ -42,9 +42,10 @@ def load(place: str) -> Study:
     except Exception as error:
         line = f"line {error.lineno}: " if isinstance(error, SyntaxError) else ""
         raise ValueError(f"study {place} cannot be read: {line}{type(error).__name__}: {error}") from None
-    study = getattr(module, "STUDY", None)
+    value = "MINIATURE" if miniature else "STUDY"
+    study = getattr(module, value, None)
     if not isinstance(study, Study):
-        raise ValueError(f"study {place} has no STUDY = Study(...)")
+        raise ValueError(f"study {place} has no {value} = Study(...)")
     return study
 
 

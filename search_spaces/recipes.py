@@ -9,6 +9,21 @@ IMAGENET_21K = Recipe(weight_decay=0.03, dropout=0.1)
 # Table 3, ImageNet: cosine, strong decay, clipping at global norm 1; smoothing 1e-4 as in the authors' later code.
 IMAGENET = Recipe(schedule="cosine", weight_decay=0.3, dropout=0.1, grad_clip=1.0, label_smoothing=1e-4)
 
+# Table 7's other arm: BiT's pre-training (BiT §3.3) with its drops of the rate, at epochs 10, 23, 30 and 37 of 40, at
+# the same shares of these shorter runs. The rate is BiT's 0.03 for 256 images.
+SGD_TABLE_7 = Recipe(
+    optimizer="sgd",
+    warmup_steps=5_000,
+    schedule="steps",
+    decay_at=(10 / 40, 23 / 40, 30 / 40, 37 / 40),
+    weight_decay=1e-4,
+)
+SGD_BASE_LR = 0.03 * SGD_TABLE_7.batch_size / 256
+
+# Self-supervision (§4.6, §B.1.2): Adam at 2e-4, 10,000 steps of warm-up, cosine. The decay is not given: JFT's.
+MASKED = Recipe(schedule="cosine")
+MASKED_BASE_LR = 2e-4
+
 # Table 3's base rates on JFT, by model. R200x3 is missing there: 4e-4 is our choice (larger models take lower rates).
 JFT_BASE_LR = {
     "ViT-B/32": 8e-4,
@@ -26,4 +41,9 @@ JFT_BASE_LR = {
     "R50x1+ViT-B/16": 8e-4,
     "R50x1+ViT-L/32": 2e-4,
     "R50x1+ViT-L/16": 4e-4,
+    # Not in Table 3: 'b/32' of Figure 4 and the axial models of Figure 13, at their counterparts' rates.
+    "ViT-S/32": 8e-4,
+    "Axial-ViT-B/32": 8e-4,
+    "Axial-ViT-B/16": 8e-4,
+    "AxialR50x1": 1e-3,
 }

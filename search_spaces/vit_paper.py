@@ -1,6 +1,7 @@
 """The controlled scaling study of 'An Image is Worth 16x16 Words' (ViT, §4.4, Table 6, Figure 5).
 
-    python scaling/run_study.py vit_paper --plan --hardware tpu-v3
+    python scaling/run_study.py vit_paper --plan --hardware tpu-v3     (as published)
+    python scaling/run_study.py vit_paper --miniature                  (on a laptop)
 
 18 models of three families pre-trained on JFT-300M at 224 pixels with Table 3's recipes, each fine-tuned on five sets
 with Table 4's grids, three seeds. JFT-300M is not public: to run it, give your own upstream set as `data`.
@@ -11,11 +12,9 @@ Numbers to expect (Table 6, mean of the five sets): ViT-B/32 92.5 % at 55 exaFLO
 ViT-H/14 95.8 % at 4262; ResNet152x2 94.2 % at 1126; R50x1+ViT-L/32 94.9 % at 246.
 """
 
-from scaling.datasets import JFT_300M
-from scaling.specs import Pretrain, Study
-from scaling.zoo import ZOO
-from search_spaces.grids import PAPER_TASKS
-from search_spaces.recipes import JFT, JFT_BASE_LR
+from scaling.specs import Study
+from search_spaces.scales import MINIATURE as SMALL
+from search_spaces.scales import PAPER, Scale
 
 RUNS = (  # Table 6, in its order
     ("ViT-B/32", 7),
@@ -38,12 +37,17 @@ RUNS = (  # Table 6, in its order
     ("R50x1+ViT-L/16", 14),
 )
 
-STUDY = Study(
-    name="vit_paper",
-    runs=tuple(
-        Pretrain(name, ZOO[name], JFT_300M, JFT_BASE_LR[name], epochs, JFT, resolution=224) for name, epochs in RUNS
-    ),
-    tasks=PAPER_TASKS,
-    seeds=(0, 1, 2),
-    hardware="tpu-v3",
-)
+
+def study(scale: Scale) -> Study:
+    """Table 6 at a scale."""
+    return Study(
+        name=f"vit_paper{scale.suffix}",
+        runs=tuple(scale.run(name, epochs) for name, epochs in RUNS if scale.has(name)),
+        tasks=scale.tasks,
+        seeds=(0, 1, 2),
+        hardware=scale.hardware,
+    )
+
+
+STUDY = study(PAPER)
+MINIATURE = study(SMALL)

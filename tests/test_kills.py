@@ -41,7 +41,7 @@ def start(study: Path, storage: Path) -> subprocess.Popen[bytes]:
 
 
 def finish(study: Path, storage: Path) -> None:
-    assert start(study, storage).wait(timeout=600) == 0
+    assert start(study, storage).wait(timeout=3000) == 0
 
 
 def rows(place: Path) -> dict[str, pl.DataFrame]:
@@ -112,6 +112,6 @@ def test_a_killed_worker(undisturbed: tuple[Path, Path, float], tmp_path: Path, 
                 os.kill(killed, signal.SIGKILL)
         time.sleep(0.1)
     assert killed, "the study ended before there was a worker to kill"
-    driver.wait(timeout=600)
+    driver.wait(timeout=3000)
     finish(study, tmp_path)
     check(tmp_path, whole)

@@ -1,0 +1,134 @@
+"""The two sizes of the paper's experiments: as published, to plan with, and in the small, to run on a laptop.
+
+A study's function takes a `Scale` and builds both, so that running the miniature tests the real one. A scale says all
+that is of size (models, data, rates, steps) and nothing of the experiment's shape.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scaling.architectures import ViT
+from scaling.datasets import FASHION, IMAGENET, IMAGENET_21K, JFT_300M, ifs
+from scaling.specs import Dataset, FewShot, Pretrain, Recipe, Task
+from scaling.zoo import ZOO
+from search_spaces import recipes
+from search_spaces.grids import PAPER_TASKS, TASKS
+from search_spaces.quickstart import RECIPE
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A data set to pre-train on, its recipe, and the base rates by the paper's name of the model."""
+
+    data: Dataset
+    recipe: Recipe
+    base_lrs: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Everything of an experiment that has a size."""
+
+    suffix: str  # of the study's name
+    models: Mapping[str, str]  # paper's name: name in the zoo; a study leaves out what is not here (`has`)
+    jft: Upstream  # the upstream set of most experiments
+    imagenet_21k: Upstream
+    imagenet: Upstream
+    epochs: float  # of ours, for one of the paper's
+    resolution: int
+    shape: ViT  # the intersection of Figure 8's lines
+    subsets: tuple[int, ...]  # of the images of `jft` (§4.3) ...
+    images: int  # ... out of so many
+    tasks: tuple[Task, ...]
+    fewshot: FewShot
+    sgd: Recipe  # BiT's pre-training with SGD (Table 7) ...
+    sgd_base_lr: float  # ... and its rate
+    masked: Upstream  # masked patch prediction (§4.6): rate and recipe of its own
+    positional: Upstream  # where Table 8's embeddings are compared, ...
+    positional_fewshot: FewShot
+    positional_seeds: tuple[int, ...]  # ... and the seeds of those runs
+    hardware: str
+
+    def has(self, *names: str) -> list[str]:
+        """Those of the paper's models that exist at this scale."""
+        return [name for name in names if name in self.models]
+
+    def run(
+        self, called: str, epochs: float, upstream: Upstream | None = None, *, variant: str = "", **changes: Any
+    ) -> Pretrain:
+        """Pre-training of the model `called` so in the paper, for so many of the paper's epochs, on JFT if not told.
+
+        `variant` is added to the name, `changes` are fields of Pretrain.
+        """
+        upstream, name = upstream or self.jft, self.models[called]
+        run = Pretrain(
+            f"{name} {variant}".strip(),
+            ZOO[name],
+            upstream.data,
+            upstream.base_lrs[called],
+            epochs * self.epochs,
+            upstream.recipe,
+            resolution=self.resolution,
+        )
+        return replace(run, **changes)
+
+
+PAPER = Scale(
+    suffix="",
+    models={name: name for name in ZOO},
+    jft=Upstream(JFT_300M, recipes.JFT, recipes.JFT_BASE_LR),
+    imagenet_21k=Upstream(IMAGENET_21K, recipes.IMAGENET_21K, dict.fromkeys(ZOO, 1e-3)),
+    imagenet=Upstream(IMAGENET, recipes.IMAGENET, dict.fromkeys(ZOO, 3e-3)),
+    epochs=1,
+    resolution=224,
+    shape=ViT(32, 1024, 8, 2048, 16, 1024),
+    subsets=(9_000_000, 30_000_000, 90_000_000),
+    images=303_000_000,
+    tasks=PAPER_TASKS,
+    fewshot=FewShot(IMAGENET, shots=(5,)),
+    sgd=recipes.SGD_TABLE_7,
+    sgd_base_lr=recipes.SGD_BASE_LR,
+    masked=Upstream(JFT_300M, recipes.MASKED, dict.fromkeys(ZOO, recipes.MASKED_BASE_LR)),
+    positional=Upstream(JFT_300M, recipes.JFT, recipes.JFT_BASE_LR),
+    positional_fewshot=FewShot(IMAGENET, shots=(5,)),
+    positional_seeds=(0,),
+    hardware="tpu-v3",
+)
+
+MICRO = {  # who plays whom
+    "ViT-B/32": "ViT-micro-S/4",
+    "ViT-B/16": "ViT-micro-M/4",
+    "ViT-L/16": "ViT-micro-L/4",
+    "R50x1": "R-micro-S",
+    "R152x2": "R-micro-M",
+    "R50x1+ViT-B/32": "R+ViT-micro-S/4",
+    "R50x1+ViT-L/16": "R+ViT-micro-M/4",
+    "Axial-ViT-B/32": "Axial-ViT-micro-S/4",
+    "AxialR50x1": "AxialR-micro-S",
+}
+MICRO_BASE_LR = {name: 1e-3 if "+" in name else 2e-3 for name in MICRO}
+
+MINIATURE = Scale(
+    suffix="-miniature",
+    models=MICRO,
+    jft=Upstream(ifs(classes=10, images=600, size=16), RECIPE, MICRO_BASE_LR),
+    imagenet_21k=Upstream(ifs(classes=10, images=200, size=16), replace(RECIPE, dropout=0.1), MICRO_BASE_LR),
+    imagenet=Upstream(
+        ifs(classes=10, images=60, size=16), replace(RECIPE, weight_decay=0.1, dropout=0.1), MICRO_BASE_LR
+    ),
+    epochs=1 / 7,
+    resolution=16,
+    shape=ViT(8, 32, 2, 64, 2, 32),
+    subsets=(600, 1_800),
+    images=6_000,
+    tasks=(replace(TASKS["digits"], base_lrs=(0.1,)), replace(TASKS["fashion"], base_lrs=(0.1,))),
+    fewshot=FewShot(FASHION, shots=(5, 25), resolution=16),
+    sgd=replace(RECIPE, optimizer="sgd", schedule="steps", decay_at=recipes.SGD_TABLE_7.decay_at, weight_decay=1e-4),
+    sgd_base_lr=0.1,
+    masked=Upstream(ifs(classes=10, images=600, size=16), RECIPE, MICRO_BASE_LR),
+    positional=Upstream(ifs(classes=10, images=600, size=16), RECIPE, MICRO_BASE_LR),
+    positional_fewshot=FewShot(FASHION, shots=(5, 25), resolution=16),
+    positional_seeds=(0, 1, 2),
+    hardware="cpu",
+)
