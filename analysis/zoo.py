@@ -38,7 +38,7 @@ def page() -> str:
         "The named models of `scaling/zoo.py`, where each row has its source; printed by `python -m analysis zoo`.\n"
         "Parameters leave out the classifier and count the hidden layer of the pre-training head, as the paper's\n"
         "Table 1 does. MACs are those of the forward pass of one image of so many pixels a side, with a classifier of\n"
-        f"{CLASSES:,} classes: every tap of a padded convolution, as profilers count, and those inside the image, as the\n"
-        "paper's Table 6 does. Training takes 6 FLOPs a MAC. Tests hold all of it equal to the built modules.\n\n"
+        f"{CLASSES:,} classes: every tap of a padded convolution, as profilers count, and those inside the image, as\n"
+        "the paper's Table 6 does. Training takes 6 FLOPs a MAC. Tests hold all of it equal to the built modules.\n\n"
         + to_markdown(table())
     )

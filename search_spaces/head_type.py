@@ -23,7 +23,7 @@ def study(scale: Scale) -> Study:
     token = scale.run("ViT-B/32", 7, variant="class token")
     assert isinstance(token.model, ViT)
     pooled = replace(token.model, pool="gap", representation_size=None)
-    same, lower = token.base_lr, token.base_lr * 3 / 8
+    same, lower = token.base_lr, round(token.base_lr * 3 / 8, 12)
     return Study(
         name=f"head_type{scale.suffix}",
         runs=(
