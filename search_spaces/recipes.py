@@ -9,8 +9,8 @@ IMAGENET_21K = Recipe(weight_decay=0.03, dropout=0.1)
 # Table 3, ImageNet: cosine, strong decay, clipping at global norm 1; smoothing 1e-4 as in the authors' later code.
 IMAGENET = Recipe(schedule="cosine", weight_decay=0.3, dropout=0.1, grad_clip=1.0, label_smoothing=1e-4)
 
-# Table 7's other arm: BiT's pre-training (BiT §3.3) with its drops of the rate, at epochs 10, 23, 30 and 37 of 40, at
-# the same shares of these shorter runs. The rate is BiT's 0.03 for 256 images.
+# The SGD arm of Table 7 (§D.1), with BiT's settings (Kolesnikov et al. 2020, §3.3): momentum, an L2 penalty of 1e-4,
+# 5,000 steps of warm-up, and a tenth of the rate after 10, 23, 30 and 37 of BiT's 40 epochs, scaled to any length.
 SGD_TABLE_7 = Recipe(
     optimizer="sgd",
     warmup_steps=5_000,
@@ -18,7 +18,7 @@ SGD_TABLE_7 = Recipe(
     decay_at=(10 / 40, 23 / 40, 30 / 40, 37 / 40),
     weight_decay=1e-4,
 )
-SGD_BASE_LR = 0.03 * SGD_TABLE_7.batch_size / 256
+SGD_TABLE_7_BASE_LR = 0.03 * SGD_TABLE_7.batch_size / 256  # 0.48
 
 # Self-supervision (§4.6, §B.1.2): Adam at 2e-4, 10,000 steps of warm-up, cosine. The decay is not given: JFT's.
 MASKED = Recipe(schedule="cosine")

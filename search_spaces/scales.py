@@ -88,7 +88,7 @@ PAPER = Scale(
     tasks=PAPER_TASKS,
     fewshot=FewShot(IMAGENET, shots=(5,)),
     sgd=recipes.SGD_TABLE_7,
-    sgd_base_lr=recipes.SGD_BASE_LR,
+    sgd_base_lr=recipes.SGD_TABLE_7_BASE_LR,
     masked=Upstream(JFT_300M, recipes.MASKED, dict.fromkeys(ZOO, recipes.MASKED_BASE_LR)),
     positional=Upstream(JFT_300M, recipes.JFT, recipes.JFT_BASE_LR),
     positional_fewshot=FewShot(IMAGENET, shots=(5,)),

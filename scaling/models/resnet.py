@@ -49,6 +49,8 @@ def standardize(weight: Tensor, eps: float) -> Tensor:
 class StdConv(nn.Conv2d):
     """Convolution without bias whose filters are standardized; padded as SAME, or, `fixed`, by (kernel - 1) / 2."""
 
+    kept: Tensor | None = None  # the standardized kernel, while `scaling.models.standardized` keeps it
+
     def __init__(
         self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, *, fixed: bool = False
     ) -> None:
@@ -57,9 +59,13 @@ class StdConv(nn.Conv2d):
         self.even_border = even
         lecun_normal_(self.weight)
 
+    def filters(self) -> Tensor:
+        """The standardized kernel [out, in, h, w]."""
+        return standardize(self.weight, WEIGHT_EPS) if self.kept is None else self.kept
+
     def forward(self, x: Tensor) -> Tensor:
         x = x if self.even_border else pad_same(x, self.kernel_size[0], self.stride[0])
-        return F.conv2d(x, standardize(self.weight, WEIGHT_EPS), stride=self.stride, padding=self.padding)
+        return F.conv2d(x, self.filters(), stride=self.stride, padding=self.padding)
 
 
 class Bottleneck(nn.Module):
