@@ -100,14 +100,22 @@ class VisionTransformer(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(self.head.bias, head_bias)
 
-    def features(self, x: Tensor) -> Tensor:
-        """Representation of images [B, 3, H, W]: the class token [B, D], through `pre_logits` (before tanh) if any."""
+    def embed(self, x: Tensor) -> Tensor:
+        """Patch embeddings [B, N, D] of images [B, 3, H, W], without positions."""
         x = self.stem(x)  # [B, C, H, W]
-        x = self.patch_embed(x).flatten(2).transpose(1, 2)  # [B, N, D]
+        return self.patch_embed(x).flatten(2).transpose(1, 2)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Tokens of patch embeddings [B, N, D] after the blocks, the patches last: [B, 1+N, D], before `norm`."""
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)  # [B, 1+N, D]
         x = self.dropout(x + self.pos_embed)
         for block in self.blocks:
             x = block(x)
+        return x
+
+    def features(self, x: Tensor) -> Tensor:
+        """Representation of images [B, 3, H, W]: the class token [B, D], through `pre_logits` (before tanh) if any."""
+        x = self.encode(self.embed(x))  # [B, 1+N, D]
         x = self.norm(x[:, 0])  # [B, D]
         return x if self.pre_logits is None else self.pre_logits(x)
 
