@@ -19,7 +19,7 @@ def accuracy(
 ) -> tuple[float, float]:
     """(top-1 accuracy, mean cross-entropy) of logits over `images[indices]`, each worker taking its share."""
     sums = torch.zeros(3, dtype=torch.float64, device=device.torch)  # correct, cross-entropy, images
-    for x, index in _batches(images, indices[device.rank :: device.world], resolution, device):
+    for x, index in batches(images, indices[device.rank :: device.world], resolution, device):
         labels = torch.from_numpy(images.labels[index]).to(device.torch)
         logits = _forward(module, x, device)
         loss = F.cross_entropy(logits, labels, reduction="sum").double()
@@ -30,13 +30,14 @@ def accuracy(
 
 def features(module: nn.Module, images: Images, indices: np.ndarray, resolution: int, device: Device) -> np.ndarray:
     """Frozen representations, float64 [n, D]."""
-    parts = [_forward(module, x, device, "features") for x, _ in _batches(images, indices, resolution, device)]
+    parts = [_forward(module, x, device, "features") for x, _ in batches(images, indices, resolution, device)]
     return torch.cat(parts).double().cpu().numpy()
 
 
-def _batches(
+def batches(
     images: Images, indices: np.ndarray, resolution: int, device: Device
 ) -> Iterator[tuple[Tensor, np.ndarray]]:
+    """Normalised images float32 [b, 3, R, R] on the device, and which ones they are."""
     for start in range(0, len(indices), EVAL_BATCH):
         index = indices[start : start + EVAL_BATCH]
         yield normalise(eval_images(images, index, resolution).to(device.torch)), index

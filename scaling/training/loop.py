@@ -22,7 +22,7 @@ from scaling.training.ledger import Ledger
 from scaling.training.optim import loss_of, make_optimizer
 from scaling.training.schedules import learning_rate
 
-Batch = tuple[Tensor, Tensor]  # images uint8 [b, 3, R, R], labels int64 [b]: this worker's share
+Batch = tuple[Tensor, Tensor]  # images uint8 [b, 3, R, R], labels int64 [b, ...]: this worker's share
 Report = Callable[[int, dict[str, Any]], None]
 CURVE_POINTS = 200  # at most, over a training
 SAVE_SECONDS = 15.0  # between two checkpoints
@@ -32,6 +32,11 @@ READ_STEPS = 10  # losses are read, and a checkpoint is decided on, at every ten
 
 class NonFiniteLossError(RuntimeError):
     """The loss of a step is NaN or infinite."""
+
+
+def classification(model: nn.Module, x: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
+    """The recipe's loss on class numbers [b]."""
+    return loss_of(model(x), labels, recipe)
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Training:
     steps: int
     seed: int
     batch: Callable[[int], Batch]
+    loss: Callable[[nn.Module, Tensor, Tensor, Recipe], Tensor] = classification  # of normalised images, and labels
     evaluate: Callable[[nn.Module], float] | None = None  # accuracy on held-out images, at some of the curve's points
     evaluations: int = 0  # how many of them, the last at the end
 
@@ -91,9 +97,9 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             device.seed(hashed(what.seed, step, device.rank))  # dropout: no state to carry from step to step
+            images, labels = (part.to(device.torch, non_blocking=True) for part in (images, labels))
             with device.autocast():
-                logits = model(normalise(images.to(device.torch, non_blocking=True)))
-            loss = loss_of(logits, labels.to(device.torch, non_blocking=True), what.recipe)
+                loss = what.loss(model, normalise(images), labels, what.recipe)
             loss.backward()
             if what.recipe.grad_clip is not None:
                 nn.utils.clip_grad_norm_(module.parameters(), what.recipe.grad_clip)
