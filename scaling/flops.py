@@ -7,7 +7,17 @@ forward pass. A padded convolution is counted in one of two ways: all its taps (
 
 from scaling.flops_resnet import feature_side, resnet_macs, resnet_parameters
 from scaling.flops_vit import vit_macs, vit_parameters
-from scaling.specs import Architecture, Dataset, Hybrid, Pretrain, ResNet, Transfer, ViT, without_representation
+from scaling.specs import (
+    Architecture,
+    Dataset,
+    Hybrid,
+    MaskedPatches,
+    Pretrain,
+    ResNet,
+    Transfer,
+    ViT,
+    without_representation,
+)
 
 
 def _head(model: Architecture) -> tuple[int, int | None, int]:
@@ -58,6 +68,12 @@ def forward_macs(model: Architecture, resolution: int, num_classes: int, *, vali
     return body + features * (hidden or 0) + last * num_classes
 
 
+def masked_macs(model: ViT, masked: MaskedPatches, resolution: int) -> int:
+    """MACs of a forward pass of masked patch prediction: the encoder, and the predictions for the corrupted patches."""
+    count = masked.count((resolution // model.patch_size) ** 2)
+    return forward_macs(model, resolution, 0) + count * model.width * masked.outputs(model.patch_size)
+
+
 def train_flops(model: Architecture, resolution: int, num_classes: int, images: float, *, valid: bool = False) -> float:
     """FLOPs of training on `images` images (every epoch counts): 3 x 2 x MACs x images.
 
@@ -69,8 +85,11 @@ def train_flops(model: Architecture, resolution: int, num_classes: int, images: 
 
 def pretrain_flops(run: Pretrain, *, valid: bool) -> float:
     """Training FLOPs of a whole pre-training run. Raises ValueError when its data set's counts are not known."""
-    classes = _classes(run.data)
-    return train_flops(run.model, run.resolution, classes, run.steps * run.recipe.batch_size, valid=valid)
+    images = run.steps * run.recipe.batch_size
+    if run.masked:
+        assert isinstance(run.model, ViT)
+        return 3 * 2 * masked_macs(run.model, run.masked, run.resolution) * images
+    return train_flops(run.model, run.resolution, _classes(run.data), images, valid=valid)
 
 
 def transfer_flops(transfer: Transfer, *, valid: bool) -> float:

@@ -1,9 +1,12 @@
 """Pre-training of one run: spec in, rows and a checkpoint out."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from scaling import results
 from scaling.data.ordering import batch_at, holdout, permute, shard
@@ -11,7 +14,9 @@ from scaling.data.preprocessing import train_images
 from scaling.data.sources import Images, open_split
 from scaling.flops import parameters, pretrain_flops
 from scaling.identity import check
+from scaling.masked import build_masked, corruption, masked_accuracy, masked_prediction
 from scaling.models import build
+from scaling.models.masked import MaskedPatchPrediction
 from scaling.recipe import Recipe, check_batches
 from scaling.specs import Pretrain, family, to_json
 from scaling.storage import Storage
@@ -22,6 +27,7 @@ from scaling.training.ledger import Unit, attempt
 from scaling.training.loop import SAVE_SECONDS, Batch, Report, Trained, Training, train
 from scaling.training.objective import classification
 
+Targets = Callable[[np.ndarray, np.ndarray], Tensor]
 SPLIT = 0  # key of the held-out share: of the data set, not of the run, so that runs are judged on the same images
 SUBSET = (0, 1)  # key of the order that subsets are the beginning of, also the same for all runs
 
@@ -41,27 +47,19 @@ def pretrain(
         images = open_split(run.data.train, storage)
         train_index, dev_index = split(len(images), run)
         torch.manual_seed(run.seed)
-        assert run.data.num_classes is not None
-        module = build(
-            run.model,
-            run.data.num_classes,
-            resolution=run.resolution,
-            dropout=run.recipe.dropout,
-            head_bias=run.recipe.head_bias,
-        ).to(device.torch)
-
-        def held_out(module: torch.nn.Module) -> float:
-            return accuracy(module, images, dev_index, run.resolution, device)[0]
-
+        module = _module(run).to(device.torch)
+        targets = partial(corruption, run) if run.masked else None
         training = Training(
             id=run.id,
             recipe=run.recipe,
             base_lr=run.base_lr,
             steps=run.steps,
             seed=run.seed,
-            batch=lambda step: batch_of(step, images, train_index, run.recipe, run.seed, run.resolution, device),
-            objective=classification(run.recipe, run.seed),
-            evaluate=held_out if len(dev_index) else None,
+            batch=lambda step: batch_of(
+                step, images, train_index, run.recipe, run.seed, run.resolution, device, targets
+            ),
+            objective=masked_prediction(run) if run.masked else classification(run.recipe, run.seed),
+            evaluate=_evaluation(run, images, dev_index, device),
             evaluations=run.evaluations,
             early_stopping=run.early_stopping,
         )
@@ -69,7 +67,8 @@ def pretrain(
             module, training, storage=storage, device=device, ledger=ledger, report=report, save_seconds=save_seconds
         )
         if device.rank == 0:
-            digest = state.save_final(storage, run.id, module, to_json(run))
+            kept = module.encoder if isinstance(module, MaskedPatchPrediction) else module
+            digest = state.save_final(storage, run.id, kept, to_json(run))
             _write_rows(run, storage, trained, digest)
             state.clear(storage, run.id)
 
@@ -96,9 +95,19 @@ def split(count: int, run: Pretrain) -> tuple[np.ndarray, np.ndarray]:
 
 
 def batch_of(
-    step: int, images: Images, index: np.ndarray, recipe: Recipe, seed: int, resolution: int, device: Device
+    step: int,
+    images: Images,
+    index: np.ndarray,
+    recipe: Recipe,
+    seed: int,
+    resolution: int,
+    device: Device,
+    targets: Targets | None = None,
 ) -> Batch:
-    """This worker's share of the global batch of `step`: a pure function of its arguments."""
+    """This worker's share of the global batch of `step`: a pure function of its arguments.
+
+    `targets` are what stands in for the labels: a function of the images' epochs and indices.
+    """
     epochs, positions = shard(batch_at(step, recipe.batch_size, len(index), seed), device.rank, device.world)
     chosen = index[positions]
     pixels = train_images(
@@ -112,7 +121,31 @@ def batch_of(
         resize=recipe.resize,
         flip=recipe.flip,
     )
-    return pixels, torch.from_numpy(images.labels[chosen])
+    return pixels, targets(epochs, chosen) if targets else torch.from_numpy(images.labels[chosen])
+
+
+def _module(run: Pretrain) -> nn.Module:
+    if run.masked:
+        return build_masked(run)
+    assert run.data.num_classes is not None
+    return build(
+        run.model,
+        run.data.num_classes,
+        resolution=run.resolution,
+        dropout=run.recipe.dropout,
+        head_bias=run.recipe.head_bias,
+    )
+
+
+def _evaluation(
+    run: Pretrain, images: Images, dev_index: np.ndarray, device: Device
+) -> Callable[[nn.Module], float] | None:
+    """The accuracy on the held-out images, if there are any and the run predicts classes."""
+    if not len(dev_index) or not run.predicts_classes:
+        return None
+    if run.masked:
+        return lambda module: masked_accuracy(run, module, images, dev_index, device)
+    return lambda module: accuracy(module, images, dev_index, run.resolution, device)[0]
 
 
 def _write_rows(run: Pretrain, storage: Storage, trained: Trained, digest: str) -> None:

@@ -96,7 +96,8 @@ class MaskedPatches:
 
     Of each image exactly `corrupted` of the patch embeddings are corrupted, before positions are added: `masked` of
     those by a learned [mask] embedding, `random` by another patch's, the rest stay. The loss is on corrupted patches:
-    the mean colour in `bits` bits a channel, that of each pixel of the patch downsized to 4x4, or all pixels (L2).
+    the mean colour in `bits` bits a channel, that of each pixel of the patch downsized to 4x4, or all pixels (L2). It
+    takes the place of the recipe's, whose `loss`, `label_smoothing` and `head_bias` mean nothing here.
     """
 
     target: Literal["mean_color", "downsized", "pixels"] = "mean_color"
@@ -113,3 +114,12 @@ class MaskedPatches:
             f"masked and random must be shares of 1, got {self.masked} and {self.random}",
         )
         check(1 <= self.bits <= 4, f"bits must be 1 to 4, got {self.bits}")
+
+    def count(self, patches: int) -> int:
+        """Corrupted patches of an image, at least one."""
+        return max(1, round(self.corrupted * patches))
+
+    def outputs(self, patch_size: int) -> int:
+        """Numbers predicted for a patch: scores of the colours, of 1 or 16 pixels, or the patch's values."""
+        colours = 2 ** (3 * self.bits)
+        return {"mean_color": colours, "downsized": 16 * colours, "pixels": 3 * patch_size**2}[self.target]

@@ -115,16 +115,31 @@ class Pretrain(Identified):
             patience is None or (patience > 0 and self.dev_fraction > 0),
             f"early_stopping of {self.name} must be positive and needs a dev_fraction, got {patience}",
         )
-        check(
-            self.masked is None or isinstance(self.model, ViT),
-            f"masked patch prediction needs a ViT, {self.name} is none",
-        )
         stride = token_stride(self.model)
         check(
             stride is None or self.resolution % stride == 0,
             f"patch size {stride} of {self.name} does not divide the image: resolution {self.resolution} "
             f"(take {max(self.resolution // (stride or 1), 1) * (stride or 1)})",
         )
+        if self.masked:
+            self._check_masked()
+
+    def _check_masked(self) -> None:
+        model, what = self.model, f"masked patch prediction of {self.name}"
+        check(isinstance(model, ViT), f"{what} needs a ViT")
+        assert isinstance(model, ViT)
+        check(model.representation_size is None, f"{what} has no hidden layer: take without_representation(model)")
+        check(self.resolution > model.patch_size, f"{what} needs more than one patch, resolution {self.resolution}")
+        check(self.recipe.mixup == 0, f"{what} has no labels to mix, got mixup {self.recipe.mixup}")
+        check(
+            self.predicts_classes or self.early_stopping is None,
+            f"early_stopping needs an accuracy, and {what} with target 'pixels' has none",
+        )
+
+    @property
+    def predicts_classes(self) -> bool:
+        """Whether the objective has an accuracy: that of the labels, or of the corrupted patches' colours."""
+        return self.masked is None or self.masked.target != "pixels"
 
     @property
     def num_images(self) -> int:

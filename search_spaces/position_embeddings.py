@@ -18,16 +18,24 @@ from scaling.specs import Study, ViT
 from search_spaces.scales import MINIATURE as SMALL
 from search_spaces.scales import PAPER, Scale
 
-PLACES = {"stem": "stem", "every_layer": "every layer", "every_layer_shared": "every layer, shared"}
-
 
 def rows(model: ViT) -> dict[str, ViT]:
     """Table 8's entries by name."""
-    table = {"none": replace(model, positions="none")}
-    for kind, label in (("1d", "1-D"), ("2d", "2-D")):
-        for place, where in PLACES.items():
-            table[f"{label}, {where}"] = replace(model, positions=kind, positions_at=place)
-    return table | {"relative": replace(model, positions="relative")}
+    one, two = replace(model, positions="1d"), replace(model, positions="2d")
+    return {
+        "none": replace(model, positions="none"),
+        **{f"1-D, {where}": placed for where, placed in _places(one).items()},
+        **{f"2-D, {where}": placed for where, placed in _places(two).items()},
+        "relative": replace(model, positions="relative"),
+    }
+
+
+def _places(model: ViT) -> dict[str, ViT]:
+    return {
+        "stem": model,
+        "every layer": replace(model, positions_at="every_layer"),
+        "every layer, shared": replace(model, positions_at="every_layer_shared"),
+    }
 
 
 def study(scale: Scale) -> Study:

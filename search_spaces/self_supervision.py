@@ -8,12 +8,12 @@ predicting the mean colours of corrupted patches in 512 classes; and the variant
 corrupted, 4x4 downsized patches, all pixels with an L2 loss. Beside it the same model with labels (JFT), from
 scratch on ImageNet, and without any pre-training. The weight decay is not given: Table 3's for JFT is our choice.
 
-Cost: 1,992 exaFLOPs of pre-training, 1,079 TPU v3 core-days at the paper's own rate.
+Cost: 2,009 exaFLOPs of pre-training, 1,087 TPU v3 core-days at the paper's own rate.
 Numbers to expect (fine-tuned on ImageNet): 79.9 masked; 77.91 trained on ImageNet alone, 84.15 pre-trained with labels.
 15 % and L2 are slightly worse; little is gained after 100,000 steps.
 """
 
-from scaling.specs import MaskedPatches, Scratch, Study
+from scaling.specs import MaskedPatches, Scratch, Study, without_representation
 from search_spaces.scales import MINIATURE as SMALL
 from search_spaces.scales import PAPER, Scale
 
@@ -28,11 +28,12 @@ OBJECTIVES = {
 def study(scale: Scale) -> Study:
     """§4.6 at a scale."""
     model = "ViT-B/16"
+    labels = scale.run(model, 7, variant="JFT labels")
+    encoder = without_representation(labels.model)
     masked = tuple(
-        scale.run(model, 1e6 * 4096 / 303e6, scale.masked, variant=name, masked=objective)
+        scale.run(model, 1e6 * 4096 / 303e6, scale.masked, variant=name, model=encoder, masked=objective)
         for name, objective in OBJECTIVES.items()
     )
-    labels = scale.run(model, 7, variant="JFT labels")
     imagenet = scale.run(model, 300, scale.imagenet, variant="ImageNet labels")
     return Study(
         name=f"self_supervision{scale.suffix}",

@@ -1,0 +1,46 @@
+"""Masked patch prediction (§4.6, §B.1.2): a ViT reads images with corrupted patches and predicts what those were.
+
+Shapes: B images, N patches, C of them corrupted, D width, P predicted numbers a patch.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from scaling.models.vit import VisionTransformer
+
+MASK = -1  # in place of a patch's number: the [mask] embedding
+
+
+class MaskedPatchPrediction(nn.Module):
+    """`encoder` with its classifier as the prediction layer, P outputs, and a learned [mask] embedding.
+
+    What is kept of it is the encoder: its names are those of any ViT, and a transfer drops its classifier.
+    """
+
+    def __init__(self, encoder: VisionTransformer) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.mask_token = nn.Parameter(torch.zeros(encoder.patch_embed.out_channels))
+
+    def forward(self, x: Tensor, corruption: Tensor) -> Tensor:
+        """Predictions [B, C, P] for the corrupted patches of images [B, 3, H, W].
+
+        `corruption` int64 [B, C, 2]: the number of a corrupted patch in raster order, and that of the patch whose
+        embedding it gets (its own: it is kept), or MASK.
+        """
+        position, source = corruption.unbind(-1)  # [B, C] each
+        patches = self.encoder.embed(x)  # [B, N, D]
+        masked = (source == MASK)[..., None]
+        given = torch.where(masked, self.mask_token.to(patches.dtype), _take(patches, source.clamp(min=0)))
+        patches = patches.scatter(1, _index(position, patches), given)
+        patches = self.encoder.encode(patches)[:, -patches.shape[1] :]  # [B, N, D], without a class token
+        return self.encoder.head(self.encoder.norm(_take(patches, position)))
+
+
+def _take(x: Tensor, which: Tensor) -> Tensor:
+    """The tokens `which` [B, C] of x [B, N, D]: [B, C, D]."""
+    return x.gather(1, _index(which, x))
+
+
+def _index(which: Tensor, x: Tensor) -> Tensor:
+    return which[..., None].expand(-1, -1, x.shape[-1])
