@@ -82,9 +82,14 @@ def split(count: int, run: Pretrain) -> tuple[np.ndarray, np.ndarray]:
     """The images to train on and those held out, of `count`: int64, sorted.
 
     Runs on the same data hold the same images out, whatever their seeds, and smaller subsets lie in larger ones, and
-    all of them in the set without the held-out share. Raises ValueError when there are fewer images than the subset.
+    all of them in the set without the held-out share. Raises ValueError when there are fewer images than the subset, or
+    none to stop early by.
     """
     train_index, dev_index = holdout(count, run.dev_fraction, SPLIT)
+    check(
+        run.early_stopping is None or len(dev_index) > 0,
+        f"early_stopping of {run.name}: dev_fraction {run.dev_fraction} of {count} images holds none out",
+    )
     if run.subset is not None:
         check(
             run.subset <= len(train_index),
