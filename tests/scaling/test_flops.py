@@ -1,9 +1,8 @@
-from itertools import product
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests_costs import RESNETS, check_closed_forms
+from tests_specs import VIT_FORMS
 
 from scaling.flops import forward_macs, parameters, train_flops
 from scaling.specs import Hybrid, ResNet, ViT, without_representation
@@ -63,17 +62,6 @@ def test_the_zoo_equals_the_built_modules_at_other_sizes(name, resolution):
     check_closed_forms(ZOO[name], resolution, 1000)
 
 
-# Every combination of the variants' fields that a ViT may have.
-FORMS = [
-    {"positions": positions, "positions_at": at, "pool": pool, "attention": attention}
-    for positions, at in [
-        *product(("1d", "2d"), ("stem", "every_layer", "every_layer_shared")),
-        ("none", "stem"),
-        ("relative", "stem"),
-    ]
-    for pool, attention in [("token", "full"), ("gap", "full"), ("gap", "axial")]
-    if not (attention == "axial" and positions == "relative")
-]
 SIZES = {
     "patch_size": st.integers(1, 3),
     "width": st.sampled_from([6, 12]),
@@ -82,7 +70,7 @@ SIZES = {
     "num_heads": st.sampled_from([1, 2, 3]),
     "representation_size": st.none() | st.integers(1, 9),
 }
-VITS = st.builds(lambda form, **sizes: ViT(**sizes, **form), st.sampled_from(FORMS), **SIZES)
+VITS = st.builds(lambda form, **sizes: ViT(**sizes, **form), st.sampled_from(VIT_FORMS), **SIZES)
 
 
 @settings(deadline=None, max_examples=30)
@@ -91,7 +79,7 @@ def test_closed_forms_equal_the_built_module(spec, resolution, num_classes):
     check_closed_forms(spec, resolution, num_classes)
 
 
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: "-".join(form.values()))
+@pytest.mark.parametrize("form", VIT_FORMS, ids=lambda form: "-".join(form.values()))
 def test_every_form_of_a_transformer_equals_the_built_module(form):
     spec = ViT(patch_size=3, width=12, depth=2, mlp_dim=7, num_heads=3, **form)
     for resolution in (3, 14, 25):  # one patch, and others that do not fill the image
