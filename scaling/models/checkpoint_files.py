@@ -26,7 +26,7 @@ def read(source: str | Path) -> dict[str, Any]:
     Of a `.npz` with a training's state only the parameters are read. Raises ValueError when there is no such file.
     """
     text = str(source)
-    reader = {".npz": _read_npz, ".safetensors": _read_safetensors}.get(_suffix(text))
+    reader = READERS.get(_suffix(text))
     if reader is None:
         raise ValueError(
             f"{text} is neither .npz nor .safetensors; a pickle (.pth, .bin, .pt) can run code and is not opened: "
@@ -52,7 +52,13 @@ def _read_safetensors(file: Path | io.BytesIO) -> dict[str, Tensor]:
     return safetensors.torch.load_file(file) if isinstance(file, Path) else safetensors.torch.load(file.getvalue())
 
 
-def write(path: str | Path, content: bytes | memoryview, suffix: str) -> None:
+READERS: dict[str, Callable[[Path | io.BytesIO], dict[str, Any]]] = {
+    ".npz": _read_npz,
+    ".safetensors": _read_safetensors,
+}
+
+
+def write(path: str | Path, content: bytes, suffix: str) -> None:
     """Put a whole file at a path or URI, or nothing. Raises ValueError when it cannot be, or the suffix is another."""
     text = str(path)
     if _suffix(text) != suffix:
@@ -145,9 +151,7 @@ def _layout(names: Iterable[str], label: str) -> Layout:
             _check_timm(names, label)
             return layout
     some = ", ".join(list(names)[:3]) or "none"
-    raise ValueError(
-        f"{label} has names of no layout known here ({', '.join(_STARTS)}), such as {some}"
-    )
+    raise ValueError(f"{label} has names of no layout known here ({', '.join(_STARTS)}), such as {some}")
 
 
 def _check_timm(names: Iterable[str], label: str) -> None:
@@ -162,10 +166,10 @@ def _tensor(array: Any, name: str, label: str) -> Tensor:
     if not isinstance(array, Tensor):
         array = np.asarray(array)
         if array.dtype.itemsize == 2 and array.dtype.kind in "Vu":
-            return torch.from_numpy(np.require(array, requirements="CW").view(np.int16)).view(torch.bfloat16)
+            return torch.from_numpy(np.require(array, requirements=["C", "W"]).view(np.int16)).view(torch.bfloat16)
         if array.dtype.kind == "f":
             native = array.dtype.newbyteorder("=")
-            array = torch.from_numpy(np.require(array, native, requirements="CW"))
+            array = torch.from_numpy(np.require(array, native, requirements=["C", "W"]))
     if not isinstance(array, Tensor) or not array.is_floating_point():
         raise ValueError(f"{label} has no weights in {name}: its type is {array.dtype}")
     return array
@@ -177,7 +181,7 @@ def _renamed(name: str, tensor: Tensor, layout: Layout) -> Iterator[tuple[str, T
         yield re.sub(r"/standardized_conv2d_\d+/", "/standardized_conv2d/", name), tensor
     elif layout != "vision_transformer":
         yield name, tensor
-    elif name.startswith("Transformer/encoderblock/"):  # big_vision's scan: the layers stacked
+    elif name.startswith("Transformer/encoderblock/") and tensor.ndim:  # big_vision's scan: the layers stacked
         for layer, part in enumerate(tensor):
             yield _linen(name.replace("encoderblock", f"encoderblock_{layer}", 1)), part
     elif name in ("pos_embedding", "Transformer/pos_embedding"):  # big_vision, new and old

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from scaling.identity import check
 from scaling.models import load_pretrained
 from scaling.models.checkpoint_files import Checkpoint, parse, read, write
-from scaling.models.layouts import HEADS, POSITIONS, entries, exported
+from scaling.models.layouts import HEADS, POSITIONS, Layout, entries, exported
 
 Head = Literal["keep", "reset", "drop"]  # each leaves out one part more of the file's head: none, classifier, all
 SHOWN = 3  # names of each kind of problem in a message
@@ -39,8 +39,9 @@ def load(module: nn.Module, source: str | Path | Mapping[str, Any], *, head: Hea
     check(head in get_args(Head), f"head must be one of {', '.join(get_args(Head))}, got {head!r}")
     checkpoint = parse(source, "the mapping") if isinstance(source, Mapping) else parse(read(source), str(source))
     parts_out = get_args(Head).index(head)
-    given = _without(checkpoint.tensors, HEADS[checkpoint.layout][:parts_out])
-    table = [entry for entry in entries(module, checkpoint.layout) if not entry.ours.startswith(HEADS["ours"][:parts_out])]
+    theirs_out, ours_out = HEADS[checkpoint.layout][:parts_out], HEADS["ours"][:parts_out]
+    given = {name: tensor for name, tensor in checkpoint.tensors.items() if not name.startswith(theirs_out)}
+    table = [entry for entry in entries(module, checkpoint.layout) if not entry.ours.startswith(ours_out)]
     own = module.state_dict()
     _check(checkpoint, given, exported({name: value.to("meta") for name, value in own.items()}, table))
 
@@ -60,11 +61,13 @@ def save_npz(module: nn.Module, path: str | Path) -> None:
     `.npz`.
     """
     state = module.state_dict()
-    layout = "big_transfer" if "backbone.gn_out.weight" in state else "vision_transformer"
-    arrays = {name: value.float().numpy() for name, value in exported(state, entries(module, layout)).items()}
+    layout: Layout = "big_transfer" if "backbone.gn_out.weight" in state else "vision_transformer"
+    arrays: dict[str, Any] = {
+        name: value.float().numpy() for name, value in exported(state, entries(module, layout)).items()
+    }
     content = io.BytesIO()
     np.savez(content, **arrays)
-    write(path, content.getbuffer(), ".npz")
+    write(path, content.getvalue(), ".npz")
 
 
 def save_safetensors(module: nn.Module, path: str | Path, *, layout: Literal["ours", "timm"] = "ours") -> None:
@@ -78,10 +81,6 @@ def save_safetensors(module: nn.Module, path: str | Path, *, layout: Literal["ou
     if layout == "timm" and "pre_logits.weight" in state:
         raise ValueError("timm's models have no hidden layer in the head: build the module without representation_size")
     write(path, safetensors.torch.save(exported(state, entries(module, layout))), ".safetensors")
-
-
-def _without(tensors: Mapping[str, Tensor], prefixes: tuple[str, ...]) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith(prefixes)}
 
 
 def _with_class_row(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -117,10 +116,14 @@ def _check(checkpoint: Checkpoint, given: Mapping[str, Tensor], expected: Mappin
 
 
 def _fits(name: str, given: torch.Size, expected: torch.Size) -> bool:
+    """Whether the shapes are equal, or positions can be resized: a table of a square of patches, perhaps a class row."""
+    if name.startswith("pos_embed.") or name.endswith("attention.relative"):  # ours alone: `load_pretrained` judges
+        return True
     if name not in (POSITIONS, "pos_embed"):
         return given == expected
-    patches = any(_square(given[1] - class_row) for class_row in (0, 1)) if len(given) == 3 else False
-    return patches and (given[0], given[2]) == (expected[0], expected[2])
+    if len(given) != 3 or (given[0], given[2]) != (expected[0], expected[2]):
+        return False
+    return given[1] > 0 and (_square(given[1]) or _square(given[1] - 1))
 
 
 def _some(checkpoint: Checkpoint, names: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
 """Where other codes keep our parameters: their names and the form of their arrays.
 
-vision_transformer: google-research/vision_transformer (flax), which big_vision shares: ViT, hybrid, post-activation ResNet
-big_transfer: google-research/big_transfer (TensorFlow): pre-activation ResNet
+vision_transformer: google-research/vision_transformer and big_vision (flax): ViTs, hybrids, post-activation ResNets
+big_transfer: google-research/big_transfer (TensorFlow): pre-activation ResNets
 timm: huggingface/pytorch-image-models: all of these
 ours: the module's own names
 
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
+
+from scaling.models.vit import Attention
 
 Layout = Literal["vision_transformer", "big_transfer", "timm", "ours"]
 HEADS: dict[Layout, tuple[str, ...]] = {
@@ -106,7 +108,7 @@ def _check_variant(module: nn.Module, layout: Layout) -> None:
 
 
 def _num_heads(module: nn.Module) -> int:
-    return next((part.num_heads for part in module.modules() if hasattr(part, "qkv")), 0)
+    return next((part.num_heads for part in module.modules() if isinstance(part, Attention)), 0)
 
 
 def _places(state: Mapping[str, Tensor]) -> list[tuple[int, int]]:
@@ -188,7 +190,9 @@ def _big_transfer(name: str, tensor: Tensor, sizes: _Sizes) -> Entry:
             theirs = f"resnet/block{stage + 1}/unit{unit + 1:02d}/{branch}"
         case ["head"]:
             kernel = leaf == "weight"
-            return Entry(name, ("resnet/head/conv2d/" + ("kernel" if kernel else "bias"),), CONV_1X1 if kernel else SAME)
+            return Entry(
+                name, ("resnet/head/conv2d/" + ("kernel" if kernel else "bias"),), CONV_1X1 if kernel else SAME
+            )
         case _:
             raise _no_place(name, "big_transfer")
     if tensor.ndim == 4:
