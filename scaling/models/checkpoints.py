@@ -116,7 +116,7 @@ def _check(checkpoint: Checkpoint, given: Mapping[str, Tensor], expected: Mappin
 
 
 def _fits(name: str, given: torch.Size, expected: torch.Size) -> bool:
-    """Whether the shapes are equal, or positions can be resized: a table of a square of patches, perhaps a class row."""
+    """Whether the shapes are equal, or the positions a table that can be resized: of a square of patches."""
     if name.startswith("pos_embed.") or name.endswith("attention.relative"):  # ours alone: `load_pretrained` judges
         return True
     if name not in (POSITIONS, "pos_embed"):
