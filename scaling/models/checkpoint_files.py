@@ -40,10 +40,10 @@ def read(source: str | Path) -> dict[str, Any]:
 
 
 def _read_npz(file: Path | io.BytesIO) -> dict[str, np.ndarray]:
-    arrays = np.load(file, allow_pickle=False)
-    if not isinstance(arrays, np.lib.npyio.NpzFile):
-        raise ValueError("it holds a single array")
-    with arrays:
+    with file.open("rb") if isinstance(file, Path) else file as stream:
+        arrays = np.load(stream, allow_pickle=False)
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array")
         prefix = _prefix(arrays.files)
         return {name: arrays[name] for name in arrays.files if name.startswith(prefix)}
 

@@ -1,10 +1,11 @@
 """Logits of the official codes, with weights that anyone can make again, through the `.npz` reader.
 
 `official_logits.json` holds for each small model the names and shapes of the official parameters, and the official
-float32 logits for `image(res)` with every parameter set to `weight(name, shape)`. vit_*, hybrid*: vision_transformer's
-`models_vit.VisionTransformer`; big_vision_*: big_vision's `models.vit._Model` and `models.bit.Model` (all of these in
-jax 0.10, flax 0.12 on a CPU: parameters by `init`, replaced, `apply`); bit_*: big_transfer's `bit_pytorch.models.ResNetV2`
-after `load_from`.
+float32 logits for `image(res)` with every parameter set to `weight(name, shape)`. How they were made:
+vit_*, hybrid*: `models_vit.VisionTransformer` of google-research/vision_transformer,
+big_vision_*: `models.vit._Model` and `models.bit.Model` of google-research/big_vision,
+both with jax 0.10 and flax 0.12 on a CPU, the shapes by `init`, the logits by `apply` with dropout off;
+bit_*: `bit_pytorch.models.ResNetV2` of google-research/big_transfer after `load_from`.
 """
 
 import json
