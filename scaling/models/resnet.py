@@ -5,6 +5,7 @@ paper and its released checkpoints: norms come before the convolutions, padding 
 Shapes: B images, C channels, H x W positions, K classes.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -14,7 +15,8 @@ from scaling.specs import ResNet
 
 EPS = 1e-6  # of every GroupNorm after a convolution, as in the official code
 PRE_EPS = 1e-5  # of every GroupNorm before one, as in BiT's
-WEIGHT_EPS = 1e-10  # added to the variance of a filter (Kolesnikov et al.); the norm that follows cancels it
+WEIGHT_EPS = 1e-5  # added to the standard deviation of a filter where norms come after; small filters feel it
+PRE_WEIGHT_EPS = 1e-10  # added to its variance where they come before
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -40,10 +42,17 @@ def max_pool_fixed(x: Tensor) -> Tensor:
     return F.max_pool2d(F.pad(x, (1, 1, 1, 1)), 3, 2)
 
 
-def standardize(weight: Tensor, eps: float) -> Tensor:
-    """Kernel [out, in, h, w] with mean 0 and variance 1 in each of its `out` filters (Qiao et al. 2019)."""
+def standardize(weight: Tensor, fixed: bool) -> Tensor:
+    """Kernel [out, in, h, w] with mean 0 and variance 1 in each of its `out` filters (Qiao et al. 2019).
+
+    The official codes guard against a division by zero in two ways: at the deviation, or (`fixed`) at the variance.
+    """
     filters = weight.flatten(1)  # [out, in * h * w]
-    return F.layer_norm(filters, filters.shape[1:], eps=eps).view_as(weight)  # the quickest way to say it
+    if fixed:
+        return F.layer_norm(filters, filters.shape[1:], eps=PRE_WEIGHT_EPS).view_as(weight)  # the quickest way
+    # Also 1 / deviation [out, 1], which has no gradient: a share eps / deviation of the filter's own goes without it.
+    filters, _, inverse = torch.native_layer_norm(filters, filters.shape[1:], None, None, 1e-20)
+    return (filters / (1 + WEIGHT_EPS * inverse)).view_as(weight)
 
 
 class StdConv(nn.Conv2d):
@@ -56,12 +65,12 @@ class StdConv(nn.Conv2d):
     ) -> None:
         even = fixed or (stride == 1 and kernel % 2 == 1)  # the border: then it is the convolution's own padding
         super().__init__(in_channels, out_channels, kernel, stride, kernel // 2 if even else 0, bias=False)
-        self.even_border = even
+        self.fixed, self.even_border = fixed, even
         lecun_normal_(self.weight)
 
     def filters(self) -> Tensor:
         """The standardized kernel [out, in, h, w]."""
-        return standardize(self.weight, WEIGHT_EPS) if self.kept is None else self.kept
+        return standardize(self.weight, self.fixed) if self.kept is None else self.kept
 
     def forward(self, x: Tensor) -> Tensor:
         x = x if self.even_border else pad_same(x, self.kernel_size[0], self.stride[0])
@@ -104,12 +113,13 @@ class PreBottleneck(nn.Module):
     def __init__(self, in_channels: int, width: int, stride: int, groups: int) -> None:
         super().__init__()
         out = 4 * width
-        self.gn1, self.conv1 = nn.GroupNorm(groups, in_channels, eps=PRE_EPS), StdConv(in_channels, width, 1)
+        self.gn1 = nn.GroupNorm(groups, in_channels, eps=PRE_EPS)
+        self.conv1 = StdConv(in_channels, width, 1, fixed=True)
         self.gn2 = nn.GroupNorm(groups, width, eps=PRE_EPS)
         self.conv2 = StdConv(width, width, 3, stride, fixed=True)
-        self.gn3, self.conv3 = nn.GroupNorm(groups, width, eps=PRE_EPS), StdConv(width, out, 1)
+        self.gn3, self.conv3 = nn.GroupNorm(groups, width, eps=PRE_EPS), StdConv(width, out, 1, fixed=True)
         projects = stride != 1 or in_channels != out
-        self.conv_proj = StdConv(in_channels, out, 1, stride) if projects else None
+        self.conv_proj = StdConv(in_channels, out, 1, stride, fixed=True) if projects else None
 
     def forward(self, x: Tensor) -> Tensor:
         h = F.relu(self.gn1(x))

@@ -5,7 +5,15 @@ import torch
 import torch.nn.functional as F
 
 from scaling.models import build
-from scaling.models.resnet import Backbone, Bottleneck, StdConv, max_pool_fixed, max_pool_same, same_padding
+from scaling.models.resnet import (
+    Backbone,
+    Bottleneck,
+    StdConv,
+    max_pool_fixed,
+    max_pool_same,
+    same_padding,
+    standardize,
+)
 from scaling.specs import Hybrid, ResNet, ViT
 
 TINY = ResNet((1, 2), width=8, groups=4)
@@ -25,7 +33,7 @@ def test_same_convolution_and_pooling_equal_brute_force(size, kernel, stride):
     width = size + 1  # odd and even at once
     image = torch.randn(1, 2, size, width)
     conv = StdConv(2, 3, kernel, stride)
-    filters = F.layer_norm(conv.weight.flatten(1), [2 * kernel**2], eps=1e-10).view_as(conv.weight)
+    filters = standardize(conv.weight, False)
     convolved, pooled = conv(image), max_pool_same(image, kernel, stride)
     rows, columns = same_windows(size, kernel, stride), same_windows(width, kernel, stride)
     assert convolved.shape == (1, 3, len(rows), len(columns))
@@ -49,15 +57,18 @@ def test_same_padding_puts_the_odd_zero_after():
     assert same_padding(8, 1, 2) == (0, 0)
 
 
-def test_weight_standardization():
-    conv = StdConv(6, 4, 3)
+@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize("scale", [3.0, 1e-4])
+def test_weight_standardization(fixed, scale):
+    conv = StdConv(6, 4, 3, fixed=fixed).double()
     with torch.no_grad():
-        conv.weight.mul_(3).add_(1)
+        conv.weight.mul_(scale).add_(scale)
+        conv.weight[0] = 1.0  # no deviation at all
     w = conv.weight
     mean, var = w.mean(dim=(1, 2, 3), keepdim=True), w.var(dim=(1, 2, 3), keepdim=True, correction=0)
-    image = torch.randn(2, 6, 5, 5)
-    expected = F.conv2d(image, (w - mean) / (var + 1e-10).sqrt(), padding=1)
-    torch.testing.assert_close(conv(image), expected, atol=1e-5, rtol=1e-5)
+    image = torch.randn(2, 6, 5, 5, dtype=torch.float64)
+    expected = F.conv2d(image, (w - mean) / ((var + 1e-10).sqrt() if fixed else var.sqrt() + 1e-5), padding=1)
+    torch.testing.assert_close(conv(image), expected)
 
 
 def test_a_new_block_computes_its_shortcut():
