@@ -7,6 +7,7 @@ forward pass. A padded convolution is counted in one of two ways: all its taps (
 
 from dataclasses import dataclass
 
+from scaling.flops_vit import vit_macs, vit_parameters
 from scaling.specs import (
     Architecture,
     Dataset,
@@ -70,22 +71,6 @@ def _convolutions(model: ResNet, resolution: int) -> list[tuple[int, _Conv]]:
     return convs
 
 
-def _vit_parameters(model: ViT, in_channels: int, side: int) -> int:
-    D, M = model.width, model.mlp_dim
-    patch = in_channels * model.patch_size**2 * D + D
-    tokens = D + (1 + (side // model.patch_size) ** 2) * D  # class token and positions
-    block = (4 * D * D + 4 * D) + (2 * D * M + M + D) + 4 * D  # attention, MLP, two LayerNorms
-    return patch + tokens + model.depth * block + 2 * D
-
-
-def _vit_macs(model: ViT, in_channels: int, side: int) -> int:
-    D, M = model.width, model.mlp_dim
-    patches = (side // model.patch_size) ** 2
-    N = 1 + patches
-    block = N * (4 * D * D + 2 * D * M) + 2 * N * N * D  # dense layers, q k^T and a v
-    return patches * in_channels * model.patch_size**2 * D + model.depth * block
-
-
 def _head(model: Architecture) -> tuple[int, int | None, int]:
     """Widths of the head's layers: (features, hidden layer or None, input of the classifier)."""
     match model:
@@ -111,10 +96,10 @@ def parameters(model: Architecture, *, num_classes: int | None = None, resolutio
         case ResNet():
             body = sum(count * conv.parameters for count, conv in _convolutions(model, resolution))
         case ViT():
-            body = _vit_parameters(model, 3, resolution)
+            body = vit_parameters(model, 3, resolution)
         case Hybrid(backbone=backbone, encoder=encoder):
             side = _feature_side(backbone, resolution)
-            body = parameters(backbone) + _vit_parameters(encoder, backbone.out_channels, side)
+            body = parameters(backbone) + vit_parameters(encoder, backbone.out_channels, side)
     features, hidden, last = _head(model)
     body += features * hidden + hidden if hidden else 0
     return body + (last * num_classes + num_classes if num_classes is not None else 0)
@@ -129,11 +114,11 @@ def forward_macs(model: Architecture, resolution: int, num_classes: int, *, vali
         case ResNet():
             body = sum(count * conv.macs(valid) for count, conv in _convolutions(model, resolution))
         case ViT():
-            body = _vit_macs(model, 3, resolution)
+            body = vit_macs(model, 3, resolution)
         case Hybrid(backbone=backbone, encoder=encoder):
             side = _feature_side(backbone, resolution)
             body = sum(count * conv.macs(valid) for count, conv in _convolutions(backbone, resolution))
-            body += _vit_macs(encoder, backbone.out_channels, side)
+            body += vit_macs(encoder, backbone.out_channels, side)
     features, hidden, last = _head(model)
     return body + features * (hidden or 0) + last * num_classes
 

@@ -22,6 +22,9 @@ ZOO: dict[str, Architecture] = {
     "ViT-Ti/16": ViT(16, 192, 12, 768, 3),
     "ViT-S/16": ViT(16, 384, 12, 1536, 6),
     "ViT-S/32": ViT(32, 384, 12, 1536, 6),
+    # ViT §D.6: ViT-B in axial form, the head on the mean of the patches.
+    "Axial-ViT-B/16": ViT(16, 768, 12, 3072, 12, 768, pool="gap", attention="axial"),
+    "Axial-ViT-B/32": ViT(32, 768, 12, 3072, 12, 768, pool="gap", attention="axial"),
     # BiT ResNets, depth x width factor: BiT §3.1, ViT Table 6; depths as in He et al. 2016.
     "R50x1": R50,
     "R50x2": ResNet((3, 4, 6, 3), width=128),
@@ -40,6 +43,7 @@ ZOO: dict[str, Architecture] = {
     "ViT-micro-S/4": ViT(4, 32, 1, 128, 2),
     "ViT-micro-M/4": ViT(4, 40, 2, 160, 2),
     "ViT-micro-L/4": ViT(4, 64, 2, 256, 4),
+    "Axial-ViT-micro-S/4": ViT(4, 32, 1, 128, 2, pool="gap", attention="axial"),
     "R-micro-S": ResNet((1, 1), width=8, groups=8),
     "R-micro-M": ResNet((1, 1), width=16, groups=8),
     "R-micro-L": ResNet((1, 1), width=32, groups=8),

@@ -6,13 +6,12 @@ generator, with the distributions of the official code (which are flax's).
 """
 
 from collections.abc import Mapping
-from math import isqrt
 
 import torch
 from torch import Tensor, nn
 
 from scaling.models.hybrid import hybrid
-from scaling.models.positions import resize_positions
+from scaling.models.positions import fit_positions, resize_positions
 from scaling.models.resnet import BiTResNet
 from scaling.models.vit import VisionTransformer
 from scaling.specs import Architecture, Hybrid, ResNet, ViT
@@ -55,9 +54,7 @@ def load_pretrained(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     hidden = any(name.startswith("pre_logits.") for name in own)
     dropped = ("head.",) if hidden else ("head.", "pre_logits.")
     given = {name: value for name, value in state.items() if not name.startswith(dropped)}
-    if "pos_embed" in own and "pos_embed" in given:
-        side = isqrt(own["pos_embed"].shape[1] - 1)
-        given["pos_embed"] = resize_positions(given["pos_embed"], (side, side))
+    given = fit_positions(given, own)
     shapes = [
         f"{name} {list(given[name].shape)} instead of {list(own[name].shape)}"
         for name in own.keys() & given.keys()

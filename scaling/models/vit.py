@@ -1,12 +1,16 @@
 """Vision Transformer (Dosovitskiy et al. 2021, §3.1 and Appendix A).
 
-Shapes: B images, C channels, H x W positions of the stem, N patches, D width, k heads, K classes.
+Shapes: B images, C channels, H x W positions of the stem, N patches, S tokens (N, or 1+N with a class token), D width,
+k heads, K classes.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scaling.models.attention import attend
+from scaling.models.axial_vit import AxialBlock
+from scaling.models.positions import STD, fresh_tables, relative_logits, tables_by_place
 from scaling.specs import ViT
 
 EPS = 1e-6  # of every LayerNorm, as in the official code
@@ -19,33 +23,39 @@ def lecun_normal_(weight: Tensor) -> None:
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention (Eq. 5-8): [B, N, D] -> [B, N, D]."""
+    """Multi-head self-attention (Eq. 5-8): [B, S, D] -> [B, S, D].
 
-    def __init__(self, width: int, num_heads: int) -> None:
+    `offsets`: number of relative offsets 2N-1 that have a key of their own, shared by the heads (§D.4); 0: none.
+    """
+
+    def __init__(self, width: int, num_heads: int, offsets: int = 0) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
+        self.relative = nn.Parameter(STD * torch.randn(offsets, width // num_heads)) if offsets else None
         for kernel in (*self.qkv.weight.detach().chunk(3), self.out.weight):  # each D x D
             nn.init.xavier_uniform_(kernel)
         nn.init.zeros_(self.qkv.bias)
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        B, N, D = x.shape
-        # q, k, v: [B, k, N, D/k]
-        q, k, v = (part.view(B, N, self.num_heads, -1).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1))
-        x = F.scaled_dot_product_attention(q, k, v)
-        return self.out(x.transpose(1, 2).reshape(B, N, D))
+        B, S, D = x.shape
+        # q, k, v: [B, k, S, D/k]
+        q, k, v = (part.view(B, S, self.num_heads, -1).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1))
+        bias = None if self.relative is None else relative_logits(q, self.relative)
+        x = attend(q, k, v, bias)
+        return self.out(x.transpose(1, 2).reshape(B, S, D))
 
 
 class Block(nn.Module):
-    """Pre-norm encoder block (Eq. 2-3): [B, N, D] -> [B, N, D]. Dropout after every dense layer but q, k, v (§B.1)."""
+    """Pre-norm encoder block (Eq. 2-3): [B, S, D] -> [B, S, D]. Dropout after every dense layer but q, k, v (§B.1)."""
 
-    def __init__(self, spec: ViT, dropout: float) -> None:
+    def __init__(self, spec: ViT, grid: int, dropout: float) -> None:
         super().__init__()
+        offsets = 2 * grid * grid - 1 if spec.positions == "relative" else 0
         self.norm1 = nn.LayerNorm(spec.width, eps=EPS)
-        self.attention = Attention(spec.width, spec.num_heads)
+        self.attention = Attention(spec.width, spec.num_heads, offsets)
         self.norm2 = nn.LayerNorm(spec.width, eps=EPS)
         self.fc1 = nn.Linear(spec.width, spec.mlp_dim)
         self.fc2 = nn.Linear(spec.mlp_dim, spec.width)
@@ -56,8 +66,15 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.dropout(self.attention(self.norm1(x)))
-        h = self.dropout(F.gelu(self.fc1(self.norm2(x)), approximate="tanh"))  # [B, N, mlp_dim]
+        h = self.dropout(F.gelu(self.fc1(self.norm2(x)), approximate="tanh"))  # [B, S, mlp_dim]
         return x + self.dropout(self.fc2(h))
+
+
+def layer(spec: ViT, grid: int, dropout: float) -> Block | AxialBlock:
+    """One of the encoder's `depth` layers, over a square grid of patches."""
+    if spec.attention == "axial":
+        return AxialBlock(Block(spec, grid, dropout), Block(spec, grid, dropout), grid)
+    return Block(spec, grid, dropout)
 
 
 class VisionTransformer(nn.Module):
@@ -81,42 +98,51 @@ class VisionTransformer(nn.Module):
         super().__init__()
         if grid < 1:
             raise ValueError(f"the image is smaller than one patch ({spec.patch_size}) of the model")
+        self.spec = spec
         self.stem = stem if stem is not None else nn.Identity()
         self.patch_embed = nn.Conv2d(in_channels, spec.width, spec.patch_size, stride=spec.patch_size)
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, spec.width))
-        self.pos_embed = nn.Parameter(0.02 * torch.randn(1, 1 + grid * grid, spec.width))
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, spec.width)) if spec.pool == "token" else None
+        self.pos_embed = fresh_tables(spec, grid)
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(Block(spec, dropout) for _ in range(spec.depth))
+        self.blocks = nn.ModuleList(layer(spec, grid, dropout) for _ in range(spec.depth))
         self.norm = nn.LayerNorm(spec.width, eps=EPS)
         size = spec.representation_size
         self.pre_logits = None if size is None else nn.Linear(spec.width, size)
         self.head = nn.Linear(size or spec.width, num_classes)
 
-        for layer in (self.patch_embed, self.pre_logits):
-            if layer is not None:
-                lecun_normal_(layer.weight)
-                assert layer.bias is not None
-                nn.init.zeros_(layer.bias)
+        for dense in (self.patch_embed, self.pre_logits):
+            if dense is not None:
+                lecun_normal_(dense.weight)
+                assert dense.bias is not None
+                nn.init.zeros_(dense.bias)
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(self.head.bias, head_bias)
 
     def embed(self, x: Tensor) -> Tensor:
-        """Patch embeddings [B, N, D] of images [B, 3, H, W], without positions."""
+        """Patches of images [B, 3, H, W], embedded, without positions: [B, N, D]."""
         x = self.stem(x)  # [B, C, H, W]
         return self.patch_embed(x).flatten(2).transpose(1, 2)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Tokens of patch embeddings [B, N, D] after the blocks, the patches last: [B, 1+N, D], before `norm`."""
-        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)  # [B, 1+N, D]
-        x = self.dropout(x + self.pos_embed)
-        for block in self.blocks:
-            x = block(x)
+        """Tokens [B, S, D] of the last layer, before the final norm, from embedded patches [B, N, D].
+
+        The stem's dropout is there wherever positions are added, and there is none after a later addition.
+        """
+        if self.cls_token is not None:
+            x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)  # [B, 1+N, D]
+        at_stem, *at_layers = tables_by_place(self.pos_embed, self.spec)
+        x = self.dropout(x if at_stem is None else x + at_stem)
+        for block, table in zip(self.blocks, at_layers, strict=True):
+            x = block(x if table is None else x + table)
         return x
 
     def features(self, x: Tensor) -> Tensor:
-        """Representation of images [B, 3, H, W]: the class token [B, D], through `pre_logits` (before tanh) if any."""
-        x = self.encode(self.embed(x))  # [B, 1+N, D]
-        x = self.norm(x[:, 0])  # [B, D]
+        """Representation [B, D] of images [B, 3, H, W], through `pre_logits` (before tanh) if there is one.
+
+        The class token after the final norm, or the mean of all patches after it (§D.3).
+        """
+        x = self.encode(self.embed(x))  # [B, S, D]
+        x = self.norm(x[:, 0]) if self.cls_token is not None else self.norm(x).mean(dim=1)  # [B, D]
         return x if self.pre_logits is None else self.pre_logits(x)
 
     def forward(self, x: Tensor) -> Tensor:

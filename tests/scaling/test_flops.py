@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests_specs import VIT_FORMS
 from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.flops import _Conv, forward_macs, parameters, train_flops
@@ -90,21 +91,29 @@ RESNETS = st.builds(
     stem=st.sampled_from(["imagenet", "small"]),
     groups=st.sampled_from([2, 4]),
 )
-VITS = st.builds(
-    ViT,
-    patch_size=st.integers(1, 3),
-    width=st.sampled_from([6, 12]),
-    depth=st.integers(1, 2),
-    mlp_dim=st.integers(1, 9),
-    num_heads=st.sampled_from([1, 2, 3]),
-    representation_size=st.none() | st.integers(1, 9),
-)
+SIZES = {
+    "patch_size": st.integers(1, 3),
+    "width": st.sampled_from([6, 12]),
+    "depth": st.integers(1, 3),
+    "mlp_dim": st.integers(1, 9),
+    "num_heads": st.sampled_from([1, 2, 3]),
+    "representation_size": st.none() | st.integers(1, 9),
+}
+VITS = st.builds(lambda form, **sizes: ViT(**sizes, **form), st.sampled_from(VIT_FORMS), **SIZES)
 
 
 @settings(deadline=None, max_examples=30)
 @given(RESNETS | VITS | st.builds(Hybrid, RESNETS, VITS), st.integers(48, 60), st.integers(1, 5))
 def test_closed_forms_equal_the_built_module(spec, resolution, num_classes):
     check_closed_forms(spec, resolution, num_classes)
+
+
+@pytest.mark.parametrize("form", VIT_FORMS, ids=lambda form: "-".join(form.values()))
+def test_every_form_of_a_transformer_equals_the_built_module(form):
+    spec = ViT(patch_size=3, width=12, depth=2, mlp_dim=7, num_heads=3, **form)
+    for resolution in (3, 14, 25):  # one patch, and others that do not fill the image
+        check_closed_forms(spec, resolution, 5)
+    check_closed_forms(Hybrid(ResNet((1,), width=4, groups=2), spec), 33, 5)
 
 
 @pytest.mark.parametrize(("name", "body", "with_hidden"), PARAMETERS)

@@ -1,9 +1,10 @@
 import re
+from dataclasses import replace
 
 import pytest
 
 from scaling.flops import forward_macs
-from scaling.specs import Hybrid, ResNet, ViT, token_stride
+from scaling.specs import Hybrid, ResNet, ViT, family, token_stride
 from scaling.zoo import ZOO, model
 
 KINDS = {"vit": ("ViT-micro-S/4", "ViT-micro-M/4", "ViT-micro-L/4")}
@@ -20,7 +21,8 @@ def test_table_1():
 @pytest.mark.parametrize("name", ZOO)
 def test_the_name_says_the_shape(name):
     spec = model(name)
-    assert spec.kind == ("hybrid" if "+" in name else "vit" if name.startswith("ViT") else "resnet")
+    assert spec.kind == ("hybrid" if "+" in name else "vit" if "ViT" in name else "resnet")
+    assert family(spec) == ("axial" if name.startswith("Axial") else spec.kind)
     if patch := re.search(r"/(\d+)$", name):
         assert token_stride(spec) == int(patch[1])
     if factor := re.match(r"R\d+x(\d)", name):
@@ -38,6 +40,13 @@ def test_hybrids_at_16_move_the_last_stage_into_the_third(name):
     assert isinstance(spec, Hybrid)
     assert spec.backbone.depths == (3, 4, 9)
     assert spec.backbone.out_channels == 1024
+
+
+@pytest.mark.parametrize("size", ["B/16", "B/32", "micro-S/4"])
+def test_axial_forms_are_the_vits_with_another_attention_and_head(size):
+    axial, vit = model(f"Axial-ViT-{size}"), model(f"ViT-{size}")
+    assert isinstance(vit, ViT)
+    assert axial == replace(vit, pool="gap", attention="axial")
 
 
 @pytest.mark.parametrize("kind", KINDS)
