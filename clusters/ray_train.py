@@ -19,7 +19,7 @@ from scaling.flops import pretrain_flops
 from scaling.pretrain import pretrain
 from scaling.specs import Pretrain, from_json, to_json
 from scaling.storage import DRAFTS, Storage
-from scaling.training.devices import broadcast, local_device
+from scaling.training.devices import broadcast
 from scaling.training.loop import NonFiniteLossError
 
 Watch = Callable[[Snapshot], None]
@@ -95,7 +95,7 @@ def _fit(config: dict[str, Any], placement: Placement, cache: str, runs: int) ->
 def _work(config: dict[str, Any]) -> None:
     """One worker's shift: take a run, train it, until the queue is empty. Every rank is told rank 0's run."""
     queue, group, placement = config["queue"], config["group"], config["placement"]
-    device = local_device(placement.precision, placement.cpus)
+    device = placement.device()
     lead = get_context().get_world_rank() == 0
     while (run_id := broadcast(ray.get(queue.take.remote(group)) if lead else None, device)) is not None:
 

@@ -16,7 +16,6 @@ from clusters.session import Placement
 from scaling.fewshot import probe
 from scaling.specs import Probe, Transfer, from_json, to_json
 from scaling.storage import Storage
-from scaling.training.devices import local_device
 from scaling.transfer import finetune
 
 Done = Callable[[str], None]  # called with a unit's error, '' when it succeeded
@@ -116,7 +115,7 @@ def _unit(
     if cls is Transfer:
         _finetune(spec, checkpoint, storage, study, placement)
     else:
-        device = local_device(placement.precision, placement.cpus)
+        device = placement.device()
         probe(from_json(Probe, spec), checkpoint=checkpoint, storage=storage, study=study, device=device)
 
 
@@ -127,6 +126,6 @@ def _finetune(spec: str, checkpoint: str | None, storage: Storage, study: str, p
         checkpoint=checkpoint,
         storage=storage,
         study=study,
-        device=local_device(placement.precision, placement.cpus),
+        device=placement.device(),
         report=lambda step, metrics: None,
     )

@@ -31,6 +31,8 @@ def run(
     *,
     workers: int = 1,
     precision: Precision | None = None,
+    compile: bool = False,
+    microbatch: int | None = None,
     given: Given | None = None,
     save_seconds: float = SAVE_SECONDS,
 ) -> int:
@@ -44,7 +46,7 @@ def run(
         data = pool.submit(_make_data, study, storage)  # takes seconds, and so does Ray
         with session():
             data.result()
-            where = place(workers, precision)
+            where = place(workers, precision, compile=compile, microbatch=microbatch)
             failed = _pretrain(study, storage, console, where, given, save_seconds)
             return failed + _transfer(study, storage, console, where, given)
 

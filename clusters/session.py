@@ -11,6 +11,7 @@ from typing import Any
 import ray
 
 from scaling.specs import Precision
+from scaling.training.devices import Device, local_device
 
 ROOT = Path(__file__).resolve().parent.parent
 IN_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray for the driver of a job
@@ -39,11 +40,17 @@ class Placement:
     groups: int = 1  # runs that train side by side
     slots: int = 1  # trials that train side by side
     precision: Precision | None = None  # fp32, bf16, or None: what the device does best
+    compile: bool = False  # training steps through torch.compile
+    microbatch: int | None = None  # images of a forward pass on a worker; None: its whole share of the batch
 
     @property
     def resources(self) -> dict[str, float]:
         """Ray resources of one worker."""
         return {"CPU": self.cpus, "GPU": self.gpus} if self.gpus else {"CPU": self.cpus}
+
+    def device(self) -> Device:
+        """The device of the worker that calls."""
+        return local_device(self.precision, self.cpus, compile=self.compile, microbatch=self.microbatch)
 
 
 @contextlib.contextmanager
@@ -71,17 +78,27 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
         ray.shutdown()
 
 
-def place(workers: int, precision: Precision | None) -> Placement:
+def place(
+    workers: int, precision: Precision | None, *, compile: bool = False, microbatch: int | None = None
+) -> Placement:
     """Fit groups of `workers` into the cluster: a GPU a worker where there are GPUs, else a CPU.
 
-    Raises ValueError when not even one group fits.
+    The other arguments are handed through to every worker. Raises ValueError when not even one group fits.
     """
     have = ray.cluster_resources()
     gpus, cpus = int(have.get("GPU", 0)), int(have.get("CPU", 0))
     slots = gpus or cpus
     if workers > slots:
         raise ValueError(f"--workers {workers}: the cluster has {gpus} GPUs and {cpus} CPUs")
-    return Placement(workers=workers, gpus=1 if gpus else 0, groups=slots // workers, slots=slots, precision=precision)
+    return Placement(
+        workers=workers,
+        gpus=1 if gpus else 0,
+        groups=slots // workers,
+        slots=slots,
+        precision=precision,
+        compile=compile,
+        microbatch=microbatch,
+    )
 
 
 def _runtime_env(address: str | None) -> dict[str, Any]:

@@ -39,6 +39,10 @@ class Options:
     """Seeds of the final runs."""
     precision: Precision | None = None
     """fp32 or bf16. Default: bf16 on a GPU, fp32 on a CPU."""
+    compile: bool = False
+    """Compile the training steps (torch.compile): a while at the start of each trial, faster steps after it."""
+    microbatch: int | None = None
+    """Images of a forward pass on a worker, where its share of the batch does not fit. Default: the whole share."""
     json: bool = False
     """Print one JSON value instead of text."""
 
@@ -54,7 +58,15 @@ def main(options: Options) -> int:
     if not finished(study, storage, given):
         from clusters.run import run  # not before: neither a mistake nor a finished grid should wait for ray
 
-        failed = run(study, storage, out, precision=options.precision, given=given)
+        failed = run(
+            study,
+            storage,
+            out,
+            precision=options.precision,
+            compile=options.compile,
+            microbatch=options.microbatch,
+            given=given,
+        )
     summary = _summary(study, storage)
     if options.json:
         print(json.dumps(summary, indent=1))

@@ -9,23 +9,27 @@ import torch
 from torch import Tensor, nn
 
 from scaling import results
-from scaling.data.ordering import batch_at, holdout, shard
+from scaling.data.ordering import batch_at, holdout, permute, shard
 from scaling.data.preprocessing import train_images
 from scaling.data.sources import Images, open_split
 from scaling.flops import parameters, pretrain_flops
-from scaling.masked import build_masked, corruption, masked_accuracy, masked_loss
+from scaling.identity import check
+from scaling.masked import build_masked, corruption, masked_accuracy, masked_prediction
 from scaling.models import build
 from scaling.models.masked import MaskedPatchPrediction
-from scaling.specs import Pretrain, Recipe, family, to_json
+from scaling.recipe import Recipe, check_batches
+from scaling.specs import Pretrain, family, to_json
 from scaling.storage import Storage
 from scaling.training import state
 from scaling.training.devices import Device
 from scaling.training.evaluation import accuracy
 from scaling.training.ledger import Unit, attempt
-from scaling.training.loop import SAVE_SECONDS, Batch, Report, Trained, Training, classification, train
+from scaling.training.loop import SAVE_SECONDS, Batch, Report, Trained, Training, train
+from scaling.training.objective import classification
 
-Targets = Callable[[np.ndarray, np.ndarray], Tensor]
-EVALUATIONS = 5  # of the held-out share, over a run
+Targets = Callable[[np.ndarray, np.ndarray], Tensor]  # (epochs [b], indices [b]) -> [b, ...]
+SPLIT = 0  # key of the held-out share: of the data set, not of the run, so that runs are judged on the same images
+SUBSET = (0, 1)  # key of the order that subsets are the beginning of, also the same for all runs
 
 
 def pretrain(
@@ -36,12 +40,12 @@ def pretrain(
     Raises ValueError for data or a batch size that cannot be used and NonFiniteLossError when training diverges; the
     attempt row then says why, and no result row exists.
     """
-    check_workers(run.recipe, device.world)
+    check_batches(run.recipe, run.resolution, workers=device.world, microbatch=device.microbatch)
     with attempt(unit(run), study, storage, device) as ledger:
         if run.data.train is None:
             raise ValueError(f"data set {run.data.name} has no URI: give its train= in the study to run it")
         images = open_split(run.data.train, storage)
-        train_index, dev_index = holdout(len(images), run.dev_fraction, run.seed)
+        train_index, dev_index = split(len(images), run)
         torch.manual_seed(run.seed)
         module = _module(run).to(device.torch)
         targets = partial(corruption, run) if run.masked else None
@@ -54,9 +58,10 @@ def pretrain(
             batch=lambda step: batch_of(
                 step, images, train_index, run.recipe, run.seed, run.resolution, device, targets
             ),
-            loss=partial(masked_loss, run) if run.masked else classification,
+            objective=masked_prediction(run) if run.masked else classification(run.recipe, run.seed),
             evaluate=_evaluation(run, images, dev_index, device),
-            evaluations=EVALUATIONS,
+            evaluations=run.evaluations,
+            early_stopping=run.early_stopping,
         )
         trained = train(
             module, training, storage=storage, device=device, ledger=ledger, report=report, save_seconds=save_seconds
@@ -73,10 +78,25 @@ def unit(run: Pretrain) -> Unit:
     return Unit(run.id, "pretrain", run.name, family(run.model), pretrain_flops(run, valid=True) / run.steps)
 
 
-def check_workers(recipe: Recipe, workers: int) -> None:
-    """Raises ValueError unless every worker gets the same number of images."""
-    if recipe.batch_size % workers:
-        raise ValueError(f"batch_size {recipe.batch_size} is not divisible by {workers} workers")
+def split(count: int, run: Pretrain) -> tuple[np.ndarray, np.ndarray]:
+    """The images to train on and those held out, of `count`: int64, sorted.
+
+    Runs on the same data hold the same images out, whatever their seeds, and smaller subsets lie in larger ones, and
+    all of them in the set without the held-out share. Raises ValueError when there are fewer images than the subset, or
+    none to stop early by.
+    """
+    train_index, dev_index = holdout(count, run.dev_fraction, SPLIT)
+    check(
+        run.early_stopping is None or len(dev_index) > 0,
+        f"early_stopping of {run.name}: dev_fraction {run.dev_fraction} of {count} images holds none out",
+    )
+    if run.subset is not None:
+        check(
+            run.subset <= len(train_index),
+            f"subset {run.subset} of {run.name} is more than the {len(train_index)} images to train on",
+        )
+        train_index = np.sort(train_index[permute(np.arange(run.subset), len(train_index), SUBSET)])
+    return train_index, dev_index
 
 
 def batch_of(
@@ -91,7 +111,7 @@ def batch_of(
 ) -> Batch:
     """This worker's share of the global batch of `step`: a pure function of its arguments.
 
-    `targets` are what stands in for the labels: a function of the images' epochs and indices.
+    `targets` makes what stands in for the labels, from the images' epochs and indices.
     """
     epochs, positions = shard(batch_at(step, recipe.batch_size, len(index), seed), device.rank, device.world)
     chosen = index[positions]
@@ -103,6 +123,7 @@ def batch_of(
         resolution=resolution,
         crop=recipe.crop,
         min_crop_area=recipe.min_crop_area,
+        resize=recipe.resize,
         flip=recipe.flip,
     )
     return pixels, targets(epochs, chosen) if targets else torch.from_numpy(images.labels[chosen])
@@ -134,23 +155,23 @@ def _evaluation(
 
 def _write_rows(run: Pretrain, storage: Storage, trained: Trained, digest: str) -> None:
     who = {"run_id": run.id, "name": run.name, "family": family(run.model)}
-    batch_size = run.recipe.batch_size
+    batch_size, share = run.recipe.batch_size, trained.steps / run.steps  # 1 unless the run was stopped early
     curve = [{**who, "images": point["step"] * batch_size, **point} for point in trained.curve]
     row: dict[str, Any] = {
         **who,
         "dataset": run.data.name,
         "parameters": parameters(run.model, resolution=run.resolution),
-        "epochs": run.epochs,
-        "images": run.steps * batch_size,
-        "steps": run.steps,
+        "epochs": run.epochs * share,
+        "images": trained.steps * batch_size,
+        "steps": trained.steps,
         "batch_size": batch_size,
         "resolution": run.resolution,
         "base_lr": run.base_lr,
         "seed": run.seed,
-        "train_flops": pretrain_flops(run, valid=False),
-        "train_flops_valid": pretrain_flops(run, valid=True),
+        "train_flops": pretrain_flops(run, valid=False) * share,
+        "train_flops_valid": pretrain_flops(run, valid=True) * share,
         "train_loss": trained.train_loss,
-        "dev_top1": trained.curve[-1]["dev_top1"],
+        "dev_top1": trained.dev_top1,
         "weights_sha256": digest,
         "checkpoint": results.checkpoint_name(run.id),
         "spec": to_json(run),

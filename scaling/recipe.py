@@ -75,6 +75,21 @@ FINETUNE = Recipe(  # §4.1, §B.1.1, Table 4; warm-up as in the official code
 )
 
 
+def check_batches(recipe: Recipe, resolution: int, *, workers: int, microbatch: int | None) -> None:
+    """Raises ValueError for batches that cannot be cut up so, and for crops larger than what they are cut from."""
+    check(microbatch is None or microbatch > 0, f"microbatch must be positive, got {microbatch}")
+    check(recipe.batch_size % workers == 0, f"batch_size {recipe.batch_size} is not divisible by {workers} workers")
+    share = recipe.batch_size // workers
+    check(
+        not recipe.mixup or (share % 2 == 0 and (microbatch or 0) % 2 == 0),
+        f"MixUp mixes pairs: the images of a worker ({share}) and of a microbatch ({microbatch}) must be even",
+    )
+    check(
+        recipe.resize is None or recipe.resize >= resolution,
+        f"resize {recipe.resize} is smaller than the {resolution} pixels of a crop",
+    )
+
+
 @dataclass(frozen=True)
 class MaskedPatches:
     """Masked patch prediction in place of labels (§4.6, §B.1.2).

@@ -15,6 +15,7 @@ import tyro
 from rich.console import Console
 
 from scaling.cli import command_line, console
+from scaling.recipe import check_batches
 from scaling.specs import Precision, Study, to_json
 from scaling.storage import Storage
 from scaling.study import load, resolved, select
@@ -40,6 +41,10 @@ class Options:
     """Share of the chip's peak for the plan. Default: a measured rate, or the paper's share."""
     precision: Precision | None = None
     """fp32 or bf16. Default: bf16 on a GPU, fp32 on a CPU."""
+    compile: bool = False
+    """Compile the training steps (torch.compile): minutes at the start of a large run, faster steps after it."""
+    microbatch: int | None = None
+    """Images of a forward pass on a worker, where its share of the batch does not fit. Default: the whole share."""
     save_seconds: float = 15.0
     """Seconds between two checkpoints of a run."""
     json: bool = False
@@ -71,6 +76,8 @@ def main(options: Options) -> int:
             out,
             workers=options.workers,
             precision=options.precision,
+            compile=options.compile,
+            microbatch=options.microbatch,
             save_seconds=options.save_seconds,
         )
     report(storage)
@@ -113,16 +120,22 @@ def _check_runnable(study: Study, options: Options) -> None:
     """All that can be known to go wrong is said before anything is written."""
     if options.workers < 1:
         raise ValueError(f"--workers must be at least 1, got {options.workers}")
-    for run in study.runs:
-        if run.recipe.batch_size % options.workers:
-            raise ValueError(
-                f"batch_size {run.recipe.batch_size} of {run.name} is not divisible by --workers {options.workers}"
-            )
+    _check_batches(study, options)
     for data in [run.data for run in study.runs] + [task.data for task in study.tasks]:
         if data.train is None:
             raise ValueError(
                 f"data set {data.name} has no URI: give its train= in the study to run it (--plan needs none)"
             )
+
+
+def _check_batches(study: Study, options: Options) -> None:
+    runs = [(run.name, run.recipe, run.resolution, options.workers) for run in study.runs]
+    tasks = [(task.name, task.recipe, task.resolution, 1) for task in study.tasks]
+    for name, recipe, resolution, workers in (*runs, *tasks):
+        try:
+            check_batches(recipe, resolution, workers=workers, microbatch=options.microbatch)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from scaling.data.sources import open_split
 from scaling.flops import transfer_flops
 from scaling.models import build, load_pretrained
 from scaling.pretrain import batch_of
+from scaling.recipe import check_batches
 from scaling.specs import Dataset, Pretrain, Transfer, family, to_json, without_representation
 from scaling.storage import Storage
 from scaling.training import state
@@ -19,6 +20,7 @@ from scaling.training.devices import Device
 from scaling.training.evaluation import accuracy
 from scaling.training.ledger import Unit, attempt
 from scaling.training.loop import SAVE_SECONDS, Report, Training, train
+from scaling.training.objective import classification
 
 
 def finetune(
@@ -37,6 +39,7 @@ def finetune(
     images and reads the test set, once. Raises as `pretrain` does.
     """
     task, recipe, resolution = transfer.task, transfer.task.recipe, transfer.resolution
+    check_batches(recipe, resolution, workers=device.world, microbatch=device.microbatch)
     with attempt(unit(transfer), study, storage, device) as ledger:
         train_uri, test_uri = uris(task.data)
         images = open_split(train_uri, storage)
@@ -51,6 +54,7 @@ def finetune(
             steps=task.steps,
             seed=transfer.seed,
             batch=lambda step: batch_of(step, images, index, recipe, transfer.seed, resolution, device),
+            objective=classification(recipe, transfer.seed),
         )
         trained = train(
             module, training, storage=storage, device=device, ledger=ledger, report=report, save_seconds=save_seconds

@@ -9,6 +9,17 @@ IMAGENET_21K = Recipe(weight_decay=0.03, dropout=0.1)
 # Table 3, ImageNet: cosine, strong decay, clipping at global norm 1; smoothing 1e-4 as in the authors' later code.
 IMAGENET = Recipe(schedule="cosine", weight_decay=0.3, dropout=0.1, grad_clip=1.0, label_smoothing=1e-4)
 
+# The SGD arm of Table 7 (§D.1), with BiT's settings (Kolesnikov et al. 2020, §3.3): momentum, an L2 penalty of 1e-4,
+# 5,000 steps of warm-up, and a tenth of the rate after 10, 23, 30 and 37 of BiT's 40 epochs, scaled to any length.
+SGD_TABLE_7 = Recipe(
+    optimizer="sgd",
+    warmup_steps=5000,
+    schedule="steps",
+    decay_at=(10 / 40, 23 / 40, 30 / 40, 37 / 40),
+    weight_decay=1e-4,
+)
+SGD_TABLE_7_BASE_LR = 0.03 * SGD_TABLE_7.batch_size / 256  # 0.48
+
 # Table 3's base rates on JFT, by model. R200x3 is missing there: 4e-4 is our choice (larger models take lower rates).
 JFT_BASE_LR = {
     "ViT-B/32": 8e-4,

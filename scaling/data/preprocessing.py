@@ -32,6 +32,7 @@ def train_images(
     resolution: int,
     crop: Literal["inception", "random", "none"] = "inception",
     min_crop_area: float = 0.05,
+    resize: int | None = None,
     flip: bool = True,
 ) -> torch.Tensor:
     """Augmented images of a batch.
@@ -42,8 +43,10 @@ def train_images(
         epochs: int64 [n], the epoch each of them is seen in.
         seed: the run's seed.
         resolution: R, pixels a side of the result.
-        crop: a random part of min_crop_area to all of the image's area and of aspect 3/4 to 4/3, or all of it.
-        min_crop_area: smallest share of the image that a crop keeps.
+        crop: 'inception', a random part of min_crop_area to all of the image's area and of aspect 3/4 to 4/3, resized;
+            'random', a random square of R pixels of the image resized to `resize` a side (BiT §3.3); 'none', all of it.
+        min_crop_area: smallest share of the image that an inception crop keeps.
+        resize: pixels a side that a random crop is cut from, at least R.
         flip: mirror half of the images left to right.
 
     Returns:
@@ -55,17 +58,24 @@ def train_images(
         u = uniforms(seed, epochs[part], indices[part], 1 + 4 * TRIES)
         if crop == "inception":
             out = _resized_crops(pixels, inception_boxes(sizes(pixels), u[:, 1:], min_crop_area), resolution)
+        elif crop == "random":
+            assert resize is not None
+            out = _random_crops(_resized(pixels, resize), u[:, 1:3], resolution)
         else:
             out = _resized(pixels, resolution)
         mirrored = torch.from_numpy(u[:, 0] < 0.5)
         return torch.where(mirrored[:, None, None, None], out.flip(3), out) if flip else out
 
-    return _in_blocks(block, images, len(indices), resolution)
+    return _in_blocks(block, images, len(indices), resolution, max(resolution, resize or 0))
 
 
 def eval_images(images: Images, indices: np.ndarray, resolution: int) -> torch.Tensor:
     """Images resized straight to the resolution, aspect not kept: uint8 [n, 3, R, R]."""
-    return _in_blocks(lambda part: _resized(images.pixels(indices[part]), resolution), images, len(indices), resolution)
+
+    def block(part: slice) -> torch.Tensor:
+        return _resized(images.pixels(indices[part]), resolution)
+
+    return _in_blocks(block, images, len(indices), resolution, resolution)
 
 
 def normalise(x: torch.Tensor) -> torch.Tensor:
@@ -106,6 +116,13 @@ def _resized_crops(pixels: np.ndarray | list[np.ndarray], boxes: np.ndarray, res
     return out
 
 
+def _random_crops(x: torch.Tensor, u: np.ndarray, resolution: int) -> torch.Tensor:
+    """Squares of R pixels a side of x [n, 3, S, S] whose places, row and column, are the uniforms u [n, 2]."""
+    corners = (u * (x.shape[2] - resolution + 1)).astype(np.int64).tolist()
+    pieces = [x[i, :, top : top + resolution, left : left + resolution] for i, (top, left) in enumerate(corners)]
+    return torch.stack(pieces)
+
+
 def _resized(pixels: np.ndarray | list[np.ndarray], resolution: int) -> torch.Tensor:
     if isinstance(pixels, np.ndarray):
         return _resize(torch.from_numpy(pixels), resolution)
@@ -120,8 +137,10 @@ def _resize(x: torch.Tensor, resolution: int) -> torch.Tensor:
     return interpolate(x, size=(resolution, resolution), mode="bilinear", antialias=True)
 
 
-def _in_blocks(block: Callable[[slice], torch.Tensor], images: Images, n: int, resolution: int) -> torch.Tensor:
-    """The batch from its blocks, on all cores when its images are large."""
+def _in_blocks(
+    block: Callable[[slice], torch.Tensor], images: Images, n: int, resolution: int, side: int
+) -> torch.Tensor:
+    """The batch from its blocks, on all cores when its images are large, or are made larger than that: `side`."""
     out = torch.empty((n, 3, resolution, resolution), dtype=torch.uint8)
 
     def fill(start: int) -> None:
@@ -130,7 +149,7 @@ def _in_blocks(block: Callable[[slice], torch.Tensor], images: Images, n: int, r
 
     starts = range(0, n, BLOCK)
     dense = images.dense  # decoded here, not in each thread
-    if dense is not None and max(dense[0, ..., 0].size, resolution**2) <= SMALL:
+    if dense is not None and max(dense[0, ..., 0].size, side**2) <= SMALL:
         for start in starts:
             fill(start)
     else:

@@ -16,7 +16,7 @@ from scaling.models.resnet import BiTResNet
 from scaling.models.vit import VisionTransformer
 from scaling.specs import Architecture, Hybrid, ResNet, ViT
 
-__all__ = ["BiTResNet", "VisionTransformer", "build", "decayed", "load_pretrained", "resize_positions"]
+__all__ = ["BiTResNet", "VisionTransformer", "build", "load_pretrained", "resize_positions"]
 
 
 def build(
@@ -37,11 +37,6 @@ def build(
         case ResNet():
             module = BiTResNet(model, num_classes, head_bias=head_bias)
     return module
-
-
-def decayed(name: str, parameter: Tensor) -> bool:
-    """Whether weight decay applies: to kernels of dense and convolution layers, not to biases, norms and tokens."""
-    return name.endswith("weight") and parameter.ndim >= 2
 
 
 def load_pretrained(module: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -32,20 +32,30 @@ def max_pool_same(x: Tensor, kernel: int = 3, stride: int = 2) -> Tensor:
     return F.max_pool2d(pad_same(x, kernel, stride, value=float("-inf")), kernel, stride)
 
 
+def standardize(weight: Tensor, eps: float) -> Tensor:
+    """Kernel [out, in, h, w] with mean 0 and variance 1 in each of its `out` filters (BiT §2.1)."""
+    filters = weight.flatten(1)  # [out, in * h * w]
+    return F.layer_norm(filters, filters.shape[1:], eps=eps).view_as(weight)  # the quickest way to say it
+
+
 class StdConv(nn.Conv2d):
     """SAME convolution without bias whose filters have mean 0 and variance 1 (weight standardization)."""
+
+    kept: Tensor | None = None  # the standardized kernel, while `scaling.models.standardized` keeps it
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
         super().__init__(in_channels, out_channels, kernel, stride, bias=False)
         lecun_normal_(self.weight)
 
+    def filters(self) -> Tensor:
+        """The standardized kernel [out, in, h, w]."""
+        return standardize(self.weight, WEIGHT_EPS) if self.kept is None else self.kept
+
     def forward(self, x: Tensor) -> Tensor:
-        filters = self.weight.flatten(1)  # [out, in * kernel * kernel]
-        filters = F.layer_norm(filters, filters.shape[1:], eps=WEIGHT_EPS)  # the quickest way to say it
         kernel, stride = self.kernel_size[0], self.stride[0]
         if stride == 1 and kernel % 2:  # the same border on every side: the convolution's own padding
-            return F.conv2d(x, filters.view_as(self.weight), padding=kernel // 2)
-        return F.conv2d(pad_same(x, kernel, stride), filters.view_as(self.weight), stride=stride)
+            return F.conv2d(x, self.filters(), padding=kernel // 2)
+        return F.conv2d(pad_same(x, kernel, stride), self.filters(), stride=stride)
 
 
 class Bottleneck(nn.Module):

@@ -21,6 +21,8 @@ class Device:
     cores: int  # of this worker: CPU threads, or 1 for a GPU
     rank: int = 0
     world: int = 1
+    compile: bool = False  # training steps through torch.compile
+    microbatch: int | None = None  # images of a forward pass; None: the worker's whole share of the batch
 
     @property
     def torch(self) -> torch.device:
@@ -38,7 +40,13 @@ class Device:
         return torch.autocast(self.kind, dtype=torch.bfloat16)
 
 
-def local_device(precision: Precision | None = None, threads: int | None = None) -> Device:
+def local_device(
+    precision: Precision | None = None,
+    threads: int | None = None,
+    *,
+    compile: bool = False,
+    microbatch: int | None = None,
+) -> Device:
     """This process's device and rank. Precision None: bf16 on a GPU that has it, float32 on a CPU.
 
     On a CPU the threads decide how sums are split, so they are set, not left to the machine (default: OMP_NUM_THREADS).
@@ -48,10 +56,10 @@ def local_device(precision: Precision | None = None, threads: int | None = None)
     if torch.cuda.is_available():
         torch.backends.cuda.matmul.allow_tf32 = True
         chosen = precision or ("bf16" if torch.cuda.is_bf16_supported() else "fp32")
-        return Device("cuda", torch.cuda.get_device_name(), chosen, 1, rank, world)
+        return Device("cuda", torch.cuda.get_device_name(), chosen, 1, rank, world, compile, microbatch)
     threads = threads or int(os.environ.get("OMP_NUM_THREADS", "1"))
     torch.set_num_threads(threads)
-    return Device("cpu", "cpu", precision or "fp32", threads, rank, world)
+    return Device("cpu", "cpu", precision or "fp32", threads, rank, world, compile, microbatch)
 
 
 def broadcast(value: Any, device: Device) -> Any:

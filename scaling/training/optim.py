@@ -1,31 +1,34 @@
-"""Optimizer and loss of a recipe."""
+"""Optimizer of a recipe."""
+
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scaling.models import decayed
 from scaling.specs import Recipe
+
+LAYERS_WITH_KERNELS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
 def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW or SGD with momentum; weight decay on kernels only (facts of the official code, `decayed`)."""
-    kernels = [p for name, p in module.named_parameters() if decayed(name, p)]
-    others = [p for name, p in module.named_parameters() if not decayed(name, p)]
-    groups = [{"params": kernels, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    """AdamW, or SGD with momentum, with weight decay on what `recipe.decayed` says.
+
+    AdamW's decay is decoupled and multiplied by the current rate: w <- w - rate * (adam + decay * w). SGD's is BiT's L2
+    penalty: the gradient grows by decay * w, before momentum.
+    """
+    decayed = kernels(module) if recipe.decayed == "kernels" else list(module.parameters())
+    inside = {id(p) for p in decayed}
+    others = [p for p in module.parameters() if id(p) not in inside]
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "weight_decay": recipe.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=0.0, betas=recipe.betas, fused=True)
     return torch.optim.SGD(groups, lr=0.0, momentum=recipe.momentum, fused=True)
 
 
-def loss_of(logits: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
-    """Mean over the batch of logits [B, K] against class numbers [B], in float32.
-
-    Sigmoid: binary cross-entropy summed over classes, targets 1 - s and s with smoothing s. Softmax: cross-entropy.
-    """
-    logits = logits.float()
-    if recipe.loss == "softmax":
-        return F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-    smoothing = recipe.label_smoothing
-    targets = torch.full_like(logits, smoothing).scatter_(1, labels[:, None], 1 - smoothing)
-    return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(labels)
+def kernels(module: nn.Module) -> list[Tensor]:
+    """The weights of dense and convolution layers: no biases, norms, tokens or tables of positions, of any shape."""
+    found = {id(layer.weight) for layer in module.modules() if isinstance(layer, LAYERS_WITH_KERNELS)}
+    return [parameter for parameter in module.parameters() if id(parameter) in found]

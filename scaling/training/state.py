@@ -2,40 +2,69 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
 from safetensors.torch import load, load_file, save_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from scaling.results import checkpoint_name
 from scaling.storage import Storage
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a training stands, beside its weights. `curve` holds the points so far, `recent` the last steps' losses."""
+@dataclass
+class State:
+    """A training between two steps: all that an exact resume needs."""
 
-    step: int
-    curve: list[dict[str, Any]]
-    recent: list[float]
+    module: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: AveragedModel | None  # of the weights, where the recipe has one
+    recent: deque[float]  # the last steps' losses
+    step: int = 0  # steps done
+    curve: list[dict[str, Any]] = field(default_factory=list)  # the points so far
+    best: dict[str, Tensor] | None = None  # of early stopping: weights of the best evaluation, on the CPU
+
+    @property
+    def judged(self) -> nn.Module:
+        """The weights that are evaluated, and kept in the end: the running average where there is one."""
+        return self.module if self.average is None else self.average.module
+
+    def remember(self) -> None:
+        """The weights of now are the best so far."""
+        self.best = {name: tensor.cpu().clone() for name, tensor in self.judged.state_dict().items()}
+
+    def finish(self) -> None:
+        """Put into the module what is kept of the training: the best weights, the average, or the last ones."""
+        if self.best is not None or self.average is not None:
+            self.module.load_state_dict(self.best or self.judged.state_dict())
 
 
-def save(
-    storage: Storage, unit_id: str, module: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
-) -> None:
-    """Commit all that an exact resume needs; the two newest checkpoints are kept."""
+def save(storage: Storage, unit_id: str, now: State) -> None:
+    """Commit a state; the two newest are kept."""
 
     def fill(folder: Path) -> None:
-        save_file(_contiguous(module.state_dict()), folder / "model.safetensors")
-        save_file(_flatten(optimizer), folder / "optimizer.safetensors")
-        (folder / "state.json").write_text(json.dumps(vars(progress), allow_nan=False))
+        for name, tensors in _tensors(now).items():
+            save_file(tensors, folder / f"{name}.safetensors")
+        progress = {"step": now.step, "curve": now.curve, "recent": list(now.recent)}
+        (folder / "state.json").write_text(json.dumps(progress, allow_nan=False))
 
-    storage.commit_directory(checkpoint_name(unit_id, f"{progress.step:09d}"), fill)
+    storage.commit_directory(checkpoint_name(unit_id, f"{now.step:09d}"), fill)
     for name in _steps(storage, unit_id)[:-2]:
         storage.delete(name)
+
+
+def _tensors(now: State) -> dict[str, dict[str, Tensor]]:
+    """What a state's files hold, by their names."""
+    parts = {"model": _contiguous(now.module.state_dict()), "optimizer": _flatten(now.optimizer)}
+    if now.average is not None:
+        parts["average"] = _contiguous(now.average.module.state_dict())
+    if now.best is not None:
+        parts["best"] = now.best
+    return parts
 
 
 def latest(storage: Storage, unit_id: str) -> str | None:
@@ -44,11 +73,21 @@ def latest(storage: Storage, unit_id: str) -> str | None:
     return steps[-1] if steps else None
 
 
-def resume(storage: Storage, name: str, module: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    """Put a checkpoint's state into module and optimizer."""
-    module.load_state_dict(load(storage.read(f"{name}/model.safetensors")))
-    _unflatten(optimizer, load(storage.read(f"{name}/optimizer.safetensors")))
-    return Progress(**json.loads(storage.read(f"{name}/state.json")))
+def resume(storage: Storage, name: str, now: State) -> None:
+    """Bring a training that has not begun into the state of a checkpoint."""
+
+    def tensors(part: str) -> dict[str, Tensor]:
+        return load(storage.read(f"{name}/{part}.safetensors"))
+
+    now.module.load_state_dict(tensors("model"))
+    _unflatten(now.optimizer, tensors("optimizer"))
+    if now.average is not None:
+        now.average.module.load_state_dict(tensors("average"))
+    if storage.exists(f"{name}/best.safetensors"):
+        now.best = tensors("best")
+    progress = json.loads(storage.read(f"{name}/state.json"))
+    now.step, now.curve = progress["step"], progress["curve"]
+    now.recent.extend(progress["recent"])
 
 
 def save_final(storage: Storage, unit_id: str, module: nn.Module, spec: str) -> str:

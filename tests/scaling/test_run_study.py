@@ -51,7 +51,18 @@ MISTAKES = {  # text of the study file, further arguments, what the message must
         (),
         "patch size 8 of tiny does not divide the image",
     ),
-    "batch": ("STUDY = Study('s', (RUN,))", ("--workers", "3"), "batch_size 8 of tiny is not divisible by --workers 3"),
+    "batch": ("STUDY = Study('s', (RUN,))", ("--workers", "3"), "tiny: batch_size 8 is not divisible by 3 workers"),
+    "odd pairs": (
+        "STUDY = Study('s', (replace(RUN, recipe=replace(RECIPE, mixup=0.1)),))",
+        ("--microbatch", "3"),
+        "tiny: MixUp mixes pairs: the images of a worker (8) and of a microbatch (3) must be even",
+    ),
+    "no microbatch": ("STUDY = Study('s', (RUN,))", ("--microbatch", "0"), "microbatch must be positive, got 0"),
+    "crop": (
+        "STUDY = Study('s', (replace(RUN, recipe=replace(RECIPE, crop='random', resize=12)),))",
+        (),
+        "tiny: resize 12 is smaller than the 16 pixels of a crop",
+    ),
     "no workers": ("STUDY = Study('s', (RUN,))", ("--workers", "0"), "--workers must be at least 1"),
     "missing data": (
         "STUDY = Study('s', (replace(RUN, data=Dataset('d', 'parquet:/not/there')),))",

@@ -1,8 +1,12 @@
 """The recipes against Table 3 and Table 4 as recovered."""
 
+import pytest
+
+from scaling.architectures import whole_patches
+from scaling.training.schedules import learning_rate
 from scaling.zoo import ZOO
-from search_spaces.grids import PAPER_TASKS
-from search_spaces.recipes import IMAGENET, IMAGENET_21K, JFT, JFT_BASE_LR
+from search_spaces.grids import IMAGENET_TABLE_2, PAPER_TASKS
+from search_spaces.recipes import IMAGENET, IMAGENET_21K, JFT, JFT_BASE_LR, SGD_TABLE_7, SGD_TABLE_7_BASE_LR
 from search_spaces.vit_paper import STUDY
 
 
@@ -18,6 +22,22 @@ def test_table_3() -> None:
         assert found == (decay, dropout, schedule, clip)
     assert (JFT_BASE_LR["ViT-H/14"], JFT_BASE_LR["ViT-L/16"], JFT_BASE_LR["R50x1+ViT-L/32"]) == (3e-4, 4e-4, 2e-4)
     assert JFT_BASE_LR.keys() <= ZOO.keys()
+
+
+def test_table_7s_sgd_is_bits_in_fewer_epochs() -> None:
+    assert abs(SGD_TABLE_7_BASE_LR - 0.48) < 1e-12
+    assert (SGD_TABLE_7.optimizer, SGD_TABLE_7.momentum, SGD_TABLE_7.weight_decay) == ("sgd", 0.9, 1e-4)
+    steps = 7_000_000  # seven epochs of a million steps: BiT's points after 1.75, 4.025, 5.25 and 6.475
+    for epoch, rate in ((1.74, 0.48), (1.76, 0.048), (4.02, 0.048), (4.03, 4.8e-3), (5.26, 4.8e-4), (6.48, 4.8e-5)):
+        found = learning_rate(round(epoch * 1e6), base_lr=SGD_TABLE_7_BASE_LR, steps=steps, recipe=SGD_TABLE_7)
+        assert found == pytest.approx(rate)
+
+
+def test_table_2s_imagenet() -> None:
+    assert IMAGENET_TABLE_2.recipe.polyak == 0.9999
+    assert whole_patches(ZOO["ViT-L/16"], IMAGENET_TABLE_2.resolution) == 512
+    assert whole_patches(ZOO["ViT-H/14"], IMAGENET_TABLE_2.resolution) == 518
+    assert (IMAGENET_TABLE_2.steps, IMAGENET_TABLE_2.base_lrs) == (PAPER_TASKS[0].steps, PAPER_TASKS[0].base_lrs)
 
 
 def test_table_4() -> None:

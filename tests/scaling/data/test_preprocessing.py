@@ -105,6 +105,29 @@ def test_boxes_fall_back_to_the_whole_image() -> None:
     assert np.array_equal(tiny, np.tile([0, 0, 1, 1], (100, 1)))
 
 
+def test_random_crops_are_windows_of_the_resized_image(mixed: Images) -> None:
+    n, size, side = 400, 12, 8
+    indices, epochs = np.arange(n) % 20, np.arange(n)
+    crops = train_images(mixed, indices, epochs, seed=0, resolution=side, crop="random", resize=size, flip=False)
+    whole = eval_images(mixed, np.arange(20), size)
+    places = size - side + 1
+    found = np.zeros((places, places), int)
+    for index, crop in zip(indices, crops, strict=True):
+        windows = whole[index].unfold(1, side, 1).unfold(2, side, 1).permute(1, 2, 0, 3, 4)  # [places, places, 3, R, R]
+        (place,) = (windows == crop).flatten(2).all(2).nonzero().tolist()
+        found[tuple(place)] += 1
+    assert found.min() > 0  # every place, the corners among them
+    assert found.max() < 4 * n / places**2
+
+
+def test_random_crops_do_not_depend_on_the_grouping(mixed: Images) -> None:
+    indices, epochs = np.arange(20), np.arange(20) % 3
+    kind = {"seed": 5, "resolution": 8, "crop": "random", "resize": 11}
+    whole = train_images(mixed, indices, epochs, **kind)
+    assert torch.equal(train_images(mixed, indices[7:], epochs[7:], **kind), whole[7:])
+    assert not torch.equal(train_images(mixed, indices, epochs + 1, **kind), whole)
+
+
 def test_evaluation_resizes_straight(mixed: Images, small: Images) -> None:
     out = eval_images(mixed, np.arange(20), 30)
     assert out.shape == (20, 3, 30, 30)

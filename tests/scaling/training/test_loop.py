@@ -1,9 +1,13 @@
 """The loop: exact resume, non-finite losses, and the same training whatever the number of workers."""
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 import torch.distributed as dist
@@ -11,11 +15,14 @@ import torch.multiprocessing as mp
 
 from scaling import results
 from scaling.data.sources import open_split
+from scaling.flops import pretrain_flops
+from scaling.models import build
 from scaling.pretrain import batch_of, pretrain
 from scaling.specs import Hybrid, Pretrain, Recipe, ResNet, ViT, from_json, to_json
 from scaling.storage import Storage
 from scaling.training.devices import Device, local_device
 from scaling.training.loop import NonFiniteLossError
+from scaling.training.state import read_weights
 
 MODELS = {
     "vit": ViT(8, 16, 1, 32, 2),
@@ -32,12 +39,13 @@ def ignore(step: int, metrics: dict) -> None:
     pass
 
 
-def train(run: Pretrain, storage: Storage, kill_at: int | None = None, save_seconds: float = 0.0) -> None:
+def train(run: Pretrain, storage: Storage, kill_at: int | None = None, *, compiled: bool = False) -> None:
     def report(step: int, metrics: dict) -> None:
         if step == kill_at:
             raise Killed
 
-    pretrain(run, storage=storage, study="x", device=local_device(), report=report, save_seconds=save_seconds)
+    device = local_device(compile=compiled)
+    pretrain(run, storage=storage, study="x", device=device, report=report, save_seconds=0.0)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
@@ -72,7 +80,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_step(
 ) -> None:
     steps = iter(range(100))
     monkeypatch.setattr(
-        "scaling.training.loop.loss_of",
+        "scaling.training.objective.loss_of",
         lambda logits, labels, recipe: logits.mean() * (float("nan") if next(steps) == 7 else 1.0),
     )
     with pytest.raises(NonFiniteLossError, match="loss nan at step 7"):
@@ -114,30 +122,42 @@ def test_workers_share_the_global_batch_in_order(tiny_run: Pretrain, world: int)
         assert torch.equal(whole[part], torch.cat([s[part] for s in shares]))
 
 
-def worker(rank: int, world: int, meet: str, run: str, uri: str) -> None:
+def worker(rank: int, world: int, meet: str, jobs: list[tuple[str, int | None]], uri: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{meet}", rank=rank, world_size=world)
-    pretrain(
-        from_json(Pretrain, run),
-        storage=Storage(uri),
-        study="x",
-        device=local_device(),
-        report=ignore,
-        save_seconds=0.0,
-    )
+    for run, microbatch in jobs:
+        pretrain(
+            from_json(Pretrain, run),
+            storage=Storage(uri),
+            study="x",
+            device=local_device(microbatch=microbatch),
+            report=ignore,
+            save_seconds=0.0,
+        )
     dist.destroy_process_group()
 
 
 def test_two_workers_train_as_one(tiny_run: Pretrain, tmp_path: Path) -> None:
-    """The same losses to float32 tolerance. Dropout is off: its masks are drawn worker by worker."""
-    run = replace(tiny_run, recipe=replace(tiny_run.recipe, dropout=0.0))
+    """The same losses to float32 tolerance. Dropout is off: its masks are drawn worker by worker.
+
+    The second run has MixUp and a Polyak average, and goes in microbatches through standardized convolutions.
+    """
+    plain = replace(tiny_run, recipe=replace(tiny_run.recipe, dropout=0.0))
+    recipe = replace(plain.recipe, optimizer="sgd", mixup=0.4, polyak=0.7)
+    rich = replace(plain, model=MODELS["hybrid"], base_lr=0.03, recipe=recipe)
     one, two = Storage.of(tmp_path / "one"), Storage.of(tmp_path / "two")
-    train(run, one)
-    mp.spawn(worker, (2, str(tmp_path / "meet"), to_json(run), two.uri), nprocs=2)
-    curves = [results.read(s, "curve").sort("step") for s in (one, two)]
-    np.testing.assert_allclose(curves[1]["train_loss"], curves[0]["train_loss"], rtol=2e-6)
-    np.testing.assert_allclose(curves[1]["dev_top1"].drop_nulls(), curves[0]["dev_top1"].drop_nulls())
-    (attempt,) = results.read(two, "attempt").to_dicts()
-    assert (attempt["workers"], attempt["cores"]) == (2, 2)
+    for run in (plain, rich):
+        train(run, one)
+    jobs = [(to_json(plain), None), (to_json(rich), 2)]
+    mp.spawn(worker, (2, str(tmp_path / "meet"), jobs, two.uri), nprocs=2)
+    for run in (plain, rich):
+        a, b = (results.read(s, "curve").filter(run_id=run.id).sort("step") for s in (one, two))
+        np.testing.assert_allclose(b["train_loss"], a["train_loss"], rtol=2e-6)
+        np.testing.assert_allclose(b["dev_top1"].drop_nulls(), a["dev_top1"].drop_nulls())
+    weights = [final_weights(rich, s) for s in (one, two)]  # by SGD: AdamW makes steps of rounding errors too
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=1e-5, msg=name)
+    for attempt in results.read(two, "attempt").to_dicts():
+        assert (attempt["workers"], attempt["cores"]) == (2, 2)
 
 
 def test_a_batch_that_workers_cannot_share_is_an_error(tiny_run: Pretrain, storage: Storage) -> None:
@@ -145,6 +165,133 @@ def test_a_batch_that_workers_cannot_share_is_an_error(tiny_run: Pretrain, stora
     with pytest.raises(ValueError, match="batch_size 8 is not divisible by 3 workers"):
         pretrain(tiny_run, storage=storage, study="x", device=device, report=ignore)
     assert results.done(storage, "attempt") == set()
+
+
+def final_weights(run: Pretrain, storage: Storage) -> dict[str, torch.Tensor]:
+    return read_weights(Storage.of(storage.path(f"checkpoints/{run.id}/final")))
+
+
+def initial_weights(run: Pretrain) -> dict[str, torch.Tensor]:
+    assert run.data.num_classes
+    torch.manual_seed(run.seed)
+    return build(run.model, run.data.num_classes, resolution=run.resolution).state_dict()
+
+
+@pytest.fixture
+def one_step(tiny_run: Pretrain) -> Pretrain:
+    """A single step of plain gradient descent at rate 1."""
+    recipe = replace(tiny_run.recipe, optimizer="sgd", momentum=0.0, weight_decay=0.0, warmup_steps=0, grad_clip=None)
+    return replace(tiny_run, epochs=0.05, base_lr=1.0, recipe=recipe)
+
+
+def test_the_polyak_average_is_what_is_kept(one_step: Pretrain, storage: Storage) -> None:
+    averaged = replace(one_step, recipe=replace(one_step.recipe, polyak=0.25))
+    for run in (one_step, averaged):
+        train(run, storage)
+    start, end, found = initial_weights(one_step), final_weights(one_step, storage), final_weights(averaged, storage)
+    assert any(not torch.equal(start[name], end[name]) for name in start)
+    for name in start:
+        torch.testing.assert_close(found[name], 0.25 * start[name] + 0.75 * end[name], msg=name)
+
+
+def test_gradients_are_clipped_at_their_global_norm(one_step: Pretrain, storage: Storage) -> None:
+    """At rate 1 the weights move by the gradient: as far as the clip allows, in the same direction."""
+    moves = []
+    for clip in (None, 0.01, 1e3):
+        run = replace(one_step, recipe=replace(one_step.recipe, grad_clip=clip))
+        train(run, storage)
+        start, end = initial_weights(run), final_weights(run, storage)
+        moves.append(torch.cat([(end[name] - start[name]).flatten() for name in start]))
+    free, clipped, loose = moves
+    assert free.norm() > 0.1
+    assert clipped.norm().item() == pytest.approx(0.01, rel=1e-3)
+    torch.testing.assert_close(clipped / clipped.norm(), free / free.norm(), rtol=1e-3, atol=1e-4)
+    assert torch.equal(loose, free)
+
+
+def digest(module: torch.nn.Module) -> str:
+    return hashlib.sha256(b"".join(t.detach().numpy().tobytes() for t in module.state_dict().values())).hexdigest()
+
+
+def test_early_stopping_keeps_the_best_and_resumes_in_the_same_bits(
+    tiny_run: Pretrain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With MixUp and a Polyak average; the second of the evaluations every four steps is the best, the fifth the last.
+
+    The scores are of the weights, so the interrupted run has them again only if it comes by the same weights.
+    """
+    recipe = replace(tiny_run.recipe, mixup=0.3, polyak=0.8)
+    run = replace(tiny_run, recipe=recipe, evaluations=6, early_stopping=3)
+    script, score_of = iter([0.1, 0.5, 0.3, 0.5, 0.2]), {}
+
+    def accuracy(module: torch.nn.Module, *rest: object) -> tuple[float, float]:
+        weights = digest(module)
+        if weights not in score_of:
+            score_of[weights] = next(script)
+        return score_of[weights], 0.0
+
+    monkeypatch.setattr("scaling.pretrain.accuracy", accuracy)
+    whole, torn = Storage.of(tmp_path / "whole"), Storage.of(tmp_path / "torn")
+    train(run, whole)
+    for kill_at in (13, 19):
+        with pytest.raises(Killed):
+            train(run, torn, kill_at)
+    train(run, torn)
+    first, second = (results.read(s, "pretrain").drop("checkpoint") for s in (whole, torn))
+    assert first.equals(second)
+    assert results.read(whole, "curve").equals(results.read(torn, "curve"))
+
+    (row,) = first.to_dicts()
+    assert (row["steps"], row["images"], row["dev_top1"]) == (20, 160, 0.5)
+    assert row["epochs"] == pytest.approx(2.2 * 20 / 24)
+    assert row["train_flops"] == pytest.approx(pretrain_flops(run, valid=False) * 20 / 24)
+    curve = results.read(whole, "curve").sort("step")
+    assert curve["step"].to_list() == list(range(1, 21))
+    assert curve["dev_top1"].drop_nulls().to_list() == [0.1, 0.5, 0.3, 0.5, 0.2]
+    kept = build(run.model, 4, resolution=16)
+    kept.load_state_dict(final_weights(run, whole))
+    assert digest(kept) == list(score_of)[1]
+
+
+@pytest.mark.parametrize(("kind", "microbatch"), [("vit", None), ("resnet", None), ("hybrid", 3)])
+def test_compiled_steps_are_the_same_steps(
+    tiny_run: Pretrain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, microbatch: int | None
+) -> None:
+    """Traced, but not turned into machine code, which takes a minute: the slow test does that."""
+    graphs = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list) -> Callable:
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr("torch.compile", partial(torch.compile, backend=backend))
+    run = replace(tiny_run, epochs=0.6, model=MODELS[kind], recipe=replace(tiny_run.recipe, dropout=0.0))
+    stores = []
+    for compiled in (False, True):
+        stores.append(Storage.of(tmp_path / str(compiled)))
+        device = local_device(compile=compiled, microbatch=microbatch)
+        pretrain(run, storage=stores[-1], study="x", device=device, report=ignore)
+    assert 1 <= len(graphs) <= 2  # the last microbatch is smaller
+    first, second = (results.read(s, "pretrain").drop("checkpoint") for s in stores)
+    assert first.equals(second)
+    assert final_weights(run, stores[1]).keys() == initial_weights(run).keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", MODELS)
+def test_compiled_runs_resume_in_the_same_bits(tiny_run: Pretrain, tmp_path: Path, kind: str) -> None:
+    run = replace(tiny_run, model=MODELS[kind])
+    plain, whole, torn = (Storage.of(tmp_path / name) for name in ("plain", "whole", "torn"))
+    train(replace(run, recipe=replace(run.recipe, dropout=0.0)), plain)
+    train(run, whole, compiled=True)
+    train(replace(run, recipe=replace(run.recipe, dropout=0.0)), whole, compiled=True)
+    with pytest.raises(Killed):
+        train(run, torn, 15, compiled=True)
+    train(run, torn, compiled=True)
+    a, b = (results.read(s, "pretrain").filter(run_id=run.id).drop("checkpoint") for s in (whole, torn))
+    assert a.equals(b)
+    a, b = (results.read(s, "curve").filter(pl.col("run_id") != run.id).sort("step") for s in (plain, whole))
+    np.testing.assert_allclose(b["train_loss"], a["train_loss"], rtol=1e-5)
 
 
 def test_bf16_trains_too(tiny_run: Pretrain, storage: Storage) -> None:

@@ -1,5 +1,7 @@
 """The rate at given steps, against values worked out by hand."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from scaling.training.schedules import learning_rate
 
 LINEAR = Recipe(warmup_steps=100, schedule="linear", end_lr=1e-5)
 COSINE = Recipe(warmup_steps=100, schedule="cosine")
+STEPS = Recipe(warmup_steps=100, schedule="steps", decay_at=(0.3, 0.6, 0.9))
 
 
 @pytest.mark.parametrize(
@@ -28,7 +31,33 @@ def test_by_hand(step: int, linear: float, cosine: float) -> None:
         assert rate == pytest.approx(expected, abs=1e-12)
 
 
-@given(st.integers(0, 500), st.integers(1, 500), st.integers(0, 300), st.floats(1e-6, 1), st.booleans())
-def test_never_above_the_peak_nor_below_zero(step: int, steps: int, warmup: int, base_lr: float, linear: bool) -> None:
-    recipe = Recipe(warmup_steps=warmup, schedule="linear" if linear else "cosine")
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [(0, 0), (50, 0.5), (100, 1), (299, 1), (300, 0.1), (599, 0.1), (600, 0.01), (899, 0.01), (900, 1e-3), (999, 1e-3)],
+)
+def test_steps_by_hand(step: int, expected: float) -> None:
+    assert learning_rate(step, base_lr=1.0, steps=1000, recipe=STEPS) == pytest.approx(expected, rel=1e-12)
+
+
+def test_warm_up_multiplies_what_has_decayed() -> None:
+    recipe = Recipe(warmup_steps=40, schedule="steps", decay_at=(0.3,))
+    assert learning_rate(30, base_lr=1.0, steps=100, recipe=recipe) == pytest.approx(0.1 * 30 / 40)
+
+
+@pytest.mark.parametrize("percent", range(1, 100))
+def test_the_rate_falls_at_the_very_step_that_a_share_means(percent: int) -> None:
+    recipe = Recipe(warmup_steps=0, schedule="steps", decay_at=(percent / 100,))  # 0.07 * 100 is more than 7
+    before, after = (learning_rate(step, base_lr=1.0, steps=100, recipe=recipe) for step in (percent - 1, percent))
+    assert (before, after) == (1.0, pytest.approx(0.1))
+
+
+@given(
+    st.integers(0, 500),
+    st.integers(1, 500),
+    st.integers(0, 300),
+    st.floats(1e-6, 1),
+    st.sampled_from([LINEAR, COSINE, STEPS]),
+)
+def test_never_above_the_peak_nor_below_zero(step: int, steps: int, warmup: int, base_lr: float, kind: Recipe) -> None:
+    recipe = replace(kind, warmup_steps=warmup)
     assert 0 <= learning_rate(step, base_lr=base_lr, steps=steps, recipe=recipe) <= base_lr

@@ -1,0 +1,60 @@
+"""What a training minimises: the loss of a recipe, with label smoothing and MixUp.
+
+Shapes: b images of a worker's share or of a microbatch, K classes.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scaling.data.ordering import hashed
+from scaling.data.preprocessing import normalise
+from scaling.specs import Recipe
+
+# (model, step, images uint8 [b, 3, R, R], labels [b, ...]) -> mean loss []: all on the device, under autocast
+Objective = Callable[[nn.Module, int, Tensor, Tensor], Tensor]
+
+
+def classification(recipe: Recipe, seed: int) -> Objective:
+    """The recipe's loss of a model's logits against class numbers [b].
+
+    With MixUp (Zhang et al. 2018) every image is mixed with its neighbour in the batch, all of them in the share drawn
+    for the step, and the loss is mixed likewise: it is linear in the targets. So b must be even.
+    """
+
+    def loss(model: nn.Module, step: int, images: Tensor, labels: Tensor) -> Tensor:
+        x = normalise(images)
+        if not recipe.mixup:
+            return loss_of(model(x), labels, recipe)
+        share = mixup_share(recipe.mixup, seed, step)
+        logits = model(torch.lerp(neighbours(x), x, share))
+        return share * loss_of(logits, labels, recipe) + (1 - share) * loss_of(logits, neighbours(labels), recipe)
+
+    return loss
+
+
+def mixup_share(alpha: float, seed: int, step: int) -> float:
+    """The share of the image itself in its mixture, from Beta(alpha, alpha): one draw a step, for all workers."""
+    return float(np.random.default_rng(hashed(seed, step)).beta(alpha, alpha))
+
+
+def neighbours(x: Tensor) -> Tensor:
+    """x [b, ...] with positions 2j and 2j+1 exchanged: partners are on one worker, whatever the number of workers."""
+    return x.unflatten(0, (-1, 2)).flip(1).flatten(0, 1)
+
+
+def loss_of(logits: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
+    """Mean over the batch of logits [b, K] against class numbers [b], in float32.
+
+    Sigmoid: binary cross-entropy summed over classes, targets 1 - s and s with smoothing s. Softmax: cross-entropy with
+    targets 1 - s + s/K and s/K.
+    """
+    logits = logits.float()
+    smoothing = recipe.label_smoothing
+    if recipe.loss == "softmax":
+        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    targets = torch.full_like(logits, smoothing).scatter_(1, labels[:, None], 1 - smoothing)
+    return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(labels)

@@ -1,0 +1,85 @@
+"""Losses, smoothing and MixUp against their formulas, worked out by hand."""
+
+import math
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+
+from scaling.data.preprocessing import normalise
+from scaling.specs import Recipe
+from scaling.training.objective import classification, loss_of, mixup_share, neighbours
+
+
+def binary(logit: float, target: float) -> float:
+    p = 1 / (1 + math.exp(-logit))
+    return -target * math.log(p) - (1 - target) * math.log(1 - p)
+
+
+def cross_entropy(logits: list[float], targets: list[float]) -> float:
+    total = math.log(sum(map(math.exp, logits)))
+    return sum(target * (total - logit) for logit, target in zip(logits, targets, strict=True))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_sigmoid_loss_is_summed_over_classes_and_meant_over_images(smoothing: float) -> None:
+    logits, labels, s = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0]]), torch.tensor([0, 2]), smoothing
+    first = binary(2.0, 1 - s) + binary(-1.0, s) + binary(0.5, s)
+    second = 2 * binary(0.0, s) + binary(0.0, 1 - s)
+    found = loss_of(logits, labels, Recipe(loss="sigmoid", label_smoothing=s))
+    assert found.item() == pytest.approx((first + second) / 2, rel=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_softmax_loss_is_meant_over_images(smoothing: float) -> None:
+    logits, s = [[2.0, -1.0, 0.5], [0.0, 1.0, 0.0]], smoothing
+    on, off = 1 - s + s / 3, s / 3
+    expected = (cross_entropy(logits[0], [off, on, off]) + cross_entropy(logits[1], [on, off, off])) / 2
+    found = loss_of(torch.tensor(logits), torch.tensor([1, 0]), Recipe(loss="softmax", label_smoothing=s))
+    assert found.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_neighbours_change_places() -> None:
+    x = torch.arange(12).view(6, 2)
+    assert neighbours(x)[:, 0].tolist() == [2, 0, 6, 4, 10, 8]
+    assert neighbours(torch.tensor([5, 7, 8, 9])).tolist() == [7, 5, 9, 8]
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "softmax"])
+def test_mixup_by_hand(loss: Literal["sigmoid", "softmax"]) -> None:
+    """Images of one pixel, a linear model: mixed inputs, and the loss against mixed targets."""
+    recipe, seed, step = Recipe(loss=loss, mixup=0.7), 3, 11
+    images = torch.tensor([10, 200, 90, 40], dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 3, 1, 1)
+    labels, weights = torch.tensor([0, 2, 1, 1]), torch.tensor([1.0, -2.0, 0.5])
+    share = mixup_share(0.7, seed, step)
+    assert 0 < share < 1
+    seen = []
+
+    class Linear(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(x)
+            return x[:, 0, 0, :] * weights
+
+    found = classification(recipe, seed)(Linear(), step, images, labels)
+    clean = normalise(images)
+    total = 0.0
+    for i, partner in enumerate((1, 0, 3, 2)):
+        mixed = share * clean[i] + (1 - share) * clean[partner]
+        torch.testing.assert_close(seen[0][i], mixed)
+        logits = (mixed[0, 0, 0] * weights).tolist()
+        targets = [share * (labels[i] == k) + (1 - share) * (labels[partner] == k) for k in range(3)]
+        if loss == "softmax":
+            total += cross_entropy(logits, [float(t) for t in targets]) / 4
+        else:
+            total += sum(binary(logit, float(t)) for logit, t in zip(logits, targets, strict=True)) / 4
+    assert found.item() == pytest.approx(total, rel=1e-5)
+
+
+def test_shares_are_a_function_of_seed_and_step_and_follow_beta() -> None:
+    shares = np.array([mixup_share(0.4, 0, step) for step in range(4000)])
+    assert mixup_share(0.4, 0, 17) == shares[17]
+    assert mixup_share(0.4, 1, 17) != shares[17]
+    assert len(set(shares)) > 3900
+    assert shares.mean() == pytest.approx(0.5, abs=0.03)
+    assert shares.var() == pytest.approx(1 / (4 * (2 * 0.4 + 1)), rel=0.05)  # of Beta(a, a)

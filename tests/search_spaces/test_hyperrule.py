@@ -1,0 +1,41 @@
+"""BiT-HyperRule: the settings of BiT §3.3 by size of the data set and of its images."""
+
+from dataclasses import replace
+
+import pytest
+
+from scaling.datasets import CIFAR10, FLOWERS, IMAGENET, PETS
+from scaling.specs import Dataset
+from scaling.training.schedules import learning_rate
+from search_spaces.hyperrule import bit_hyperrule
+
+
+@pytest.mark.parametrize(
+    ("data", "side", "steps", "warmup", "mixup", "resize", "resolution"),
+    [
+        (FLOWERS, 500, 500, 100, 0.0, 448, 384),
+        (PETS, 300, 500, 100, 0.0, 448, 384),
+        (CIFAR10, 32, 10_000, 500, 0.1, 160, 128),
+        (IMAGENET, 400, 20_000, 500, 0.1, 448, 384),
+        (replace(PETS, num_train=19_999), 95, 500, 100, 0.0, 160, 128),
+        (replace(PETS, num_train=20_000), 96, 10_000, 500, 0.1, 448, 384),
+        (replace(PETS, num_train=499_999), 96, 10_000, 500, 0.1, 448, 384),
+        (replace(PETS, num_train=500_000), 96, 20_000, 500, 0.1, 448, 384),
+    ],
+)
+def test_the_rule(
+    data: Dataset, side: int, steps: int, warmup: int, mixup: float, resize: int, resolution: int
+) -> None:
+    task = bit_hyperrule(data, height=side, width=side)
+    recipe = task.recipe
+    assert (task.base_lrs, task.steps, task.resolution) == ((0.003,), steps, resolution)
+    assert (recipe.warmup_steps, recipe.mixup, recipe.crop, recipe.resize) == (warmup, mixup, "random", resize)
+    assert (recipe.optimizer, recipe.momentum, recipe.batch_size, recipe.weight_decay) == ("sgd", 0.9, 512, 0.0)
+    assert (recipe.loss, recipe.grad_clip, recipe.flip) == ("softmax", None, True)
+    assert learning_rate(round(0.95 * steps), base_lr=0.003, steps=steps, recipe=recipe) == pytest.approx(3e-6)
+    assert learning_rate(round(0.55 * steps), base_lr=0.003, steps=steps, recipe=recipe) == pytest.approx(3e-4)
+
+
+def test_a_data_set_of_unknown_size_is_an_error() -> None:
+    with pytest.raises(ValueError, match="number of training images, which data set mine lacks"):
+        bit_hyperrule(Dataset("mine"), height=32, width=32)
