@@ -30,16 +30,28 @@ PAPER = (JFT_300M, IMAGENET_21K, IMAGENET, CIFAR10, CIFAR100, PETS, FLOWERS)
 
 def ifs(classes: int = 100, images: int = 200, size: int = 32, seed: int = 0) -> Dataset:
     """Images of iterated function systems (`scaling.data.ifs`): `images` a class to train on, a tenth more to test."""
-    name = f"ifs-{classes}x{images}-{size}px" + (f"-seed{seed}" if seed else "")
-    train, test = (str(uris.Ifs(classes, images, size, seed, split)) for split in uris.SPLITS)
-    return Dataset(name, train, test)
+    return _drawn("ifs", uris.Ifs(classes, images, size, seed))
+
+
+def layouts(classes: int = 20, images: int = 200, size: int = 16, seed: int = 0) -> Dataset:
+    """Images whose classes differ in the places of 4x4 tiles alone (`scaling.data.layouts`); counts as of `ifs`.
+
+    Another seed gives other arrangements of the same tiles: new classes for features that were learned on these.
+    """
+    return _drawn("layouts", uris.Layouts(classes, images, size, seed))
+
+
+def _drawn(scheme: str, train: uris.Drawn) -> Dataset:
+    name = f"{scheme}-{train.classes}x{train.images}-{train.size}px" + (f"-seed{train.seed}" if train.seed else "")
+    return Dataset(name, str(train), str(replace(train, split="test")))
 
 
 IFS = ifs()
+LAYOUTS = layouts()
 DIGITS = Dataset("digits", "digits:train", "digits:test")  # scikit-learn's load_digits: 8x8 grey, in order
 FASHION = Dataset("fashion", "fashion:train", "fashion:test")  # Xiao et al. 2017: a committed subset, 28x28 grey
 
-BUILT_IN = (IFS, DIGITS, FASHION)
+BUILT_IN = (IFS, LAYOUTS, DIGITS, FASHION)
 
 # --- read from the data ------------------------------------------------------------------------------------------
 

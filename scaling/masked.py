@@ -9,14 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaling.data.ordering import hashed, uniforms
-from scaling.data.preprocessing import normalise
+from scaling.data.preprocessing import eval_images, normalise
 from scaling.data.sources import Images
-from scaling.models import build
+from scaling.models import VisionTransformer, build
 from scaling.models.masked import MASK, MaskedPatchPrediction
-from scaling.models.vit import VisionTransformer
 from scaling.specs import MaskedPatches, Pretrain, ViT
 from scaling.training.devices import Device, sum_over_workers
-from scaling.training.evaluation import batches
+from scaling.training.evaluation import EVAL_BATCH
 from scaling.training.objective import Objective
 
 STREAM = 0x3A5C  # keeps these random numbers apart from the crops', which have the same seed, epoch and index
@@ -49,8 +48,8 @@ def corruption(run: Pretrain, epochs: np.ndarray, indices: np.ndarray) -> Tensor
     return torch.from_numpy(np.stack([position, source], axis=-1))
 
 
-def targets(run: Pretrain, x: Tensor, position: Tensor) -> Tensor:
-    """What is to be predicted for the patches `position` [B, C] of images x [B, 3, R, R] in [-1, 1].
+def targets(run: Pretrain, images: Tensor, position: Tensor) -> Tensor:
+    """What is to be predicted for the patches `position` [B, C] of images uint8 [B, 3, R, R].
 
     Colour classes int64 [B, C, 1] of the patch's mean, or [B, C, 16] of the patch downsized to 4x4 in raster order
     (each of the 16 is the mean of the pixels that it overlaps, so that any patch size will do); or its pixels in
@@ -58,14 +57,13 @@ def targets(run: Pretrain, x: Tensor, position: Tensor) -> Tensor:
     """
     masked, model = _parts(run)
     grid = (-1, model.patch_size)
-    x = x.unflatten(3, grid).unflatten(2, grid)  # [B, 3, rows, p, columns, p]
-    patches = x.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)  # [B, N, 3, p, p]
-    patches = patches[torch.arange(len(x), device=x.device)[:, None], position]  # [B, C, 3, p, p]
+    x = images.unflatten(3, grid).unflatten(2, grid)  # [B, 3, rows, p, columns, p]
+    x = x.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)  # [B, N, 3, p, p]
+    x = x[torch.arange(len(x), device=x.device)[:, None], position]  # [B, C, 3, p, p]
     if masked.target == "pixels":
-        return patches.flatten(2)
-    cells = F.adaptive_avg_pool2d(_levels(patches).flatten(0, 1), 1 if masked.target == "mean_color" else 4)
-    classes = colour_class(cells.flatten(2), masked.bits)  # [B * C, cells]
-    return classes.unflatten(0, position.shape)
+        return normalise(x).flatten(2)
+    cells = F.adaptive_avg_pool2d(x.float().flatten(0, 1), 1 if masked.target == "mean_color" else 4)
+    return colour_class(cells.flatten(2), masked.bits).unflatten(0, position.shape)
 
 
 def colour_class(colour: Tensor, bits: int) -> Tensor:
@@ -76,24 +74,19 @@ def colour_class(colour: Tensor, bits: int) -> Tensor:
 
 
 def masked_prediction(run: Pretrain) -> Objective:
-    """The run's objective: `masked_loss` of a batch whose labels are its `corruption`."""
-
-    def loss(model: nn.Module, step: int, images: Tensor, corrupted: Tensor) -> Tensor:
-        return masked_loss(run, model, normalise(images), corrupted)
-
-    return loss
-
-
-def masked_loss(run: Pretrain, model: nn.Module, x: Tensor, corrupted: Tensor) -> Tensor:
     """Mean over the corrupted patches: of the cross-entropy of their colours, or of the squared error of their pixels.
 
-    `corrupted` is the batch's `corruption`, x its normalised images [B, 3, R, R].
+    The batch's labels are its `corruption`. Of the recipe's loss nothing matters here.
     """
-    predicted = model(x, corrupted).float()  # [B, C, P]
-    target = targets(run, x, corrupted[..., 0])
-    if not run.predicts_classes:
-        return F.mse_loss(predicted, target)
-    return F.cross_entropy(predicted.unflatten(-1, (target.shape[-1], -1)).flatten(0, 2), target.flatten())
+
+    def loss(model: nn.Module, step: int, images: Tensor, corrupted: Tensor) -> Tensor:
+        predicted = model(normalise(images), corrupted).float()  # [B, C, P]
+        target = targets(run, images, corrupted[..., 0])
+        if not run.predicts_classes:
+            return F.mse_loss(predicted, target)
+        return F.cross_entropy(_by_cell(predicted, target).flatten(0, 2), target.flatten())
+
+    return loss
 
 
 @torch.no_grad()
@@ -101,23 +94,25 @@ def masked_accuracy(run: Pretrain, module: nn.Module, images: Images, indices: n
     """Share of colours predicted right, of the corrupted patches of `images[indices]`, corrupted always alike."""
     sums = torch.zeros(2, dtype=torch.float64, device=device.torch)  # right, all
     module.eval()
-    for x, index in batches(images, indices[device.rank :: device.world], run.resolution, device):
+    own = indices[device.rank :: device.world]
+    for index in (own[start : start + EVAL_BATCH] for start in range(0, len(own), EVAL_BATCH)):
+        x = eval_images(images, index, run.resolution).to(device.torch)
         corrupted = corruption(run, np.zeros_like(index), index).to(device.torch)
         target = targets(run, x, corrupted[..., 0])  # [B, C, cells]
         with device.autocast():
-            predicted = module(x, corrupted).unflatten(-1, (target.shape[-1], -1))  # [B, C, cells, colours]
-        right = (predicted.argmax(-1) == target).sum()
-        sums += torch.stack([right, torch.ones_like(right) * target.numel()]).double()
+            predicted = module.forward(normalise(x), corrupted)
+        right = (_by_cell(predicted, target).argmax(-1) == target).sum()
+        sums += torch.stack([right, torch.full_like(right, target.numel())]).double()
     right_sum, count = sum_over_workers(sums, device).tolist()
     return right_sum / count
+
+
+def _by_cell(predicted: Tensor, target: Tensor) -> Tensor:
+    """Scores [B, C, P] of all cells of a patch as [B, C, cells, colours]."""
+    return predicted.unflatten(-1, (target.shape[-1], -1))
 
 
 def _parts(run: Pretrain) -> tuple[MaskedPatches, ViT]:
     assert run.masked is not None
     assert isinstance(run.model, ViT)
     return run.masked, run.model
-
-
-def _levels(x: Tensor) -> Tensor:
-    """Images in [-1, 1] back in 0 to 255, exactly: a mean on the edge of a bin then always falls on the same side."""
-    return ((x + 1) * 127.5).round()

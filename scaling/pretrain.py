@@ -27,7 +27,7 @@ from scaling.training.ledger import Unit, attempt
 from scaling.training.loop import SAVE_SECONDS, Batch, Report, Trained, Training, train
 from scaling.training.objective import classification
 
-Targets = Callable[[np.ndarray, np.ndarray], Tensor]
+Targets = Callable[[np.ndarray, np.ndarray], Tensor]  # (epochs [b], indices [b]) -> [b, ...]
 SPLIT = 0  # key of the held-out share: of the data set, not of the run, so that runs are judged on the same images
 SUBSET = (0, 1)  # key of the order that subsets are the beginning of, also the same for all runs
 
@@ -111,7 +111,7 @@ def batch_of(
 ) -> Batch:
     """This worker's share of the global batch of `step`: a pure function of its arguments.
 
-    `targets` are what stands in for the labels: a function of the images' epochs and indices.
+    `targets` makes what stands in for the labels, from the images' epochs and indices.
     """
     epochs, positions = shard(batch_at(step, recipe.batch_size, len(index), seed), device.rank, device.world)
     chosen = index[positions]

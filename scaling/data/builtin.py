@@ -10,9 +10,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from scaling.data import ifs, parquet
+from scaling.data import ifs, layouts, parquet
 from scaling.data.parquet import Facts
-from scaling.data.uris import Digits, Ifs
+from scaling.data.uris import Digits, Drawn, Ifs, Layouts
 from scaling.storage import Storage
 
 A = TypeVar("A")
@@ -32,16 +32,16 @@ def in_threads(function: Callable[[A], B], items: Iterable[A]) -> list[B]:
         return list(pool.map(function, items))
 
 
-def facts(source: Ifs | Digits) -> Facts:
+def facts(source: Drawn | Digits) -> Facts:
     """What is known of a built-in split without making it; its fingerprint hashes its parameters."""
-    digest = hashlib.sha256(f"{source};generator={ifs.GENERATOR}".encode()).hexdigest()[:16]
-    if isinstance(source, Ifs):
+    digest = hashlib.sha256(f"{source};generator={_generator(source)}".encode()).hexdigest()[:16]
+    if isinstance(source, Drawn):
         return Facts(source.classes * source.per_class, source.classes, source.classes - 1, digest)
     count = DIGITS_TRAIN if source.split == "train" else DIGITS_ALL - DIGITS_TRAIN
     return Facts(count, 10, 9, digest)
 
 
-def files(source: Ifs | Digits, cache: Storage | None) -> list[parquet.File]:
+def files(source: Drawn | Digits, cache: Storage | None) -> list[parquet.File]:
     """The built-in split as a Parquet file, made once and kept under `cache`, or made in memory without one."""
     if cache is None:
         return [parquet.buffer(str(source), _make(source))]
@@ -51,26 +51,33 @@ def files(source: Ifs | Digits, cache: Storage | None) -> list[parquet.File]:
     return parquet.find(parquet.Parquet(cache.path(name)))
 
 
-def file_name(source: Ifs | Digits) -> str:
+def file_name(source: Drawn | Digits) -> str:
     """Where the split is kept: its parameters and the generator's version, in letters that suit every file system."""
     match source:
         case Ifs(classes, images, size, seed, split):
             parameters = f"ifs-{classes}-{images}-{size}-{seed}-{split}"
+        case Layouts(classes, images, size, seed, split):
+            parameters = f"layouts-{classes}-{images}-{size}-{seed}-{split}"
         case Digits(split):
             parameters = f"digits-{split}"
-    return f"data/{parameters}.v{ifs.GENERATOR}.parquet"
+    return f"data/{parameters}.v{_generator(source)}.parquet"
 
 
-def _make(source: Ifs | Digits) -> bytes:
-    return _make_ifs(source) if isinstance(source, Ifs) else _make_digits(source)
+def _generator(source: Drawn | Digits) -> int:
+    return layouts.GENERATOR if isinstance(source, Layouts) else ifs.GENERATOR
 
 
-def _make_ifs(source: Ifs) -> bytes:
+def _make(source: Drawn | Digits) -> bytes:
+    return _make_drawn(source) if isinstance(source, Drawn) else _make_digits(source)
+
+
+def _make_drawn(source: Drawn) -> bytes:
+    render = layouts.render if isinstance(source, Layouts) else ifs.render
     first = 0 if source.split == "train" else ifs.TEST_NUMBERS
     numbers = first + np.arange(source.per_class, dtype=np.int64)
 
     def one_class(label: int) -> list[bytes]:
-        return [png(pixels) for pixels in ifs.render(source.seed, label, numbers, source.size)]
+        return [png(pixels) for pixels in render(source.seed, label, numbers, source.size)]
 
     images = [image for some in in_threads(one_class, range(source.classes)) for image in some]
     return parquet.encode(images, np.repeat(np.arange(source.classes), len(numbers)), _names(source.classes))

@@ -2,6 +2,7 @@
 
 parquet:PATH[?image=COLUMN&label=COLUMN]     a file, a directory of *.parquet files or a glob; s3://..., gs://...
 ifs:classes=100,images=200,size=32,seed=0,split=train
+layouts:classes=20,images=200,size=16,seed=0,split=train
 digits:train | digits:test
 fashion:train | fashion:test
 """
@@ -40,18 +41,39 @@ class Ifs:
     split: str = "train"
 
     def __post_init__(self) -> None:
-        for name in ("classes", "images"):
-            check(getattr(self, name) > 0, f"{name} of ifs: must be positive, got {getattr(self, name)}")
+        _check_drawn("ifs", self)
         check(8 <= self.size <= 1024, f"size of ifs: must be 8 to 1024 pixels, got {self.size}")
-        check(self.seed >= 0, f"seed of ifs: must not be negative, got {self.seed}")
-        check(self.split in SPLITS, f"split of ifs: must be train or test, got {self.split!r}")
 
     def __str__(self) -> str:
-        return "ifs:" + ",".join(f"{name}={value}" for name, value in asdict(self).items())
+        return "ifs:" + _query(self)
 
     @property
     def per_class(self) -> int:
         """Images a class in this split: a tenth as many are made for the test split, at least one."""
+        return self.images if self.split == "train" else max(1, self.images // 10)
+
+
+@dataclass(frozen=True)
+class Layouts:
+    """Images whose classes differ in the places of their tiles alone (`scaling.data.layouts`); fields as of `Ifs`."""
+
+    classes: int = 20
+    images: int = 200
+    size: int = 16
+    seed: int = 0
+    split: str = "train"
+
+    def __post_init__(self) -> None:
+        _check_drawn("layouts", self)
+        whole = 16 <= self.size <= 256 and self.size % 4 == 0
+        check(whole, f"size of layouts: must be 16 to 256 pixels and a multiple of 4, got {self.size}")
+
+    def __str__(self) -> str:
+        return "layouts:" + _query(self)
+
+    @property
+    def per_class(self) -> int:
+        """Images a class in this split, as of `Ifs`."""
         return self.images if self.split == "train" else max(1, self.images // 10)
 
 
@@ -74,7 +96,8 @@ def fashion(split: str) -> Parquet:
     return Parquet(str(Path(__file__).parent / "fashion_mnist" / f"{split}.parquet"))
 
 
-Source = Parquet | Ifs | Digits
+Drawn = Ifs | Layouts
+Source = Parquet | Drawn | Digits
 
 
 def parse(uri: str) -> Source:
@@ -84,12 +107,15 @@ def parse(uri: str) -> Source:
         case "parquet" if rest:
             return _parquet(rest)
         case "ifs":
-            return _ifs(uri, rest)
+            return Ifs(**_fields(uri, rest))  # type: ignore[arg-type]
+        case "layouts":
+            return Layouts(**_fields(uri, rest))  # type: ignore[arg-type]
         case "digits":
             return Digits(rest)
         case "fashion":
             return fashion(rest)
-    raise ValueError(f"data URI {uri!r} must be parquet:PATH, ifs:classes=..., digits:SPLIT or fashion:SPLIT")
+    known = "parquet:PATH, ifs:classes=..., layouts:classes=..., digits:SPLIT or fashion:SPLIT"
+    raise ValueError(f"data URI {uri!r} must be {known}")
 
 
 def _parquet(rest: str) -> Parquet:
@@ -101,12 +127,24 @@ def _parquet(rest: str) -> Parquet:
     return Parquet(f"{path}?{urlencode(query)}" if query else path, image, label)
 
 
-def _ifs(uri: str, rest: str) -> Ifs:
-    known = {field.name: field.type for field in fields(Ifs)}
+def _fields(uri: str, rest: str) -> dict[str, int | str]:
+    """What the URI of a set that is drawn gives; the fields of all of them are the same."""
+    known = [field.name for field in fields(Ifs)]
     values: dict[str, int | str] = {}
     for item in filter(None, rest.split(",")):
         name, _, value = item.partition("=")
         check(name in known, f"{uri!r}: {name!r} is none of {', '.join(known)}")
         check(name == "split" or value.isdecimal(), f"{uri!r}: {name} must be a whole number, got {value!r}")
         values[name] = value if name == "split" else int(value)
-    return Ifs(**values)  # type: ignore[arg-type]
+    return values
+
+
+def _query(source: "Drawn") -> str:
+    return ",".join(f"{name}={value}" for name, value in asdict(source).items())
+
+
+def _check_drawn(scheme: str, source: "Drawn") -> None:
+    for name in ("classes", "images"):
+        check(getattr(source, name) > 0, f"{name} of {scheme}: must be positive, got {getattr(source, name)}")
+    check(source.seed >= 0, f"seed of {scheme}: must not be negative, got {source.seed}")
+    check(source.split in SPLITS, f"split of {scheme}: must be train or test, got {source.split!r}")

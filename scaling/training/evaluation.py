@@ -23,7 +23,7 @@ def accuracy(
     """(top-1 accuracy, mean cross-entropy) of logits over `images[indices]`, each worker taking its share."""
     sums = torch.zeros(3, dtype=torch.float64, device=device.torch)  # correct, cross-entropy, images
     with _frozen(module, device):
-        for x, index in batches(images, indices[device.rank :: device.world], resolution, device):
+        for x, index in _batches(images, indices[device.rank :: device.world], resolution, device):
             labels = torch.from_numpy(images.labels[index]).to(device.torch)
             logits = module.forward(x).float()
             correct = (logits.argmax(1) == labels).sum().double()
@@ -39,7 +39,7 @@ def features(
     """Frozen representations, float64 [n, D]."""
     parts = []
     with _frozen(module, device):
-        for x, _ in batches(images, indices, resolution, device):
+        for x, _ in _batches(images, indices, resolution, device):
             parts.append(module.features(x).float())
     return torch.cat(parts).double().cpu().numpy()
 
@@ -52,10 +52,9 @@ def _frozen(module: nn.Module, device: Device) -> Iterator[None]:
         yield
 
 
-def batches(
+def _batches(
     images: Images, indices: np.ndarray, resolution: int, device: Device
 ) -> Iterator[tuple[Tensor, np.ndarray]]:
-    """Normalised images float32 [b, 3, R, R] on the device, and which ones they are."""
     for start in range(0, len(indices), EVAL_BATCH):
         index = indices[start : start + EVAL_BATCH]
         yield normalise(eval_images(images, index, resolution).to(device.torch)), index

@@ -25,7 +25,7 @@ from scaling.training.optim import make_optimizer
 from scaling.training.schedules import learning_rate
 from scaling.training.state import State
 
-Batch = tuple[Tensor, Tensor]  # images uint8 [b, 3, R, R], labels int64 [b, ...]: this worker's share
+Batch = tuple[Tensor, Tensor]  # images uint8 [b, 3, R, R], labels int64 [b]: this worker's share
 Report = Callable[[int, dict[str, Any]], None]
 CURVE_POINTS = 200  # at most, over a training
 SAVE_SECONDS = 15.0  # between two checkpoints

@@ -55,7 +55,9 @@ def test_fingerprint_is_of_the_content(tmp_path: Path, monkeypatch: pytest.Monke
     assert relative.train == f"parquet:{tmp_path}/a.parquet"
 
 
-@pytest.mark.parametrize("dataset", [*BUILT_IN[1:], datasets.ifs(3, 12, 8)], ids=lambda d: d.name)
+@pytest.mark.parametrize(
+    "dataset", [*BUILT_IN[2:], datasets.ifs(3, 12, 8), datasets.layouts(3, 12)], ids=lambda d: d.name
+)
 def test_builtin_facts_are_those_of_the_data(dataset: Dataset) -> None:
     full = resolve(dataset)
     for uri, count in ((full.train, full.num_train), (full.test, full.num_test)):
@@ -66,7 +68,7 @@ def test_builtin_facts_are_those_of_the_data(dataset: Dataset) -> None:
 
 
 def test_builtin_sets_have_fingerprints_of_their_own() -> None:
-    sets = [*BUILT_IN, datasets.ifs(images=100), datasets.ifs(seed=1), datasets.ifs(size=64)]
+    sets = [*BUILT_IN, datasets.ifs(images=100), datasets.ifs(seed=1), datasets.ifs(size=64), datasets.layouts(seed=1)]
     assert len({resolve(dataset).fingerprint for dataset in sets}) == len(sets)
     assert (resolve(IFS).num_train, resolve(IFS).num_test) == (20_000, 2_000)
 

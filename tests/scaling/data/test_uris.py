@@ -1,6 +1,6 @@
 import pytest
 
-from scaling.data.uris import Digits, Ifs, Parquet, parse
+from scaling.data.uris import Digits, Ifs, Layouts, Parquet, parse
 
 
 def test_parquet_options_are_ours_alone() -> None:
@@ -31,6 +31,12 @@ def test_ifs_has_defaults() -> None:
     assert [Ifs(images=n, split="test").per_class for n in (5, 200)] == [1, 20]
 
 
+def test_layouts_have_defaults() -> None:
+    assert parse("layouts:") == Layouts(20, 200, 16, 0, "train")
+    assert parse(str(Layouts(3, 5, 32, 2, "test"))) == Layouts(3, 5, 32, 2, "test")
+    assert Layouts(images=50, split="test").per_class == 5
+
+
 def test_builtin_splits() -> None:
     assert parse("digits:test") == Digits("test")
     assert isinstance(parse("fashion:train"), Parquet)
@@ -48,6 +54,9 @@ def test_builtin_splits() -> None:
         ("ifs:classes=0", "positive"),
         ("ifs:size=4", "8 to 1024"),
         ("ifs:split=dev", "train or test"),
+        ("layouts:size=12", "16 to 256 pixels and a multiple of 4, got 12"),
+        ("layouts:size=18", "a multiple of 4, got 18"),
+        ("layouts:classes=0", "classes of layouts: must be positive"),
     ],
 )
 def test_wrong_uris_say_why(uri: str, message: str) -> None:
