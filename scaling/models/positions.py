@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scaling.models.axial_resnet import resize_offsets
 from scaling.specs import ViT
 
 STD = 0.02  # of fresh positions, as in the official code; the paper names none for the variants
@@ -98,6 +99,8 @@ def fit_positions(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dic
             fitted[name] = _resample(table, target[1])
         elif name.endswith("attention.relative"):
             fitted[name] = resize_relative(table, target[0])
+        elif name.endswith(".offsets"):
+            fitted[name] = resize_offsets(table, (target[1] + 1) // 2)
     return fitted
 
 

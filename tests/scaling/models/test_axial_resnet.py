@@ -4,10 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scaling.models import build, decayed
+from scaling.models import build, load_pretrained
 from scaling.models.axial_resnet import AxialAttention, LineAttention, resize_offsets
 from scaling.models.resnet import BiTResNet
 from scaling.specs import Hybrid, ResNet, ViT
+from scaling.training.optim import kernels
 
 TINY = ResNet((1, 2), width=8, groups=4, spatial="axial", num_heads=2)
 
@@ -86,7 +87,9 @@ def test_kernels_start_small_and_the_block_as_its_shortcut():
 
 
 def test_dense_kernels_are_decayed_and_offsets_are_not():
-    names = [name for name, parameter in build(TINY, 5, resolution=16).named_parameters() if decayed(name, parameter)]
+    model = build(TINY, 5, resolution=16)
+    decayed = {id(kernel) for kernel in kernels(model)}
+    names = [name for name, parameter in model.named_parameters() if id(parameter) in decayed]
     assert "backbone.blocks.0.conv2.rows.qkv.weight" in names
     assert not any("offsets" in name or "gn" in name for name in names)
 
@@ -132,3 +135,13 @@ def test_tables_need_the_resolution():
     with pytest.raises(ValueError, match="needs the image's resolution"):
         BiTResNet(TINY, 5)
     assert BiTResNet(TINY, 5, resolution=16)(torch.randn(1, 3, 16, 16)).shape == (1, 5)
+
+
+def test_fine_tuning_at_another_size_resizes_the_tables():
+    source, target = build(TINY, 5, resolution=16), build(TINY, 3, resolution=24)
+    load_pretrained(target, source.state_dict())
+    name = "backbone.blocks.0.conv2.rows.offsets"
+    given, fitted = source.state_dict()[name], target.state_dict()[name]
+    assert fitted.shape[1] > given.shape[1]
+    assert torch.equal(fitted[:, [0, -1]], given[:, [0, -1]])
+    load_pretrained(build(TINY, 3, resolution=16), source.state_dict())

@@ -5,8 +5,9 @@ import torch
 from tests_specs import VIT_FORMS
 from torch import Tensor, nn
 
-from scaling.models import VisionTransformer, build, decayed, load_pretrained
+from scaling.models import VisionTransformer, build, load_pretrained
 from scaling.specs import ViT
+from scaling.training.optim import kernels
 
 forms = pytest.mark.parametrize("form", VIT_FORMS, ids=lambda form: "-".join(form.values()))
 
@@ -50,8 +51,10 @@ def test_shapes_parameters_and_gradients(form):
 @forms
 def test_only_kernels_are_decayed(form):
     model = made(tiny(**form), resolution=16)
-    kernels = {f"{name}.weight" for name, part in model.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)}
-    assert {name for name, parameter in model.named_parameters() if decayed(name, parameter)} == kernels
+    decayed = {id(kernel) for kernel in kernels(model)}
+    spared = ("pos_embed", "relative", "cls_token", "norm", "bias")
+    for name, parameter in model.named_parameters():
+        assert (id(parameter) in decayed) == (not any(part in name for part in spared)), name
 
 
 @forms
