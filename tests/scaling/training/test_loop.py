@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 import torch.distributed as dist
@@ -278,20 +277,17 @@ def test_compiled_steps_are_the_same_steps(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", MODELS)
-def test_compiled_runs_resume_in_the_same_bits(tiny_run: Pretrain, tmp_path: Path, kind: str) -> None:
-    run = replace(tiny_run, model=MODELS[kind])
-    plain, whole, torn = (Storage.of(tmp_path / name) for name in ("plain", "whole", "torn"))
-    train(replace(run, recipe=replace(run.recipe, dropout=0.0)), plain)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
+def test_compiled_runs_resume_in_the_same_bits(tiny_run: Pretrain, tmp_path: Path) -> None:
+    """In machine code, with dropout, an encoder and convolutions."""
+    run = replace(tiny_run, model=MODELS["hybrid"])
+    whole, torn = Storage.of(tmp_path / "whole"), Storage.of(tmp_path / "torn")
     train(run, whole, compiled=True)
-    train(replace(run, recipe=replace(run.recipe, dropout=0.0)), whole, compiled=True)
     with pytest.raises(Killed):
         train(run, torn, 15, compiled=True)
     train(run, torn, compiled=True)
-    a, b = (results.read(s, "pretrain").filter(run_id=run.id).drop("checkpoint") for s in (whole, torn))
-    assert a.equals(b)
-    a, b = (results.read(s, "curve").filter(pl.col("run_id") != run.id).sort("step") for s in (plain, whole))
-    np.testing.assert_allclose(b["train_loss"], a["train_loss"], rtol=1e-5)
+    first, second = (results.read(s, "pretrain").drop("checkpoint") for s in (whole, torn))
+    assert first.equals(second)
 
 
 def test_bf16_trains_too(tiny_run: Pretrain, storage: Storage) -> None:
