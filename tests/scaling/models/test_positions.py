@@ -94,6 +94,9 @@ def test_weights_of_another_form_are_refused_in_one_line():
         with pytest.raises(ValueError, match=message) as error:
             load_pretrained(target, build(spec, 5, resolution=16).state_dict())
         assert "\n" not in str(error.value)
+    flat = {**target.state_dict(), "pos_embed": torch.zeros(9, 12)}
+    with pytest.raises(ValueError, match=r"pos_embed \[9, 12\] instead of \[1, 9, 12\]"):
+        load_pretrained(target, flat)
     assert all(torch.equal(*pair) for pair in zip(before, target.state_dict().values(), strict=True))
 
 

@@ -49,6 +49,17 @@ def test_shapes_parameters_and_gradients(form):
 
 
 @forms
+def test_bf16_arithmetic(form):
+    model = made(tiny(**form), resolution=16)
+    images = torch.randn(2, 3, 16, 16)
+    exact = model.features(images)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = model.features(images)
+    assert (rounded - exact).norm() < 0.1 * exact.norm()
+    rounded.sum().backward()
+
+
+@forms
 def test_only_kernels_are_decayed(form):
     model = made(tiny(**form), resolution=16)
     decayed = {id(kernel) for kernel in kernels(model)}
