@@ -1,8 +1,9 @@
 """Models: from a spec to a torch module with `forward(x)` (logits [B, K]) and `features(x)` (representation [B, D]).
 
 Images x are float [B, 3, H, W]. In every model the classifier is called `head`, the pre-training hidden layer
-`pre_logits`, the position table `pos_embed` and the class token `cls_token`. Weights come from torch's global
-generator, with the distributions of the official code (which are flax's).
+`pre_logits`, the tables of positions `pos_embed` (two-dimensional ones `pos_embed.x`, `.y` and `.cls`; relative keys
+are each layer's `attention.relative`) and the class token `cls_token`. Weights come from torch's global generator, with
+the distributions of the official code (which are flax's).
 """
 
 from collections.abc import Mapping
@@ -45,7 +46,7 @@ def decayed(name: str, parameter: Tensor) -> bool:
 
 
 def load_pretrained(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load pre-trained weights into a module with another classifier; positions are resized to its grid.
+    """Load pre-trained weights into a module with another classifier; positions, of any form, are resized to its grid.
 
     The classifier is left as it is, and so the hidden layer of the pre-training head is dropped when the module has
     none (§B.1.1). Raises ValueError, and changes nothing, when a parameter is missing, left over or of another shape.

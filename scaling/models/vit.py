@@ -126,7 +126,7 @@ class VisionTransformer(nn.Module):
     def encode(self, x: Tensor) -> Tensor:
         """Tokens [B, S, D] of the last layer, before the final norm, from embedded patches [B, N, D].
 
-        The stem's dropout is there wherever positions are added, and there is none after a later addition.
+        Dropout follows the stem's addition of positions, and is there without one; additions at layers have none.
         """
         if self.cls_token is not None:
             x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)  # [B, 1+N, D]

@@ -1,10 +1,9 @@
-from itertools import product
-
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests_specs import VIT_FORMS
 from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.flops import _Conv, forward_macs, parameters, train_flops
@@ -92,17 +91,6 @@ RESNETS = st.builds(
     stem=st.sampled_from(["imagenet", "small"]),
     groups=st.sampled_from([2, 4]),
 )
-# Every combination of the variants' fields that a ViT may have.
-FORMS = [
-    {"positions": positions, "positions_at": at, "pool": pool, "attention": attention}
-    for positions, at in [
-        *product(("1d", "2d"), ("stem", "every_layer", "every_layer_shared")),
-        ("none", "stem"),
-        ("relative", "stem"),
-    ]
-    for pool, attention in [("token", "full"), ("gap", "full"), ("gap", "axial")]
-    if not (attention == "axial" and positions == "relative")
-]
 SIZES = {
     "patch_size": st.integers(1, 3),
     "width": st.sampled_from([6, 12]),
@@ -111,7 +99,7 @@ SIZES = {
     "num_heads": st.sampled_from([1, 2, 3]),
     "representation_size": st.none() | st.integers(1, 9),
 }
-VITS = st.builds(lambda form, **sizes: ViT(**sizes, **form), st.sampled_from(FORMS), **SIZES)
+VITS = st.builds(lambda form, **sizes: ViT(**sizes, **form), st.sampled_from(VIT_FORMS), **SIZES)
 
 
 @settings(deadline=None, max_examples=30)
@@ -120,7 +108,7 @@ def test_closed_forms_equal_the_built_module(spec, resolution, num_classes):
     check_closed_forms(spec, resolution, num_classes)
 
 
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: "-".join(form.values()))
+@pytest.mark.parametrize("form", VIT_FORMS, ids=lambda form: "-".join(form.values()))
 def test_every_form_of_a_transformer_equals_the_built_module(form):
     spec = ViT(patch_size=3, width=12, depth=2, mlp_dim=7, num_heads=3, **form)
     for resolution in (3, 14, 25):  # one patch, and others that do not fill the image

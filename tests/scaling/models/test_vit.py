@@ -2,10 +2,11 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from scaling.models import build
-from scaling.models.vit import Attention, lecun_normal_
+from scaling.models.vit import Attention, Block, lecun_normal_
 from scaling.specs import ViT
 
 TINY = ViT(patch_size=4, width=12, depth=2, mlp_dim=20, num_heads=3)
@@ -53,28 +54,23 @@ def test_patches_are_in_raster_order_and_leftover_pixels_ignored():
     torch.testing.assert_close(embedded[0, 1 * 4 + 2], expected)
 
 
-def test_permuted_patches_change_nothing_without_positions():
-    model = randomized(build(TINY, 5, resolution=8)).eval()
-    images = torch.randn(1, 3, 8, 8)
-    flipped = torch.cat([images[..., 4:], images[..., :4]], dim=-1)
-    assert not torch.allclose(model(images), model(flipped))
-    nn.init.zeros_(model.pos_embed)
-    torch.testing.assert_close(model(images), model(flipped))
+def test_a_block_equals_the_formula():
+    block = randomized(Block(TINY, grid=2, dropout=0.0))
+    x = torch.randn(2, 5, 12) * 1e-2  # small enough for the norm's epsilon to count
+    normed = F.layer_norm(x, [12], block.norm1.weight, block.norm1.bias, eps=1e-6)
+    x_mid = x + block.attention(normed)
+    normed = F.layer_norm(x_mid, [12], block.norm2.weight, block.norm2.bias, eps=1e-6)
+    h = block.fc1(normed)
+    h = h / 2 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (h + 0.044715 * h**3)))  # GELU, tanh form
+    torch.testing.assert_close(block(x), x_mid + block.fc2(h), atol=1e-5, rtol=1e-4)
 
 
-def test_dropout_after_positions_and_every_dense_layer_but_qkv():
-    model = build(TINY, 5, resolution=16, dropout=0.5)
-    rates, calls = set(), []
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            rates.add(module.p)
-            module.register_forward_hook(lambda _module, _inputs, output: calls.append(output.shape[-1]))
-    model(torch.randn(1, 3, 16, 16))
-    assert rates == {0.5}
-    assert calls == [12] + [12, 20, 12] * 2  # positions; attention output, MLP hidden, MLP output of each block
-    model.eval()
+def test_no_dropout_in_evaluation():
+    model = randomized(build(TINY, 5, resolution=16, dropout=0.5))
     images = torch.randn(1, 3, 16, 16)
-    assert torch.equal(model.features(images), model.features(images))
+    assert not torch.equal(model(images), model(images))
+    model.eval()
+    assert torch.equal(model(images), model(images))
 
 
 def test_initial_distributions():
@@ -84,7 +80,12 @@ def test_initial_distributions():
     for kernel in (*block.attention.qkv.weight.chunk(3), block.attention.out.weight, block.fc1.weight):
         bound = math.sqrt(6 / sum(kernel.shape))  # Xavier uniform
         assert 0.98 * bound < kernel.abs().max() <= bound
-    assert block.fc1.bias.std().item() == pytest.approx(1e-6, rel=0.2)
+    assert block.fc2.weight.abs().max() <= math.sqrt(6 / 320)
+    for dense in (block.fc1, block.fc2):
+        assert dense.bias.std().item() == pytest.approx(1e-6, rel=0.3)
+    for norm in (block.norm1, block.norm2, model.norm):
+        assert torch.all(norm.weight == 1)
+        assert not norm.bias.any()
     assert not block.attention.qkv.bias.any()
     assert not block.attention.out.bias.any()
     assert model.pos_embed.std().item() == pytest.approx(0.02, rel=0.1)
@@ -92,6 +93,7 @@ def test_initial_distributions():
     assert model.patch_embed.weight.std().item() == pytest.approx(48**-0.5, rel=0.1)
     assert model.pre_logits.weight.std().item() == pytest.approx(64**-0.5, rel=0.1)
     assert not model.pre_logits.bias.any()
+    assert not model.patch_embed.bias.any()
     assert not model.head.weight.any()
 
 
