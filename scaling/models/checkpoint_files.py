@@ -110,7 +110,7 @@ _STARTS: dict[Layout, tuple[str, ...]] = {  # in this order: timm's 'patch_embed
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Parameters by the names of `layout`; `original` are those that were called otherwise in the file."""
+    """Parameters by today's names of `layout`, and for each its `original` name in the file that is called `label`."""
 
     label: str
     layout: Layout

@@ -100,7 +100,7 @@ def _check(checkpoint: Checkpoint, given: Mapping[str, Tensor], expected: Mappin
     shapes = {
         name: f" {list(given[name].shape)} instead of {list(expected[name].shape)}"
         for name in given.keys() & expected.keys()
-        if not _fits(name, given[name].shape, expected[name].shape)
+        if not _fits(checkpoint.layout, name, given[name].shape, expected[name].shape)
     }
     found = {
         "missing": dict.fromkeys(expected.keys() - given.keys(), ""),
@@ -115,10 +115,10 @@ def _check(checkpoint: Checkpoint, given: Mapping[str, Tensor], expected: Mappin
         raise ValueError(f"{checkpoint.label} does not fit the model: {'; '.join(problems)}{hint}")
 
 
-def _fits(name: str, given: torch.Size, expected: torch.Size) -> bool:
-    """Whether the shapes are equal, or the positions a table that can be resized: of a square of patches."""
-    if name.startswith("pos_embed.") or name.endswith("attention.relative"):  # ours alone: `load_pretrained` judges
-        return True
+def _fits(layout: Layout, name: str, given: torch.Size, expected: torch.Size) -> bool:
+    """Whether a parameter has its shape, or is a position table that can be resized: of a square of patches."""
+    if layout == "ours" and not name.startswith("head."):
+        return True  # `load_pretrained` judges, which knows every variant's positions
     if name not in (POSITIONS, "pos_embed"):
         return given == expected
     if len(given) != 3 or (given[0], given[2]) != (expected[0], expected[2]):
