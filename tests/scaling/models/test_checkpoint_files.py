@@ -37,7 +37,7 @@ def as_void(given):
 def test_stacked_layers_are_named_once(tmp_path):
     given = stacked(arrays(made(VIT), tmp_path))
     given["Transformer/encoderblock/extra"] = np.zeros((2, 12), np.float32)
-    with pytest.raises(ValueError, match="model: left over: Transformer/encoderblock/extra$"):
+    with pytest.raises(ValueError, match=r"model: left over: Transformer/encoderblock/extra$"):
         load(made(VIT), given)
 
 
