@@ -127,5 +127,5 @@ def _fits(layout: Layout, name: str, given: torch.Size, expected: torch.Size) ->
 
 
 def _some(checkpoint: Checkpoint, names: Mapping[str, str]) -> str:
-    said = sorted(checkpoint.in_file(name) + remark for name, remark in names.items())
+    said = sorted({checkpoint.in_file(name) + remark for name, remark in names.items()})  # stacked layers: once
     return ", ".join(said[:SHOWN]) + (f" and {len(said) - SHOWN} more" if len(said) > SHOWN else "")

@@ -34,6 +34,13 @@ def as_void(given):
     }
 
 
+def test_stacked_layers_are_named_once(tmp_path):
+    given = stacked(arrays(made(VIT), tmp_path))
+    given["Transformer/encoderblock/extra"] = np.zeros((2, 12), np.float32)
+    with pytest.raises(ValueError, match=r"model: left over: Transformer/encoderblock/extra$"):
+        load(made(VIT), given)
+
+
 TRAINING = {"opt/state/step": np.array(7), "opt/state/mu/head/kernel": np.zeros(3), "chrono": np.array(1)}
 FILES = {
     "before linen": lambda given: renamed(given, before_linen),
