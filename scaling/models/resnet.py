@@ -7,6 +7,7 @@ Shapes: B images, C channels, H x W positions, K classes.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scaling.models.convolution import convolve
 from scaling.models.vit import lecun_normal_
 from scaling.specs import ResNet
 
@@ -44,8 +45,8 @@ class StdConv(nn.Conv2d):
         filters = F.layer_norm(filters, filters.shape[1:], eps=WEIGHT_EPS)  # the quickest way to say it
         kernel, stride = self.kernel_size[0], self.stride[0]
         if stride == 1 and kernel % 2:  # the same border on every side: the convolution's own padding
-            return F.conv2d(x, filters.view_as(self.weight), padding=kernel // 2)
-        return F.conv2d(pad_same(x, kernel, stride), filters.view_as(self.weight), stride=stride)
+            return convolve(x, filters.view_as(self.weight), padding=kernel // 2)
+        return convolve(pad_same(x, kernel, stride), filters.view_as(self.weight), stride)
 
 
 class Bottleneck(nn.Module):
