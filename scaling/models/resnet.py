@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaling.models.axial_resnet import AxialAttention
+from scaling.models.convolution import convolve
 from scaling.models.vit import lecun_normal_
 from scaling.specs import ResNet
 
@@ -74,7 +75,7 @@ class StdConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x if self.even_border else pad_same(x, self.kernel_size[0], self.stride[0])
-        return F.conv2d(x, self.filters(), stride=self.stride, padding=self.padding)
+        return convolve(x, self.filters(), self.stride[0], int(self.padding[0]))
 
 
 class Bottleneck(nn.Module):

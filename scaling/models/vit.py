@@ -5,11 +5,12 @@ k heads, K classes.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scaling.models.activations import gelu
 from scaling.models.attention import attend
 from scaling.models.axial_vit import AxialBlock
+from scaling.models.patches import embed_patches
 from scaling.models.positions import STD, fresh_tables, relative_logits, tables_by_place
 from scaling.specs import ViT
 
@@ -66,7 +67,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.dropout(self.attention(self.norm1(x)))
-        h = self.dropout(F.gelu(self.fc1(self.norm2(x)), approximate="tanh"))  # [B, S, mlp_dim]
+        h = self.dropout(gelu(self.fc1(self.norm2(x))))  # [B, S, mlp_dim]
         return x + self.dropout(self.fc2(h))
 
 
@@ -121,7 +122,7 @@ class VisionTransformer(nn.Module):
     def embed(self, x: Tensor) -> Tensor:
         """Patches of images [B, 3, H, W], embedded, without positions: [B, N, D]."""
         x = self.stem(x)  # [B, C, H, W]
-        return self.patch_embed(x).flatten(2).transpose(1, 2)
+        return embed_patches(x, self.patch_embed)
 
     def encode(self, x: Tensor) -> Tensor:
         """Tokens [B, S, D] of the last layer, before the final norm, from embedded patches [B, N, D].

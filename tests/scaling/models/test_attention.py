@@ -1,5 +1,6 @@
 import math
 
+import pytest
 import torch
 
 from scaling.models.attention import attend
@@ -11,3 +12,14 @@ def test_attention_equals_the_formula():
     logits = q @ k.mT / math.sqrt(4)
     torch.testing.assert_close(attend(q, k, v), logits.softmax(-1) @ v)
     torch.testing.assert_close(attend(q, k, v, bias), (logits + bias).softmax(-1) @ v)
+
+
+@pytest.mark.parametrize("biased", [False, True])
+def test_bfloat16_on_a_cpu_is_as_near_as_the_fused_kernel(biased):
+    torch.manual_seed(0)
+    q, k, v = torch.randn(2, 3, 9, 5), torch.randn(2, 3, 7, 5), torch.randn(2, 3, 7, 6)
+    bias = torch.randn(2, 3, 9, 7) if biased else None
+    halves = [None if x is None else x.bfloat16() for x in (q, k, v, bias)]
+    ours, exact = attend(*halves), attend(q, k, v, bias)
+    assert ours.dtype == torch.bfloat16
+    torch.testing.assert_close(ours.float(), exact, atol=0.05, rtol=0.05)
