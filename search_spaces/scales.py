@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from scaling.architectures import ViT
-from scaling.datasets import FASHION, IMAGENET, IMAGENET_21K, JFT_300M, ifs
+from scaling.datasets import FASHION, IMAGENET, IMAGENET_21K, JFT_300M, ifs, layouts
 from scaling.specs import Dataset, FewShot, Pretrain, Recipe, Task
 from scaling.zoo import ZOO
 from search_spaces import recipes
@@ -24,6 +24,7 @@ class Upstream:
     data: Dataset
     recipe: Recipe
     base_lrs: Mapping[str, float]
+    epochs: float = 1.0  # of ours, for one of the paper's
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,6 @@ class Scale:
     jft: Upstream  # the upstream set of most experiments
     imagenet_21k: Upstream
     imagenet: Upstream
-    epochs: float  # of ours, for one of the paper's
     resolution: int
     shape: ViT  # the intersection of Figure 8's lines
     subsets: tuple[int, ...]  # of the images of `jft` (§4.3) ...
@@ -67,7 +67,7 @@ class Scale:
             ZOO[name],
             upstream.data,
             upstream.base_lrs[called],
-            epochs * self.epochs,
+            epochs * upstream.epochs,
             upstream.recipe,
             resolution=self.resolution,
         )
@@ -80,7 +80,6 @@ PAPER = Scale(
     jft=Upstream(JFT_300M, recipes.JFT, recipes.JFT_BASE_LR),
     imagenet_21k=Upstream(IMAGENET_21K, recipes.IMAGENET_21K, dict.fromkeys(ZOO, 1e-3)),
     imagenet=Upstream(IMAGENET, recipes.IMAGENET, dict.fromkeys(ZOO, 3e-3)),
-    epochs=1,
     resolution=224,
     shape=ViT(32, 1024, 8, 2048, 16, 1024),
     subsets=(9_000_000, 30_000_000, 90_000_000),
@@ -107,17 +106,15 @@ MICRO = {  # who plays whom
     "Axial-ViT-B/32": "Axial-ViT-micro-S/4",
     "AxialR50x1": "AxialR-micro-S",
 }
+SMALL_SET = replace(RECIPE, weight_decay=0.1, dropout=0.1, label_smoothing=1e-4)
 MICRO_BASE_LR = {name: 1e-3 if "+" in name else 2e-3 for name in MICRO}
 
 MINIATURE = Scale(
     suffix="-miniature",
     models=MICRO,
-    jft=Upstream(ifs(classes=10, images=600, size=16), RECIPE, MICRO_BASE_LR),
-    imagenet_21k=Upstream(ifs(classes=10, images=200, size=16), replace(RECIPE, dropout=0.1), MICRO_BASE_LR),
-    imagenet=Upstream(
-        ifs(classes=10, images=60, size=16), replace(RECIPE, weight_decay=0.1, dropout=0.1), MICRO_BASE_LR
-    ),
-    epochs=1 / 7,
+    jft=Upstream(ifs(classes=10, images=600, size=16), RECIPE, MICRO_BASE_LR, 1 / 7),
+    imagenet_21k=Upstream(ifs(classes=10, images=200, size=16), replace(RECIPE, dropout=0.1), MICRO_BASE_LR, 3 / 90),
+    imagenet=Upstream(ifs(classes=10, images=60, size=16), SMALL_SET, MICRO_BASE_LR, 10 / 300),
     resolution=16,
     shape=ViT(8, 32, 2, 64, 2, 32),
     subsets=(600, 1_800),
@@ -126,9 +123,9 @@ MINIATURE = Scale(
     fewshot=FewShot(FASHION, shots=(5, 25), resolution=16),
     sgd=replace(RECIPE, optimizer="sgd", schedule="steps", decay_at=recipes.SGD_TABLE_7.decay_at, weight_decay=1e-4),
     sgd_base_lr=0.1,
-    masked=Upstream(ifs(classes=10, images=600, size=16), RECIPE, MICRO_BASE_LR),
-    positional=Upstream(ifs(classes=10, images=600, size=16), RECIPE, MICRO_BASE_LR),
-    positional_fewshot=FewShot(FASHION, shots=(5, 25), resolution=16),
+    masked=Upstream(ifs(classes=10, images=600, size=16), RECIPE, MICRO_BASE_LR, 4 / 13.5),
+    positional=Upstream(layouts(), RECIPE, dict.fromkeys(MICRO, 4e-3), 8 / 7),
+    positional_fewshot=FewShot(layouts(seed=1), shots=(5, 25), resolution=16),
     positional_seeds=(0, 1, 2),
     hardware="cpu",
 )
