@@ -5,59 +5,8 @@ forward pass. A padded convolution is counted in one of two ways: all its taps (
 `valid=True`, only the taps that fall inside the image, which is what reproduces the paper's Table 6.
 """
 
-from dataclasses import dataclass
-
+from scaling.flops_resnet import feature_side, resnet_macs, resnet_parameters
 from scaling.specs import Architecture, Dataset, Hybrid, Pretrain, ResNet, Transfer, ViT, without_representation
-
-
-@dataclass(frozen=True)
-class _Conv:
-    """One SAME convolution without bias, and the GroupNorm that follows it."""
-
-    side: int  # of the square input
-    kernel: int
-    stride: int
-    in_channels: int
-    out_channels: int
-
-    @property
-    def out_side(self) -> int:
-        return -(-self.side // self.stride)
-
-    @property
-    def parameters(self) -> int:
-        return self.in_channels * self.out_channels * self.kernel**2 + 2 * self.out_channels
-
-    def macs(self, valid: bool) -> int:
-        taps = self.valid_taps() if valid else self.out_side * self.kernel  # of one row; rows and columns multiply
-        return taps**2 * self.in_channels * self.out_channels
-
-    def valid_taps(self) -> int:
-        """Taps inside the image, summed over the output positions of one row."""
-        border = max((self.out_side - 1) * self.stride + self.kernel - self.side, 0) // 2
-        starts = (i * self.stride - border for i in range(self.out_side))
-        return sum(min(start + self.kernel, self.side) - max(start, 0) for start in starts)
-
-
-def _convolutions(model: ResNet, resolution: int) -> list[tuple[int, _Conv]]:
-    """The distinct convolutions of a ResNet with their numbers."""
-    large = model.stem == "imagenet"
-    root = _Conv(resolution, 7 if large else 3, 2 if large else 1, 3, model.width)
-    convs = [(1, root)]
-    side, channels = -(-root.out_side // 2) if large else root.out_side, model.width  # the max-pool has stride 2
-    for stage, depth in enumerate(model.depths):
-        width, stride = model.width * 2**stage, 1 if stage == 0 else 2
-        out, small = 4 * width, -(-side // stride)
-        convs += [
-            (1, _Conv(side, 1, 1, channels, width)),
-            (1, _Conv(side, 3, stride, width, width)),
-            (1, _Conv(side, 1, stride, channels, out)),  # the shortcut's projection
-            (depth, _Conv(small, 1, 1, width, out)),
-            (depth - 1, _Conv(small, 1, 1, out, width)),
-            (depth - 1, _Conv(small, 3, 1, width, width)),
-        ]
-        side, channels = small, out
-    return convs
 
 
 def _vit_parameters(model: ViT, in_channels: int, side: int) -> int:
@@ -87,10 +36,6 @@ def _head(model: Architecture) -> tuple[int, int | None, int]:
             return _head(model.encoder)
 
 
-def _feature_side(model: ResNet, resolution: int) -> int:
-    return -(-resolution // model.stride)
-
-
 def parameters(model: Architecture, *, num_classes: int | None = None, resolution: int = 224) -> int:
     """Number of parameters; the position table's depends on `resolution` (pixels a side).
 
@@ -99,12 +44,12 @@ def parameters(model: Architecture, *, num_classes: int | None = None, resolutio
     """
     match model:
         case ResNet():
-            body = sum(count * conv.parameters for count, conv in _convolutions(model, resolution))
+            body = resnet_parameters(model, resolution)
         case ViT():
             body = _vit_parameters(model, 3, resolution)
         case Hybrid(backbone=backbone, encoder=encoder):
-            side = _feature_side(backbone, resolution)
-            body = parameters(backbone) + _vit_parameters(encoder, backbone.out_channels, side)
+            side = feature_side(backbone, resolution)
+            body = resnet_parameters(backbone, resolution) + _vit_parameters(encoder, backbone.out_channels, side)
     features, hidden, last = _head(model)
     body += features * hidden + hidden if hidden else 0
     return body + (last * num_classes + num_classes if num_classes is not None else 0)
@@ -117,12 +62,12 @@ def forward_macs(model: Architecture, resolution: int, num_classes: int, *, vali
     """
     match model:
         case ResNet():
-            body = sum(count * conv.macs(valid) for count, conv in _convolutions(model, resolution))
+            body = resnet_macs(model, resolution, valid=valid)
         case ViT():
             body = _vit_macs(model, 3, resolution)
         case Hybrid(backbone=backbone, encoder=encoder):
-            side = _feature_side(backbone, resolution)
-            body = sum(count * conv.macs(valid) for count, conv in _convolutions(backbone, resolution))
+            side = feature_side(backbone, resolution)
+            body = resnet_macs(backbone, resolution, valid=valid)
             body += _vit_macs(encoder, backbone.out_channels, side)
     features, hidden, last = _head(model)
     return body + features * (hidden or 0) + last * num_classes

@@ -30,6 +30,17 @@ ZOO: dict[str, Architecture] = {
     "R152x2": ResNet((3, 8, 36, 3), width=128),
     "R200x3": ResNet((3, 24, 36, 3), width=192),
     "R152x4": ResNet((3, 8, 36, 3), width=256),
+    # BiT's own pre-activation form, that of its released checkpoints (google-research/big_transfer). In ViT's Figure 2,
+    # R152x4 is BiT-L and R50x3 VIVI.
+    "BiT-R50x1": ResNet((3, 4, 6, 3), activation="pre"),
+    "BiT-R101x1": ResNet((3, 4, 23, 3), activation="pre"),
+    "BiT-R50x3": ResNet((3, 4, 6, 3), width=192, activation="pre"),
+    "BiT-R101x3": ResNet((3, 4, 23, 3), width=192, activation="pre"),
+    "BiT-R152x2": ResNet((3, 8, 36, 3), width=128, activation="pre"),
+    "BiT-R152x4": ResNet((3, 8, 36, 3), width=256, activation="pre"),
+    # AxialResNet50 (ViT §D.6, Figure 13): R50 and relative positions are the paper's; 8 heads, keys half as wide as
+    # values, where the GroupNorms stand and the pooling are the authors' later open code's (scenic's axial_resnet).
+    "AxialR50x1": ResNet((3, 4, 6, 3), spatial="axial"),
     # Hybrids, backbone + encoder/stride of the backbone: ViT §4.1, Table 6; R26 from AugReg Table 2.
     "R50x1+ViT-B/16": Hybrid(R50_16, ViT(1, 768, 12, 3072, 12, 768)),
     "R50x1+ViT-B/32": Hybrid(R50, ViT(1, 768, 12, 3072, 12, 768)),
@@ -43,6 +54,8 @@ ZOO: dict[str, Architecture] = {
     "R-micro-S": ResNet((1, 1), width=8, groups=8),
     "R-micro-M": ResNet((1, 1), width=16, groups=8),
     "R-micro-L": ResNet((1, 1), width=32, groups=8),
+    "BiT-R-micro-S": ResNet((1, 1), width=8, groups=8, activation="pre"),
+    "AxialR-micro-S": ResNet((1, 1), width=8, groups=8, spatial="axial", num_heads=2),
     "R+ViT-micro-S/4": Hybrid(ResNet((1,), width=8, groups=8), ViT(1, 32, 1, 128, 2)),
     "R+ViT-micro-M/4": Hybrid(ResNet((1,), width=8, groups=8), ViT(1, 48, 2, 192, 3)),
     "R+ViT-micro-L/4": Hybrid(ResNet((1,), width=16, groups=8), ViT(1, 64, 2, 256, 4)),

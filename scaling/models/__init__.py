@@ -36,7 +36,7 @@ def build(
         case Hybrid():
             module = hybrid(model, num_classes, resolution=resolution, dropout=dropout, head_bias=head_bias)
         case ResNet():
-            module = BiTResNet(model, num_classes, head_bias=head_bias)
+            module = BiTResNet(model, num_classes, resolution=resolution, head_bias=head_bias)
     return module
 
 

@@ -14,7 +14,7 @@ def hybrid(
         spec.encoder,
         num_classes,
         grid=side // spec.encoder.patch_size,
-        stem=Backbone(spec.backbone),
+        stem=Backbone(spec.backbone, resolution=resolution),
         in_channels=spec.backbone.out_channels,
         dropout=dropout,
         head_bias=head_bias,

@@ -1,16 +1,19 @@
-"""BiT ResNet (Kolesnikov et al. 2020) as in the ViT paper's baselines and hybrids: GroupNorm and standardized weights.
+"""BiT ResNet (Kolesnikov et al. 2020), in the ViT paper's baselines and hybrids: GroupNorm and standardized weights.
 
-The variant is that of the released hybrids: the norm follows each convolution, padding is XLA's SAME.
+Two forms. 'post', of the released hybrids: norms follow the convolutions, padding is XLA's SAME. 'pre', of the BiT
+paper and its released checkpoints: norms come before the convolutions, padding is the same on every side.
 Shapes: B images, C channels, H x W positions, K classes.
 """
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scaling.models.axial_resnet import AxialAttention
 from scaling.models.vit import lecun_normal_
 from scaling.specs import ResNet
 
-EPS = 1e-6  # of every GroupNorm, as in the official code
+EPS = 1e-6  # of every GroupNorm after a convolution, as in the official code
+PRE_EPS = 1e-5  # of every GroupNorm before one, as in BiT's
 WEIGHT_EPS = 1e-10  # added to the variance of a filter (Kolesnikov et al.); the norm that follows cancels it
 
 
@@ -32,19 +35,28 @@ def max_pool_same(x: Tensor, kernel: int = 3, stride: int = 2) -> Tensor:
     return F.max_pool2d(pad_same(x, kernel, stride, value=float("-inf")), kernel, stride)
 
 
+def max_pool_fixed(x: Tensor) -> Tensor:
+    """As `max_pool_same`, 3x3 with stride 2, but the border is of zeros on every side and may win."""
+    return F.max_pool2d(F.pad(x, (1, 1, 1, 1)), 3, 2)
+
+
 def standardize(weight: Tensor, eps: float) -> Tensor:
-    """Kernel [out, in, h, w] with mean 0 and variance 1 in each of its `out` filters (BiT §2.1)."""
+    """Kernel [out, in, h, w] with mean 0 and variance 1 in each of its `out` filters (Qiao et al. 2019)."""
     filters = weight.flatten(1)  # [out, in * h * w]
     return F.layer_norm(filters, filters.shape[1:], eps=eps).view_as(weight)  # the quickest way to say it
 
 
 class StdConv(nn.Conv2d):
-    """SAME convolution without bias whose filters have mean 0 and variance 1 (weight standardization)."""
+    """Convolution without bias whose filters are standardized; padded as SAME, or, `fixed`, by (kernel - 1) / 2."""
 
     kept: Tensor | None = None  # the standardized kernel, while `scaling.models.standardized` keeps it
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
-        super().__init__(in_channels, out_channels, kernel, stride, bias=False)
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, *, fixed: bool = False
+    ) -> None:
+        even = fixed or (stride == 1 and kernel % 2 == 1)  # the border: then it is the convolution's own padding
+        super().__init__(in_channels, out_channels, kernel, stride, kernel // 2 if even else 0, bias=False)
+        self.even_border = even
         lecun_normal_(self.weight)
 
     def filters(self) -> Tensor:
@@ -52,20 +64,24 @@ class StdConv(nn.Conv2d):
         return standardize(self.weight, WEIGHT_EPS) if self.kept is None else self.kept
 
     def forward(self, x: Tensor) -> Tensor:
-        kernel, stride = self.kernel_size[0], self.stride[0]
-        if stride == 1 and kernel % 2:  # the same border on every side: the convolution's own padding
-            return F.conv2d(x, self.filters(), padding=kernel // 2)
-        return F.conv2d(pad_same(x, kernel, stride), self.filters(), stride=stride)
+        x = x if self.even_border else pad_same(x, self.kernel_size[0], self.stride[0])
+        return F.conv2d(x, self.filters(), stride=self.stride, padding=self.padding)
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 (with the stride), 1x1 and the shortcut: [B, C, H, W] -> [B, 4 * width, H / stride, W / stride]."""
+    """1x1, 3x3 (with the stride), 1x1 and the shortcut: [B, C, H, W] -> [B, 4 * width, H / stride, W / stride].
 
-    def __init__(self, in_channels: int, width: int, stride: int, groups: int) -> None:
+    `axial` takes the place of the 3x3 convolution and its norm, and has the stride.
+    """
+
+    def __init__(
+        self, in_channels: int, width: int, stride: int, groups: int, *, axial: AxialAttention | None = None
+    ) -> None:
         super().__init__()
         out = 4 * width
         self.conv1, self.gn1 = StdConv(in_channels, width, 1), nn.GroupNorm(groups, width, eps=EPS)
-        self.conv2, self.gn2 = StdConv(width, width, 3, stride), nn.GroupNorm(groups, width, eps=EPS)
+        self.conv2 = StdConv(width, width, 3, stride) if axial is None else axial
+        self.gn2 = nn.GroupNorm(groups, width, eps=EPS) if axial is None else nn.Identity()
         self.conv3, self.gn3 = StdConv(width, out, 1), nn.GroupNorm(groups, out, eps=EPS)
         nn.init.zeros_(self.gn3.weight)  # a new block computes its shortcut
         self.conv_proj, self.gn_proj = None, None
@@ -82,37 +98,80 @@ class Bottleneck(nn.Module):
         return F.relu(shortcut + x)
 
 
-class Backbone(nn.Module):
-    """Stem and stages: images [B, 3, H, W] -> [B, spec.out_channels, ceil(H / spec.stride), ceil(W / spec.stride)]."""
+class PreBottleneck(nn.Module):
+    """The same, norm and ReLU before each convolution (He et al. 2016, v2); the projection reads the normed input."""
 
-    def __init__(self, spec: ResNet) -> None:
+    def __init__(self, in_channels: int, width: int, stride: int, groups: int) -> None:
         super().__init__()
-        self.pool = spec.stem == "imagenet"
-        self.conv_root = StdConv(3, spec.width, 7, 2) if self.pool else StdConv(3, spec.width, 3)
-        self.gn_root = nn.GroupNorm(spec.groups, spec.width, eps=EPS)
-        blocks, channels = [], spec.width
+        out = 4 * width
+        self.gn1, self.conv1 = nn.GroupNorm(groups, in_channels, eps=PRE_EPS), StdConv(in_channels, width, 1)
+        self.gn2 = nn.GroupNorm(groups, width, eps=PRE_EPS)
+        self.conv2 = StdConv(width, width, 3, stride, fixed=True)
+        self.gn3, self.conv3 = nn.GroupNorm(groups, width, eps=PRE_EPS), StdConv(width, out, 1)
+        projects = stride != 1 or in_channels != out
+        self.conv_proj = StdConv(in_channels, out, 1, stride) if projects else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.relu(self.gn1(x))
+        shortcut = x if self.conv_proj is None else self.conv_proj(h)
+        h = self.conv1(h)
+        h = self.conv2(F.relu(self.gn2(h)))
+        h = self.conv3(F.relu(self.gn3(h)))
+        return shortcut + h
+
+
+def _block(spec: ResNet, in_channels: int, width: int, stride: int, side: int | None) -> nn.Module:
+    if spec.activation == "pre":
+        return PreBottleneck(in_channels, width, stride, spec.groups)
+    if spec.spatial == "conv":
+        return Bottleneck(in_channels, width, stride, spec.groups)
+    if side is None:
+        raise ValueError("axial attention needs the image's resolution: its tables are as long as the feature map")
+    axial = AxialAttention(width, spec.num_heads, spec.groups, side, stride)
+    return Bottleneck(in_channels, width, stride, spec.groups, axial=axial)
+
+
+class Backbone(nn.Module):
+    """Stem and stages: images [B, 3, H, W] -> [B, spec.out_channels, ceil(H / spec.stride), ceil(W / spec.stride)].
+
+    `resolution`, in pixels, is needed by axial attention only; without it any image size goes.
+    """
+
+    def __init__(self, spec: ResNet, *, resolution: int | None = None) -> None:
+        super().__init__()
+        self.pre, self.pool = spec.activation == "pre", spec.stem == "imagenet"
+        kernel, stride = (7, 2) if self.pool else (3, 1)
+        self.conv_root = StdConv(3, spec.width, kernel, stride, fixed=self.pre)
+        self.gn_root = None if self.pre else nn.GroupNorm(spec.groups, spec.width, eps=EPS)
+        blocks, channels, reduction = [], spec.width, 4 if self.pool else 1  # pixels per position
         for stage, depth in enumerate(spec.depths):
             for unit in range(depth):
                 width, stride = spec.width * 2**stage, 2 if stage > 0 and unit == 0 else 1
-                blocks.append(Bottleneck(channels, width, stride, spec.groups))
-                channels = 4 * width
+                side = None if resolution is None else -(-resolution // reduction)  # of the block's input
+                blocks.append(_block(spec, channels, width, stride, side))
+                channels, reduction = 4 * width, reduction * stride
         self.blocks = nn.ModuleList(blocks)
+        self.gn_out = nn.GroupNorm(spec.groups, channels, eps=PRE_EPS) if self.pre else None
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.gn_root(self.conv_root(x)))
+        x = self.conv_root(x)
+        if self.gn_root is not None:
+            x = F.relu(self.gn_root(x))
         if self.pool:
-            x = max_pool_same(x)
+            x = max_pool_fixed(x) if self.pre else max_pool_same(x)
         for block in self.blocks:
             x = block(x)
-        return x
+        return x if self.gn_out is None else F.relu(self.gn_out(x))
 
 
 class BiTResNet(nn.Module):
-    """Backbone, global average pooling, linear classifier."""
+    """Backbone, global average pooling, linear classifier. `resolution` is the backbone's."""
 
-    def __init__(self, spec: ResNet, num_classes: int, *, head_bias: float = 0.0) -> None:
+    def __init__(
+        self, spec: ResNet, num_classes: int, *, resolution: int | None = None, head_bias: float = 0.0
+    ) -> None:
         super().__init__()
-        self.backbone = Backbone(spec)
+        self.backbone = Backbone(spec, resolution=resolution)
         self.head = nn.Linear(spec.out_channels, num_classes)
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(self.head.bias, head_bias)

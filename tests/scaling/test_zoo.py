@@ -23,11 +23,14 @@ def test_the_name_says_the_shape(name):
     assert spec.kind == ("hybrid" if "+" in name else "vit" if name.startswith("ViT") else "resnet")
     if patch := re.search(r"/(\d+)$", name):
         assert token_stride(spec) == int(patch[1])
-    if factor := re.match(r"R\d+x(\d)", name):
+    if spec.kind == "resnet":
+        assert spec.activation == ("pre" if name.startswith("BiT-") else "post")
+        assert spec.spatial == ("axial" if name.startswith("Axial") else "conv")
+    if factor := re.match(r"(?:BiT-|Axial)?R\d+x(\d)", name):
         backbone = spec.backbone if isinstance(spec, Hybrid) else spec
         assert isinstance(backbone, ResNet)
         assert backbone.width == 64 * int(factor[1])
-    if layers := re.match(r"R(\d\d+)(x\d)?$", name):
+    if layers := re.match(r"(?:BiT-|Axial)?R(\d\d+)(?:x\d)?$", name):
         assert isinstance(spec, ResNet)
         assert 3 * sum(spec.depths) + 2 == int(layers[1])  # three convolutions a block, the root and the classifier
 

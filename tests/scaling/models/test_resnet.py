@@ -5,10 +5,11 @@ import torch
 import torch.nn.functional as F
 
 from scaling.models import build
-from scaling.models.resnet import Backbone, Bottleneck, StdConv, max_pool_same, same_padding
-from scaling.specs import ResNet
+from scaling.models.resnet import Backbone, Bottleneck, StdConv, max_pool_fixed, max_pool_same, same_padding
+from scaling.specs import Hybrid, ResNet, ViT
 
 TINY = ResNet((1, 2), width=8, groups=4)
+PRE = ResNet((1, 2), width=8, groups=4, activation="pre")
 
 
 def same_windows(size: int, kernel: int, stride: int) -> list[list[int]]:
@@ -100,3 +101,64 @@ def test_kernels_start_as_lecun_normal_and_norms_as_identity():
         assert torch.all(block.gn1.weight == 1)
         assert torch.all(block.gn2.weight == 1)
         assert torch.all(block.gn3.weight == 0)
+
+
+def plain_pre_activation(spec: ResNet, weights: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """The feature map of the BiT paper's ResNet, as a recipe."""
+
+    def conv(name, x, stride=1):
+        w = weights[f"{name}.weight"]
+        var, mean = torch.var_mean(w, dim=(1, 2, 3), keepdim=True, correction=0)
+        return F.conv2d(x, (w - mean) / (var + 1e-10).sqrt(), stride=stride, padding=w.shape[-1] // 2)
+
+    def norm(name, x):
+        return F.relu(F.group_norm(x, spec.groups, weights[f"{name}.weight"], weights[f"{name}.bias"], eps=1e-5))
+
+    x = conv("conv_root", x, 2 if spec.stem == "imagenet" else 1)
+    if spec.stem == "imagenet":
+        x = F.max_pool2d(F.pad(x, (1, 1, 1, 1)), kernel_size=3, stride=2)
+    strides = [2 if stage and not unit else 1 for stage, depth in enumerate(spec.depths) for unit in range(depth)]
+    for i, stride in enumerate(strides):
+        block = f"blocks.{i}"
+        normed = norm(f"{block}.gn1", x)
+        shortcut = conv(f"{block}.conv_proj", normed, stride) if f"{block}.conv_proj.weight" in weights else x
+        y = conv(f"{block}.conv2", norm(f"{block}.gn2", conv(f"{block}.conv1", normed)), stride)
+        x = shortcut + conv(f"{block}.conv3", norm(f"{block}.gn3", y))
+    return norm("gn_out", x)
+
+
+@pytest.mark.parametrize("stem", ["imagenet", "small"])
+@pytest.mark.parametrize("size", [(16, 16), (17, 17), (31, 22)])
+def test_pre_activation_equals_the_recipe(stem, size):
+    spec = ResNet((1, 2), width=8, stem=stem, groups=4, activation="pre")
+    backbone = Backbone(spec)
+    with torch.no_grad():
+        for parameter in backbone.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        images = torch.randn(2, 3, *size)
+        expected = plain_pre_activation(spec, backbone.state_dict(), images)
+        torch.testing.assert_close(backbone(images), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_pool_of_zeros_may_win():
+    assert torch.equal(max_pool_fixed(-torch.ones(1, 1, 3, 3)), torch.zeros(1, 1, 2, 2))
+
+
+def test_pre_activation_has_the_names_of_the_released_checkpoints():
+    names = {name.rpartition(".")[0] for name in build(PRE, 5, resolution=16).state_dict()}
+    layers = {f"backbone.blocks.{i}.{kind}{n}" for i in range(3) for kind in ("gn", "conv") for n in (1, 2, 3)}
+    projections = {"backbone.blocks.0.conv_proj", "backbone.blocks.1.conv_proj"}
+    assert names == layers | projections | {"backbone.conv_root", "backbone.gn_out", "head"}
+
+
+def test_pre_activation_starts_with_all_norms_the_identity_and_a_classifier_of_zeros():
+    model = build(PRE, 5, resolution=16, head_bias=-3.0)
+    assert all(block.gn3.weight.eq(1).all() for block in model.backbone.blocks)
+    assert torch.equal(model(torch.randn(2, 3, 16, 16)), torch.full((2, 5), -3.0))
+
+
+def test_pre_activation_as_the_backbone_of_a_hybrid():
+    spec = Hybrid(PRE, ViT(patch_size=1, width=12, depth=1, mlp_dim=20, num_heads=3))
+    model = build(spec, 5, resolution=33)
+    assert model.pos_embed.shape == (1, 1 + 5 * 5, 12)
+    assert model(torch.randn(1, 3, 33, 33)).shape == (1, 5)

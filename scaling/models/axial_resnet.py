@@ -1,0 +1,92 @@
+"""Axial attention in place of a 3x3 convolution (AxialResNet: Wang et al. 2020, 'Axial-DeepLab'; ViT §D.6).
+
+The paper gives columns, rows and relative positions; 8 heads, keys half as wide as values, where the norms stand and
+the pooling are those of the authors' later open code.
+Shapes: B images or lines, C channels, H x W positions, L positions of a line, k heads, d = C / k.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+EPS = 1e-4  # of both GroupNorms, as in the open code: keys, queries and values start small, so it is felt
+
+
+def per_position(x: Tensor, tables: Tensor) -> Tensor:
+    """Rows [B, k, L, m] times the table of their position [L, m, n]: [B, k, L, n]."""
+    y = x.flatten(0, 1).transpose(0, 1) @ tables  # [L, B k, n]
+    return y.transpose(0, 1).unflatten(0, x.shape[:2])
+
+
+class LineAttention(nn.Module):
+    """Self-attention along lines with relative positions (Wang et al. 2020, Eq. 4): [B, C, L] -> [B, C, L].
+
+    Position o takes the values v_p + r^v_{p-o} with the weights softmax_p(q_o k_p + q_o r^q_{p-o} + k_p r^k_{p-o}),
+    unscaled: the norm of q, k and v does that. `offsets` holds r^q, r^k and r^v of every offset p - o, ascending,
+    shared by the heads. (The open code takes k_o for k_p in the last term; the formula is followed here.)
+    """
+
+    def __init__(self, width: int, num_heads: int, groups: int, length: int) -> None:
+        super().__init__()
+        self.num_heads, head = num_heads, width // num_heads
+        self.qkv = nn.Linear(width, 2 * width, bias=False)
+        self.gn_qkv = nn.GroupNorm(groups, 2 * width, eps=EPS)
+        self.offsets = nn.Parameter(torch.randn(2 * head, 2 * length - 1) / head)
+        self.gn_out = nn.GroupNorm(groups, width, eps=EPS)
+        nn.init.normal_(self.qkv.weight, std=1 / width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, C, L = x.shape
+        d = C // self.num_heads
+        parts = [d // 2, d // 2, d]
+        qkv = self.gn_qkv(self.qkv(x.transpose(1, 2)).transpose(1, 2))  # [B, 2C, L], over each line by itself
+        qkv = qkv.unflatten(1, (self.num_heads, 2 * d)).transpose(2, 3)  # [B, k, L, 2d]
+        q, k, v = qkv.split(parts, dim=-1)
+        relative = self.offsets.unfold(1, L, 1).flip(1)  # [2d, o, p]: column p - o + L - 1 of the table
+        r_q, r_k, r_v = relative.split(parts)
+
+        logits = q @ k.transpose(2, 3)  # [B, k, o, p]
+        logits = logits + per_position(q, r_q.permute(1, 0, 2))
+        logits = logits + per_position(k, r_k.permute(2, 0, 1)).transpose(2, 3)
+        weights = logits.softmax(dim=-1)
+        out = weights @ v + per_position(weights, r_v.permute(1, 2, 0))  # [B, k, L, d]
+        return self.gn_out(out.transpose(2, 3).flatten(1, 2))
+
+
+class AxialAttention(nn.Module):
+    """Attention along the columns, then the rows, then 2x2 averages for a stride of 2.
+
+    [B, C, side, side] -> [B, C, ceil(side / stride), ceil(side / stride)]. Raises ValueError for another side.
+    """
+
+    def __init__(self, width: int, num_heads: int, groups: int, side: int, stride: int) -> None:
+        super().__init__()
+        self.side, self.stride = side, stride
+        self.columns = LineAttention(width, num_heads, groups, side)
+        self.rows = LineAttention(width, num_heads, groups, side)
+
+    def forward(self, x: Tensor) -> Tensor:
+        B, _, H, W = x.shape
+        if x.shape[2:] != (self.side, self.side):
+            raise ValueError(f"axial attention was built for {self.side} x {self.side} positions, got {H} x {W}")
+        x = self.columns(x.permute(0, 3, 1, 2).flatten(0, 1))  # [B W, C, H]
+        x = x.unflatten(0, (B, W)).transpose(1, 3)  # [B, H, C, W]
+        x = self.rows(x.flatten(0, 1)).unflatten(0, (B, H)).transpose(1, 2)  # [B, C, H, W]
+        if self.stride == 1:
+            return x
+        return F.avg_pool2d(x, 2, ceil_mode=True, divisor_override=4)  # SAME: an odd side gets zeros, which count
+
+
+def resize_offsets(table: Tensor, side: int) -> Tensor:
+    """Table of offsets [2d, 2L-1] of lines of L positions, for lines of `side`: [2d, 2*side-1].
+
+    Interpolated linearly along the offsets with both ends and the middle (offset 0) kept, as the ends of a line are by
+    `resize_positions`.
+    """
+    middle = table.shape[1] // 2
+    if side == middle + 1:
+        return table
+    if side == 1:
+        return table[:, middle : middle + 1]
+    resized = F.interpolate(table[None].float(), size=2 * side - 1, mode="linear", align_corners=True)
+    return resized[0].to(table.dtype)
