@@ -33,11 +33,8 @@ def ifs(classes: int = 100, images: int = 200, size: int = 32, seed: int = 0) ->
     return _drawn("ifs", uris.Ifs(classes, images, size, seed))
 
 
-def layouts(classes: int = 20, images: int = 200, size: int = 16, seed: int = 0) -> Dataset:
-    """Images whose classes differ in the places of 4x4 tiles alone (`scaling.data.layouts`); counts as of `ifs`.
-
-    Another seed gives other arrangements of the same tiles: new classes for features that were learned on these.
-    """
+def layouts(classes: int = 8, images: int = 300, size: int = 16, seed: int = 0) -> Dataset:
+    """Images whose classes differ in the places of 4x4 tiles alone (`scaling.data.layouts`); counts as of `ifs`."""
     return _drawn("layouts", uris.Layouts(classes, images, size, seed))
 
 

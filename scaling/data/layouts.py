@@ -1,9 +1,13 @@
 """Images in which only the places tell the class: a data set that needs no download, for studies of positions.
 
-Every image shows the same multiset of plain tiles of 4x4 pixels, a quarter of them in each of four colours. A class is
-one random arrangement of them; its images differ by a few swapped tiles, by the tiles' strength and by noise. So who
-sees a bag of 4x4 patches has no better than chance. Every image is a function of (seed, class, number) alone.
+Every image shows the same bag of plain tiles of 4x4 pixels, a quarter of them in each of four colours. A class says how
+the colours follow one another: in one of six cyclic orders, and how many places on in the order one tile to the right
+and one tile down. Its images differ by a few swapped tiles, by the tiles' strength and by noise. So a model that sees a
+bag of 4x4 patches has no better than chance, while absolute places as well as relative ones tell the class. Every image
+is a function of (seed, class, number) alone.
 """
+
+from itertools import permutations
 
 import numpy as np
 
@@ -11,6 +15,17 @@ from scaling.data.ordering import permute, uniforms
 
 GENERATOR = 1  # part of the fingerprint: raise it with every change that moves a pixel
 TILE = 4  # pixels a side
+PERIOD = 4  # tiles: a side has a multiple of it, so that all classes have one bag
+STEPS = (
+    (1, 0),
+    (0, 1),
+    (1, 1),
+    (1, 2),
+    (2, 1),
+    (3, 1),
+)  # places on to the right and down; less one of each mirrored pair
+ORDERS = [(0, *rest) for rest in permutations((1, 2, 3))]
+CLASSES = len(STEPS) * len(ORDERS)
 COLOURS = np.array([[1, -0.5, -0.5], [-0.5, 1, -0.5], [-0.5, -0.5, 1], [0.6, 0.6, 0.6]])  # away from grey
 STRENGTH = 60.0  # of a colour, in grey levels; each tile has 0.7 to 1.3 of it
 NOISE = 20.0  # grey levels at most, at every pixel
@@ -22,26 +37,28 @@ def render(seed: int, label: int, numbers: np.ndarray, size: int) -> np.ndarray:
 
     Args:
         seed: of the whole set.
-        label: the class.
+        label: the class, below CLASSES.
         numbers: int64 [n], which images.
-        size: pixels a side, a multiple of TILE.
+        size: pixels a side, a multiple of TILE * PERIOD.
 
     Returns:
         uint8 [n, size, size, 3].
     """
     grid = size // TILE
-    kinds = _swapped(arrangement(seed, label, grid), uniforms(seed, _stream(1, label), numbers, grid * grid))
-    strength = 0.7 + 0.6 * uniforms(seed, _stream(2, label), numbers, grid * grid)
+    kinds = _swapped(arrangement(seed, label, grid), uniforms(seed, _stream(0, label), numbers, grid * grid))
+    strength = 0.7 + 0.6 * uniforms(seed, _stream(1, label), numbers, grid * grid)
     tiles = 128 + STRENGTH * strength[..., None] * COLOURS[kinds]  # [n, tiles, 3]
     pixels = tiles.reshape(-1, grid, grid, 3).repeat(TILE, axis=1).repeat(TILE, axis=2)
-    noise = 2 * uniforms(seed, _stream(3, label), numbers, size * size * 3) - 1
+    noise = 2 * uniforms(seed, _stream(2, label), numbers, size * size * 3) - 1
     return (pixels + NOISE * noise.reshape(pixels.shape) + 0.5).astype(np.uint8)
 
 
 def arrangement(seed: int, label: int, grid: int) -> np.ndarray:
-    """The class's colours, tile by tile in raster order: int64 [grid * grid]."""
-    tiles = grid * grid
-    return permute(np.arange(tiles), tiles, (seed, _stream(0, label))) % len(COLOURS)
+    """The class's colours, tile by tile in raster order: int64 [grid * grid]. The seed shuffles the classes."""
+    which = int(permute(np.array([label]), CLASSES, seed)[0])
+    (right, down), order = STEPS[which % len(STEPS)], ORDERS[which // len(STEPS)]
+    rows, columns = np.divmod(np.arange(grid * grid), grid)
+    return np.array(order)[(right * columns + down * rows) % PERIOD]
 
 
 def _swapped(kinds: np.ndarray, u: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 parquet:PATH[?image=COLUMN&label=COLUMN]     a file, a directory of *.parquet files or a glob; s3://..., gs://...
 ifs:classes=100,images=200,size=32,seed=0,split=train
-layouts:classes=20,images=200,size=16,seed=0,split=train
+layouts:classes=8,images=300,size=16,seed=0,split=train
 digits:train | digits:test
 fashion:train | fashion:test
 """
@@ -57,16 +57,18 @@ class Ifs:
 class Layouts:
     """Images whose classes differ in the places of their tiles alone (`scaling.data.layouts`); fields as of `Ifs`."""
 
-    classes: int = 20
-    images: int = 200
+    classes: int = 8
+    images: int = 300
     size: int = 16
     seed: int = 0
     split: str = "train"
 
     def __post_init__(self) -> None:
         _check_drawn("layouts", self)
-        whole = 16 <= self.size <= 256 and self.size % 4 == 0
-        check(whole, f"size of layouts: must be 16 to 256 pixels and a multiple of 4, got {self.size}")
+        # All that `scaling.data.layouts` knows.
+        check(self.classes <= 36, f"classes of layouts: must be 36 at most, got {self.classes}")
+        whole = 16 <= self.size <= 256 and self.size % 16 == 0
+        check(whole, f"size of layouts: must be a multiple of 16 pixels, 256 at most, got {self.size}")
 
     def __str__(self) -> str:
         return "layouts:" + _query(self)

@@ -32,7 +32,7 @@ def test_ifs_has_defaults() -> None:
 
 
 def test_layouts_have_defaults() -> None:
-    assert parse("layouts:") == Layouts(20, 200, 16, 0, "train")
+    assert parse("layouts:") == Layouts(8, 300, 16, 0, "train")
     assert parse(str(Layouts(3, 5, 32, 2, "test"))) == Layouts(3, 5, 32, 2, "test")
     assert Layouts(images=50, split="test").per_class == 5
 
@@ -54,9 +54,10 @@ def test_builtin_splits() -> None:
         ("ifs:classes=0", "positive"),
         ("ifs:size=4", "8 to 1024"),
         ("ifs:split=dev", "train or test"),
-        ("layouts:size=12", "16 to 256 pixels and a multiple of 4, got 12"),
-        ("layouts:size=18", "a multiple of 4, got 18"),
+        ("layouts:size=20", "a multiple of 16 pixels, 256 at most, got 20"),
+        ("layouts:size=512", "got 512"),
         ("layouts:classes=0", "classes of layouts: must be positive"),
+        ("layouts:classes=37", "must be 36 at most, got 37"),
     ],
 )
 def test_wrong_uris_say_why(uri: str, message: str) -> None:
