@@ -106,6 +106,7 @@ MICRO = {  # who plays whom
     "Axial-ViT-B/32": "Axial-ViT-micro-S/4",
     "AxialR50x1": "AxialR-micro-S",
 }
+PLACES = layouts(classes=8, images=300, size=16)
 SMALL_SET = replace(RECIPE, weight_decay=0.1, dropout=0.1, label_smoothing=1e-4)
 MICRO_BASE_LR = {name: 1e-3 if "+" in name else 2e-3 for name in MICRO}
 
@@ -124,8 +125,8 @@ MINIATURE = Scale(
     sgd=replace(RECIPE, optimizer="sgd", schedule="steps", decay_at=recipes.SGD_TABLE_7.decay_at, weight_decay=1e-4),
     sgd_base_lr=0.1,
     masked=Upstream(ifs(classes=10, images=600, size=16), RECIPE, MICRO_BASE_LR, 4 / 13.5),
-    positional=Upstream(layouts(), RECIPE, dict.fromkeys(MICRO, 4e-3), 8 / 7),
-    positional_fewshot=FewShot(layouts(seed=1), shots=(5, 25), resolution=16),
+    positional=Upstream(PLACES, replace(RECIPE, batch_size=64), dict.fromkeys(MICRO, 4e-3), 16 / 7),
+    positional_fewshot=FewShot(PLACES, shots=(5, 25), resolution=16),
     positional_seeds=(0, 1, 2),
     hardware="cpu",
 )
