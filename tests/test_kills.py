@@ -100,7 +100,7 @@ def test_a_killed_driver(undisturbed: tuple[Path, Path], tmp_path: Path, moment:
 
 def workers_of(driver: int) -> list[int]:
     """Process ids of what trains or evaluates under the driver: its raylet's children."""
-    listing = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(["ps", "-ewwo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     processes = [line.split(None, 2) for line in listing.splitlines()[1:]]
     raylets = {pid for pid, parent, args in processes if int(parent) == driver and "raylet" in args}
     names = ("ray::RayTrainWorker", "ray::ImplicitFunc", "ray::_unit")
