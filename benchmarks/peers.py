@@ -1,0 +1,57 @@
+"""What ours is measured against: timm's model of the same architecture, or where timm is missing a plain one."""
+
+import importlib.util
+import sys
+from functools import partial
+from types import ModuleType
+from unittest.mock import MagicMock
+
+from torch import nn
+
+from benchmarks import plain
+from scaling.specs import Architecture, ResNet
+
+TORCHVISION = ("", ".ops", ".ops.misc", ".transforms", ".transforms.functional", ".datasets", ".utils")
+TIMM = {  # our name in the zoo: timm's
+    "ViT-Ti/16": "vit_tiny_patch16_224",
+    "ViT-S/16": "vit_small_patch16_224",
+    "ViT-S/32": "vit_small_patch32_224",
+    "ViT-B/16": "vit_base_patch16_224",
+    "ViT-L/16": "vit_large_patch16_224",
+    "R26+ViT-S/32": "vit_small_r26_s32_224",
+    "BiT-R50x1": "resnetv2_50x1_bit",
+}
+
+
+def peer(name: str, spec: Architecture, num_classes: int, resolution: int) -> tuple[nn.Module, str]:
+    """(module, what it is) to measure our model `name` against."""
+    timm = import_timm()
+    if timm is None or name not in {*TIMM, "R50x1"}:
+        return plain.build(spec, num_classes, resolution), "a plain statement of it"
+    if name == "R50x1":
+        return _post_activation(num_classes), f"timm {timm.__version__} ResNetV2(preact=False)"
+    size = {} if isinstance(spec, ResNet) else {"img_size": resolution}
+    return timm.create_model(TIMM[name], num_classes=num_classes, **size), f"timm {timm.__version__} {TIMM[name]}"
+
+
+def import_timm() -> ModuleType | None:
+    """timm, or None. Where torchvision does not import, as beside torch's CPU wheel, a stand-in takes its place.
+
+    timm wants it for transforms, data sets and frozen batch norms, of which nothing here has any.
+    """
+    if importlib.util.find_spec("timm") is None:
+        return None
+    try:
+        importlib.import_module("torchvision")
+    except (ImportError, RuntimeError):
+        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        sys.modules.update({f"torchvision{part}": MagicMock() for part in TORCHVISION})
+    return importlib.import_module("timm")
+
+
+def _post_activation(num_classes: int) -> nn.Module:
+    """timm's R50x1 with the norms after the convolutions, as our zoo's: the one inside its hybrids."""
+    layers, resnetv2 = importlib.import_module("timm.layers"), importlib.import_module("timm.models.resnetv2")
+    conv = partial(layers.StdConv2dSame, eps=1e-8)
+    return resnetv2.ResNetV2([3, 4, 6, 3], num_classes=num_classes, preact=False, stem_type="same", conv_layer=conv)
