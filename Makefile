@@ -6,7 +6,7 @@ STUDY ?= quickstart
 # the paper's experiments; `make miniatures` runs each in the small
 PAPER := vit_paper data_requirements transformer_shape position_embeddings head_type sgd_vs_adam self_supervision axial
 
-.PHONY: help study miniatures test test-slow lint format docs clean
+.PHONY: help study miniatures test test-slow lint format benchmark docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ lint: $(VENV)/ready  ## ruff and mypy
 format: $(VENV)/ready  ## put the code into ruff's form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+benchmark: $(VENV)/ready  ## training steps against timm's (or plain ones where timm is not installed)
+	$(BIN)/python benchmarks/train_step.py
 
 docs: $(VENV)/ready  ## the pages that are printed by code
 	$(BIN)/python -m analysis zoo > docs/zoo.md
