@@ -1,0 +1,1 @@
+"""Benchmarks anyone can run: ratios, since seconds depend on the machine."""
