@@ -125,7 +125,7 @@ MINIATURE = Scale(
     sgd=replace(RECIPE, optimizer="sgd", schedule="steps", decay_at=recipes.SGD_TABLE_7.decay_at, weight_decay=1e-4),
     sgd_base_lr=0.1,
     masked=Upstream(ifs(classes=10, images=600, size=16), RECIPE, MICRO_BASE_LR, 4 / 13.5),
-    positional=Upstream(PLACES, replace(RECIPE, batch_size=64), dict.fromkeys(MICRO, 4e-3), 16 / 7),
+    positional=Upstream(PLACES, RECIPE, MICRO_BASE_LR, 16 / 7),
     positional_fewshot=FewShot(PLACES, shots=(5, 25), resolution=16),
     positional_seeds=(0, 1, 2),
     hardware="cpu",

@@ -55,7 +55,7 @@ def test_the_docstring_tells_the_plans_cost(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_miniature_can_be_resolved_without_data_on_disk(name: str) -> None:
     study = resolved(importlib.import_module(f"search_spaces.{name}").MINIATURE)
-    assert sum(run.steps for run in study.runs) < 30_000
+    assert sum(run.steps for run in study.runs) < 40_000
 
 
 def test_figure_3_has_three_sets_with_their_regularization() -> None:
