@@ -28,7 +28,7 @@ def account(attempts: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.DataFrame:
     sums = whole.group_by(keys).agg(
         pl.col("core_seconds", *PARTS, "train_flops_valid").sum(),
         attempts=pl.len(),
-        failed=(pl.col("outcome") == "failed").sum(),
+        failed=pl.col("outcome").is_in(["failed", "diverged"]).sum(),
         killed=(pl.col("outcome") == "running").sum(),
     )
     worked = pl.col("productive") > 0

@@ -20,7 +20,7 @@ from scaling.pretrain import pretrain
 from scaling.specs import Pretrain, from_json, to_json
 from scaling.storage import DRAFTS, Storage
 from scaling.training.devices import broadcast
-from scaling.training.loop import NonFiniteLossError
+from scaling.training.ledger import NonFiniteLossError
 
 Watch = Callable[[Snapshot], None]
 

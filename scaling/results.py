@@ -125,7 +125,7 @@ TABLES: dict[str, pa.Schema] = {
         ("seconds_waiting", FLOAT, "s: waiting for input data"),
         ("seconds_lost", FLOAT, "s: training of steps that no checkpoint holds"),
         ("train_flops_valid", FLOAT, "FLOPs: of the committed steps"),
-        ("outcome", STRING, "done, failed, or running: killed when nothing follows it"),
+        ("outcome", STRING, "done, failed, diverged (its loss), or running: killed when nothing follows it"),
         ("reason", STRING, "one line, why it failed"),
     ),
 }

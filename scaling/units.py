@@ -43,13 +43,19 @@ def missing_trials(study: Study, storage: Storage, given: Given) -> list[Transfe
 
 
 def missing_finals(study: Study, storage: Storage, given: Given) -> list[Transfer]:
-    """Final runs without a row, of the pairs whose rate is known: the best trial's, or the only one."""
+    """Final runs without a row, of the pairs whose rate is known: the best trial's, or the only one.
+
+    A pair waits for all of its grid, lest a trial that was killed and comes later changes the choice; a trial that
+    diverged does so every time, and is not waited for.
+    """
     there = results.done(storage, "transfer")
     trials = results.read(storage, "trial")
+    tried = results.done(storage, "trial") | _diverged(storage)
     finals: list[Transfer] = []
     for upstream in _ready(study, storage, given):
         for task in study.tasks:
-            rate = chosen_rate(upstream, task, trials)
+            whole = all(trial.id in tried for trial in dev_trials(upstream, task, study.seeds[0]))
+            rate = chosen_rate(upstream, task, trials) if whole else None
             finals += final_runs(upstream, task, rate, study.seeds) if rate is not None else []
     return [final for final in finals if final.id not in there]
 
@@ -65,6 +71,10 @@ def finished(study: Study, storage: Storage, given: Given) -> bool:
     """Whether every unit of the study has its rows."""
     missing = (missing_runs, missing_trials, missing_finals, missing_probes)
     return not any(find(study, storage, given) for find in missing)
+
+
+def _diverged(storage: Storage) -> set[str]:
+    return set(results.read(storage, "attempt").filter(outcome="diverged")["unit_id"])
 
 
 def _ready(study: Study, storage: Storage, given: Given) -> Iterator[Upstream]:

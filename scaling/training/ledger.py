@@ -14,9 +14,13 @@ from scaling.storage import Storage
 from scaling.training.devices import Device
 
 Kind = Literal["pretrain", "trial", "transfer", "fewshot"]
-Outcome = Literal["running", "done", "failed"]
+Outcome = Literal["running", "done", "failed", "diverged"]
 Activity = Literal["training", "evaluating", "waiting"]
 BEAT_SECONDS = {True: 1.0, False: 30.0}  # between two writings of the row: local storage, object store
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss of a step is NaN or infinite."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +119,12 @@ class Ledger:
 
 @contextlib.contextmanager
 def attempt(unit: Unit, study: str, storage: Storage, device: Device) -> Iterator[Ledger]:
-    """One attempt at a unit: its row ends as done, or as failed with the error's first line."""
+    """One attempt at a unit: its row ends as done, or as failed (diverged: every time) with the error's first line."""
     ledger = Ledger(unit, study, storage, device)
     try:
         yield ledger
     except Exception as error:
-        ledger.close("failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:500])
+        outcome: Outcome = "diverged" if isinstance(error, NonFiniteLossError) else "failed"
+        ledger.close(outcome, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:500])
         raise
     ledger.close("done")

@@ -18,7 +18,7 @@ from scaling.storage import Storage
 from scaling.training import state
 from scaling.training.averaging import running_average
 from scaling.training.devices import Device, broadcast, mean_over_workers
-from scaling.training.ledger import Ledger
+from scaling.training.ledger import Ledger, NonFiniteLossError
 from scaling.training.microbatches import accumulate
 from scaling.training.objective import Objective
 from scaling.training.optim import make_optimizer
@@ -31,10 +31,6 @@ CURVE_POINTS = 200  # at most, over a training
 SAVE_SECONDS = 15.0  # between two checkpoints
 SAVE_SHARE = 0.05  # of the time, at most: slow checkpoints are made less often
 READ_STEPS = 10  # losses are read, and a checkpoint is decided on, at every tenth step: a read waits for the device
-
-
-class NonFiniteLossError(RuntimeError):
-    """The loss of a step is NaN or infinite."""
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def test_a_failed_run_is_recorded_and_the_queue_goes_on(study: Study, tmp_path: 
     assert run(replace(study, runs=(bad, *study.runs), scratch=(), fewshot=()), storage, QUIET) == 1
     assert results.done(storage, "pretrain") == {study.runs[0].id}
     assert set(results.read(storage, "transfer")["run_id"]) == {study.runs[0].id}
-    (failed,) = results.read(storage, "attempt").filter(outcome="failed").to_dicts()
+    (failed,) = results.read(storage, "attempt").filter(outcome="diverged").to_dicts()
     assert failed["unit_id"] == bad.id
     assert "NonFiniteLossError" in failed["reason"]
 

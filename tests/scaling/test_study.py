@@ -81,6 +81,22 @@ def test_what_is_missing_follows_from_the_rows(tiny_run: Pretrain, tiny_task: Ta
     assert missing_probes(made, storage, {}) == []
 
 
+def test_finals_wait_for_the_whole_grid_but_not_for_what_diverges(
+    tiny_run: Pretrain, tiny_task: Task, storage: Storage
+) -> None:
+    control = Scratch("tiny", tiny_run.model)
+    made = Study("s", (tiny_run,), (tiny_task,), scratch=(control,), seeds=(0,))
+    first, second = missing_trials(made, storage, {})
+    results.write(storage, "trial", [trial_row(first, 0.5)])
+    assert missing_finals(made, storage, {}) == []  # the other may have been killed, and be the better one
+    attempt = dict.fromkeys(results.TABLES["attempt"].names) | {"unit_id": second.id}
+    results.write(storage, "attempt", [attempt | {"attempt_id": "a", "outcome": "running"}])
+    results.write(storage, "attempt", [attempt | {"attempt_id": "b", "outcome": "failed"}])
+    assert missing_finals(made, storage, {}) == []
+    results.write(storage, "attempt", [attempt | {"attempt_id": "c", "outcome": "diverged"}])
+    assert [final.base_lr for final in missing_finals(made, storage, {})] == [first.base_lr]
+
+
 def test_a_rate_outside_the_grid_is_never_chosen(tiny_run: Pretrain, tiny_task: Task, storage: Storage) -> None:
     for rate, top1 in ((0.01, 0.5), (0.1, 0.9)):
         trial = study.dev_trials(tiny_run, replace(tiny_task, base_lrs=(rate, 1.0)), 0)[0]

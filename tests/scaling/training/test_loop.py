@@ -20,7 +20,7 @@ from scaling.pretrain import batch_of, pretrain
 from scaling.specs import Hybrid, Pretrain, Recipe, ResNet, ViT, from_json, to_json
 from scaling.storage import Storage
 from scaling.training.devices import Device, local_device
-from scaling.training.loop import NonFiniteLossError
+from scaling.training.ledger import NonFiniteLossError
 from scaling.training.state import read_weights
 
 MODELS = {
