@@ -57,6 +57,7 @@ def study(scale: Scale) -> Study:
         name=f"data_requirements{scale.suffix}",
         runs=(*three_sets(scale), *nested_subsets(scale)),
         tasks=scale.tasks[:1],
+        seeds=scale.seeds,
         fewshot=(scale.fewshot,),
         hardware=scale.hardware,
     )

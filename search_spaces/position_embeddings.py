@@ -47,7 +47,7 @@ def study(scale: Scale) -> Study:
         runs=tuple(
             scale.run("ViT-B/16", 7, scale.positional, variant=name, model=variant, seed=seed)
             for name, variant in rows(model).items()
-            for seed in scale.positional_seeds
+            for seed in scale.pretrain_seeds
         ),
         fewshot=(scale.positional_fewshot,),
         hardware=scale.hardware,

@@ -46,8 +46,9 @@ class Scale:
     sgd_base_lr: float  # ... and its rate
     masked: Upstream  # masked patch prediction (§4.6): rate and recipe of its own
     positional: Upstream  # where Table 8's embeddings are compared, ...
-    positional_fewshot: FewShot
-    positional_seeds: tuple[int, ...]  # ... and the seeds of those runs
+    positional_fewshot: FewShot  # ... and how
+    pretrain_seeds: tuple[int, ...]  # of the studies whose claims are small: Table 8, §4.6
+    seeds: tuple[int, ...]  # of the final fine-tunings
     hardware: str
 
     def has(self, *names: str) -> list[str]:
@@ -91,7 +92,8 @@ PAPER = Scale(
     masked=Upstream(JFT_300M, recipes.MASKED, dict.fromkeys(ZOO, recipes.MASKED_BASE_LR)),
     positional=Upstream(JFT_300M, recipes.JFT, recipes.JFT_BASE_LR),
     positional_fewshot=FewShot(IMAGENET, shots=(5,)),
-    positional_seeds=(0,),
+    pretrain_seeds=(0,),
+    seeds=(0, 1, 2),
     hardware="tpu-v3",
 )
 
@@ -127,6 +129,7 @@ MINIATURE = Scale(
     masked=Upstream(ifs(classes=10, images=600, size=16), RECIPE, MICRO_BASE_LR, 4 / 13.5),
     positional=Upstream(PLACES, RECIPE, MICRO_BASE_LR, 16 / 7),
     positional_fewshot=FewShot(PLACES, shots=(5, 25), resolution=16),
-    positional_seeds=(0, 1, 2),
+    pretrain_seeds=(0, 1, 2),
+    seeds=(0,),
     hardware="cpu",
 )

@@ -31,8 +31,9 @@ def study(scale: Scale) -> Study:
     labels = scale.run(model, 7, variant="JFT labels")
     encoder = without_representation(labels.model)
     masked = tuple(
-        scale.run(model, 1e6 * 4096 / 303e6, scale.masked, variant=name, model=encoder, masked=objective)
+        scale.run(model, 1e6 * 4096 / 303e6, scale.masked, variant=name, model=encoder, masked=objective, seed=seed)
         for name, objective in OBJECTIVES.items()
+        for seed in scale.pretrain_seeds
     )
     imagenet = scale.run(model, 300, scale.imagenet, variant="ImageNet labels")
     return Study(
@@ -40,7 +41,8 @@ def study(scale: Scale) -> Study:
         runs=(*masked, labels, imagenet),
         tasks=scale.tasks,
         fewshot=(scale.fewshot,),
-        scratch=(Scratch(scale.models[model], labels.model),),
+        scratch=tuple(Scratch(scale.models[model], labels.model, seed) for seed in scale.pretrain_seeds),
+        seeds=scale.seeds,
         hardware=scale.hardware,
     )
 

@@ -24,6 +24,7 @@ def study(scale: Scale) -> Study:
         name=f"sgd_vs_adam{scale.suffix}",
         runs=(*adam, *sgd),
         tasks=scale.tasks,
+        seeds=scale.seeds,
         hardware=scale.hardware,
     )
 

@@ -44,7 +44,7 @@ def study(scale: Scale) -> Study:
         name=f"vit_paper{scale.suffix}",
         runs=tuple(scale.run(name, epochs) for name, epochs in RUNS if scale.has(name)),
         tasks=scale.tasks,
-        seeds=(0, 1, 2),
+        seeds=scale.seeds,
         hardware=scale.hardware,
     )
 
