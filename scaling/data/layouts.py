@@ -16,14 +16,8 @@ from scaling.data.ordering import permute, uniforms
 GENERATOR = 1  # part of the fingerprint: raise it with every change that moves a pixel
 TILE = 4  # pixels a side
 PERIOD = 4  # tiles: a side has a multiple of it, so that all classes have one bag
-STEPS = (
-    (1, 0),
-    (0, 1),
-    (1, 1),
-    (1, 2),
-    (2, 1),
-    (3, 1),
-)  # places on to the right and down; less one of each mirrored pair
+# Places on in the order, to the right and down; less one of each pair that differ in the order's direction alone.
+STEPS = ((1, 0), (0, 1), (1, 1), (1, 2), (2, 1), (3, 1))
 ORDERS = [(0, *rest) for rest in permutations((1, 2, 3))]
 CLASSES = len(STEPS) * len(ORDERS)
 COLOURS = np.array([[1, -0.5, -0.5], [-0.5, 1, -0.5], [-0.5, -0.5, 1], [0.6, 0.6, 0.6]])  # away from grey
