@@ -86,7 +86,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_step(
         train(tiny_run, storage)
     assert results.done(storage, "pretrain") == set()
     (row,) = results.read(storage, "attempt").to_dicts()
-    assert row["outcome"] == "failed"
+    assert row["outcome"] == "diverged"
     assert "step 7" in row["reason"]
 
 
