@@ -196,10 +196,13 @@ def report(contestants: list[Contestant], rates: dict[str, float]) -> list[str]:
 
 
 def ratio(mine: Contestant, other: Contestant) -> tuple[float, float, float]:
-    """How many times as fast: of the medians, and the quartiles of the rounds' own ratios."""
+    """How many times as fast, round by round: (median, lower quartile, upper quartile).
+
+    Turns of one round lie close together, so that a slow spell of the machine falls on both.
+    """
     by_round = [theirs / own for own, theirs in zip(mine.seconds, other.seconds, strict=True)]
-    low, _, high = statistics.quantiles(by_round, n=4) if len(by_round) > 1 else by_round * 3
-    return statistics.median(other.seconds) / statistics.median(mine.seconds), low, high
+    low, median, high = statistics.quantiles(by_round, n=4) if len(by_round) > 1 else by_round * 3
+    return median, low, high
 
 
 if __name__ == "__main__":
