@@ -4,14 +4,13 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ray
 
-from scaling.specs import Precision
-from scaling.training.devices import Device, local_device
+from clusters.placement import Placement
 
 ROOT = Path(__file__).resolve().parent.parent
 IN_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray for the driver of a job
@@ -28,29 +27,6 @@ QUIET = {  # measured on 2.60: without these a local fit takes several seconds l
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_MAX_PENDING_TRIALS_PG": "16",
 }
-
-
-@dataclass(frozen=True)
-class Placement:
-    """What one run gets: hardware, so no part of any spec. Trials take one worker each."""
-
-    workers: int = 1  # data-parallel workers of a pre-training run
-    cpus: int = 1  # a worker, when it has no GPU
-    gpus: int = 0  # a worker: 0 or 1
-    groups: int = 1  # runs that train side by side
-    slots: int = 1  # trials that train side by side
-    precision: Precision | None = None  # fp32, bf16, or None: what the device does best
-    compile: bool = False  # training steps through torch.compile
-    microbatch: int | None = None  # images of a forward pass on a worker; None: its whole share of the batch
-
-    @property
-    def resources(self) -> dict[str, float]:
-        """Ray resources of one worker."""
-        return {"CPU": self.cpus, "GPU": self.gpus} if self.gpus else {"CPU": self.cpus}
-
-    def device(self) -> Device:
-        """The device of the worker that calls."""
-        return local_device(self.precision, self.cpus, compile=self.compile, microbatch=self.microbatch)
 
 
 @contextlib.contextmanager
@@ -78,26 +54,24 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
         ray.shutdown()
 
 
-def place(
-    workers: int, precision: Precision | None, *, compile: bool = False, microbatch: int | None = None
-) -> Placement:
-    """Fit groups of `workers` into the cluster: a GPU a worker where there are GPUs, else a CPU.
+def place(wish: Placement) -> Placement:
+    """The wish fitted into the cluster: a GPU a worker where there are GPUs, else a CPU; as many side by side as fit.
 
-    The other arguments are handed through to every worker. Raises ValueError when not even one group fits.
+    `wish.slots` limits the trials that train side by side, 0 does not. Raises ValueError when not even one run or trial
+    fits.
     """
     have = ray.cluster_resources()
     gpus, cpus = int(have.get("GPU", 0)), int(have.get("CPU", 0))
     slots = gpus or cpus
-    if workers > slots:
-        raise ValueError(f"--workers {workers}: the cluster has {gpus} GPUs and {cpus} CPUs")
-    return Placement(
-        workers=workers,
+    for flag, workers in (("--workers", wish.workers), ("--trial-workers", wish.trial_workers)):
+        if workers > slots:
+            raise ValueError(f"{flag} {workers}: the cluster has {gpus} GPUs and {cpus} CPUs")
+    trials = int(gpus / wish.trial_gpus) if gpus else cpus
+    return replace(
+        wish,
         gpus=1 if gpus else 0,
-        groups=slots // workers,
-        slots=slots,
-        precision=precision,
-        compile=compile,
-        microbatch=microbatch,
+        groups=slots // wish.workers,
+        slots=min(wish.slots or trials, trials),
     )
 
 

@@ -5,7 +5,7 @@ have equal ids on every machine; where the data lie, how a run is called and how
 (fields marked OUTSIDE).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from scaling.architectures import (
@@ -20,20 +20,26 @@ from scaling.architectures import (
 )
 from scaling.identity import OUTSIDE, Identified, check, check_choices, check_name, from_json, identity, to_json
 from scaling.recipe import FINETUNE, PRETRAIN, MaskedPatches, Recipe
+from scaling.search import Choice, Halving, Range, Search, Setting
 
 __all__ = [
     "FINETUNE",
     "Architecture",
+    "Choice",
     "Dataset",
     "FewShot",
+    "Halving",
     "Hybrid",
     "MaskedPatches",
     "Precision",
     "Pretrain",
     "Probe",
+    "Range",
     "Recipe",
     "ResNet",
     "Scratch",
+    "Search",
+    "Setting",
     "Study",
     "Task",
     "Transfer",
@@ -173,9 +179,12 @@ Upstream = Pretrain | Scratch
 
 @dataclass(frozen=True)
 class Task(Identified):
-    """A downstream data set and how to fine-tune on it: rates tried on a dev split, final runs on all of it (Table 4).
+    """A downstream data set and the protocol on it (§4.1, Table 4): choose on a dev split, then train on everything.
 
-    With one rate there is nothing to choose and no dev run. `resolution` is lowered to whole patches (/14: 378).
+    What is tried are the rates of the grid (`base_lrs`; ResNets and hybrids get `convolutional_base_lrs` as well, and
+    ResNets `resnet_settings`), and what `search` proposes, all at `resolution`; with one setting there is nothing to
+    choose and no dev trial. The final runs may have another resolution and average their weights: `final_resolution`
+    and `final_polyak` (Table 2's ImageNet). Resolutions are lowered to whole patches (/14: 378).
     """
 
     name: str
@@ -185,19 +194,42 @@ class Task(Identified):
     recipe: Recipe = FINETUNE
     dev_fraction: float = 0.1
     resolution: int = 384
+    convolutional_base_lrs: tuple[float, ...] = field(metadata=OUTSIDE, default=())
+    resnet_settings: tuple[Setting, ...] = field(metadata=OUTSIDE, default=())
+    search: Search | None = field(metadata=OUTSIDE, default=None)
+    halving: Halving | None = field(metadata=OUTSIDE, default=None)
+    final_resolution: int | None = None
+    final_polyak: float | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "base_lrs", tuple(self.base_lrs))
+        for name in ("base_lrs", "convolutional_base_lrs", "resnet_settings"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         check_name("task name", self.name)
-        check(len(self.base_lrs) > 0, f"task {self.name} has no base_lrs")
-        check(
-            all(rate > 0 for rate in self.base_lrs),
-            f"base_lrs of task {self.name} must be positive, got {self.base_lrs}",
-        )
-        check(len(set(self.base_lrs)) == len(self.base_lrs), f"base_lrs of task {self.name} repeat: {self.base_lrs}")
+        rates = (*self.base_lrs, *self.convolutional_base_lrs)
+        check(len(self.base_lrs) > 0 or self.search is not None, f"task {self.name} has neither base_lrs nor a search")
+        check(all(rate > 0 for rate in rates), f"base_lrs of task {self.name} must be positive, got {rates}")
+        check(len(set(rates)) == len(rates), f"base_lrs of task {self.name} repeat: {rates}")
         check(self.steps > 0, f"steps of task {self.name} must be positive, got {self.steps}")
         check(0 < self.dev_fraction < 1, f"dev_fraction of task {self.name} must be in (0, 1), got {self.dev_fraction}")
-        check(self.resolution > 0, f"resolution of task {self.name} must be positive, got {self.resolution}")
+        for size in (self.resolution, self.final_resolution):
+            check(size is None or size > 0, f"resolution of task {self.name} must be positive, got {size}")
+        if self.search is not None:
+            self._check_search(self.search)
+        steps = {self.steps, *(setting.steps for setting in self.resnet_settings)}
+        check(self.halving is None or len(steps) == 1, f"halving of task {self.name} needs settings of equal steps")
+
+    def _check_search(self, search: Search) -> None:
+        what = f"search of task {self.name}"
+        check(len(self.base_lrs) > 0 or "base_lr" in search.names, f"{what} needs base_lr in its space, or base_lrs")
+        if self.halving is not None:
+            check("steps" not in search.names, f"{what}: halving does not go with a search of steps")
+            check(not search.learns, f"{what}: halving goes with sampler 'grid' or 'random', not {search.sampler!r}")
+            check(search.objectives == ("dev_top1",), f"{what}: halving goes with one objective")
+
+    @property
+    def own(self) -> Setting:
+        """The task's setting, at the first rate of its grid or any."""
+        return Setting((*self.base_lrs, 1.0)[0], self.steps, self.resolution, self.recipe)
 
 
 @dataclass(frozen=True)
@@ -206,24 +238,41 @@ class Transfer(Identified):
 
     upstream: Upstream
     task: Task
-    base_lr: float
+    setting: Setting
     seed: int
     phase: Literal["dev", "final"]
 
     def __post_init__(self) -> None:
         check_choices(self)
-        check(self.base_lr > 0, f"base_lr must be positive, got {self.base_lr}")
-        stride = token_stride(self.upstream.model) or 1
+        stride, resolution = token_stride(self.upstream.model) or 1, self._resolution
         check(
-            self.task.resolution >= stride,
-            f"resolution {self.task.resolution} of task {self.task.name} is below one patch of {self.upstream.name}, "
+            resolution >= stride,
+            f"resolution {resolution} of task {self.task.name} is below one patch of {self.upstream.name}, "
             f"{stride} pixels",
         )
 
     @property
     def resolution(self) -> int:
-        """The task's resolution in whole patches."""
-        return whole_patches(self.upstream.model, self.task.resolution)
+        """Pixels a side, in whole patches."""
+        return whole_patches(self.upstream.model, self._resolution)
+
+    @property
+    def _resolution(self) -> int:
+        return (self.phase == "final" and self.task.final_resolution) or self.setting.resolution
+
+    @property
+    def base_lr(self) -> float:
+        return self.setting.base_lr
+
+    @property
+    def steps(self) -> int:
+        return self.setting.steps
+
+    @property
+    def recipe(self) -> Recipe:
+        if self.phase == "final" and self.task.final_polyak is not None:
+            return replace(self.setting.recipe, polyak=self.task.final_polyak)
+        return self.setting.recipe
 
 
 @dataclass(frozen=True)
