@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from scaling.cli import Machine
 from scaling.specs import Precision
 from scaling.training.devices import Device, local_device
 
@@ -32,3 +33,16 @@ class Placement:
     def device(self) -> Device:
         """The device of the worker that calls."""
         return local_device(self.precision, self.cpus, compile=self.compile, microbatch=self.microbatch)
+
+
+def wished(machine: Machine) -> Placement:
+    """What the options of a front door ask for."""
+    return Placement(
+        workers=machine.workers,
+        trial_workers=machine.trial_workers,
+        trial_gpus=machine.trial_gpus,
+        slots=machine.max_concurrent or 0,
+        precision=machine.precision,
+        compile=machine.compile,
+        microbatch=machine.microbatch,
+    )

@@ -101,8 +101,8 @@ def _halved(transfers: Sequence[Transfer], halving: Halving, results: Results) -
 def chosen(pair: Pair, results: Results) -> list[Setting]:
     """The settings of the final runs: the best on the dev split, or the Pareto set of several objectives.
 
-    Of the trials that got furthest the one with the best dev accuracy, then the lowest dev loss, then the first. Empty
-    until the search is over, lest a trial that comes later changes the choice.
+    Of the trials that got furthest the one with the best dev accuracy, then the lowest dev loss, then the smallest
+    rate. Empty until the search is over, lest a trial that comes later changes the choice.
     """
     settings, _ = searched(pair, results)
     if not wanted(pair, results)[1]:
@@ -112,8 +112,12 @@ def chosen(pair: Pair, results: Results) -> list[Setting]:
     ended = [(setting, result) for setting in settings if (result := results.get(pair.dev(setting).id)) is not None]
     if pair.task.search is not None and len(pair.task.search.objectives) > 1:
         return pareto([(setting, objectives(pair.dev(setting), result)) for setting, result in ended])
-    ended.sort(key=lambda entry: (-entry[1].steps / entry[0].steps, -entry[1].dev_top1, entry[1].dev_loss))
-    return [setting for setting, _ in ended[:1]]
+
+    def rank(entry: tuple[Setting, Result]) -> tuple[float, ...]:
+        setting, result = entry
+        return -result.steps / setting.steps, -result.dev_top1, result.dev_loss, setting.base_lr
+
+    return [min(ended, key=rank)[0]] if ended else []
 
 
 def pareto(points: Sequence[tuple[Setting, Mapping[str, float]]]) -> list[Setting]:

@@ -4,16 +4,13 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import tyro
 from rich.console import Console
 
 from scaling.identity import check
 from scaling.specs import Precision
-
-if TYPE_CHECKING:
-    from clusters.placement import Placement
 
 Options = TypeVar("Options")
 USER_ERROR, INTERRUPTED = 2, 130
@@ -46,20 +43,6 @@ class Machine:
             value = getattr(self, flag)
             check(value is None or value >= 1, f"--{flag.replace('_', '-')} must be at least 1, got {value}")
         check(0 < self.trial_gpus <= 1, f"--trial-gpus must be in (0, 1], got {self.trial_gpus}")
-
-    def placement(self) -> "Placement":
-        """What is wished of the cluster."""
-        from clusters.placement import Placement
-
-        return Placement(
-            workers=self.workers,
-            trial_workers=self.trial_workers,
-            trial_gpus=self.trial_gpus,
-            slots=self.max_concurrent or 0,
-            precision=self.precision,
-            compile=self.compile,
-            microbatch=self.microbatch,
-        )
 
 
 def console(quiet: bool = False) -> Console:

@@ -58,13 +58,14 @@ def main(options: Options) -> int:
     out, failed = console(quiet=options.json), 0
     given = {upstream.id: Storage.of(options.checkpoint).uri}
     if not finished(study, storage, given):
-        from clusters.run import run  # not before: neither a mistake nor a finished grid should wait for ray
+        from clusters.placement import wished  # not before: neither a mistake nor a finished grid should wait for ray
+        from clusters.run import run
 
         failed = run(
             study,
             storage,
             out,
-            options.machine.placement(),
+            wished(options.machine),
             given=given,
             optuna_url=options.machine.optuna_storage,
         )

@@ -63,13 +63,14 @@ def main(options: Options) -> int:
     if finished(study, storage, {}):
         out.print("Nothing to do: every unit has its row.")
     else:
+        from clusters.placement import wished
         from clusters.run import run
 
         failed = run(
             study,
             storage,
             out,
-            options.machine.placement(),
+            wished(options.machine),
             optuna_url=options.machine.optuna_storage,
             save_seconds=options.save_seconds,
         )

@@ -72,7 +72,7 @@ Objective = Literal["dev_top1", "flops"]
 
 @dataclass(frozen=True)
 class Search:
-    """A search of `space`, a mapping of parameters to what they may be: base_lr, steps, resolution, fields of Recipe.
+    """A search of `space`, parameters and what they may be: base_lr, steps, resolution, fields of Recipe.
 
     'grid' takes every combination of choices; 'random', 'tpe' (Bergstra et al. 2011) and 'nsga2' (Deb et al. 2002) take
     `trials` settings. The latter two learn from what is finished. They propose a `generation` at a time, from the
@@ -89,8 +89,7 @@ class Search:
     objectives: tuple[Objective, ...] = ("dev_top1",)
 
     def __post_init__(self) -> None:
-        items = self.space.items() if isinstance(self.space, Mapping) else self.space
-        object.__setattr__(self, "space", tuple((name, what) for name, what in items))
+        object.__setattr__(self, "space", tuple((name, what) for name, what in self.space))
         object.__setattr__(self, "objectives", tuple(self.objectives))
         check_choices(self)
         check(len(self.space) > 0, "a search needs a space")

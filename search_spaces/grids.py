@@ -19,8 +19,8 @@ def _cifar(data: Dataset) -> tuple[Setting, ...]:
     return (bit_hyperrule(data, height=32, width=32),)
 
 
-# Table 4: batch 512, SGD with momentum, cosine, no weight decay, clipping at 1, 384 pixels. Its 0.06 on ImageNet is what
-# §B.1.1 adds for ResNets and hybrids.
+# Table 4: batch 512, SGD with momentum, cosine, no weight decay, clipping at 1, 384 pixels. Its 0.06 on ImageNet is
+# what §B.1.1 adds for ResNets and hybrids.
 PAPER_TASKS = (
     Task("imagenet", IMAGENET, (3e-3, 1e-2, 3e-2), 20_000, FINETUNE, 0.01, 384, (6e-2,), _large(IMAGENET)),
     Task("cifar100", CIFAR100, SMALL_RATES, 10_000, dev_fraction=0.02, resnet_settings=_cifar(CIFAR100)),
