@@ -9,7 +9,7 @@ from PIL import Image
 
 from scaling.data import builtin, parquet, sources
 from scaling.data.builtin import png
-from scaling.data.sources import decode, open_split
+from scaling.data.sources import CorruptImageError, decode, open_split
 from scaling.storage import Storage
 
 RNG = np.random.default_rng(0)
@@ -111,8 +111,9 @@ def test_large_sets_are_decoded_at_every_access(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("broken", [b"", b"junk", png(PIXELS[0])[:60], b"\xff\xd8\xff\xe0 no JPEG", None])
 def test_a_broken_image_is_named(tmp_path: Path, broken: bytes | None) -> None:
     uri = write(tmp_path / "x.parquet", [png(p) for p in PIXELS[:4]] + [broken, png(PIXELS[5])])  # type: ignore[list-item]
-    with pytest.raises(ValueError, match=r"row 4 of .*x\.parquet"):
-        open_split(uri, None).pixels(np.array([0]))
+    with pytest.raises(CorruptImageError, match=r"row 4 of .*x\.parquet") as caught:
+        open_split(uri, None).pixels(np.array([0, 4]))
+    assert "\n" not in str(caught.value)
 
 
 def test_rows_are_counted_in_each_file(tmp_path: Path) -> None:
