@@ -53,7 +53,9 @@ class Members:
         """The name as the headers have it, which are more than one for a long name."""
         start, stop = int(self.headers[index]), int(self.offsets[index])
         with tarfile.open(fileobj=pa.BufferReader(self._bytes(index, start, stop - start)), mode="r:") as tar:
-            return _plain(tar.getnames()[0])
+            info = tar.next()
+        assert info is not None
+        return _plain(info.name)
 
     def _file(self, index: int) -> File:
         return self.files[self._shard(index)]
@@ -153,7 +155,7 @@ def _members(file: File, stream: pa.NativeFile) -> Iterator[tarfile.TarInfo]:
             if tar.offset + BLOCK > file.size or any(stream.read_at(BLOCK, tar.offset)):
                 raise ValueError(f"{file.name} is cut short or broken at byte {tar.offset}: a tar ends with zeros")
     except (tarfile.TarError, OSError) as error:
-        raise ValueError(f"{file.name} is not a plain tar file: {one_line(error)}") from None
+        raise ValueError(f"{file.name} is broken or no plain tar file: {one_line(error)}") from None
 
 
 def _samples(members: Iterator[tarfile.TarInfo], file: File) -> Iterator[tuple[str, dict[str, tarfile.TarInfo]]]:
