@@ -1,6 +1,7 @@
 """Data sets: the paper's, to plan with, and the built-in ones, to run; and what can be read from the data themselves.
 
-The paper's sets carry no URI: give yours with `dataclasses.replace(CIFAR10, train="parquet:...", test="parquet:...")`.
+The paper's sets carry no URI: give yours with `dataclasses.replace(CIFAR10, train="parquet:...", test="parquet:...")`,
+or another form of `scaling.data.uris`. Counts are of the official splits.
 """
 
 import hashlib
@@ -16,14 +17,19 @@ from scaling.specs import Dataset
 # --- the paper's (§4.1) ------------------------------------------------------------------------------------------
 
 JFT_300M = Dataset("jft-300m", num_classes=18_291, num_train=303_000_000)  # 303M: §4.1; classes: BiT (2020), §3
-IMAGENET_21K = Dataset("imagenet-21k", num_classes=21_843, num_train=14_197_087)  # head of the official checkpoints
+# Classes: head of the official checkpoints. big_vision holds out the first 51,200 images: `part=51200:` are the others.
+IMAGENET_21K = Dataset("imagenet-21k", num_classes=21_843, num_train=14_197_087)
 IMAGENET = Dataset("imagenet", num_classes=1000, num_train=1_281_167, num_test=50_000)  # Russakovsky et al. 2015
+# Beyer et al. 2020: labels of ImageNet's validation images made anew, several each; 3,163 of them have none.
+IMAGENET_REAL = Dataset("imagenet-real", num_classes=1000, num_test=46_837)
+OBJECTNET = Dataset("objectnet", num_classes=313)  # Barbu et al. 2019, to test on; 113 classes are ImageNet's too
 CIFAR10 = Dataset("cifar10", num_classes=10, num_train=50_000, num_test=10_000)  # Krizhevsky 2009
 CIFAR100 = Dataset("cifar100", num_classes=100, num_train=50_000, num_test=10_000)  # Krizhevsky 2009
-PETS = Dataset("pets", num_classes=37, num_train=3_680, num_test=3_669)  # Parkhi et al. 2012
-FLOWERS = Dataset("flowers", num_classes=102, num_train=1_020, num_test=6_149)  # Nilsback and Zisserman 2008
+PETS = Dataset("pets", num_classes=37, num_train=3_680, num_test=3_669)  # Parkhi et al. 2012: trainval, test
+# Nilsback and Zisserman 2008: train, test; another 1,020 images to validate with are not trained on.
+FLOWERS = Dataset("flowers", num_classes=102, num_train=1_020, num_test=6_149)
 
-PAPER = (JFT_300M, IMAGENET_21K, IMAGENET, CIFAR10, CIFAR100, PETS, FLOWERS)
+PAPER = (JFT_300M, IMAGENET_21K, IMAGENET, IMAGENET_REAL, OBJECTNET, CIFAR10, CIFAR100, PETS, FLOWERS)
 
 # --- built in ----------------------------------------------------------------------------------------------------
 
