@@ -143,8 +143,7 @@ def _members(file: File, stream: pa.NativeFile) -> Iterator[tarfile.TarInfo]:
         with tarfile.open(fileobj=stream, mode="r:") as tar:
             while (info := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # they would be kept
-                path = PurePosixPath(info.name)
-                if path.is_absolute() or ".." in path.parts:
+                if info.name.startswith("/") or ".." in info.name.split("/"):
                     raise ValueError(f"{file.name} has the member {info.name!r}, which leads out of the shard")
                 if not (info.isfile() or info.isdir()) or info.issparse():
                     raise ValueError(f"{file.name} has the member {info.name!r}, which is no plain file")
