@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from scaling import results
+from scaling.data.labels import single
 from scaling.data.ordering import permute
 from scaling.data.sources import open_split
 from scaling.models import build, load_pretrained
@@ -23,20 +24,21 @@ def probe(what: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
     upstream, fewshot = what.upstream, what.fewshot
     with attempt(unit(what), study, storage, device) as ledger, ledger.doing("evaluating"):
         train, test = (open_split(uri, storage) for uri in uris(fewshot.data))
+        labels, test_labels = (single(images.labels, "few-shot evaluation") for images in (train, test))
         resolution = whole_patches(upstream.model, fewshot.resolution)
         torch.manual_seed(upstream.seed)
         assert fewshot.data.num_classes is not None
         module = build(upstream.model, 1, resolution=resolution).to(device.torch)
         if checkpoint is not None:
             load_pretrained(module, state.read_weights(Storage.of(checkpoint)))
-        chosen = {(shots, seed): choose(train.labels, shots, seed) for shots in fewshot.shots for seed in fewshot.seeds}
+        chosen = {(shots, seed): choose(labels, shots, seed) for shots in fewshot.shots for seed in fewshot.seeds}
         used = np.unique(np.concatenate(list(chosen.values())))
         x_train = features(module, train, used, resolution, device)
         x_test = features(module, test, np.arange(len(test)), resolution, device)
         rows = []
         for (shots, seed), index in chosen.items():
             x = x_train[np.searchsorted(used, index)]
-            scores = ridge_scores(x, train.labels[index], x_test, fewshot.data.num_classes, fewshot.l2)
+            scores = ridge_scores(x, labels[index], x_test, fewshot.data.num_classes, fewshot.l2)
             rows.append(
                 {
                     "probe_id": what.id,
@@ -47,7 +49,7 @@ def probe(what: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
                     "shots": shots,
                     "seed": seed,
                     "l2": fewshot.l2,
-                    "test_top1": float((scores.argmax(1) == test.labels).mean()),
+                    "test_top1": float((scores.argmax(1) == test_labels).mean()),
                 }
             )
         results.write(storage, "fewshot", rows)

@@ -89,9 +89,10 @@ class Dataset:
 class Pretrain(Identified):
     """One model trained on one upstream data set (§4.1, Table 3). `base_lr` is absolute, for `recipe.batch_size`.
 
-    `subset` takes that many of the training images, the first of one shuffled order, so that smaller subsets lie in
-    larger ones (§4.3). `early_stopping` ends the training when so many evaluations in a row were no better, and keeps
-    the weights of the best one (§4.3).
+    `subset` takes that many of the training images, or that share of them when it is below 1: the first of one shuffled
+    order, so that smaller subsets lie in larger ones (§4.3). A study's shares become counts when its data are read.
+    `early_stopping` ends the training when so many evaluations in a row were no better, and keeps the weights of the
+    best one (§4.3).
     """
 
     name: str = field(metadata=OUTSIDE)  # the model's name in figures and tables, e.g. 'ViT-B/16'
@@ -103,7 +104,7 @@ class Pretrain(Identified):
     resolution: int = 224
     seed: int = 0
     dev_fraction: float = 0.0  # share of the training images held out to watch the accuracy on
-    subset: int | None = None
+    subset: int | float | None = None
     evaluations: int = 5  # on the held-out images, evenly spread
     early_stopping: int | None = None
     masked: MaskedPatches | None = None  # predict these in place of the labels
@@ -114,7 +115,11 @@ class Pretrain(Identified):
         check(self.epochs > 0, f"epochs of {self.name} must be positive, got {self.epochs}")
         check(0 <= self.dev_fraction < 1, f"dev_fraction of {self.name} must be in [0, 1), got {self.dev_fraction}")
         check(self.resolution > 0, f"resolution of {self.name} must be positive, got {self.resolution}")
-        check(self.subset is None or self.subset > 0, f"subset of {self.name} must be positive, got {self.subset}")
+        subset = self.subset
+        check(
+            subset is None or (subset > 0 if isinstance(subset, int) else 0 < subset < 1),
+            f"subset of {self.name} must be a positive number of images or a share in (0, 1), got {subset}",
+        )
         check(self.evaluations > 0, f"evaluations of {self.name} must be positive, got {self.evaluations}")
         patience = self.early_stopping
         check(
@@ -153,12 +158,16 @@ class Pretrain(Identified):
         count = self.data.num_train
         check(count is not None, f"the number of images of data set {self.data.name} is not known")
         assert count is not None
-        count -= round(self.dev_fraction * count)
+        return self.subset_of(count - round(self.dev_fraction * count))
+
+    def subset_of(self, count: int) -> int:
+        """Images of the subset, of `count` training images. Raises ValueError when it is larger."""
+        subset = max(1, round(self.subset * count)) if isinstance(self.subset, float) else self.subset or count
         check(
-            self.subset is None or self.subset <= count,
-            f"subset {self.subset} of {self.name} is more than the {count} training images of {self.data.name}",
+            subset <= count,
+            f"subset {subset} of {self.name} is more than the {count} training images of {self.data.name}",
         )
-        return self.subset or count
+        return subset
 
     @property
     def steps(self) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import search_spaces
 from scaling.candidates import Pair
 from scaling.datasets import resolve
-from scaling.specs import Dataset, Setting, Study, Transfer, Upstream
+from scaling.specs import Dataset, Pretrain, Setting, Study, Transfer, Upstream
 
 
 def names() -> list[str]:
@@ -75,10 +75,15 @@ def resolved(study: Study) -> Study:
 
     return replace(
         study,
-        runs=tuple(replace(run, data=filled(run.data)) for run in study.runs),
+        runs=tuple(_counted(replace(run, data=filled(run.data))) for run in study.runs),
         tasks=tuple(replace(task, data=filled(task.data)) for task in study.tasks),
         fewshot=tuple(replace(few, data=filled(few.data)) for few in study.fewshot),
     )
+
+
+def _counted(run: Pretrain) -> Pretrain:
+    """The run with its subset as a number of images: a share of them and their number are the same experiment."""
+    return replace(run, subset=run.num_images) if isinstance(run.subset, float) else run
 
 
 def upstreams(study: Study) -> tuple[Upstream, ...]:

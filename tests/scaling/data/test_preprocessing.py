@@ -6,6 +6,7 @@ import torch
 
 from scaling.data import parquet, sources
 from scaling.data.builtin import png
+from scaling.data.files import buffer
 from scaling.data.ordering import batch_at, shard, uniforms
 from scaling.data.preprocessing import eval_images, inception_boxes, normalise, train_images
 from scaling.data.sources import Images
@@ -14,7 +15,8 @@ from scaling.data.uris import Parquet
 
 def images_of(pixels: list[np.ndarray]) -> Images:
     content = parquet.encode([png(p) for p in pixels], np.arange(len(pixels)), [])
-    return Images(*parquet.read([parquet.buffer("memory", content)], Parquet("memory")))
+    split = parquet.read_files([buffer("memory", content)], Parquet("memory"))
+    return Images(split.labels, split.classes, split.encoded)
 
 
 @pytest.fixture(scope="module")
