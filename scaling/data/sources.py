@@ -1,27 +1,19 @@
 """Opening a split by its URI (`scaling.data.uris`) and decoding its images."""
 
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from PIL import Image
 
 from scaling.data import builtin, parquet
+from scaling.data.decoding import CorruptImageError, decode
 from scaling.data.parquet import Encoded
 from scaling.data.uris import Parquet, parse
 from scaling.storage import Storage
 
-try:
-    import simplejpeg
-except ImportError:
-    simplejpeg = None
-
 DENSE_BYTES = 1 << 30  # decoded images of one size are kept up to here
 BLOCK = 256  # images decoded by a thread at a time
 SMALL = 128 * 128  # pixels of an image below which threads cost more than they give
-JPEG_SPACES = ("YCbCr", "Gray", "RGB")  # Pillow does the others
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +26,13 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @cached_property
+    def shards(self) -> np.ndarray:
+        """Images in each file, int64, in the order of their indices."""
+        bounds = np.append(self.encoded.starts, len(self))
+        first = [i for i, (_, row) in enumerate(self.encoded.origins) if row == 0]
+        return np.diff(np.append(bounds[first], len(self)))
 
     @cached_property
     def dense(self) -> np.ndarray | None:
@@ -61,7 +60,7 @@ class Images:
     def pixels(self, indices: np.ndarray) -> np.ndarray | list[np.ndarray]:
         """uint8 [n, H, W, 3] when these images have one size, else a list of uint8 [H, W, 3]; RGB, grey tiled.
 
-        Raises ValueError with the file and row of an image that cannot be decoded.
+        Raises CorruptImageError with the file and row of an image that cannot be decoded.
         """
         if self.dense is not None:
             return self.dense[indices]
@@ -69,15 +68,15 @@ class Images:
         return np.stack(images) if len({image.shape for image in images}) == 1 else images
 
     def decode(self, index: int) -> np.ndarray:
-        """One image, uint8 [H, W, 3]."""
+        """One image, uint8 [H, W, 3]. Raises CorruptImageError."""
         data = self.encoded[index]
         if data is None:
-            raise ValueError(f"no image bytes in {self.encoded.where(index)}")
+            raise CorruptImageError(f"no image bytes in {self.encoded.where(index)}")
         try:
             return decode(data)
         except Exception as error:  # decoders raise anything for broken input
             message = " ".join(str(error).split())
-            raise ValueError(f"the image in {self.encoded.where(index)} cannot be decoded: {message}") from None
+            raise CorruptImageError(f"the image in {self.encoded.where(index)} cannot be decoded: {message}") from None
 
 
 @lru_cache(maxsize=8)
@@ -95,28 +94,3 @@ def open_split(uri: str, cache: Storage | None) -> Images:
     if isinstance(source, Parquet):
         return Images(*parquet.read(parquet.find(source), source))
     return Images(*parquet.read(builtin.files(source, cache), Parquet(str(source))))
-
-
-def decode(data: bytes) -> np.ndarray:
-    """An encoded image as uint8 [H, W, 3]: grey is tiled, palettes and CMYK are converted, alpha is dropped."""
-    if simplejpeg is not None and data[:2] == b"\xff\xd8" and simplejpeg.decode_jpeg_header(data)[2] in JPEG_SPACES:
-        return simplejpeg.decode_jpeg(data, colorspace="RGB")
-    with Image.open(io.BytesIO(data)) as image:
-        if image.mode.startswith("I"):  # 16 bits of grey
-            return _tiled((np.asarray(image) >> 8).astype(np.uint8))
-        if image.mode == "L":
-            return _tiled(np.asarray(image))
-        if image.mode == "P" and "transparency" in image.info:
-            return np.array(image.convert("RGBA").convert("RGB"))
-        return np.array(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def _tiled(grey: np.ndarray) -> np.ndarray:
-    return np.repeat(grey[..., None], 3, axis=2)
-
-
-def sizes(images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
-    """Height and width of each image, int64 [n, 2]."""
-    if isinstance(images, np.ndarray):
-        return np.broadcast_to(np.array(images.shape[1:3]), (len(images), 2))
-    return np.array([image.shape[:2] for image in images])

@@ -23,6 +23,12 @@ class Device:
     world: int = 1
     compile: bool = False  # training steps through torch.compile
     microbatch: int | None = None  # images of a forward pass; None: the worker's whole share of the batch
+    loaders: int = 0  # processes that decode and crop photographs for this worker; 0: its own threads do
+
+    @property
+    def occupied(self) -> int:
+        """Cores that this worker keeps from others, for the account: a GPU's, or its CPU threads and loaders."""
+        return self.cores + (self.loaders if self.kind == "cpu" else 0)
 
     @property
     def torch(self) -> torch.device:
@@ -46,6 +52,7 @@ def local_device(
     *,
     compile: bool = False,
     microbatch: int | None = None,
+    loaders: int = 0,
 ) -> Device:
     """This process's device and rank. Precision None: bf16 on a GPU that has it, float32 on a CPU.
 
@@ -56,10 +63,10 @@ def local_device(
     if torch.cuda.is_available():
         torch.backends.cuda.matmul.allow_tf32 = True
         chosen = precision or ("bf16" if torch.cuda.is_bf16_supported() else "fp32")
-        return Device("cuda", torch.cuda.get_device_name(), chosen, 1, rank, world, compile, microbatch)
+        return Device("cuda", torch.cuda.get_device_name(), chosen, 1, rank, world, compile, microbatch, loaders)
     threads = threads or int(os.environ.get("OMP_NUM_THREADS", "1"))
     torch.set_num_threads(threads)
-    return Device("cpu", "cpu", precision or "fp32", threads, rank, world, compile, microbatch)
+    return Device("cpu", "cpu", precision or "fp32", threads, rank, world, compile, microbatch, loaders)
 
 
 def broadcast(value: Any, device: Device) -> Any:

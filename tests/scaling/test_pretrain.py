@@ -45,7 +45,7 @@ def test_a_subset_is_spread_over_the_whole_set(run: Pretrain) -> None:
 def test_runs_on_a_subset_see_all_of_it_and_nothing_else(
     run: Pretrain, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import scaling.pretrain as module
+    import scaling.data.loading as module
 
     seen: set[int] = set()
     original = module.train_images

@@ -7,9 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from scaling.data import builtin, parquet, sources
+from scaling.data import builtin, decoding, parquet, sources
 from scaling.data.builtin import png
-from scaling.data.sources import decode, open_split
+from scaling.data.decoding import decode
+from scaling.data.sources import open_split
 from scaling.storage import Storage
 
 RNG = np.random.default_rng(0)
@@ -87,7 +88,7 @@ def test_every_mode_becomes_rgb() -> None:
 def test_jpeg_is_the_same_without_simplejpeg(monkeypatch: pytest.MonkeyPatch) -> None:
     smooth = Image.fromarray(PIXELS[0]).resize((64, 48), Image.Resampling.BICUBIC)
     fast = encoded(smooth, "JPEG", quality=90)
-    monkeypatch.setattr(sources, "simplejpeg", None)
+    monkeypatch.setattr(decoding, "simplejpeg", None)
     assert np.abs(encoded(smooth, "JPEG", quality=90).astype(int) - fast).max() <= 2
 
 

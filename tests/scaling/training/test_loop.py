@@ -13,10 +13,10 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from scaling import results
-from scaling.data.sources import open_split
+from scaling.data.loading import Stream, batches
 from scaling.flops import pretrain_flops
 from scaling.models import build
-from scaling.pretrain import batch_of, pretrain
+from scaling.pretrain import pretrain
 from scaling.specs import Hybrid, Pretrain, Recipe, ResNet, ViT, from_json, to_json
 from scaling.storage import Storage
 from scaling.training.devices import Device, local_device
@@ -109,12 +109,11 @@ def test_a_run_learns(tiny_run: Pretrain, storage: Storage) -> None:
 @pytest.mark.parametrize("world", [2, 4])
 def test_workers_share_the_global_batch_in_order(tiny_run: Pretrain, world: int) -> None:
     assert tiny_run.data.train
-    images = open_split(tiny_run.data.train, None)
-    index = np.arange(len(images))
+    stream = Stream(tiny_run.data.train, None, np.arange(96), tiny_run.recipe, tiny_run.seed, 16)
 
     def share(rank: int, world: int) -> tuple[torch.Tensor, torch.Tensor]:
-        device = Device("cpu", "cpu", "fp32", 1, rank, world)
-        return batch_of(17, images, index, tiny_run.recipe, tiny_run.seed, 16, device)
+        (batch,) = batches(17, 18, stream=replace(stream, rank=rank, world=world), skipped={})
+        return batch
 
     whole, shares = share(0, 1), [share(rank, world) for rank in range(world)]
     for part in (0, 1):  # images, labels
