@@ -96,7 +96,7 @@ def run_all(
     done: Done,
 ) -> None:
     """Run final fine-tunings and few-shot probes side by side, and leave their rows; a failure stops no other."""
-    task = ray.remote(_unit).options(num_cpus=placement.cpus, num_gpus=placement.gpus)
+    task = ray.remote(_unit).options(num_cpus=placement.resources["CPU"], num_gpus=placement.gpus)
     waiting = [
         task.remote(type(unit), to_json(unit), checkpoint, storage, study, placement) for unit, checkpoint in units
     ]

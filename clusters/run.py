@@ -33,6 +33,7 @@ def run(
     precision: Precision | None = None,
     compile: bool = False,
     microbatch: int | None = None,
+    loaders: int | None = None,
     given: Given | None = None,
     save_seconds: float = SAVE_SECONDS,
 ) -> int:
@@ -46,7 +47,7 @@ def run(
         data = pool.submit(_make_data, study, storage)  # takes seconds, and so does Ray
         with session():
             data.result()
-            where = place(workers, precision, compile=compile, microbatch=microbatch)
+            where = place(workers, precision, compile=compile, microbatch=microbatch, loaders=loaders)
             failed = _pretrain(study, storage, console, where, given, save_seconds)
             return failed + _transfer(study, storage, console, where, given)
 

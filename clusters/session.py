@@ -13,6 +13,7 @@ import ray
 from scaling.specs import Precision
 from scaling.training.devices import Device, local_device
 
+MOST_LOADERS = 16  # of a worker, unless more are asked for
 ROOT = Path(__file__).resolve().parent.parent
 IN_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray for the driver of a job
 QUIET = {  # measured on 2.60: without these a local fit takes several seconds longer
@@ -42,15 +43,19 @@ class Placement:
     precision: Precision | None = None  # fp32, bf16, or None: what the device does best
     compile: bool = False  # training steps through torch.compile
     microbatch: int | None = None  # images of a forward pass on a worker; None: its whole share of the batch
+    loaders: int = 0  # processes of a worker that decode and crop photographs; 0: its own threads do
 
     @property
     def resources(self) -> dict[str, float]:
-        """Ray resources of one worker."""
-        return {"CPU": self.cpus, "GPU": self.gpus} if self.gpus else {"CPU": self.cpus}
+        """Ray resources of one worker and its loaders."""
+        cpus = self.cpus + self.loaders
+        return {"CPU": cpus, "GPU": self.gpus} if self.gpus else {"CPU": cpus}
 
     def device(self) -> Device:
         """The device of the worker that calls."""
-        return local_device(self.precision, self.cpus, compile=self.compile, microbatch=self.microbatch)
+        return local_device(
+            self.precision, self.cpus, compile=self.compile, microbatch=self.microbatch, loaders=self.loaders
+        )
 
 
 @contextlib.contextmanager
@@ -79,25 +84,41 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
 
 
 def place(
-    workers: int, precision: Precision | None, *, compile: bool = False, microbatch: int | None = None
+    workers: int,
+    precision: Precision | None,
+    *,
+    compile: bool = False,
+    microbatch: int | None = None,
+    loaders: int | None = None,
 ) -> Placement:
     """Fit groups of `workers` into the cluster: a GPU a worker where there are GPUs, else a CPU.
 
-    The other arguments are handed through to every worker. Raises ValueError when not even one group fits.
+    `loaders` processes of each worker take a CPU each; None: the CPUs that GPUs leave over, none without GPUs. The
+    other arguments are handed through to every worker. Raises ValueError when not even one group fits.
     """
-    have = ray.cluster_resources()
-    gpus, cpus = int(have.get("GPU", 0)), int(have.get("CPU", 0))
-    slots = gpus or cpus
+    if loaders is not None and loaders < 0:
+        raise ValueError(f"--loaders must not be negative, got {loaders}")
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    cpus, gpus = (int(sum(node.get(kind, 0) for node in nodes)) for kind in ("CPU", "GPU"))
+    with_gpus = [node for node in nodes if node.get("GPU", 0) >= 1]
+    if loaders is None:
+        spare = min((int(node.get("CPU", 0) // node["GPU"]) - 1 for node in with_gpus), default=0)
+        loaders = min(max(spare, 0), MOST_LOADERS)
+    a_worker = 1 + loaders
+    room = [(int(node.get("CPU", 0)) // a_worker, int(node.get("GPU", 0))) for node in with_gpus or nodes]
+    slots = sum(min(of_cpus, of_gpus) if with_gpus else of_cpus for of_cpus, of_gpus in room)
     if workers > slots:
-        raise ValueError(f"--workers {workers}: the cluster has {gpus} GPUs and {cpus} CPUs")
+        each = f", and each worker takes {a_worker} CPUs: lower --loaders" if loaders else ""
+        raise ValueError(f"--workers {workers}: the cluster has {gpus} GPUs and {cpus} CPUs{each}")
     return Placement(
         workers=workers,
-        gpus=1 if gpus else 0,
+        gpus=1 if with_gpus else 0,
         groups=slots // workers,
         slots=slots,
         precision=precision,
         compile=compile,
         microbatch=microbatch,
+        loaders=loaders,
     )
 
 

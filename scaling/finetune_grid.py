@@ -43,6 +43,8 @@ class Options:
     """Compile the training steps (torch.compile): a while at the start of each trial, faster steps after it."""
     microbatch: int | None = None
     """Images of a forward pass on a worker, where its share of the batch does not fit. Default: the whole share."""
+    loaders: int | None = None
+    """Processes of each worker that decode and crop photographs. Default: the CPUs that GPUs leave over, else 0."""
     json: bool = False
     """Print one JSON value instead of text."""
 
@@ -65,6 +67,7 @@ def main(options: Options) -> int:
             precision=options.precision,
             compile=options.compile,
             microbatch=options.microbatch,
+            loaders=options.loaders,
             given=given,
         )
     summary = _summary(study, storage)

@@ -47,6 +47,8 @@ class Options:
     """Compile the training steps (torch.compile): minutes at the start of a large run, faster steps after it."""
     microbatch: int | None = None
     """Images of a forward pass on a worker, where its share of the batch does not fit. Default: the whole share."""
+    loaders: int | None = None
+    """Processes of each worker that decode and crop photographs. Default: the CPUs that GPUs leave over, else 0."""
     save_seconds: float = 15.0
     """Seconds between two checkpoints of a run."""
     json: bool = False
@@ -80,6 +82,7 @@ def main(options: Options) -> int:
             precision=options.precision,
             compile=options.compile,
             microbatch=options.microbatch,
+            loaders=options.loaders,
             save_seconds=options.save_seconds,
         )
     report(storage)
