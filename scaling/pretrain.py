@@ -22,7 +22,7 @@ from scaling.recipe import check_batches
 from scaling.specs import Pretrain, family, to_json
 from scaling.storage import Storage
 from scaling.training import state
-from scaling.training.devices import Device
+from scaling.training.devices import Device, union_over_workers
 from scaling.training.evaluation import accuracy
 from scaling.training.ledger import Unit, attempt
 from scaling.training.loop import SAVE_SECONDS, Report, Trained, Training, train
@@ -82,6 +82,8 @@ def pretrain(
         trained = train(
             module, training, storage=storage, device=device, ledger=ledger, report=report, save_seconds=save_seconds
         )
+        if skip:
+            union_over_workers(ledger.skipped, device)
         if device.rank == 0:
             kept = module.encoder if isinstance(module, MaskedPatchPrediction) else module
             digest = state.save_final(storage, run.id, kept, to_json(run))

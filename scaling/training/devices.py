@@ -91,3 +91,12 @@ def sum_over_workers(values: torch.Tensor, device: Device) -> torch.Tensor:
     if device.world > 1:
         dist.all_reduce(values)
     return values
+
+
+def union_over_workers(values: dict[str, None], device: Device) -> None:
+    """Give every worker the keys of all workers."""
+    if device.world > 1:
+        found: list[dict[str, None]] = [{} for _ in range(device.world)]
+        dist.all_gather_object(found, values)
+        for one in found:
+            values.update(one)
