@@ -19,20 +19,24 @@ class Placement:
     precision: Precision | None = None  # fp32, bf16, or None: what the device does best
     compile: bool = False  # training steps through torch.compile
     microbatch: int | None = None  # images of a forward pass on a worker; None: its whole share of the batch
+    loaders: int | None = None  # processes of a worker that decode and crop photographs; 0: its own threads do
 
     @property
     def resources(self) -> dict[str, float]:
-        """Ray resources of one worker."""
-        return {"CPU": self.cpus, "GPU": self.gpus} if self.gpus else {"CPU": self.cpus}
+        """Ray resources of one worker and its loaders."""
+        cpus = self.cpus + (self.loaders or 0)
+        return {"CPU": cpus, "GPU": self.gpus} if self.gpus else {"CPU": cpus}
 
     @property
     def trial_resources(self) -> dict[str, float]:
         """Ray resources of a trial with one worker."""
-        return {"CPU": self.cpus, "GPU": self.trial_gpus} if self.gpus else {"CPU": self.cpus}
+        return {**self.resources, "GPU": self.trial_gpus} if self.gpus else self.resources
 
     def device(self) -> Device:
         """The device of the worker that calls."""
-        return local_device(self.precision, self.cpus, compile=self.compile, microbatch=self.microbatch)
+        return local_device(
+            self.precision, self.cpus, compile=self.compile, microbatch=self.microbatch, loaders=self.loaders or 0
+        )
 
 
 def wished(machine: Machine) -> Placement:
@@ -45,4 +49,5 @@ def wished(machine: Machine) -> Placement:
         precision=machine.precision,
         compile=machine.compile,
         microbatch=machine.microbatch,
+        loaders=machine.loaders,
     )

@@ -12,6 +12,7 @@ import ray
 
 from clusters.placement import Placement
 
+MOST_LOADERS = 16  # of a worker, unless more are asked for
 ROOT = Path(__file__).resolve().parent.parent
 IN_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray for the driver of a job
 QUIET = {  # measured on 2.60: without these a local fit takes several seconds longer
@@ -57,21 +58,36 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
 def place(wish: Placement) -> Placement:
     """The wish fitted into the cluster: a GPU a worker where there are GPUs, else a CPU; as many side by side as fit.
 
-    `wish.slots` limits the trials that train side by side, 0 does not. Raises ValueError when not even one run or trial
+    `wish.slots` limits the trials that train side by side, 0 does not. `wish.loaders` processes of each worker take a
+    CPU each; None: the CPUs that GPUs leave over, none without GPUs. Raises ValueError when not even one run or trial
     fits.
     """
-    have = ray.cluster_resources()
-    gpus, cpus = int(have.get("GPU", 0)), int(have.get("CPU", 0))
-    slots = gpus or cpus
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    cpus, gpus = (int(sum(node.get(kind, 0) for node in nodes)) for kind in ("CPU", "GPU"))
+    with_gpus = [node for node in nodes if node.get("GPU", 0) >= 1]
+    loaders = wish.loaders
+    if loaders is None:
+        spare = min((int(node.get("CPU", 0) // node["GPU"]) - 1 for node in with_gpus), default=0)
+        loaders = min(max(spare, 0), MOST_LOADERS)
+    a_worker = 1 + loaders
+
+    def room(share: float) -> int:
+        """Workers that fit, of such a share of a GPU."""
+        of_cpus = [int(node.get("CPU", 0)) // a_worker for node in with_gpus or nodes]
+        of_gpus = [int(node["GPU"] / share) for node in with_gpus] or of_cpus
+        return sum(map(min, of_cpus, of_gpus))
+
+    slots, trials = room(1), room(wish.trial_gpus)
     for flag, workers in (("--workers", wish.workers), ("--trial-workers", wish.trial_workers)):
         if workers > slots:
-            raise ValueError(f"{flag} {workers}: the cluster has {gpus} GPUs and {cpus} CPUs")
-    trials = int(gpus / wish.trial_gpus) if gpus else cpus
+            each = f", and each worker takes {a_worker} CPUs: lower --loaders" if loaders else ""
+            raise ValueError(f"{flag} {workers}: the cluster has {gpus} GPUs and {cpus} CPUs{each}")
     return replace(
         wish,
-        gpus=1 if gpus else 0,
+        gpus=1 if with_gpus else 0,
         groups=slots // wish.workers,
         slots=min(wish.slots or trials, trials),
+        loaders=loaders,
     )
 
 

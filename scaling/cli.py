@@ -34,6 +34,8 @@ class Machine:
     """Compile the training steps (torch.compile): minutes at the start of a large run, faster steps after it."""
     microbatch: int | None = None
     """Images of a forward pass on a worker, where its share of the batch does not fit. Default: the whole share."""
+    loaders: int | None = None
+    """Processes of each worker that decode and crop photographs. Default: the CPUs that GPUs leave over, else 0."""
     optuna_storage: str | None = None
     """Where the searches are shown as Optuna studies, as a URL. Default: optuna.db in a local storage."""
 
@@ -42,6 +44,7 @@ class Machine:
         for flag in ("workers", "trial_workers", "max_concurrent"):
             value = getattr(self, flag)
             check(value is None or value >= 1, f"--{flag.replace('_', '-')} must be at least 1, got {value}")
+        check(self.loaders is None or self.loaders >= 0, f"--loaders must not be negative, got {self.loaders}")
         check(0 < self.trial_gpus <= 1, f"--trial-gpus must be in (0, 1], got {self.trial_gpus}")
 
 

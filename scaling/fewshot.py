@@ -6,6 +6,7 @@ import torch
 from scaling import results
 from scaling.data.labels import single
 from scaling.data.ordering import permute
+from scaling.data.preprocessing import readable
 from scaling.data.sources import open_split
 from scaling.models import build, load_pretrained
 from scaling.specs import Probe, family, whole_patches
@@ -25,6 +26,7 @@ def probe(what: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
     with attempt(unit(what), study, storage, device) as ledger, ledger.doing("evaluating"):
         train, test = (open_split(uri, storage) for uri in uris(fewshot.data))
         labels, test_labels = (single(images.labels, "few-shot evaluation") for images in (train, test))
+        judged = np.arange(len(test))
         resolution = whole_patches(upstream.model, fewshot.resolution)
         torch.manual_seed(upstream.seed)
         assert fewshot.data.num_classes is not None
@@ -33,10 +35,13 @@ def probe(what: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
             load_pretrained(module, state.read_weights(Storage.of(checkpoint)))
         chosen = {(shots, seed): choose(labels, shots, seed) for shots in fewshot.shots for seed in fewshot.seeds}
         used = np.unique(np.concatenate(list(chosen.values())))
+        if fewshot.data.corrupt == "skip":
+            used, judged = (readable(images, i, ledger.skipped) for images, i in ((train, used), (test, judged)))
         x_train = features(module, train, used, resolution, device)
-        x_test = features(module, test, np.arange(len(test)), resolution, device)
+        x_test = features(module, test, judged, resolution, device)
         rows = []
         for (shots, seed), index in chosen.items():
+            index = index[np.isin(index, used)]
             x = x_train[np.searchsorted(used, index)]
             scores = ridge_scores(x, labels[index], x_test, fewshot.data.num_classes, fewshot.l2)
             rows.append(
@@ -49,7 +54,7 @@ def probe(what: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
                     "shots": shots,
                     "seed": seed,
                     "l2": fewshot.l2,
-                    "test_top1": float((scores.argmax(1) == test_labels).mean()),
+                    "test_top1": float((scores.argmax(1) == test_labels[judged]).mean()),
                 }
             )
         results.write(storage, "fewshot", rows)

@@ -160,6 +160,8 @@ def _show(summary: dict, storage: Storage, out: Console) -> None:
             mean, std = choice["test_top1_mean"], choice["test_top1_std"]
             spread = "" if std is None else f" ± {std:.2%} over {len(choice['finals'])} seeds"
             out.print(f"test accuracy at {at}: [bold]{mean:.2%}{spread}[/bold]: {tests}")
+    for line in results.skipped(storage):
+        out.print(line, markup=False, soft_wrap=True)
     out.print(f"rows: {Path(storage.uri) if storage.local else storage.uri}")
 
 

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaling.data.ordering import hashed, uniforms
-from scaling.data.preprocessing import eval_images, normalise
+from scaling.data.preprocessing import Skipped, eval_images_left, normalise
 from scaling.data.sources import Images
+from scaling.identity import check
 from scaling.models import VisionTransformer, build
 from scaling.models.masked import MASK, MaskedPatchPrediction
 from scaling.specs import MaskedPatches, Pretrain, ViT
@@ -90,13 +91,26 @@ def masked_prediction(run: Pretrain) -> Objective:
 
 
 @torch.no_grad()
-def masked_accuracy(run: Pretrain, module: nn.Module, images: Images, indices: np.ndarray, device: Device) -> float:
-    """Share of colours predicted right, of the corrupted patches of `images[indices]`, corrupted always alike."""
+def masked_accuracy(
+    run: Pretrain,
+    module: nn.Module,
+    images: Images,
+    indices: np.ndarray,
+    device: Device,
+    skipped: Skipped | None = None,
+) -> float:
+    """Share of colours predicted right, of the corrupted patches of `images[indices]`, corrupted always alike.
+
+    Images that cannot be decoded are noted in `skipped` and left out; without it they raise CorruptImageError.
+    """
     sums = torch.zeros(2, dtype=torch.float64, device=device.torch)  # right, all
     module.eval()
     own = indices[device.rank :: device.world]
     for index in (own[start : start + EVAL_BATCH] for start in range(0, len(own), EVAL_BATCH)):
-        x = eval_images(images, index, run.resolution).to(device.torch)
+        x, index = eval_images_left(images, index, run.resolution, skipped)
+        if not len(index):
+            continue
+        x = x.to(device.torch)
         corrupted = corruption(run, np.zeros_like(index), index).to(device.torch)
         target = targets(run, x, corrupted[..., 0])  # [B, C, cells]
         with device.autocast():
@@ -104,6 +118,7 @@ def masked_accuracy(run: Pretrain, module: nn.Module, images: Images, indices: n
         right = (_by_cell(predicted, target).argmax(-1) == target).sum()
         sums += torch.stack([right, torch.full_like(right, target.numel())]).double()
     right_sum, count = sum_over_workers(sums, device).tolist()
+    check(count > 0, f"none of {len(indices)} images to judge by can be decoded")
     return right_sum / count
 
 

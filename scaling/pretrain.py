@@ -6,28 +6,28 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from scaling import results
-from scaling.data.ordering import batch_at, holdout, permute, shard
-from scaling.data.preprocessing import train_images
+from scaling.data.loading import Stream, batches
+from scaling.data.ordering import holdout, permute
+from scaling.data.preprocessing import Skipped
 from scaling.data.sources import Images, open_split
 from scaling.flops import parameters, pretrain_flops
 from scaling.identity import check
 from scaling.masked import build_masked, corruption, masked_accuracy, masked_prediction
 from scaling.models import build
 from scaling.models.masked import MaskedPatchPrediction
-from scaling.recipe import Recipe, check_batches
+from scaling.recipe import check_batches
 from scaling.specs import Pretrain, family, to_json
 from scaling.storage import Storage
 from scaling.training import state
-from scaling.training.devices import Device
+from scaling.training.devices import Device, union_over_workers
 from scaling.training.evaluation import accuracy
 from scaling.training.ledger import Unit, attempt
-from scaling.training.loop import SAVE_SECONDS, Batch, Report, Trained, Training, train
+from scaling.training.loop import SAVE_SECONDS, Report, Trained, Training, train
 from scaling.training.objective import classification
 
-Targets = Callable[[np.ndarray, np.ndarray], Tensor]  # (epochs [b], indices [b]) -> [b, ...]
 SPLIT = 0  # key of the held-out share: of the data set, not of the run, so that runs are judged on the same images
 SUBSET = (0, 1)  # key of the order that subsets are the beginning of, also the same for all runs
 
@@ -48,24 +48,42 @@ def pretrain(
         train_index, dev_index = split(len(images), run)
         torch.manual_seed(run.seed)
         module = _module(run).to(device.torch)
-        targets = partial(corruption, run) if run.masked else None
+        skip = run.data.corrupt == "skip"
+        stream = Stream(
+            run.data.train,
+            storage,
+            train_index,
+            run.recipe,
+            run.seed,
+            run.resolution,
+            window=run.shuffle_window if run.shuffle == "shards" else None,
+            skip=skip,
+            rank=device.rank,
+            world=device.world,
+        )
         training = Training(
             id=run.id,
             recipe=run.recipe,
             base_lr=run.base_lr,
             steps=run.steps,
             seed=run.seed,
-            batch=lambda step: batch_of(
-                step, images, train_index, run.recipe, run.seed, run.resolution, device, targets
+            batches=partial(
+                batches,
+                stream=stream,
+                skipped=ledger.skipped,
+                loaders=device.loaders,
+                targets=partial(corruption, run) if run.masked else None,
             ),
             objective=masked_prediction(run) if run.masked else classification(run.recipe, run.seed),
-            evaluate=_evaluation(run, images, dev_index, device),
+            evaluate=_evaluation(run, images, dev_index, device, ledger.skipped if skip else None),
             evaluations=run.evaluations,
             early_stopping=run.early_stopping,
         )
         trained = train(
             module, training, storage=storage, device=device, ledger=ledger, report=report, save_seconds=save_seconds
         )
+        if skip:
+            union_over_workers(ledger.skipped, device)
         if device.rank == 0:
             kept = module.encoder if isinstance(module, MaskedPatchPrediction) else module
             digest = state.save_final(storage, run.id, kept, to_json(run))
@@ -96,36 +114,6 @@ def split(count: int, run: Pretrain) -> tuple[np.ndarray, np.ndarray]:
     return train_index, dev_index
 
 
-def batch_of(
-    step: int,
-    images: Images,
-    index: np.ndarray,
-    recipe: Recipe,
-    seed: int,
-    resolution: int,
-    device: Device,
-    targets: Targets | None = None,
-) -> Batch:
-    """This worker's share of the global batch of `step`: a pure function of its arguments.
-
-    `targets` makes what stands in for the labels, from the images' epochs and indices.
-    """
-    epochs, positions = shard(batch_at(step, recipe.batch_size, len(index), seed), device.rank, device.world)
-    chosen = index[positions]
-    pixels = train_images(
-        images,
-        chosen,
-        epochs,
-        seed=seed,
-        resolution=resolution,
-        crop=recipe.crop,
-        min_crop_area=recipe.min_crop_area,
-        resize=recipe.resize,
-        flip=recipe.flip,
-    )
-    return pixels, targets(epochs, chosen) if targets else torch.from_numpy(images.labels[chosen])
-
-
 def _module(run: Pretrain) -> nn.Module:
     if run.masked:
         return build_masked(run)
@@ -140,14 +128,14 @@ def _module(run: Pretrain) -> nn.Module:
 
 
 def _evaluation(
-    run: Pretrain, images: Images, dev_index: np.ndarray, device: Device
+    run: Pretrain, images: Images, dev_index: np.ndarray, device: Device, skipped: Skipped | None
 ) -> Callable[[nn.Module], float] | None:
     """The accuracy on the held-out images, if there are any and the run predicts classes."""
     if not len(dev_index) or not run.predicts_classes:
         return None
     if run.masked:
-        return lambda module: masked_accuracy(run, module, images, dev_index, device)
-    return lambda module: accuracy(module, images, dev_index, run.resolution, device)[0]
+        return lambda module: masked_accuracy(run, module, images, dev_index, device, skipped)
+    return lambda module: accuracy(module, images, dev_index, run.resolution, device, skipped)[0]
 
 
 def _write_rows(run: Pretrain, storage: Storage, trained: Trained, digest: str) -> None:

@@ -120,7 +120,7 @@ TABLES: dict[str, pa.Schema] = {
         ("device", STRING, "chip of the hardware catalogue"),
         ("precision", STRING, "fp32 or bf16"),
         ("workers", INT, "data-parallel workers"),
-        ("cores", INT, "cores of the chip's vendor, over all workers"),
+        ("cores", INT, "cores of the chip's vendor, over all workers; on a CPU with the processes that load images"),
         ("host", STRING, "host of worker 0"),
         ("started", TIME, "UTC: start of the attempt"),
         ("first_step", INT, "step that the attempt began with"),
@@ -131,6 +131,12 @@ TABLES: dict[str, pa.Schema] = {
         ("seconds_evaluating", FLOAT, "s: in evaluation"),
         ("seconds_waiting", FLOAT, "s: waiting for input data"),
         ("seconds_lost", FLOAT, "s: training of steps that no checkpoint holds"),
+        (
+            "corrupt_images",
+            INT,
+            "images skipped since they cannot be decoded, each once; of worker 0 until the training ends",
+        ),
+        ("first_corrupt", STRING, "what was wrong with the first of them, and where it lies"),
         ("train_flops_valid", FLOAT, "FLOPs: of the committed steps"),
         ("outcome", STRING, "done, failed, diverged (its loss), or running: killed when nothing follows it"),
         ("reason", STRING, "one line, why it failed"),
@@ -184,6 +190,13 @@ def read(storage: Storage, table: str) -> pl.DataFrame:
     frame = pl.from_arrow(whole)
     assert isinstance(frame, pl.DataFrame)
     return frame
+
+
+def skipped(storage: Storage) -> list[str]:
+    """A line for each image that was the first corrupt one of some attempts: how many were skipped, and where it is."""
+    attempts = read(storage, "attempt").filter(pl.col("corrupt_images") > 0)
+    firsts = attempts.group_by("first_corrupt", maintain_order=True).agg(pl.col("corrupt_images").max())
+    return [f"Skipped up to {count} corrupt images a run: {first}" for first, count in firsts.iter_rows()]
 
 
 def _read_file(storage: Storage, name: str, schema: pa.Schema) -> pa.Table:

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from scaling.cli import Machine, command_line, console
 from scaling.recipe import check_batches
+from scaling.results import skipped
 from scaling.specs import Study, to_json
 from scaling.storage import Storage
 from scaling.study import load, resolved, select
@@ -91,6 +92,8 @@ def _summarise(storage: Storage, failed: int, out: Console) -> None:
     out.print(to_rich(results_table(rows), "Results"))
     for sentence in sentences(rows, accuracies(rows)):
         out.print(f"- {sentence}", markup=False)
+    for line in skipped(storage):
+        out.print(line, markup=False, soft_wrap=True)
     if failed:
         out.print(f"{failed} units failed: their attempt rows say why; the same command tries them again.")
     out.print(f"report   {storage.path('report.html')}", soft_wrap=True)

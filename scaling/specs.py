@@ -65,6 +65,8 @@ class Dataset:
 
     `train` and `test` are URIs of `scaling.data` (`parquet:PATH`, `ifs:...`, `digits:train`, ...), or None for a set
     that can be planned with but not read. Where files lie is outside the identity; `fingerprint` says what is in them.
+    `corrupt` says what happens with an image that cannot be decoded: the run fails, or it is counted and skipped, which
+    means that the next one is trained on in its place, and that evaluation leaves it out.
     """
 
     name: str
@@ -74,8 +76,10 @@ class Dataset:
     num_train: int | None = None
     num_test: int | None = None
     fingerprint: str | None = None
+    corrupt: Literal["fail", "skip"] = "fail"
 
     def __post_init__(self) -> None:
+        check_choices(self)
         check_name("data set name", self.name)
         for name in ("num_classes", "num_train", "num_test"):
             value = getattr(self, name)
@@ -92,7 +96,8 @@ class Pretrain(Identified):
     `subset` takes that many of the training images, or that share of them when it is below 1: the first of one shuffled
     order, so that smaller subsets lie in larger ones (§4.3). A study's shares become counts when its data are read.
     `early_stopping` ends the training when so many evaluations in a row were no better, and keeps the weights of the
-    best one (§4.3).
+    best one (§4.3). `shuffle` 'full' permutes all images in every epoch, 'shards' those of `shuffle_window` files or
+    shards at a time, which suits data that are read from a disk or over a network.
     """
 
     name: str = field(metadata=OUTSIDE)  # the model's name in figures and tables, e.g. 'ViT-B/16'
@@ -108,13 +113,17 @@ class Pretrain(Identified):
     evaluations: int = 5  # on the held-out images, evenly spread
     early_stopping: int | None = None
     masked: MaskedPatches | None = None  # predict these in place of the labels
+    shuffle: Literal["full", "shards"] = "full"
+    shuffle_window: int = 16
 
     def __post_init__(self) -> None:
+        check_choices(self)
         check(bool(self.name) and self.name.isprintable(), f"run name {self.name!r} must be printable")
         check(self.base_lr > 0, f"base_lr of {self.name} must be positive, got {self.base_lr}")
         check(self.epochs > 0, f"epochs of {self.name} must be positive, got {self.epochs}")
         check(0 <= self.dev_fraction < 1, f"dev_fraction of {self.name} must be in [0, 1), got {self.dev_fraction}")
         check(self.resolution > 0, f"resolution of {self.name} must be positive, got {self.resolution}")
+        check(self.shuffle_window > 0, f"shuffle_window of {self.name} must be positive, got {self.shuffle_window}")
         subset = self.subset
         check(
             subset is None or (subset > 0 if isinstance(subset, int) else 0 < subset < 1),

@@ -1,5 +1,6 @@
 """Transfer of one upstream model to one task: a dev trial or a final run, rows out."""
 
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -7,11 +8,11 @@ import torch
 from torch import nn
 
 from scaling import results
+from scaling.data.loading import Stream, batches
 from scaling.data.ordering import hashed, holdout
 from scaling.data.sources import open_split
 from scaling.flops import transfer_flops
 from scaling.models import build, load_pretrained
-from scaling.pretrain import batch_of
 from scaling.recipe import check_batches
 from scaling.specs import Dataset, Pretrain, Transfer, family, to_json, without_representation
 from scaling.storage import Storage
@@ -48,6 +49,19 @@ def finetune(
         index, dev_index = holdout(len(images), task.dev_fraction, 0)
         if transfer.phase == "final":
             index = np.arange(len(images))
+        skip = task.data.corrupt == "skip"
+        stream = Stream(
+            train_uri,
+            storage,
+            index,
+            recipe,
+            transfer.seed,
+            resolution,
+            skip=skip,
+            rank=device.rank,
+            world=device.world,
+        )
+        skipped = ledger.skipped if skip else None
         module = _module(transfer, checkpoint).to(device.torch)
         training = Training(
             id=transfer.id,
@@ -56,7 +70,7 @@ def finetune(
             steps=transfer.steps,
             until=until,
             seed=transfer.seed,
-            batch=lambda step: batch_of(step, images, index, recipe, transfer.seed, resolution, device),
+            batches=partial(batches, stream=stream, skipped=ledger.skipped, loaders=device.loaders),
             objective=classification(recipe, transfer.seed),
         )
         trained = train(
@@ -65,12 +79,12 @@ def finetune(
         row = {**_facts(transfer), "train_loss": trained.train_loss}
         with ledger.doing("evaluating"):
             if transfer.phase == "dev":
-                top1, loss = accuracy(module, images, dev_index, resolution, device)
+                top1, loss = accuracy(module, images, dev_index, resolution, device, skipped)
                 row |= {"trial_id": transfer.id, "steps_done": trained.steps, "dev_top1": top1, "dev_loss": loss}
                 row |= _rungs(storage, transfer, trained.steps, top1)
             else:
                 test = open_split(test_uri, storage)
-                top1, _ = accuracy(module, test, np.arange(len(test)), resolution, device)
+                top1, _ = accuracy(module, test, np.arange(len(test)), resolution, device, skipped)
                 row |= {"transfer_id": transfer.id, "test_top1": top1}
         if device.rank == 0:
             results.write(storage, table(transfer), [row])

@@ -93,10 +93,47 @@ def uniforms(seed: int, epoch: int | np.ndarray, index: np.ndarray, count: int) 
     return (words(seed, epoch, index, count) >> np.uint64(11)) * 2.0**-53
 
 
-def batch_at(step: int, batch_size: int, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def permute_in_windows(position: np.ndarray, shards: np.ndarray, window: int, key: tuple[int, ...]) -> np.ndarray:
+    """Where a pseudo-random bijection takes each position that keeps images of a few shards together.
+
+    The shards are put into a random order and cut into windows of `window` shards; the images of a window are permuted
+    among themselves, and window follows window. So a reader of the stream holds `window` shards open at a time. One
+    window of all shards is `permute`. Memory is O(shards).
+
+    Args:
+        position: int64 [m], each in range(sum of shards).
+        shards: int64 [s], images in each shard, in the order of their indices.
+        window: shards that are shuffled together.
+        key: which bijection.
+
+    Returns:
+        int64 [m]. Raises ValueError for positions outside the range.
+    """
+    n = int(shards.sum())
+    if window >= len(shards):
+        return permute(position, n, key)
+    if len(position) and (position.min() < 0 or position.max() >= n):
+        raise ValueError(f"positions must be in [0, {n}), got {position.min()} to {position.max()}")
+    order = permute(np.arange(len(shards)), len(shards), (*key, 0, 0))
+    sizes, starts = shards[order], (np.cumsum(shards) - shards)[order]
+    ends = np.cumsum(sizes)  # of the shards in the stream, before windows are shuffled
+    bounds = np.append(0, np.append(ends[window - 1 : -1 : window], n))  # of the windows
+    number = np.searchsorted(bounds, position, side="right") - 1
+    inside = np.empty_like(position)
+    for i in np.unique(number):
+        here, first = number == i, bounds[i]
+        inside[here] = first + permute(position[here] - first, int(bounds[i + 1] - first), (*key, int(i)))
+    shard = np.searchsorted(ends, inside, side="right")
+    return starts[shard] + inside - (ends - sizes)[shard]
+
+
+def batch_at(
+    step: int, batch_size: int, n: int, seed: int, shards: np.ndarray | None = None, window: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """The samples of one step: the stream is epoch after epoch, each in an order of its own.
 
-    A batch may straddle epochs, and n may be smaller than the batch.
+    A batch may straddle epochs, and n may be smaller than the batch. With `shards`, which sum to n, the order is that
+    of `permute_in_windows`.
 
     Returns:
         epochs int64 [batch_size], indices int64 [batch_size] in range(n). Raises ValueError for an empty set.
@@ -104,8 +141,13 @@ def batch_at(step: int, batch_size: int, n: int, seed: int) -> tuple[np.ndarray,
     if n < 1:
         raise ValueError(f"cannot take batches of {n} images")
     position = step * batch_size + np.arange(batch_size, dtype=np.int64)
-    epochs = position // n
-    return epochs, permute(position % n, n, (seed, epochs))
+    epochs, position = position // n, position % n
+    if shards is None:
+        return epochs, permute(position, n, (seed, epochs))
+    parts = [
+        permute_in_windows(position[epochs == epoch], shards, window, (seed, int(epoch))) for epoch in np.unique(epochs)
+    ]
+    return epochs, np.concatenate(parts)
 
 
 def shard(arrays: tuple[np.ndarray, ...], rank: int, world: int) -> tuple[np.ndarray, ...]:
@@ -120,11 +162,10 @@ def holdout(n: int, fraction: float, key: Key) -> tuple[np.ndarray, np.ndarray]:
     """A random split of range(n): (train_indices, dev_indices), int64, sorted; dev has round(fraction * n)."""
     if not 0 <= fraction <= 1:
         raise ValueError(f"fraction of the dev split must be in [0, 1], got {fraction}")
-    if n == 0:
-        return np.arange(0), np.arange(0)
-    order = permute(np.arange(n), n, key)
-    count = round(fraction * n)
-    return np.sort(order[count:]), np.sort(order[:count])
+    dev = permute(np.arange(round(fraction * n)), max(n, 1), key)
+    left = np.ones(n, bool)
+    left[dev] = False
+    return np.flatnonzero(left), np.sort(dev)
 
 
 def hashed(*entries: int) -> int:

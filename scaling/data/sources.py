@@ -1,33 +1,22 @@
 """Opening a split by its URI (`scaling.data.uris`) and decoding its images."""
 
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from scaling.data import builtin
+from scaling.data.decoding import CorruptImageError, decode
 from scaling.data.encoded import Encoded
 from scaling.data.labels import Labels
 from scaling.data.splits import read
 from scaling.data.uris import parse
 from scaling.storage import Storage
 
-try:
-    import simplejpeg
-except ImportError:
-    simplejpeg = None
-
 DENSE_BYTES = 1 << 30  # decoded images of one size are kept up to here
 BLOCK = 256  # images decoded by a thread at a time
 SMALL = 128 * 128  # pixels of an image below which threads cost more than they give
-JPEG_SPACES = ("YCbCr", "Gray", "RGB")  # Pillow does the others
-
-
-class CorruptImageError(ValueError):
-    """An image that cannot be decoded; the message, one line, names it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,28 +109,3 @@ def open_split(uri: str, cache: Storage | None) -> Images:
     """
     split = read(parse(uri), cache)
     return Images(split.labels, split.classes, split.encoded)
-
-
-def decode(data: bytes) -> np.ndarray:
-    """An encoded image as uint8 [H, W, 3]: grey is tiled, palettes and CMYK are converted, alpha is dropped."""
-    if simplejpeg is not None and data[:2] == b"\xff\xd8" and simplejpeg.decode_jpeg_header(data)[2] in JPEG_SPACES:
-        return simplejpeg.decode_jpeg(data, colorspace="RGB")
-    with Image.open(io.BytesIO(data)) as image:
-        if image.mode.startswith("I"):  # 16 bits of grey
-            return _tiled((np.asarray(image) >> 8).astype(np.uint8))
-        if image.mode == "L":
-            return _tiled(np.asarray(image))
-        if image.mode == "P" and "transparency" in image.info:
-            return np.array(image.convert("RGBA").convert("RGB"))
-        return np.array(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def _tiled(grey: np.ndarray) -> np.ndarray:
-    return np.repeat(grey[..., None], 3, axis=2)
-
-
-def sizes(images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
-    """Height and width of each image, int64 [n, 2]."""
-    if isinstance(images, np.ndarray):
-        return np.broadcast_to(np.array(images.shape[1:3]), (len(images), 2))
-    return np.array([image.shape[:2] for image in images])

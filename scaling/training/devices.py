@@ -23,6 +23,12 @@ class Device:
     world: int = 1
     compile: bool = False  # training steps through torch.compile
     microbatch: int | None = None  # images of a forward pass; None: the worker's whole share of the batch
+    loaders: int = 0  # processes that decode and crop photographs for this worker; 0: its own threads do
+
+    @property
+    def occupied(self) -> int:
+        """Cores that this worker keeps from others, for the account: a GPU's, or its CPU threads and loaders."""
+        return self.cores + (self.loaders if self.kind == "cpu" else 0)
 
     @property
     def torch(self) -> torch.device:
@@ -46,6 +52,7 @@ def local_device(
     *,
     compile: bool = False,
     microbatch: int | None = None,
+    loaders: int = 0,
 ) -> Device:
     """This process's device and rank. Precision None: bf16 on a GPU that has it, float32 on a CPU.
 
@@ -56,10 +63,10 @@ def local_device(
     if torch.cuda.is_available():
         torch.backends.cuda.matmul.allow_tf32 = True
         chosen = precision or ("bf16" if torch.cuda.is_bf16_supported() else "fp32")
-        return Device("cuda", torch.cuda.get_device_name(), chosen, 1, rank, world, compile, microbatch)
+        return Device("cuda", torch.cuda.get_device_name(), chosen, 1, rank, world, compile, microbatch, loaders)
     threads = threads or int(os.environ.get("OMP_NUM_THREADS", "1"))
     torch.set_num_threads(threads)
-    return Device("cpu", "cpu", precision or "fp32", threads, rank, world, compile, microbatch)
+    return Device("cpu", "cpu", precision or "fp32", threads, rank, world, compile, microbatch, loaders)
 
 
 def broadcast(value: Any, device: Device) -> Any:
@@ -84,3 +91,12 @@ def sum_over_workers(values: torch.Tensor, device: Device) -> torch.Tensor:
     if device.world > 1:
         dist.all_reduce(values)
     return values
+
+
+def union_over_workers(values: dict[str, None], device: Device) -> None:
+    """Give every worker the keys of all workers."""
+    if device.world > 1:
+        found: list[dict[str, None]] = [{} for _ in range(device.world)]
+        dist.all_gather_object(found, values)
+        for one in found:
+            values.update(one)

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scaling.data.preprocessing import eval_images, normalise
+from scaling.data.preprocessing import Skipped, eval_images_left, normalise
 from scaling.data.sources import Images
+from scaling.identity import check
 from scaling.models import BiTResNet, VisionTransformer
 from scaling.models.standardized import standardized
 from scaling.training.devices import Device, sum_over_workers
@@ -19,15 +20,21 @@ EVAL_BATCH = 256
 
 
 def accuracy(
-    module: nn.Module, images: Images, indices: np.ndarray, resolution: int, device: Device
+    module: nn.Module,
+    images: Images,
+    indices: np.ndarray,
+    resolution: int,
+    device: Device,
+    skipped: Skipped | None = None,
 ) -> tuple[float, float]:
     """(top-1 accuracy, mean cross-entropy) of logits over `images[indices]`, each worker taking its share.
 
-    Of a multi-label image, any of its classes is right.
+    Of a multi-label image, any of its classes is right. Corrupt images are noted in `skipped` and left out; without it
+    they raise CorruptImageError.
     """
     sums = torch.zeros(3, dtype=torch.float64, device=device.torch)  # correct, cross-entropy, images
     with _frozen(module, device):
-        for x, index in _batches(images, indices[device.rank :: device.world], resolution, device):
+        for x, index in _batches(images, indices[device.rank :: device.world], resolution, device, skipped):
             labels = torch.from_numpy(images.labels[index]).to(device.torch)
             logits = module.forward(x).float()
             targets = distribution(labels, logits.shape[1])
@@ -37,6 +44,7 @@ def accuracy(
             loss = F.cross_entropy(logits, targets, reduction="sum").double()
             sums += torch.stack([correct, loss, torch.ones_like(loss) * len(labels)])
     correct, loss, count = sum_over_workers(sums, device).tolist()
+    check(count > 0, f"none of {len(indices)} images to judge by can be decoded")
     return correct / count, loss / count
 
 
@@ -46,7 +54,7 @@ def features(
     """Frozen representations, float64 [n, D]."""
     parts = []
     with _frozen(module, device):
-        for x, _ in _batches(images, indices, resolution, device):
+        for x, _ in _batches(images, indices, resolution, device, None):
             parts.append(module.features(x).float())
     return torch.cat(parts).double().cpu().numpy()
 
@@ -60,8 +68,9 @@ def _frozen(module: nn.Module, device: Device) -> Iterator[None]:
 
 
 def _batches(
-    images: Images, indices: np.ndarray, resolution: int, device: Device
+    images: Images, indices: np.ndarray, resolution: int, device: Device, skipped: Skipped | None
 ) -> Iterator[tuple[Tensor, np.ndarray]]:
     for start in range(0, len(indices), EVAL_BATCH):
-        index = indices[start : start + EVAL_BATCH]
-        yield normalise(eval_images(images, index, resolution).to(device.torch)), index
+        x, index = eval_images_left(images, indices[start : start + EVAL_BATCH], resolution, skipped)
+        if len(index):
+            yield normalise(x.to(device.torch)), index

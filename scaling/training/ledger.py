@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Literal, get_args
 
 from scaling import results
+from scaling.data.preprocessing import Skipped
 from scaling.storage import Storage
 from scaling.training.devices import Device
 
@@ -47,6 +48,7 @@ class Ledger:
         self.started, self._start = datetime.now(UTC), time.monotonic()
         self.seconds = dict.fromkeys(get_args(Activity), 0.0)
         self.first_step = self.step = self.committed_step = 0
+        self.skipped: Skipped = {}  # corrupt images
         self._training_at_commit = 0.0
         self._beat_seconds = BEAT_SECONDS[storage.local is not None]
         self._write("running")
@@ -99,7 +101,7 @@ class Ledger:
             "device": self.device.name,
             "precision": self.device.precision,
             "workers": self.device.world,
-            "cores": self.device.cores * self.device.world,
+            "cores": self.device.occupied * self.device.world,
             "host": socket.gethostname(),
             "started": self.started,
             "first_step": self.first_step,
@@ -110,6 +112,8 @@ class Ledger:
             "seconds_evaluating": self.seconds["evaluating"],
             "seconds_waiting": self.seconds["waiting"],
             "seconds_lost": self.seconds["training"] - self._training_at_commit,
+            "corrupt_images": len(self.skipped),
+            "first_corrupt": next(iter(self.skipped), ""),
             "train_flops_valid": float(self.unit.step_flops * committed),
             "outcome": outcome,
             "reason": reason,

@@ -4,7 +4,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from scaling.data.loading import Batch
 from scaling.data.ordering import hashed
 from scaling.specs import Recipe
 from scaling.storage import Storage
@@ -25,7 +25,6 @@ from scaling.training.optim import make_optimizer
 from scaling.training.schedules import learning_rate
 from scaling.training.state import State
 
-Batch = tuple[Tensor, Tensor]  # images uint8 [b, 3, R, R], labels int64 [b]: this worker's share
 Report = Callable[[int, dict[str, Any]], None]
 CURVE_POINTS = 200  # at most, over a training
 SAVE_SECONDS = 15.0  # between two checkpoints
@@ -35,14 +34,14 @@ READ_STEPS = 10  # losses are read, and a checkpoint is decided on, at every ten
 
 @dataclass(frozen=True)
 class Training:
-    """What is trained, whatever for. `batch(step)` and the objective must be pure functions of the step."""
+    """What is trained, whatever for. A batch and the objective must be pure functions of the step."""
 
     id: str
     recipe: Recipe
     base_lr: float
     steps: int
     seed: int
-    batch: Callable[[int], Batch]
+    batches: Callable[[int, int], Iterator[Batch]]  # of the steps from the first to before the second
     objective: Objective
     until: int | None = None  # pause here, with a checkpoint, to go on another time; None: train to the end
     evaluate: Callable[[nn.Module], float] | None = None  # accuracy on held-out images, at some of the curve's points
@@ -82,7 +81,7 @@ def train(
     unread: list[Tensor] = []  # losses still on the device
     saves = _Saves(save_seconds)
     stop = min(what.until or what.steps, what.steps)
-    batches = _prefetch(what.batch, now.step, stop)
+    batches = what.batches(now.step, stop)
     module.train()
 
     for step in range(now.step, stop):
@@ -195,13 +194,3 @@ def _read(unread: list[Tensor], saves: _Saves, last_step: int, device: Device) -
         if not math.isfinite(value):
             raise NonFiniteLossError(f"loss {value} at step {step}: lower base_lr or set grad_clip")
     return values
-
-
-def _prefetch(batch: Callable[[int], Batch], start: int, stop: int) -> Iterator[Batch]:
-    """batch(start), ..., batch(stop - 1), each made while the one before is trained on."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as pool:
-        ahead = deque(pool.submit(batch, step) for step in range(start, min(start + 2, stop)))
-        for step in range(start, stop):
-            if step + 2 < stop:
-                ahead.append(pool.submit(batch, step + 2))
-            yield ahead.popleft().result()

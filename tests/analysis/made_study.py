@@ -129,7 +129,7 @@ def attempt(storage: Storage, attempt_id: str, kind: str, **values: Any) -> None
         },
         **{"started": datetime(2026, 1, 1, tzinfo=UTC), "committed_step": 400, "outcome": "done", "reason": None},
         **{"seconds_total": 100.0, "seconds_training": 80.0, "seconds_evaluating": 5.0, "seconds_waiting": 7.0},
-        **{"seconds_lost": 0.0, "train_flops_valid": 4e12},
+        **{"seconds_lost": 0.0, "corrupt_images": 0, "first_corrupt": "", "train_flops_valid": 4e12},
     }
     write(storage, "attempt", [usual | values])
 

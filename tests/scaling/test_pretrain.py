@@ -1,17 +1,26 @@
 """Which images a run trains on and is judged on, and what it refuses."""
 
+import io
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from scaling import results
+from scaling.data import parquet
+from scaling.data.decoding import CorruptImageError
+from scaling.data.ifs import render
+from scaling.data.sources import open_split
+from scaling.datasets import resolve
 from scaling.pretrain import pretrain, split
 from scaling.recipe import check_batches
-from scaling.specs import Pretrain, Recipe, Study
+from scaling.specs import Dataset, Pretrain, Recipe, Study
 from scaling.storage import Storage
 from scaling.study import resolved
 from scaling.training.devices import local_device
@@ -69,7 +78,7 @@ def test_a_subset_is_spread_over_the_whole_set(run: Pretrain) -> None:
 def test_runs_on_a_subset_see_all_of_it_and_nothing_else(
     run: Pretrain, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import scaling.pretrain as module
+    import scaling.data.loading as module
 
     seen: set[int] = set()
     original = module.train_images
@@ -84,6 +93,84 @@ def test_runs_on_a_subset_see_all_of_it_and_nothing_else(
     assert seen == set(split(96, small)[0].tolist())
     (row,) = results.read(storage, "pretrain").to_dicts()
     assert (row["steps"], row["images"]) == (round(2.2 * 20 / 8), round(2.2 * 20 / 8) * 8)
+
+
+@pytest.fixture(scope="module")
+def torn(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """40 photographs, six of them cut off."""
+    path = tmp_path_factory.mktemp("torn") / "train.parquet"
+    files = []
+    for pixels in render(0, 0, np.arange(40), 136):
+        out = io.BytesIO()
+        Image.fromarray(pixels).save(out, "JPEG")
+        files.append(out.getvalue())
+    files = [data[: len(data) // 2 if i % 7 == 0 else None] for i, data in enumerate(files)]
+    path.write_bytes(parquet.encode(files, np.arange(40) % 4, list("abcd")))
+    return resolve(Dataset("torn", f"parquet:{path}"))
+
+
+def test_corrupt_images_are_counted_and_the_first_is_named(run: Pretrain, torn: Dataset, tmp_path: Path) -> None:
+    """The same run by threads and by a process; none of its rows depends on which."""
+    skipping = replace(run, data=replace(torn, corrupt="skip"), dev_fraction=0.5, evaluations=1)
+    found = []
+    for loaders in (0, 1):
+        storage = Storage.of(tmp_path / str(loaders))
+        device = local_device(loaders=loaders)
+        pretrain(skipping, storage=storage, study="x", device=device, report=lambda step, metrics: None)
+        (attempt,) = results.read(storage, "attempt").to_dicts()
+        assert attempt["corrupt_images"] == 6  # three in either half: one trained on, the other evaluated
+        assert "cannot be decoded" in attempt["first_corrupt"]
+        assert attempt["outcome"] == "done"
+        assert attempt["cores"] == 1 + loaders
+        assert results.skipped(storage) == [f"Skipped up to 6 corrupt images a run: {attempt['first_corrupt']}"]
+        found.append(results.read(storage, "pretrain"))
+    assert found[0].equals(found[1])
+    assert found[0]["dev_top1"].is_not_null().all()
+
+
+def test_a_corrupt_image_stops_the_run_that_does_not_skip_it(run: Pretrain, torn: Dataset, storage: Storage) -> None:
+    with pytest.raises(CorruptImageError, match=r"the image in row \d+ of .*train\.parquet cannot be decoded"):
+        pretrain(replace(run, data=torn), storage=storage, study="x", device=local_device(), report=print)
+    (attempt,) = results.read(storage, "attempt").to_dicts()
+    assert attempt["outcome"] == "failed"
+    assert "train.parquet cannot be decoded" in attempt["reason"]
+    assert results.skipped(storage) == []
+
+
+def test_a_shuffle_of_shards_is_another_run(run: Pretrain, storage: Storage, tmp_path: Path) -> None:
+    """With windows as large as the set it takes the same steps."""
+    assert run.data.train is not None
+    images = open_split(run.data.train, None)
+    files = [data for i in range(len(images)) if (data := images.encoded[i])]
+    for part in range(4):
+        here = slice(24 * part, 24 * part + 24)
+        content = parquet.encode(files[here], images.labels[here], list("abcd"))
+        (tmp_path / f"{part}.parquet").write_bytes(content)
+    data = resolve(Dataset("shards", f"parquet:{tmp_path}/*.parquet"))
+    runs = [
+        replace(run, data=data, shuffle=shuffle, shuffle_window=window)
+        for shuffle, window in (("full", 16), ("shards", 4), ("shards", 2))
+    ]
+    for one in runs:
+        pretrain(one, storage=storage, study="x", device=local_device(), report=lambda step, metrics: None)
+    curves = results.read(storage, "curve").sort("step")
+    full, whole, windows = (curves.filter(run_id=one.id)["train_loss"].to_list() for one in runs)
+    assert full == whole
+    assert full != windows
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"shuffle": "some"}, "shuffle must be one of full, shards, got 'some'"),
+        ({"shuffle_window": 0}, "shuffle_window of tiny must be positive, got 0"),
+    ],
+)
+def test_shuffles_that_do_not_exist(run: Pretrain, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(run, **change)
+    with pytest.raises(ValueError, match="corrupt must be one of fail, skip, got 'ignore'"):
+        replace(run.data, corrupt="ignore")
 
 
 def test_the_number_of_evaluations_is_the_runs(run: Pretrain, storage: Storage) -> None:

@@ -1,9 +1,12 @@
+import tracemalloc
+from collections.abc import Callable
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scaling.data.ordering import batch_at, holdout, permute, shard, uniforms, words
+from scaling.data.ordering import batch_at, holdout, permute, permute_in_windows, shard, uniforms, words
 
 
 @given(st.integers(1, 3000), st.integers(-(2**70), 2**70))
@@ -106,3 +109,102 @@ def test_holdout_depends_on_the_key() -> None:
     assert not np.array_equal(holdout(1000, 0.1, 0)[1], holdout(1000, 0.1, 1)[1])
     with pytest.raises(ValueError, match="fraction"):
         holdout(10, 1.5, 0)
+
+
+def peak(work: Callable[[], object]) -> int:
+    """Bytes allocated at the same time, at most."""
+    work()
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_range() -> None:
+    positions = np.arange(1000)
+    small, *larger = (peak(lambda n=n: permute(positions, n, (3, 4))) for n in (10**3, 10**6, 10**9, 10**12))
+    assert max(larger) < small + 20_000  # of 1000 positions; a permutation of the smallest other range takes 8 MB
+    batches = [peak(lambda n=n: batch_at(10**6, 1000, n, 0)) for n in (10**3, 10**12)]
+    assert batches[1] < batches[0] + 20_000
+
+
+@given(st.integers(1, 10**12), st.integers(0, 10**9), st.integers(1, 64), st.integers(0, 2**40))
+def test_any_number_of_workers_sees_one_order(n: int, step: int, share: int, seed: int) -> None:
+    """Which follows from (epoch, position in it) alone: nothing of the steps before is needed."""
+    epochs, indices = whole = batch_at(step, 8 * share, n, seed)
+    for world in (1, 2, 4, 8):
+        parts = [shard(whole, rank, world)[1] for rank in range(world)]
+        assert np.array_equal(np.concatenate(parts), indices)
+    place = step * 8 * share + np.arange(8 * share)
+    for i in (0, -1):
+        epoch, position = divmod(int(place[i]), n)
+        assert (epochs[i], indices[i]) == (epoch, permute(np.array([position]), n, (seed, epoch))[0])
+
+
+SHARDS = st.lists(st.integers(0, 20), min_size=1, max_size=12).filter(sum)
+
+
+@given(SHARDS, st.integers(1, 15), st.integers(0, 2**40))
+def test_windows_of_shards_are_a_bijection(sizes: list[int], window: int, key: int) -> None:
+    shards, n = np.array(sizes), sum(sizes)
+    order = permute_in_windows(np.arange(n), shards, window, (key,))
+    assert np.array_equal(np.sort(order), np.arange(n))
+    some = np.random.default_rng(0).integers(0, n, 10)
+    assert np.array_equal(permute_in_windows(some, shards, window, (key,)), order[some])
+    if window >= len(shards):
+        assert np.array_equal(order, permute(np.arange(n), n, (key,)))
+
+
+@given(SHARDS, st.integers(1, 15), st.integers(0, 2**40))
+def test_a_reader_holds_one_window_of_shards(sizes: list[int], window: int, key: int) -> None:
+    """No more than `window` shards are begun and not yet at their end."""
+    shards, n = np.array(sizes), sum(sizes)
+    order = permute_in_windows(np.arange(n), shards, window, (key,))
+    belongs = np.searchsorted(np.cumsum(shards), order, side="right").tolist()
+    open_now: set[int] = set()
+    left = dict(enumerate(sizes))
+    for number in belongs:
+        open_now.add(number)
+        assert len(open_now) <= window
+        left[number] -= 1
+        if not left[number]:
+            open_now.remove(number)
+
+
+def test_windows_mix_their_shards_and_change_with_the_epoch() -> None:
+    shards = np.full(64, 100)
+    orders = [permute_in_windows(np.arange(6400), shards, 8, (0, epoch)) for epoch in (0, 1)]
+    assert (orders[0] == orders[1]).mean() < 0.01
+    windows = [{frozenset((order[i : i + 800] // 100).tolist()) for i in range(0, 6400, 800)} for order in orders]
+    assert windows[0] != windows[1]  # other shards meet
+    assert all(len(window) == 8 for window in windows[0])
+    first = orders[0][:400] // 100
+    assert np.bincount(first, minlength=64).max() < 90  # not shard after shard
+
+
+@settings(max_examples=30)
+@given(SHARDS, st.integers(20, 60), st.integers(1, 6), st.integers(0, 5))
+def test_stream_of_windows_shows_every_image_once_an_epoch(
+    sizes: list[int], batch_size: int, window: int, seed: int
+) -> None:
+    n, shards = sum(sizes), np.array(sizes)
+    parts = [batch_at(step, batch_size, n, seed, shards, window) for step in range(-(-2 * n // batch_size))]
+    epochs, indices = (np.concatenate(part) for part in zip(*parts, strict=True))
+    for epoch in range(2):
+        assert np.array_equal(np.sort(indices[epochs == epoch])[:n], np.arange(n))
+
+
+def test_windows_need_no_permutation_of_the_images() -> None:
+    few, many = (np.full(1000, size) for size in (10, 3 * 10**8))
+    positions = np.arange(1000)
+    memory = [peak(lambda s=s: permute_in_windows(positions, s, 16, (1,))) for s in (few, many)]
+    assert memory[1] < memory[0] + 50_000
+    with pytest.raises(ValueError, match="positions must be in"):
+        permute_in_windows(np.array([10_000]), few, 16, (1,))
+
+
+def test_holding_nothing_out_permutes_nothing() -> None:
+    n = 10**6
+    assert peak(lambda: holdout(n, 0.0, 0)) < 10 * n  # the indices themselves are 8

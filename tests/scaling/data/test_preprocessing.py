@@ -1,10 +1,12 @@
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from scaling.data import parquet, sources
+from scaling.data import parquet, preprocessing, sources
 from scaling.data.builtin import png
 from scaling.data.files import buffer
 from scaling.data.ordering import batch_at, shard, uniforms
@@ -140,6 +142,48 @@ def test_evaluation_resizes_straight(mixed: Images, small: Images) -> None:
     assert (alone - exact).abs().max() < 1.5
     same = eval_images(small, np.arange(5), 32)
     assert torch.equal(same, torch.from_numpy(np.array(small.pixels(np.arange(5)))).permute(0, 3, 1, 2))
+
+
+def jpegs(sides: list[tuple[int, int]]) -> Images:
+    files = []
+    for number, (height, width) in enumerate(sides):
+        coarse = np.random.default_rng(number).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+        out = io.BytesIO()
+        Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).save(out, "JPEG", quality=95)
+        files.append(out.getvalue())
+    content = parquet.encode(files, np.arange(len(files)), [])
+    split = parquet.read_files([buffer("memory", content)], Parquet("memory"))
+    return Images(split.labels, split.classes, split.encoded)
+
+
+@pytest.mark.parametrize("resolution", [16, 24, 60, 120])
+def test_large_jpegs_are_decoded_smaller_and_look_the_same(resolution: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As crops of the whole image, resized: to a few shades, and to half a pixel in place."""
+    images = jpegs([(300, 260), (511, 333), (180, 900)])
+    indices = np.repeat(np.arange(3), 10)
+    epochs = np.tile(np.arange(10), 3)
+    kind = {"seed": 0, "resolution": resolution, "min_crop_area": 0.3}
+    factors: list[int] = []
+    reduce = preprocessing.decode_reduced
+    monkeypatch.setattr(preprocessing, "decode_reduced", lambda data, f: factors.append(f) or reduce(data, f))
+    fast = train_images(images, indices, epochs, **kind), eval_images(images, np.arange(3), resolution)
+    assert factors or resolution == 120
+    monkeypatch.setattr(preprocessing, "decode_reduced", lambda data, factor: None)
+    whole = train_images(images, indices, epochs, **kind), eval_images(images, np.arange(3), resolution)
+    for a, b in zip(fast, whole, strict=True):
+        assert (a.float() - b.float()).abs().mean() < 4
+        assert not torch.equal(a, b) or resolution == 120
+
+
+def test_crops_keep_their_pixels_after_reduction() -> None:
+    """The part that is resized has the result's pixels or more, but for the rounding of its edges."""
+    images = jpegs([(300, 260)])
+    data = images.encoded[0]
+    for side in (10, 16, 20, 33, 64):
+        for box in ([0, 0, 300, 260], [11, 7, 151, 203], [140, 100, 160, 160], [299 - side, 0, side + 1, side + 1]):
+            height, width = preprocessing._part(data, [300, 260], box, side).shape[:2]
+            assert side - 1 <= height <= box[2]
+            assert side - 1 <= width <= box[3]
 
 
 def test_normalise() -> None:

@@ -7,9 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from scaling.data import builtin, parquet, sources
+from scaling.data import builtin, decoding, parquet, sources
 from scaling.data.builtin import png
-from scaling.data.sources import CorruptImageError, decode, open_split
+from scaling.data.decoding import CorruptImageError, decode
+from scaling.data.sources import open_split
 from scaling.storage import Storage
 
 RNG = np.random.default_rng(0)
@@ -87,7 +88,7 @@ def test_every_mode_becomes_rgb() -> None:
 def test_jpeg_is_the_same_without_simplejpeg(monkeypatch: pytest.MonkeyPatch) -> None:
     smooth = Image.fromarray(PIXELS[0]).resize((64, 48), Image.Resampling.BICUBIC)
     fast = encoded(smooth, "JPEG", quality=90)
-    monkeypatch.setattr(sources, "simplejpeg", None)
+    monkeypatch.setattr(decoding, "simplejpeg", None)
     assert np.abs(encoded(smooth, "JPEG", quality=90).astype(int) - fast).max() <= 2
 
 
@@ -210,7 +211,7 @@ def test_a_truncated_jpeg_never_passes_as_grey(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: bool, mode: str
 ) -> None:
     if not fast:
-        monkeypatch.setattr(sources, "simplejpeg", None)
+        monkeypatch.setattr(decoding, "simplejpeg", None)
     whole = file_of(PHOTO.convert(mode), "JPEG", quality=90)
     for i, length in enumerate((len(whole) // 3, len(whole) // 2, len(whole) * 9 // 10, len(whole) - 40)):
         uri = write(tmp_path / f"{i}.parquet", [whole, whole[:length]], LABELS[:2])

@@ -1,6 +1,7 @@
 """The loop: exact resume, non-finite losses, and the same training whatever the number of workers."""
 
 import hashlib
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -11,13 +12,18 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from PIL import Image
 
 from scaling import results
-from scaling.data.sources import open_split
+from scaling.data import parquet
+from scaling.data.ifs import render
+from scaling.data.loading import Stream, batches
+from scaling.data.ordering import batch_at
+from scaling.datasets import resolve
 from scaling.flops import pretrain_flops
 from scaling.models import build
-from scaling.pretrain import batch_of, pretrain
-from scaling.specs import Hybrid, Pretrain, Recipe, ResNet, ViT, from_json, to_json
+from scaling.pretrain import pretrain
+from scaling.specs import Dataset, Hybrid, Pretrain, Recipe, ResNet, ViT, from_json, to_json
 from scaling.storage import Storage
 from scaling.training.devices import Device, local_device
 from scaling.training.ledger import NonFiniteLossError
@@ -109,12 +115,11 @@ def test_a_run_learns(tiny_run: Pretrain, storage: Storage) -> None:
 @pytest.mark.parametrize("world", [2, 4])
 def test_workers_share_the_global_batch_in_order(tiny_run: Pretrain, world: int) -> None:
     assert tiny_run.data.train
-    images = open_split(tiny_run.data.train, None)
-    index = np.arange(len(images))
+    stream = Stream(tiny_run.data.train, None, np.arange(96), tiny_run.recipe, tiny_run.seed, 16)
 
     def share(rank: int, world: int) -> tuple[torch.Tensor, torch.Tensor]:
-        device = Device("cpu", "cpu", "fp32", 1, rank, world)
-        return batch_of(17, images, index, tiny_run.recipe, tiny_run.seed, 16, device)
+        (batch,) = batches(17, 18, stream=replace(stream, rank=rank, world=world), skipped={})
+        return batch
 
     whole, shares = share(0, 1), [share(rank, world) for rank in range(world)]
     for part in (0, 1):  # images, labels
@@ -128,7 +133,7 @@ def worker(rank: int, world: int, meet: str, jobs: list[tuple[str, int | None]],
             from_json(Pretrain, run),
             storage=Storage(uri),
             study="x",
-            device=local_device(microbatch=microbatch),
+            device=local_device(microbatch=microbatch, loaders=1),
             report=ignore,
             save_seconds=0.0,
         )
@@ -138,17 +143,19 @@ def worker(rank: int, world: int, meet: str, jobs: list[tuple[str, int | None]],
 def test_two_workers_train_as_one(tiny_run: Pretrain, tmp_path: Path) -> None:
     """The same losses to float32 tolerance. Dropout is off: its masks are drawn worker by worker.
 
-    The second run has MixUp and a Polyak average, and goes in microbatches through standardized convolutions.
+    The second run has MixUp and a Polyak average, and goes in microbatches through standardized convolutions. The third
+    reads photographs, of which each worker meets another corrupt one, by a loader.
     """
     plain = replace(tiny_run, recipe=replace(tiny_run.recipe, dropout=0.0))
     recipe = replace(plain.recipe, optimizer="sgd", mixup=0.4, polyak=0.7)
     rich = replace(plain, model=MODELS["hybrid"], base_lr=0.03, recipe=recipe)
     one, two = Storage.of(tmp_path / "one"), Storage.of(tmp_path / "two")
-    for run in (plain, rich):
+    torn = replace(plain, data=photographs(tmp_path), epochs=1, dev_fraction=0.0)
+    for run in (plain, rich, torn):
         train(run, one)
-    jobs = [(to_json(plain), None), (to_json(rich), 2)]
+    jobs = [(to_json(plain), None), (to_json(rich), 2), (to_json(torn), None)]
     mp.spawn(worker, (2, str(tmp_path / "meet"), jobs, two.uri), nprocs=2)
-    for run in (plain, rich):
+    for run in (plain, rich, torn):
         a, b = (results.read(s, "curve").filter(run_id=run.id).sort("step") for s in (one, two))
         np.testing.assert_allclose(b["train_loss"], a["train_loss"], rtol=2e-6)
         np.testing.assert_allclose(b["dev_top1"].drop_nulls(), a["dev_top1"].drop_nulls())
@@ -156,7 +163,23 @@ def test_two_workers_train_as_one(tiny_run: Pretrain, tmp_path: Path) -> None:
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=1e-5, msg=name)
     for attempt in results.read(two, "attempt").to_dicts():
-        assert (attempt["workers"], attempt["cores"]) == (2, 2)
+        assert (attempt["workers"], attempt["cores"]) == (2, 4)
+        assert attempt["corrupt_images"] == (2 if attempt["unit_id"] == torn.id else 0)
+
+
+def photographs(folder: Path) -> Dataset:
+    """Eight, one batch: the first and the last cannot be decoded and so are skipped."""
+    files = []
+    for pixels in render(0, 0, np.arange(8), 136):
+        out = io.BytesIO()
+        Image.fromarray(pixels).save(out, "JPEG")
+        files.append(out.getvalue())
+    whole = Dataset("photographs", f"parquet:{folder}/photographs.parquet", corrupt="skip")
+    order = batch_at(0, 8, 8, 0)[1]
+    for i in (order[0], order[7]):
+        files[i] = files[i][:400]
+    (folder / "photographs.parquet").write_bytes(parquet.encode(files, np.arange(8) % 4, list("abcd")))
+    return resolve(whole)
 
 
 def test_a_batch_that_workers_cannot_share_is_an_error(tiny_run: Pretrain, storage: Storage) -> None:

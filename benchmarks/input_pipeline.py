@@ -1,0 +1,183 @@
+"""Time photographs on their way into a batch: `python benchmarks/input_pipeline.py [--data parquet:PATH] [--json]`.
+
+First, JPEG to augmented 224-pixel uint8 on one core, ours against the usual pipeline on Pillow: open, convert to RGB,
+random crop of 8 % to 100 % of the area, resize, flip, float tensor. Both make crops of one distribution of the same
+photographs, in turns in one process. Second, the share of its time that a training on one core waits for a loader on
+another one, from the training loop's own clocks.
+"""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # as a script, its own directory is first on the path
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import contextlib
+import io
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle, islice
+
+import numpy as np
+import torch
+from PIL import Image
+
+from scaling import results
+from scaling.cli import command_line, console
+from scaling.data import ifs, parquet
+from scaling.data.loading import Stream, batches
+from scaling.data.ordering import uniforms
+from scaling.data.preprocessing import BLOCK, inception_boxes, train_images
+from scaling.data.sources import Images, open_split
+from scaling.datasets import resolve
+from scaling.pretrain import pretrain
+from scaling.recipe import Recipe
+from scaling.specs import Dataset, Pretrain, without_representation
+from scaling.storage import Storage
+from scaling.training.devices import local_device
+from scaling.zoo import model
+
+MIN_AREA = 0.08  # as is usual on Pillow; our own default is smaller
+
+
+@dataclass(frozen=True)
+class Options:
+    """Time our input pipeline against one on Pillow, and how long a training waits for it."""
+
+    data: str | None = None
+    """Photographs, such as parquet:PATH. Default: made on the spot, 348 pixels a side, JPEG of quality 90."""
+    resolution: int = 224
+    """Pixels a side of the crops."""
+    rounds: int = 10
+    """Turns of each side."""
+    images: int = 256
+    """Photographs of a turn."""
+    steps: int = 20
+    """Steps of the training that is fed; 0: none."""
+    batch: int = 32
+    """Images of a training step."""
+    model: str = "ViT-Ti/16"
+    """Model that is trained, in bf16 with one thread."""
+    json: bool = False
+    """Print one JSON value instead of text."""
+
+
+def main(options: Options) -> int:
+    if min(options.rounds, options.images, options.batch) < 1:
+        raise ValueError("rounds, images and batch must be positive")
+    out = console(options.json)
+    with tempfile.TemporaryDirectory() as folder:
+        data = resolve(Dataset("photographs", options.data or made(Path(folder))))
+        assert data.train is not None
+        images = open_split(data.train, None)
+        seconds = race(images, options)
+        by_round = [theirs / own for own, theirs in zip(seconds["ours"], seconds["Pillow"], strict=True)]
+        low, median, high = statistics.quantiles(by_round, n=4) if len(by_round) > 1 else by_round * 3
+        rates = {side: 1 / statistics.median(found) for side, found in seconds.items()}
+        for side, rate in rates.items():
+            out.print(f"{side:7} {rate:7.0f} images a second of one core")
+        out.print(f"ours / Pillow {median:.2f}  ({low:.2f} to {high:.2f})")
+        waiting = fed(data, options, Storage.of(Path(folder) / "storage")) if options.steps else None
+    if waiting is not None:
+        out.print(f"{options.model} on one core, a loader on another: waiting {waiting:.1%} of the time")
+    if options.json:
+        print(json.dumps({"images_per_second": rates, "ratio": median, "seconds": seconds, "waiting": waiting}))
+    return 0
+
+
+def made(folder: Path, count: int = 200, side: int = 348) -> str:
+    """Fractals as JPEGs: the URI of a file that is made in the folder."""
+    files = []
+    for label in range(10):
+        for pixels in ifs.render(0, label, np.arange(count // 10), side):
+            out = io.BytesIO()
+            Image.fromarray(pixels).convert("RGB").save(out, "JPEG", quality=90)
+            files.append(out.getvalue())
+    path = folder / "photographs.parquet"
+    path.write_bytes(parquet.encode(files, np.repeat(np.arange(10), count // 10), [str(i) for i in range(10)]))
+    return f"parquet:{path}"
+
+
+def race(images: Images, options: Options) -> dict[str, list[float]]:
+    """CPU seconds an image of each side, by round; the first round warms up and is not counted."""
+    torch.set_num_threads(1)
+    sides: dict[str, Callable[[np.ndarray, int], object]] = {
+        "ours": partial(ours, images, resolution=options.resolution),
+        "Pillow": partial(usual, images, resolution=options.resolution),
+    }
+    seconds: dict[str, list[float]] = {side: [] for side in sides}
+    everyone = cycle(range(len(images)))
+    for epoch in range(options.rounds + 1):
+        indices = np.array(list(islice(everyone, options.images)))
+        for side, make in sides.items():
+            start = time.process_time()
+            make(indices, epoch)
+            seconds[side].append((time.process_time() - start) / len(indices))
+    return {side: found[1:] for side, found in seconds.items()}
+
+
+def ours(images: Images, indices: np.ndarray, epoch: int, *, resolution: int) -> list[torch.Tensor]:
+    """Blocks of a batch, uint8 [n, 3, R, R], as a loader's process makes them."""
+    parts = [indices[start : start + BLOCK] for start in range(0, len(indices), BLOCK)]
+    return [
+        train_images(images, i, np.full_like(i, epoch), seed=0, resolution=resolution, min_crop_area=MIN_AREA)
+        for i in parts
+    ]
+
+
+def usual(images: Images, indices: np.ndarray, epoch: int, *, resolution: int) -> list[torch.Tensor]:
+    """What torchvision's transforms do with Pillow: float32 [3, R, R] in [0, 1] each, stacked in blocks."""
+    u = uniforms(0, epoch, indices, 41)
+    made = []
+    for index, row in zip(indices.tolist(), u, strict=True):
+        with Image.open(io.BytesIO(images.encoded[index] or b"")) as opened:
+            image = opened.convert("RGB")
+        size = np.array([[image.height, image.width]])
+        ((top, left, height, width),) = inception_boxes(size, row[None, 1:], MIN_AREA).tolist()
+        image = image.crop((left, top, left + width, top + height))
+        image = image.resize((resolution, resolution), Image.Resampling.BILINEAR)
+        if row[0] < 0.5:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        made.append(torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float().div(255))
+    return [torch.stack(made[start : start + BLOCK]) for start in range(0, len(made), BLOCK)]
+
+
+def fed(data: Dataset, options: Options, storage: Storage) -> float:
+    """Share of a training's time that it waits for one loader; each has a core of its own where there are two."""
+    recipe = Recipe(batch_size=options.batch, warmup_steps=1, loss="softmax", head_bias=0.0, min_crop_area=MIN_AREA)
+    assert data.train is not None
+    assert data.num_train is not None
+    epochs = options.steps * options.batch / data.num_train
+    spec = without_representation(model(options.model))
+    run = Pretrain(options.model, spec, data, 1e-4, epochs, recipe, options.resolution)
+    own, other = (*os.sched_getaffinity(0), *os.sched_getaffinity(0))[:2]
+    with on_core(other):  # here the fork server starts, and what it forks stays
+        stream = Stream(data.train, None, np.arange(data.num_train), recipe, 0, options.resolution)
+        next(batches(0, 1, stream=stream, skipped={}, loaders=1))
+    storage.make()
+    device = local_device("bf16", 1, loaders=1)
+    with on_core(own):
+        pretrain(run, storage=storage, study="benchmark", device=device, report=lambda step, metrics: None)
+    (row,) = results.read(storage, "attempt").to_dicts()
+    return row["seconds_waiting"] / (row["seconds_waiting"] + row["seconds_training"])
+
+
+@contextlib.contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """What this thread does, and what it starts, runs on one core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+if __name__ == "__main__":
+    command_line(main, Options)
