@@ -164,7 +164,7 @@ def test_evaluation_leaves_corrupt_images_out(torn: Stream) -> None:
 
 
 def test_small_sets_skip_too(tmp_path: Path) -> None:
-    """Where all images would lie decoded in memory, but for a corrupt one; without `skip` it is an error when it is met."""
+    """Where all images would lie decoded in memory, but for a corrupt one; an error when it is met, without `skip`."""
     pixels = np.random.default_rng(0).integers(0, 256, (N, 16, 16, 3), dtype=np.uint8)
     files = [png(p) for p in pixels]
     whole = written(tmp_path / "whole.parquet", files)
