@@ -9,6 +9,7 @@ from rich.table import Table
 
 from scaling import results
 from scaling.cli import command_line, console
+from scaling.lease import lease
 from scaling.specs import Precision, Pretrain, Study, Task, from_json
 from scaling.storage import Storage
 from scaling.study import resolved
@@ -56,17 +57,18 @@ def main(options: Options) -> int:
     out, failed = console(quiet=options.json), 0
     given = {upstream.id: Storage.of(options.checkpoint).uri}
     if not finished(study, storage, given):
-        from clusters.run import run  # not before: neither a mistake nor a finished grid should wait for ray
+        with lease(storage, f"grid of {upstream.name} on {options.task}"):
+            from clusters.run import run  # not before: neither a mistake nor a finished grid should wait for ray
 
-        failed = run(
-            study,
-            storage,
-            out,
-            precision=options.precision,
-            compile=options.compile,
-            microbatch=options.microbatch,
-            given=given,
-        )
+            failed = run(
+                study,
+                storage,
+                out,
+                precision=options.precision,
+                compile=options.compile,
+                microbatch=options.microbatch,
+                given=given,
+            )
     summary = _summary(study, storage)
     if options.json:
         print(json.dumps(summary, indent=1))

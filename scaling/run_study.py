@@ -15,6 +15,7 @@ import tyro
 from rich.console import Console
 
 from scaling.cli import command_line, console
+from scaling.lease import lease
 from scaling.recipe import check_batches
 from scaling.specs import Precision, Study, to_json
 from scaling.storage import Storage
@@ -61,7 +62,6 @@ def main(options: Options) -> int:
 
     storage = Storage.of(options.storage or ROOT / "results" / study.name)
     storage.make()
-    storage.write("study.json", to_json(study).encode())
 
     from analysis.report import report  # not before: a plan should not wait for charts, nor a finished study for ray
     from scaling.units import finished
@@ -70,18 +70,20 @@ def main(options: Options) -> int:
     if finished(study, storage, {}):
         out.print("Nothing to do: every unit has its row.")
     else:
-        from clusters.run import run
+        with lease(storage, f"study {study.name}"):
+            from clusters.run import run
 
-        failed = run(
-            study,
-            storage,
-            out,
-            workers=options.workers,
-            precision=options.precision,
-            compile=options.compile,
-            microbatch=options.microbatch,
-            save_seconds=options.save_seconds,
-        )
+            storage.write("study.json", to_json(study).encode())
+            failed = run(
+                study,
+                storage,
+                out,
+                workers=options.workers,
+                precision=options.precision,
+                compile=options.compile,
+                microbatch=options.microbatch,
+                save_seconds=options.save_seconds,
+            )
     report(storage)
     _summarise(storage, failed, out)
     if options.json:
@@ -102,7 +104,7 @@ def _summarise(storage: Storage, failed: int, out: Console) -> None:
     if failed:
         out.print(f"{failed} units failed: their attempt rows say why; the same command tries them again.")
     out.print(f"report   {storage.path('report.html')}", soft_wrap=True)
-    out.print(f"rows     {storage.uri}/*/*.parquet", soft_wrap=True)
+    out.print(f"rows     {storage.path('*/*.parquet')}", soft_wrap=True)
     out.print(f"account  python -m analysis core-days {storage.uri}", soft_wrap=True)
 
 
