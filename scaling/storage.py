@@ -113,9 +113,15 @@ class Storage:
             filesystem.delete_file(str(root / name))
 
     def delete(self, directory: str) -> None:
-        """Remove a directory and all in it, if it is there."""
-        filesystem, root = self.filesystem()
-        if self.exists(directory):
+        """Remove a directory and all in it, if it is there. Cut off, it leaves nothing that looks committed."""
+        if self.local is not None:
+            draft = self._draft()
+            with contextlib.suppress(FileNotFoundError):
+                (self.local / directory).rename(draft)
+                shutil.rmtree(draft)
+        elif self.exists(directory):
+            self.remove(f"{directory}/{MANIFEST}")
+            filesystem, root = self.filesystem()
             filesystem.delete_dir(str(root / directory))
 
     def commit_directory(self, name: str, fill: Callable[[Path], None]) -> None:

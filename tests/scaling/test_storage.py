@@ -1,5 +1,6 @@
 """Commits are whole or absent, on a directory and on an object store."""
 
+import shutil
 import uuid
 from collections import deque
 from pathlib import Path
@@ -56,6 +57,29 @@ def test_a_directory_is_committed_whole(place: Storage) -> None:
     with pytest.raises(OSError, match="killed"):
         place.commit_directory("step/2", fails)
     assert not place.committed("step/2")
+
+
+class Dying:
+    """A file system, or a module, of a process that is killed when it comes to delete files."""
+
+    def __init__(self, whole: object) -> None:
+        self._whole = whole
+
+    def __getattr__(self, name: str) -> object:
+        if name in ("delete_dir", "rmtree"):
+            raise KeyboardInterrupt
+        return getattr(self._whole, name)
+
+
+def test_a_deletion_that_is_cut_off_leaves_nothing_committed(place: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.commit_directory("step/1", lambda folder: (folder / "weights").write_bytes(b"w") and None)
+    driver, root = place.filesystem()
+    with monkeypatch.context() as patch:
+        patch.setattr("scaling.storage.shutil", Dying(shutil))
+        patch.setattr(Storage, "filesystem", lambda self: (Dying(driver), root))
+        with pytest.raises(KeyboardInterrupt):
+            place.delete("step/1")
+    assert not place.committed("step/1")
 
 
 def test_the_first_commit_of_a_directory_stays(place: Storage, tmp_path: Path) -> None:
