@@ -13,6 +13,7 @@ from rich.table import Table
 from scaling import results
 from scaling.candidates import chosen, searched
 from scaling.cli import Machine, command_line, console
+from scaling.lease import lease
 from scaling.proposals import Result
 from scaling.search import PARAMETERS, parameters_of
 from scaling.specs import Pretrain, Setting, Study, Task, from_json
@@ -58,17 +59,18 @@ def main(options: Options) -> int:
     out, failed = console(quiet=options.json), 0
     given = {upstream.id: Storage.of(options.checkpoint).uri}
     if not finished(study, storage, given):
-        from clusters.placement import wished  # not before: neither a mistake nor a finished grid should wait for ray
-        from clusters.run import run
+        with lease(storage, f"grid of {upstream.name} on {options.task}"):
+            from clusters.placement import wished  # not before: a mistake or a finished grid should not wait for ray
+            from clusters.run import run
 
-        failed = run(
-            study,
-            storage,
-            out,
-            wished(options.machine),
-            given=given,
-            optuna_url=options.machine.optuna_storage,
-        )
+            failed = run(
+                study,
+                storage,
+                out,
+                wished(options.machine),
+                given=given,
+                optuna_url=options.machine.optuna_storage,
+            )
     summary = _summary(study, storage)
     if options.json:
         print(json.dumps(summary, indent=1))

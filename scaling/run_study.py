@@ -15,6 +15,7 @@ import tyro
 from rich.console import Console
 
 from scaling.cli import Machine, command_line, console
+from scaling.lease import lease
 from scaling.recipe import check_batches
 from scaling.results import skipped
 from scaling.specs import Study, to_json
@@ -55,7 +56,6 @@ def main(options: Options) -> int:
 
     storage = Storage.of(options.storage or ROOT / "results" / study.name)
     storage.make()
-    storage.write("study.json", to_json(study).encode())
 
     from analysis.report import report  # not before: a plan should not wait for charts, nor a finished study for ray
     from scaling.units import finished
@@ -64,17 +64,19 @@ def main(options: Options) -> int:
     if finished(study, storage, {}):
         out.print("Nothing to do: every unit has its row.")
     else:
-        from clusters.placement import wished
-        from clusters.run import run
+        with lease(storage, f"study {study.name}"):
+            from clusters.placement import wished
+            from clusters.run import run
 
-        failed = run(
-            study,
-            storage,
-            out,
-            wished(options.machine),
-            optuna_url=options.machine.optuna_storage,
-            save_seconds=options.save_seconds,
-        )
+            storage.write("study.json", to_json(study).encode())
+            failed = run(
+                study,
+                storage,
+                out,
+                wished(options.machine),
+                optuna_url=options.machine.optuna_storage,
+                save_seconds=options.save_seconds,
+            )
     report(storage)
     _summarise(storage, failed, out)
     if options.json:
@@ -97,7 +99,7 @@ def _summarise(storage: Storage, failed: int, out: Console) -> None:
     if failed:
         out.print(f"{failed} units failed: their attempt rows say why; the same command tries them again.")
     out.print(f"report   {storage.path('report.html')}", soft_wrap=True)
-    out.print(f"rows     {storage.uri}/*/*.parquet", soft_wrap=True)
+    out.print(f"rows     {storage.path('*/*.parquet')}", soft_wrap=True)
     out.print(f"account  python -m analysis core-days {storage.uri}", soft_wrap=True)
 
 

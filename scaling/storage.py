@@ -1,9 +1,11 @@
 """Where a study's files are: a directory or an object store, with all-or-nothing commits.
 
-A `Storage` is a URI (`/data/study`, `s3://bucket/study`, `gs://...`). Locally a file is written beside its directory
-and renamed in; on an object store one put is atomic already, and a directory is committed by its manifest, put last.
+A `Storage` is a URI (`/data/study`, `s3://bucket/study`, `gs://...`), with the driver's settings after a question mark
+(`s3://bucket/study?endpoint_override=host:9000&scheme=http`). Locally a file is written beside its directory and
+renamed in; on an object store one put is atomic already, and a directory is committed by its manifest, put last.
 """
 
+import contextlib
 import json
 import shutil
 import time
@@ -35,7 +37,8 @@ class Storage:
             return Storage(str(Path(text).expanduser().absolute()))
         if text.startswith("file://"):
             return Storage(text.removeprefix("file://").rstrip("/") or "/")
-        storage = Storage(text.rstrip("/"))
+        place, mark, settings = text.partition("?")
+        storage = Storage(place.rstrip("/") + mark + settings)
         storage.filesystem()
         return storage
 
@@ -56,7 +59,8 @@ class Storage:
 
     def path(self, name: str) -> str:
         """The full path or URI of a file here, as polars or a person would open it."""
-        return f"{self.uri}/{name}"
+        place, mark, settings = self.uri.partition("?") if self.local is None else (self.uri, "", "")
+        return f"{place}/{name}{mark}{settings}"
 
     def make(self) -> None:
         """Make the directory. Raises ValueError when it cannot be written to."""
@@ -65,7 +69,7 @@ class Storage:
             self.write(probe, b"")
         except OSError as error:
             raise ValueError(f"storage {self.uri} cannot be written: {error.strerror or error}") from None
-        self.filesystem()[0].delete_file(str(self.filesystem()[1] / probe))
+        self.remove(probe)
         self._sweep_drafts()
 
     def exists(self, name: str) -> bool:
@@ -77,6 +81,12 @@ class Storage:
         filesystem, root = self.filesystem()
         found = filesystem.get_file_info(fs.FileSelector(str(root / directory), allow_not_found=True))
         return sorted(info.base_name for info in found)
+
+    def times(self, directory: str) -> dict[str, float | None]:
+        """When each file directly in a directory was written: s since 1970 by the storage's clock, None if unknown."""
+        filesystem, root = self.filesystem()
+        found = filesystem.get_file_info(fs.FileSelector(str(root / directory), allow_not_found=True))
+        return {info.base_name: info.mtime.timestamp() if info.mtime else None for info in found if info.is_file}
 
     def read(self, name: str) -> bytes:
         filesystem, root = self.filesystem()
@@ -96,10 +106,22 @@ class Storage:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft.replace(target)
 
-    def delete(self, directory: str) -> None:
-        """Remove a directory and all in it, if it is there."""
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
         filesystem, root = self.filesystem()
-        if self.exists(directory):
+        with contextlib.suppress(FileNotFoundError):
+            filesystem.delete_file(str(root / name))
+
+    def delete(self, directory: str) -> None:
+        """Remove a directory and all in it, if it is there. Cut off, it leaves nothing that looks committed."""
+        if self.local is not None:
+            draft = self._draft()
+            with contextlib.suppress(FileNotFoundError):
+                (self.local / directory).rename(draft)
+                shutil.rmtree(draft)
+        elif self.exists(directory):
+            self.remove(f"{directory}/{MANIFEST}")
+            filesystem, root = self.filesystem()
             filesystem.delete_dir(str(root / directory))
 
     def commit_directory(self, name: str, fill: Callable[[Path], None]) -> None:
@@ -108,7 +130,8 @@ class Storage:
         When `name` is committed already it stays: two attempts at the same step hold the same content.
         """
         if self.local is None:
-            self._upload(name, fill)
+            if not self.committed(name):
+                self._upload(name, fill)
             return
         draft = self._draft()
         draft.mkdir()
@@ -158,4 +181,5 @@ def _fsspec(uri: str) -> tuple[fs.FileSystem, str]:
         filesystem, root = fsspec.core.url_to_fs(uri)
     except (ValueError, ImportError) as error:
         raise ValueError(f"storage {uri}: {error}") from None
+    filesystem.invalidate_cache()  # drivers are kept, with the listings of earlier calls
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), root

@@ -1,5 +1,7 @@
 """Parts that many tests share: a tiny study's specs, and one Ray cluster for the whole session."""
 
+import logging
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,3 +53,28 @@ def cluster() -> Iterator[str]:
 
     with session(num_cpus=2):
         yield ray.get_runtime_context().gcs_address
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Host and port of an S3 server with the bucket 'bucket'; the environment has credentials for it."""
+    server_of = pytest.importorskip("moto.server")
+    from pyarrow import fs
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "test")
+        server = server_of.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        driver = fs.S3FileSystem(endpoint_override=f"{host}:{port}", scheme="http", allow_bucket_creation=True)
+        driver.create_dir("bucket")
+        yield f"{host}:{port}"
+        server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: str) -> Storage:
+    """An empty storage on S3."""
+    return Storage.of(f"s3://bucket/{uuid.uuid4().hex}/?endpoint_override={s3_server}&scheme=http&region=us-east-1")

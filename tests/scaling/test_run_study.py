@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scaling import finetune_grid, run_study
+from scaling import finetune_grid, results, run_study
 from scaling.cli import command_line
+from scaling.storage import Storage
 
 ROOT = Path(__file__).parents[2]
 MINE = """
@@ -153,3 +154,19 @@ def test_help_is_there() -> None:
     for module in ("scaling.run_study", "scaling.finetune_grid", "analysis"):
         done = subprocess.run([sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, check=True)
         assert b"usage" in done.stdout.lower()
+
+
+@pytest.mark.slow
+def test_a_study_on_s3(mine, s3: Storage) -> None:  # type: ignore[no-untyped-def]
+    """Pre-training, a grid and the report; what is done is seen there by the next start."""
+    task = "Task('t', RUN.data, (0.01, 0.1), 4, RECIPE, dev_fraction=0.25, resolution=16)"
+    study = mine(f"STUDY = Study('s', (RUN,), ({task},), seeds=(0,))")
+    command = [sys.executable, str(ROOT / "scaling" / "run_study.py"), study, "--storage", s3.uri]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert s3.path("report.html") in done.stdout
+    assert [results.read(s3, table).height for table in ("pretrain", "trial", "transfer")] == [1, 2, 1]
+    assert set(results.read(s3, "attempt")["outcome"]) == {"done"}
+    assert s3.list(".lease") == []
+    assert b"</html>" in s3.read("report.html")
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "Nothing to do" in again.stdout

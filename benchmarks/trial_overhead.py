@@ -1,0 +1,198 @@
+"""What a trial of a sweep costs beyond its own training: `python benchmarks/trial_overhead.py [--trials N]`.
+
+One-worker trials go through the real sweep on a local Ray, with actors that are used again. A slot's time goes into the
+trials' own work (training, evaluating and waiting for data, by the attempts' rows) and into the rest. The rest of a
+trial is its set-up (model, weights of the checkpoint, optimizer, rows), inside its attempt, and Tune's part, between
+one attempt and the next of a slot. The start of the sweep, before the first attempt, comes once and is told apart.
+"""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # as a script, its own directory is first on the path
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import json
+import tempfile
+import time
+from dataclasses import asdict, dataclass, replace
+
+import polars as pl
+
+from scaling import results
+from scaling.candidates import Pair
+from scaling.cli import command_line, console
+from scaling.datasets import DIGITS, resolve
+from scaling.pretrain import pretrain
+from scaling.specs import Pretrain, Task
+from scaling.storage import Storage
+from scaling.training.devices import local_device
+from scaling.zoo import model
+from search_spaces.grids import TASKS
+from search_spaces.quickstart import RECIPE
+
+GOAL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """Time a sweep of one-worker trials, and print the overhead of a trial over its own training."""
+
+    trials: int = 24
+    """How many, at least 2."""
+    steps: int = 50
+    """Optimizer steps of a trial: on digits, at 16 pixels."""
+    model: str = "ViT-micro-S/4"
+    """A model of the zoo."""
+    slots: int = 2
+    """Trials side by side, a CPU each."""
+    json: bool = False
+    """Print one JSON value instead of text."""
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """Seconds of a slot; all but `start` are means of a trial."""
+
+    trials: int
+    slots: int
+    start: float  # from the call of the sweep to its first attempt
+    work: float  # training, evaluating and waiting for data
+    setup: float  # else inside an attempt
+    between: float  # outside attempts, from the first one's start to the end of the sweep
+
+    @property
+    def overhead(self) -> float:
+        """Of a trial over its own work."""
+        return self.setup + self.between
+
+    @property
+    def overhead_with_start(self) -> float:
+        return self.overhead + self.start * self.slots / self.trials
+
+
+def main(options: Options) -> int:
+    if options.trials < 2 or options.slots < 1:
+        raise ValueError(f"trials must be at least 2 and slots 1, got {options.trials} and {options.slots}")
+    from clusters.session import session
+
+    out = console(options.json)
+    with tempfile.TemporaryDirectory(prefix="overhead-") as folder, session(num_cpus=options.slots):
+        storage = Storage.of(folder)
+        storage.make()
+        upstream = _upstream(options, storage)
+        pair = Pair(upstream, _task(options), 0)
+        out.print(f"{options.trials} trials of {upstream.name}, {options.steps} steps each, {options.slots} at a time")
+        began = time.time()
+        _sweep(pair, storage)
+        measured = overhead(results.read(storage, "attempt").filter(kind="trial"), began, time.time(), options.slots)
+    out.print("\n".join(report(measured)))
+    if options.json:
+        sums = {"overhead": measured.overhead, "overhead_with_start": measured.overhead_with_start}
+        print(json.dumps(asdict(measured) | sums | {"goal": GOAL_SECONDS}))
+    return 0
+
+
+def _upstream(options: Options, storage: Storage) -> Pretrain:
+    """A checkpoint to start from, of a training of a few steps."""
+    run = Pretrain(options.model, model(options.model), resolve(DIGITS), 1e-3, 0.1, RECIPE, resolution=16)
+    pretrain(run, storage=storage, study="overhead", device=local_device("fp32", 1), report=lambda step, metrics: None)
+    return run
+
+
+def _task(options: Options) -> Task:
+    rates = tuple(0.1 + 0.001 * i for i in range(options.trials))
+    return replace(TASKS["digits"], data=resolve(DIGITS), base_lrs=rates, steps=options.steps)
+
+
+def _sweep(pair: Pair, storage: Storage) -> None:
+    from clusters.optuna_mirror import Mirror
+    from clusters.placement import Placement
+    from clusters.ray_tune import sweep
+    from clusters.session import place
+
+    sweep(
+        [pair],
+        {},
+        checkpoints={pair.upstream.id: storage.path(results.checkpoint_name(pair.upstream.id))},
+        mirror=Mirror(None, [pair], {}),
+        storage=storage,
+        study="overhead",
+        placement=place(Placement(precision="fp32")),
+        done=lambda error: None,
+    )
+
+
+def overhead(self) -> float:
+        """Of a trial over its own work."""
+        return self.setup + self.between
+
+    @property
+    def overhead_with_start(self) -> float:
+        return self.overhead + self.start * self.slots / self.trials
+
+
+def main(options: Options) -> int:
+    if options.trials < 2 or options.slots < 1:
+        raise ValueError(f"trials must be at least 2 and slots 1, got {options.trials} and {options.slots}")
+    from clusters.session import session
+
+    out = console(options.json)
+    with tempfile.TemporaryDirectory(prefix="overhead-") as folder, session(num_cpus=options.slots):
+        storage = Storage.of(folder)
+        storage.make()
+        upstream = _upstream(options, storage)
+        pair = Pair(upstream, _task(options), 0)
+        out.print(f"{options.trials} trials of {upstream.name}, {options.steps} steps each, {options.slots} at a time")
+        began = time.time()
+        _sweep(pair, storage)
+        measured = overhead(results.read(storage, "attempt").filter(kind="trial"), began, time.time(), options.slots)
+    out.print("\n".join(report(measured)))
+    if options.json:
+        sums = {"overhead": measured.overhead, "overhead_with_start": measured.overhead_with_start}
+        print(json.dumps(asdict(measured) | sums | {"goal": GOAL_SECONDS}))
+    return 0
+
+
+def _upstream(options: Options, storage: Storage) -> Pretrain:
+    """A checkpoint to start from, of a training of a few steps."""
+    run = Pretrain(options.model, model(options.model), resolve(DIGITS), 1e-3, 0.1, RECIPE, resolution=16)
+    pretrain(run, storage=storage, study="overhead", device=local_device("fp32", 1), report=lambda step, metrics: None)
+    return run
+
+
+def _task(options: Options) -> Task:
+    rates = tuple(0.1 + 0.001 * i for i in range(options.trials))
+    return replace(TASKS["digits"], data=resolve(DIGITS), base_lrs=rates, steps=options.steps)
+
+
+def _sweep(trials: list[tuple[Transfer, str | None]], storage: Storage, placement) -> None:  # type: ignore[no-untyped-def]
+    from clusters.ray_tune import sweep
+
+    sweep(trials, storage=storage, study="overhead", placement=placement, done=lambda error: None)
+
+
+def overhead(attempts: pl.DataFrame, began: float, ended: float, slots: int) -> Overhead:
+    """From the attempts' rows and the times (s since 1970) at which the sweep was called and returned."""
+    unfinished = attempts.filter(pl.col("outcome") != "done").height
+    assert not unfinished, f"{unfinished} attempts did not end well"
+    own = pl.col("seconds_training") + pl.col("seconds_evaluating") + pl.col("seconds_waiting")
+    work, inside = attempts.select(own.mean().alias("work"), pl.col("seconds_total").mean()).row(0)
+    first = attempts["started"].min().timestamp()  # type: ignore[union-attr]
+    between = (ended - first) * slots / attempts.height - inside
+    return Overhead(attempts.height, slots, first - began, work, inside - work, between)
+
+
+def report(measured: Overhead) -> list[str]:
+    verdict = "within" if measured.overhead <= GOAL_SECONDS else "above"
+    return [
+        f"own work of a trial     {measured.work:6.2f} s",
+        f"set-up inside a trial   {measured.setup:6.2f} s",
+        f"between two trials      {measured.between:6.2f} s",
+        f"overhead of a trial     {measured.overhead:6.2f} s, {verdict} the goal of {GOAL_SECONDS:g} s",
+        f"start of the sweep      {measured.start:6.2f} s once: with it {measured.overhead_with_start:.2f} s a trial",
+    ]
+
+
+if __name__ == "__main__":
+    command_line(main, Options)
