@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from scaling.storage import Storage
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def _schema(key: str, *columns: tuple[str, pa.DataType, str]) -> pa.Schema:
@@ -78,6 +78,7 @@ TABLES: dict[str, pa.Schema] = {
         ("lr", FLOAT, "learning rate of the step"),
         ("train_loss", FLOAT, "loss of the step's batch, mean over all workers"),
         ("dev_top1", FLOAT, "fraction: accuracy on the held-out share, null where it was not evaluated"),
+        ("fewshot_top1", FLOAT, "fraction: few-shot test accuracy, mean over the seeds of the run's fewshot, or null"),
     ),
     "trial": _schema(
         "trial_id",

@@ -76,6 +76,24 @@ class Dataset:
             check(value is None or value >= 0, f"{name} of data set {self.name} must not be negative, got {value}")
 
 
+@dataclass(frozen=True)
+class FewShot:
+    """Linear few-shot evaluation of frozen features by ridge regression (§4.1, facts of the later open code)."""
+
+    data: Dataset
+    shots: tuple[int, ...] = (1, 5, 10, 25)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    l2: float = 2.0**10
+    resolution: int = 224
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shots", tuple(self.shots))
+        object.__setattr__(self, "seeds", tuple(self.seeds))
+        check(len(self.shots) > 0 and min(self.shots) > 0, f"shots must be positive, got {self.shots}")
+        check(len(self.seeds) > 0, "few-shot evaluation needs at least one seed")
+        check(self.l2 > 0, f"l2 must be positive, got {self.l2}")
+
+
 # --- training ----------------------------------------------------------------------------------------------------
 
 
@@ -101,6 +119,7 @@ class Pretrain(Identified):
     evaluations: int = 5  # on the held-out images, evenly spread
     early_stopping: int | None = None
     masked: MaskedPatches | None = None  # predict these in place of the labels
+    fewshot: FewShot | None = field(metadata=OUTSIDE, default=None)  # watched at the evaluations; changes no weight
 
     def __post_init__(self) -> None:
         check(bool(self.name) and self.name.isprintable(), f"run name {self.name!r} must be printable")
@@ -123,6 +142,11 @@ class Pretrain(Identified):
         )
         if self.masked:
             self._check_masked()
+        check(
+            self.fewshot is None or (len(self.fewshot.shots) == 1 and self.fewshot.resolution == self.resolution),
+            f"fewshot of {self.name} is one curve: give it one number of shots, and the run's resolution "
+            f"{self.resolution}",
+        )
 
     def _check_masked(self) -> None:
         model, what = self.model, f"masked patch prediction of {self.name}"
@@ -224,24 +248,6 @@ class Transfer(Identified):
     def resolution(self) -> int:
         """The task's resolution in whole patches."""
         return whole_patches(self.upstream.model, self.task.resolution)
-
-
-@dataclass(frozen=True)
-class FewShot:
-    """Linear few-shot evaluation of frozen features by ridge regression (§4.1, facts of the later open code)."""
-
-    data: Dataset
-    shots: tuple[int, ...] = (1, 5, 10, 25)
-    seeds: tuple[int, ...] = (0, 1, 2)
-    l2: float = 2.0**10
-    resolution: int = 224
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "shots", tuple(self.shots))
-        object.__setattr__(self, "seeds", tuple(self.seeds))
-        check(len(self.shots) > 0 and min(self.shots) > 0, f"shots must be positive, got {self.shots}")
-        check(len(self.seeds) > 0, "few-shot evaluation needs at least one seed")
-        check(self.l2 > 0, f"l2 must be positive, got {self.l2}")
 
 
 @dataclass(frozen=True)

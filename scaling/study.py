@@ -9,7 +9,7 @@ from pathlib import Path
 
 import search_spaces
 from scaling.datasets import resolve
-from scaling.specs import Dataset, Study, Task, Transfer, Upstream
+from scaling.specs import Dataset, FewShot, Study, Task, Transfer, Upstream
 
 
 def names() -> list[str]:
@@ -71,9 +71,12 @@ def resolved(study: Study) -> Study:
             seen[key] = resolve(data)
         return seen[key]
 
+    def watched(few: FewShot | None) -> FewShot | None:
+        return few and replace(few, data=filled(few.data))
+
     return replace(
         study,
-        runs=tuple(replace(run, data=filled(run.data)) for run in study.runs),
+        runs=tuple(replace(run, data=filled(run.data), fewshot=watched(run.fewshot)) for run in study.runs),
         tasks=tuple(replace(task, data=filled(task.data)) for task in study.tasks),
         fewshot=tuple(replace(few, data=filled(few.data)) for few in study.fewshot),
     )
