@@ -10,6 +10,7 @@ from clusters.ray_tune import run_all, sweep
 from clusters.run_queue import Snapshot
 from clusters.session import Placement, place, session
 from scaling.data.sources import open_split
+from scaling.data.uris import built_in
 from scaling.display import phase
 from scaling.specs import Precision, Pretrain, Probe, Study, Transfer
 from scaling.storage import Storage
@@ -55,7 +56,7 @@ def _make_data(study: Study, storage: Storage) -> None:
     """Built-in data are made once, before workers need them."""
     sets = [run.data for run in study.runs] + [task.data for task in study.tasks]
     for uri in dict.fromkeys(uri for data in sets for uri in (data.train, data.test) if uri):
-        if not uri.startswith("parquet:"):
+        if built_in(uri):
             open_split(uri, storage)
 
 

@@ -7,9 +7,9 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from scaling.data import builtin, parquet, uris
-from scaling.data.parquet import Facts
-from scaling.data.uris import Parquet
+from scaling.data import uris
+from scaling.data.encoded import Facts
+from scaling.data.splits import facts as read_facts
 from scaling.identity import check
 from scaling.specs import Dataset
 
@@ -69,7 +69,7 @@ def resolve(dataset: Dataset) -> Dataset:
     if all(getattr(dataset, name) is not None for name in filled):
         return dataset
     try:
-        facts = {split: _facts(uri) for split, uri in splits.items()}
+        facts = {split: read_facts(uris.parse(uri)) for split, uri in splits.items()}
     except ValueError as error:
         raise ValueError(f"data set {dataset.name}: {error}") from None
     counts = {"train": dataset.num_train, "test": dataset.num_test}
@@ -92,19 +92,32 @@ def resolve(dataset: Dataset) -> Dataset:
     )
 
 
-def _facts(uri: str) -> Facts:
-    source = uris.parse(uri)
-    return parquet.facts(source) if isinstance(source, Parquet) else builtin.facts(source)
-
-
 def _fingerprint(facts: dict[str, Facts]) -> str:
     text = ",".join(f"{split}={part.fingerprint}" for split, part in facts.items())
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _absolute(uri: str) -> str:
-    """Parquet on this machine by its full path, so that a worker in another directory opens the same files."""
-    source = uris.parse(uri) if uri.startswith("parquet:") else None
-    if not isinstance(source, Parquet) or "://" in source.path:
-        return uri
-    return str(replace(source, path=str(Path(source.path).expanduser().absolute())))
+    """The URI with full paths of this machine, so that a worker in another directory opens the same files."""
+    try:
+        source = uris.parse(uri)
+    except ValueError:
+        return uri  # and it is refused where it is read
+    base = uris.base(source)
+    match base:
+        case uris.Parquet() | uris.ImageFolder() | uris.WebDataset():
+            base = replace(base, path=_full(base.path))
+        case uris.ListFile():
+            base = replace(base, path=_full(base.path), root=_full(base.root) if base.root else None)
+        case uris.Torchvision():
+            base = replace(base, root=_full(base.root))
+        case uris.HuggingFace() if Path(base.name).expanduser().is_dir():
+            base = replace(base, name=_full(base.name))
+    if not isinstance(source, uris.Selected):
+        return str(base) if base != source else uri
+    lists = {name: _full(path) for name in ("only", "without") if (path := getattr(source, name))}
+    return str(replace(source, source=base, **lists))
+
+
+def _full(path: str) -> str:
+    return path if "://" in path else str(Path(path).expanduser().absolute())

@@ -3,7 +3,7 @@
 import io
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -58,7 +58,7 @@ def main(options: Options) -> int:
     report = summary(options.upstream, tests, matches, seconds)
     place.write("pairs.parquet", _parquet(upstream, splits, tests, matches))
     place.write("report.json", json.dumps(report, indent=1).encode())
-    removed = [_name(upstream, int(number)) for number in np.unique(matches.upstream)]
+    removed = [upstream.name(int(number)) for number in np.unique(matches.upstream)]
     place.write("removed.txt", _list(removed, options).encode())  # last: what trainings read
     if options.json:
         print(json.dumps(report, indent=1))
@@ -96,12 +96,6 @@ def _facts(described: Any) -> dict[str, Any]:
     return {**facts, "unreadable": len(reasons), "first_unreadable": reasons[:SHOWN]}
 
 
-def _name(images: Images, number: int) -> str:
-    """An image's key in its source; its row where the source has no keys."""
-    key: Callable[[int], str] = getattr(images, "name", str)
-    return key(number)
-
-
 def _list(names: Sequence[str], options: Options) -> str:
     """The list file: a name a line."""
     for name in names:
@@ -115,9 +109,9 @@ def _parquet(upstream: Images, splits: Sequence[Images], tests: Catalogue, match
     inside = matches.test - tests.starts[sets]
     table = pa.table(
         {
-            "upstream": pa.array([_name(upstream, int(number)) for number in matches.upstream], pa.string()),
+            "upstream": pa.array([upstream.name(int(number)) for number in matches.upstream], pa.string()),
             "test": pa.array(
-                [_name(splits[k], int(i)) for k, i in zip(sets.tolist(), inside.tolist(), strict=True)], pa.string()
+                [splits[k].name(int(i)) for k, i in zip(sets.tolist(), inside.tolist(), strict=True)], pa.string()
             ),
             "test_set": pa.array([tests.uris[k] for k in sets.tolist()], pa.string()),
             "kind": pa.array([KINDS[k] for k in matches.kind.tolist()], pa.string()),

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from scaling.data.labels import single
 from scaling.data.ordering import permute
 from scaling.data.sources import Images, open_split
 from scaling.models import BiTResNet, VisionTransformer
@@ -29,17 +30,21 @@ def fewshot_top1(
     resolution: int,
     device: Device,
 ) -> dict[tuple[int, int], float]:
-    """Test accuracy by (shots, seed). Of the training images only the chosen ones are looked at."""
+    """Test accuracy by (shots, seed). Of the training images only the chosen ones are looked at.
+
+    Raises ValueError for a multi-label set.
+    """
     assert fewshot.data.num_classes is not None
-    chosen = {(shots, seed): choose(train.labels, shots, seed) for shots in fewshot.shots for seed in fewshot.seeds}
+    train_labels, test_labels = (single(images.labels, "few-shot evaluation") for images in (train, test))
+    chosen = {(shots, seed): choose(train_labels, shots, seed) for shots in fewshot.shots for seed in fewshot.seeds}
     used = np.unique(np.concatenate(list(chosen.values())))
     x_train = features(module, train, used, resolution, device)
     x_test = features(module, test, np.arange(len(test)), resolution, device)
     found = {}
     for key, index in chosen.items():
-        x, labels = x_train[np.searchsorted(used, index)], train.labels[index]
+        x, labels = x_train[np.searchsorted(used, index)], train_labels[index]
         scores = ridge_scores(x, labels, x_test, fewshot.data.num_classes, fewshot.l2)
-        found[key] = float((scores.argmax(1) == test.labels).mean())
+        found[key] = float((scores.argmax(1) == test_labels).mean())
     return found
 
 

@@ -131,9 +131,9 @@ def _read(images: Images, span: range, make: Callable[[np.ndarray], np.ndarray],
     """Digests uint64 [n] and thumbnails [n, *shape], zeros for what cannot be read, and the reasons."""
     digests, made, unreadable = np.zeros(len(span), np.uint64), np.zeros((len(span), *shape), np.float32), []
     for place, number in enumerate(span):
-        data = images.encoded[number] or b""
-        digests[place] = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
         try:
+            data = images.encoded[number] or b""
+            digests[place] = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
             made[place] = make(images.decode(number))
         except ValueError as error:
             unreadable.append((number, str(error)))

@@ -13,6 +13,7 @@ from scaling.data.sources import Images
 from scaling.models import BiTResNet, VisionTransformer
 from scaling.models.standardized import standardized
 from scaling.training.devices import Device, sum_over_workers
+from scaling.training.objective import distribution
 
 EVAL_BATCH = 256
 
@@ -20,14 +21,20 @@ EVAL_BATCH = 256
 def accuracy(
     module: nn.Module, images: Images, indices: np.ndarray, resolution: int, device: Device
 ) -> tuple[float, float]:
-    """(top-1 accuracy, mean cross-entropy) of logits over `images[indices]`, each worker taking its share."""
+    """(top-1 accuracy, mean cross-entropy) of logits over `images[indices]`, each worker taking its share.
+
+    Of a multi-label image, any of its classes is right.
+    """
     sums = torch.zeros(3, dtype=torch.float64, device=device.torch)  # correct, cross-entropy, images
     with _frozen(module, device):
         for x, index in _batches(images, indices[device.rank :: device.world], resolution, device):
             labels = torch.from_numpy(images.labels[index]).to(device.torch)
             logits = module.forward(x).float()
-            correct = (logits.argmax(1) == labels).sum().double()
-            loss = F.cross_entropy(logits, labels, reduction="sum").double()
+            targets = distribution(labels, logits.shape[1])
+            top = logits.argmax(1)
+            right = top == labels if labels.ndim == 1 else targets.gather(1, top[:, None])[:, 0] > 0
+            correct = right.sum().double()
+            loss = F.cross_entropy(logits, targets, reduction="sum").double()
             sums += torch.stack([correct, loss, torch.ones_like(loss) * len(labels)])
     correct, loss, count = sum_over_workers(sums, device).tolist()
     return correct / count, loss / count

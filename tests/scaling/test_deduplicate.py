@@ -28,8 +28,8 @@ def test_the_list_the_report_and_the_pairs(tmp_path: Path, capsys: pytest.Captur
     pairs = pl.read_parquet(out / "pairs.parquet")
     assert names == pairs["upstream"].unique(maintain_order=True).to_list()
     upstream = open_split(made.upstream, None)
-    name = getattr(upstream, "name", str)
-    assert names == [name(int(i)) for i in np.flatnonzero(made.originals >= 0)]
+    assert names == [upstream.name(int(i)) for i in np.flatnonzero(made.originals >= 0)]
+    assert len(open_split(f"{made.upstream}?without={out}/removed.txt", None)) == 20  # as a training reads it
     assert pairs["kind"].is_in(["whole", "crop"]).all()
     assert not list((out / ".tmp").iterdir())
 
