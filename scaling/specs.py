@@ -58,12 +58,15 @@ class Dataset:
     """Labelled images by URI. Counts and fingerprint are read from the data when they are None (`datasets.resolve`).
 
     `train` and `test` are URIs of `scaling.data` (`parquet:PATH`, `ifs:...`, `digits:train`, ...), or None for a set
-    that can be planned with but not read. Where files lie is outside the identity; `fingerprint` says what is in them.
+    that can be planned with but not read. `dev` is that of an official validation split, whose images are among those
+    of `train`; without one a share is held out at random. Where files lie is outside the identity; `fingerprint` says
+    what is in them.
     """
 
     name: str
     train: str | None = field(metadata=OUTSIDE, default=None)
     test: str | None = field(metadata=OUTSIDE, default=None)
+    dev: str | None = field(metadata=OUTSIDE, default=None, kw_only=True)
     num_classes: int | None = None
     num_train: int | None = None
     num_test: int | None = None

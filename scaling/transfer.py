@@ -7,13 +7,14 @@ import torch
 from torch import nn
 
 from scaling import results
+from scaling.data.official import set_apart
 from scaling.data.ordering import hashed, holdout
-from scaling.data.sources import open_split
+from scaling.data.sources import Images, open_split
 from scaling.flops import transfer_flops
 from scaling.models import build, load_pretrained
 from scaling.pretrain import batch_of
 from scaling.recipe import check_batches
-from scaling.specs import Dataset, Pretrain, Transfer, family, to_json, without_representation
+from scaling.specs import Dataset, Pretrain, Task, Transfer, family, to_json, without_representation
 from scaling.storage import Storage
 from scaling.training import state
 from scaling.training.devices import Device
@@ -43,7 +44,7 @@ def finetune(
     with attempt(unit(transfer), study, storage, device) as ledger:
         train_uri, test_uri = uris(task.data)
         images = open_split(train_uri, storage)
-        index, dev_index = holdout(len(images), task.dev_fraction, 0)
+        index, dev_index = dev_split(images, task, storage)
         if transfer.phase == "final":
             index = np.arange(len(images))
         module = _module(transfer, checkpoint).to(device.torch)
@@ -71,6 +72,13 @@ def finetune(
         results.write(storage, table(transfer), [row])
         state.clear(storage, transfer.id)
     return row
+
+
+def dev_split(images: Images, task: Task, storage: Storage) -> tuple[np.ndarray, np.ndarray]:
+    """The images that a dev trial trains on and those it is judged on: the official split, or a random share."""
+    if task.data.dev is not None:
+        return set_apart(images, open_split(task.data.dev, storage))
+    return holdout(len(images), task.dev_fraction, 0)
 
 
 def table(transfer: Transfer) -> Literal["trial", "transfer"]:
