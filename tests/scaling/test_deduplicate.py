@@ -1,6 +1,7 @@
 """The command: what it writes, and what it refuses."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +45,6 @@ def test_the_list_the_report_and_the_pairs(tmp_path: Path, capsys: pytest.Captur
     ],
 )
 def test_what_cannot_be_compared(options: Options, message: str, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     with pytest.raises(ValueError, match=message):
         main(replace(options, out=str(tmp_path)))
     assert not list(tmp_path.glob("*.txt"))
