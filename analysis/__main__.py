@@ -1,4 +1,4 @@
-"""`python -m analysis report|frontier|core-days STORAGE`: read the rows of a study. STORAGE is a path or a URI.
+"""`python -m analysis report|frontier|core-days|vtab STORAGE`: read the rows of a study. STORAGE is a path or a URI.
 
 `python -m analysis zoo` prints the named models with their sizes and costs.
 """
@@ -34,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         ("report", _report, "write report.html and figures/ into the storage"),
         ("frontier", _frontier, "accuracies and the Pareto frontier by task"),
         ("core-days", _core_days, "occupied, productive and lost core time"),
+        ("vtab", _vtab, "VTAB-1k scores by task, group and mean, beside the ViT paper's"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("storage", metavar="STORAGE", help="path or URI that holds the rows")
@@ -85,6 +86,18 @@ def _core_days(options: argparse.Namespace) -> None:
     keys: dict[str, tuple[str, ...]] = {"by_kind": ("kind",), "by_model": ("family", "name"), "total": ()}
     for name, frame in parts.items():
         _print_table(account_table(frame, keys[name]), f"Core time, {name.replace('_', ' ')}")
+
+
+def _vtab(options: argparse.Namespace) -> None:
+    from analysis import vtab
+
+    ours = vtab.scores(vtab.top1(load(options.storage)))
+    theirs = vtab.scores(vtab.published())
+    if options.json:
+        _print_json({"models": ours.to_dicts(), "published": theirs.to_dicts()})
+        return
+    _print_table(vtab.table(ours), "VTAB-1k, top-1 (%)")
+    _print_table(vtab.table(theirs), "As published (Table 9 of the ViT paper)")
 
 
 def _print_json(value: Any) -> None:

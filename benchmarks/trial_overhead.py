@@ -123,55 +123,6 @@ def _sweep(pair: Pair, storage: Storage) -> None:
     )
 
 
-def overhead(self) -> float:
-        """Of a trial over its own work."""
-        return self.setup + self.between
-
-    @property
-    def overhead_with_start(self) -> float:
-        return self.overhead + self.start * self.slots / self.trials
-
-
-def main(options: Options) -> int:
-    if options.trials < 2 or options.slots < 1:
-        raise ValueError(f"trials must be at least 2 and slots 1, got {options.trials} and {options.slots}")
-    from clusters.session import session
-
-    out = console(options.json)
-    with tempfile.TemporaryDirectory(prefix="overhead-") as folder, session(num_cpus=options.slots):
-        storage = Storage.of(folder)
-        storage.make()
-        upstream = _upstream(options, storage)
-        pair = Pair(upstream, _task(options), 0)
-        out.print(f"{options.trials} trials of {upstream.name}, {options.steps} steps each, {options.slots} at a time")
-        began = time.time()
-        _sweep(pair, storage)
-        measured = overhead(results.read(storage, "attempt").filter(kind="trial"), began, time.time(), options.slots)
-    out.print("\n".join(report(measured)))
-    if options.json:
-        sums = {"overhead": measured.overhead, "overhead_with_start": measured.overhead_with_start}
-        print(json.dumps(asdict(measured) | sums | {"goal": GOAL_SECONDS}))
-    return 0
-
-
-def _upstream(options: Options, storage: Storage) -> Pretrain:
-    """A checkpoint to start from, of a training of a few steps."""
-    run = Pretrain(options.model, model(options.model), resolve(DIGITS), 1e-3, 0.1, RECIPE, resolution=16)
-    pretrain(run, storage=storage, study="overhead", device=local_device("fp32", 1), report=lambda step, metrics: None)
-    return run
-
-
-def _task(options: Options) -> Task:
-    rates = tuple(0.1 + 0.001 * i for i in range(options.trials))
-    return replace(TASKS["digits"], data=resolve(DIGITS), base_lrs=rates, steps=options.steps)
-
-
-def _sweep(trials: list[tuple[Transfer, str | None]], storage: Storage, placement) -> None:  # type: ignore[no-untyped-def]
-    from clusters.ray_tune import sweep
-
-    sweep(trials, storage=storage, study="overhead", placement=placement, done=lambda error: None)
-
-
 def overhead(attempts: pl.DataFrame, began: float, ended: float, slots: int) -> Overhead:
     """From the attempts' rows and the times (s since 1970) at which the sweep was called and returned."""
     unfinished = attempts.filter(pl.col("outcome") != "done").height

@@ -67,11 +67,11 @@ def resolve(dataset: Dataset) -> Dataset:
 
     Raises ValueError, in one line, when the data are missing or broken, or contradict what the data set says.
     """
-    splits = {split: _absolute(uri) for split in uris.SPLITS if (uri := getattr(dataset, split)) is not None}
+    splits = {split: _absolute(uri) for split in (*uris.SPLITS, "dev") if (uri := getattr(dataset, split)) is not None}
     if not splits:
         return dataset
-    dataset = replace(dataset, train=splits.get("train"), test=splits.get("test"))
-    filled = [f"num_{split}" for split in splits] + ["num_classes", "fingerprint"]
+    dataset = replace(dataset, train=splits.get("train"), test=splits.get("test"), dev=splits.get("dev"))
+    filled = [f"num_{split}" for split in splits if split != "dev"] + ["num_classes", "fingerprint"]
     if all(getattr(dataset, name) is not None for name in filled):
         return dataset
     try:
@@ -79,7 +79,8 @@ def resolve(dataset: Dataset) -> Dataset:
     except ValueError as error:
         raise ValueError(f"data set {dataset.name}: {error}") from None
     counts = {"train": dataset.num_train, "test": dataset.num_test}
-    for split, part in facts.items():
+    for split in [split for split in counts if split in facts]:
+        part = facts[split]
         given, counts[split] = counts[split], part.num_images
         check(
             given in (None, part.num_images),

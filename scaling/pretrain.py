@@ -16,9 +16,10 @@ from scaling.data.sources import Images, open_split
 from scaling.flops import parameters, pretrain_flops
 from scaling.identity import check
 from scaling.masked import build_masked, corruption, masked_accuracy, masked_prediction
-from scaling.models import build
+from scaling.models import BiTResNet, VisionTransformer, build
 from scaling.models.masked import MaskedPatchPrediction
 from scaling.recipe import check_batches
+from scaling.ridge import fewshot_top1, splits
 from scaling.specs import Pretrain, family, to_json
 from scaling.storage import Storage
 from scaling.training import state
@@ -76,6 +77,7 @@ def pretrain(
             ),
             objective=masked_prediction(run) if run.masked else classification(run.recipe, run.seed),
             evaluate=_evaluation(run, images, dev_index, device, ledger.skipped if skip else None),
+            probe=_probe(run, storage, device, ledger.skipped),
             evaluations=run.evaluations,
             early_stopping=run.early_stopping,
         )
@@ -136,6 +138,25 @@ def _evaluation(
     if run.masked:
         return lambda module: masked_accuracy(run, module, images, dev_index, device, skipped)
     return lambda module: accuracy(module, images, dev_index, run.resolution, device, skipped)[0]
+
+
+def _probe(run: Pretrain, storage: Storage, device: Device, skipped: Skipped) -> Callable[[nn.Module], float] | None:
+    """The few-shot accuracy to watch, if the run has one: the mean over its seeds.
+
+    Every worker computes all of it: what is left to each of them would not be worth an exchange.
+    """
+    fewshot = run.fewshot
+    if fewshot is None:
+        return None
+    train, test = splits(fewshot.data, storage)
+
+    def top1(module: nn.Module) -> float:
+        encoder = module.encoder if isinstance(module, MaskedPatchPrediction) else module
+        assert isinstance(encoder, VisionTransformer | BiTResNet)
+        found = fewshot_top1(encoder, fewshot, train, test, resolution=run.resolution, device=device, skipped=skipped)
+        return sum(found.values()) / len(found)
+
+    return top1
 
 
 def _write_rows(run: Pretrain, storage: Storage, trained: Trained, digest: str) -> None:

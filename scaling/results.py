@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from scaling.storage import Storage
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def _schema(key: str, *columns: tuple[str, pa.DataType, str]) -> pa.Schema:
@@ -82,6 +82,7 @@ TABLES: dict[str, pa.Schema] = {
         ("lr", FLOAT, "learning rate of the step"),
         ("train_loss", FLOAT, "loss of the step's batch, mean over all workers"),
         ("dev_top1", FLOAT, "fraction: accuracy on the held-out share, null where it was not evaluated"),
+        ("fewshot_top1", FLOAT, "fraction: few-shot test accuracy, mean over the seeds of the run's fewshot, or null"),
     ),
     "trial": _schema(
         "trial_id",
@@ -108,6 +109,24 @@ TABLES: dict[str, pa.Schema] = {
         ("seed", INT, "seed of the choice of images"),
         ("l2", FLOAT, "regularisation of the ridge regression"),
         ("test_top1", FLOAT, "fraction: accuracy on the test set"),
+    ),
+    "evaluation": _schema(
+        "evaluation_id",
+        ("evaluation_id", STRING, "hash of the weights, the data, the right classes and the preparation"),
+        ("run_id", STRING, "id of the run whose checkpoint it is, null for a file from elsewhere"),
+        ("name", STRING, "the model's name"),
+        ("family", STRING, "vit, resnet or hybrid"),
+        ("checkpoint", STRING, "where the weights were read from"),
+        ("weights_sha256", STRING, "hash of the checkpoint's weights file, or of the parameters of a file"),
+        ("data", STRING, "URI of the images"),
+        ("fingerprint", STRING, "what is in the data"),
+        ("truth", STRING, "labels, real (lists of classes) or classes (a mapping)"),
+        ("images", INT, "images judged"),
+        ("left_out", INT, "images without a right class"),
+        ("resolution", INT, "pixels: side of the images"),
+        ("resize", INT, "pixels of the short side before the central crop, null: resized straight"),
+        ("top1", FLOAT, "fraction: a right class is the first"),
+        ("top5", FLOAT, "fraction: a right class is among the first five"),
     ),
     "attempt": _schema(
         "attempt_id",

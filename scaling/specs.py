@@ -64,14 +64,16 @@ class Dataset:
     """Labelled images by URI. Counts and fingerprint are read from the data when they are None (`datasets.resolve`).
 
     `train` and `test` are URIs of `scaling.data` (`parquet:PATH`, `ifs:...`, `digits:train`, ...), or None for a set
-    that can be planned with but not read. Where files lie is outside the identity; `fingerprint` says what is in them.
-    `corrupt` says what happens with an image that cannot be decoded: the run fails, or it is counted and skipped, which
-    means that the next one is trained on in its place, and that evaluation leaves it out.
+    that can be planned with but not read. `dev` is that of an official validation split, whose images are among those
+    of `train`; without one a share is held out at random. Where files lie is outside the identity; `fingerprint` says
+    what is in them. `corrupt` says what happens with an image that cannot be decoded: the run fails, or it is counted
+    and skipped, which means that the next one is trained on in its place, and that evaluation leaves it out.
     """
 
     name: str
     train: str | None = field(metadata=OUTSIDE, default=None)
     test: str | None = field(metadata=OUTSIDE, default=None)
+    dev: str | None = field(metadata=OUTSIDE, default=None, kw_only=True)
     num_classes: int | None = None
     num_train: int | None = None
     num_test: int | None = None
@@ -84,6 +86,24 @@ class Dataset:
         for name in ("num_classes", "num_train", "num_test"):
             value = getattr(self, name)
             check(value is None or value >= 0, f"{name} of data set {self.name} must not be negative, got {value}")
+
+
+@dataclass(frozen=True)
+class FewShot:
+    """Linear few-shot evaluation of frozen features by ridge regression (§4.1, facts of the later open code)."""
+
+    data: Dataset
+    shots: tuple[int, ...] = (1, 5, 10, 25)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    l2: float = 2.0**10
+    resolution: int = 224
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shots", tuple(self.shots))
+        object.__setattr__(self, "seeds", tuple(self.seeds))
+        check(len(self.shots) > 0 and min(self.shots) > 0, f"shots must be positive, got {self.shots}")
+        check(len(self.seeds) > 0, "few-shot evaluation needs at least one seed")
+        check(self.l2 > 0, f"l2 must be positive, got {self.l2}")
 
 
 # --- training ----------------------------------------------------------------------------------------------------
@@ -115,6 +135,7 @@ class Pretrain(Identified):
     masked: MaskedPatches | None = None  # predict these in place of the labels
     shuffle: Literal["full", "shards"] = "full"
     shuffle_window: int = 16
+    fewshot: FewShot | None = field(metadata=OUTSIDE, default=None)  # watched at the evaluations; changes no weight
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -143,6 +164,11 @@ class Pretrain(Identified):
         )
         if self.masked:
             self._check_masked()
+        check(
+            self.fewshot is None or (len(self.fewshot.shots) == 1 and self.fewshot.resolution == self.resolution),
+            f"fewshot of {self.name} is one curve: give it one number of shots, and the run's resolution "
+            f"{self.resolution}",
+        )
 
     def _check_masked(self) -> None:
         model, what = self.model, f"masked patch prediction of {self.name}"
@@ -291,24 +317,6 @@ class Transfer(Identified):
         if self.phase == "final" and self.task.final_polyak is not None:
             return replace(self.setting.recipe, polyak=self.task.final_polyak)
         return self.setting.recipe
-
-
-@dataclass(frozen=True)
-class FewShot:
-    """Linear few-shot evaluation of frozen features by ridge regression (§4.1, facts of the later open code)."""
-
-    data: Dataset
-    shots: tuple[int, ...] = (1, 5, 10, 25)
-    seeds: tuple[int, ...] = (0, 1, 2)
-    l2: float = 2.0**10
-    resolution: int = 224
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "shots", tuple(self.shots))
-        object.__setattr__(self, "seeds", tuple(self.seeds))
-        check(len(self.shots) > 0 and min(self.shots) > 0, f"shots must be positive, got {self.shots}")
-        check(len(self.seeds) > 0, "few-shot evaluation needs at least one seed")
-        check(self.l2 > 0, f"l2 must be positive, got {self.l2}")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import search_spaces
 from scaling.candidates import Pair
 from scaling.datasets import resolve
-from scaling.specs import Dataset, Pretrain, Setting, Study, Transfer, Upstream
+from scaling.specs import Dataset, FewShot, Pretrain, Setting, Study, Transfer, Upstream
 
 
 def names() -> list[str]:
@@ -73,9 +73,12 @@ def resolved(study: Study) -> Study:
             seen[key] = resolve(data)
         return seen[key]
 
+    def watched(few: FewShot | None) -> FewShot | None:
+        return few and replace(few, data=filled(few.data))
+
     return replace(
         study,
-        runs=tuple(_counted(replace(run, data=filled(run.data))) for run in study.runs),
+        runs=tuple(_counted(replace(run, data=filled(run.data), fewshot=watched(run.fewshot))) for run in study.runs),
         tasks=tuple(replace(task, data=filled(task.data)) for task in study.tasks),
         fewshot=tuple(replace(few, data=filled(few.data)) for few in study.fewshot),
     )

@@ -9,12 +9,13 @@ from torch import nn
 
 from scaling import results
 from scaling.data.loading import Stream, batches
+from scaling.data.official import set_apart
 from scaling.data.ordering import hashed, holdout
-from scaling.data.sources import open_split
+from scaling.data.sources import Images, open_split
 from scaling.flops import transfer_flops
 from scaling.models import build, load_pretrained
 from scaling.recipe import check_batches
-from scaling.specs import Dataset, Pretrain, Transfer, family, to_json, without_representation
+from scaling.specs import Dataset, Pretrain, Task, Transfer, family, to_json, without_representation
 from scaling.storage import Storage
 from scaling.training import state
 from scaling.training.devices import Device
@@ -46,7 +47,7 @@ def finetune(
     with attempt(unit(transfer), study, storage, device) as ledger:
         train_uri, test_uri = uris(task.data)
         images = open_split(train_uri, storage)
-        index, dev_index = holdout(len(images), task.dev_fraction, 0)
+        index, dev_index = dev_split(images, task, storage)
         if transfer.phase == "final":
             index = np.arange(len(images))
         skip = task.data.corrupt == "skip"
@@ -91,6 +92,13 @@ def finetune(
             if trained.steps == transfer.steps:
                 state.clear(storage, transfer.id)
     return row
+
+
+def dev_split(images: Images, task: Task, storage: Storage) -> tuple[np.ndarray, np.ndarray]:
+    """The images that a dev trial trains on and those it is judged on: the official split, or a random share."""
+    if task.data.dev is not None:
+        return set_apart(images, open_split(task.data.dev, storage))
+    return holdout(len(images), task.dev_fraction, 0)
 
 
 def _rungs(storage: Storage, trial: Transfer, steps: int, top1: float) -> dict[str, list[Any]]:

@@ -1,7 +1,7 @@
 """Accuracy, loss and features of a module over images."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -57,6 +57,38 @@ def features(
         for x, _ in _batches(images, indices, resolution, device, None):
             parts.append(module.features(x).float())
     return torch.cat(parts).double().cpu().numpy()
+
+
+def topk(
+    module: nn.Module,
+    indices: np.ndarray,
+    *,
+    prepare: Callable[[np.ndarray], Tensor],
+    right: Callable[[np.ndarray], np.ndarray],
+    allowed: np.ndarray | None,
+    device: Device,
+    ks: tuple[int, ...] = (1, 5),
+) -> tuple[float, ...]:
+    """Share of images that have a right class among the classifier's first k, for every k.
+
+    Args:
+        indices: int64 [n], the images.
+        prepare: indices [b] to images uint8 [b, 3, R, R].
+        right: indices [b] to the right classes, multi-hot [b, K].
+        allowed: int64, the classes to choose from; None: all K.
+    """
+    hits = np.zeros(len(ks), np.int64)
+    with _frozen(module, device):
+        for start in range(0, len(indices), EVAL_BATCH):
+            index = indices[start : start + EVAL_BATCH]
+            logits = module.forward(normalise(prepare(index).to(device.torch))).float().cpu()
+            targets = torch.from_numpy(right(index))
+            if allowed is not None:
+                logits, targets = logits[:, allowed], targets[:, allowed]
+            first = logits.topk(min(max(ks), logits.shape[1]), dim=1).indices
+            found = targets.gather(1, first) > 0  # [b, k], the best class first
+            hits += [int(found[:, :k].any(1).sum()) for k in ks]
+    return tuple((hits / len(indices)).tolist())
 
 
 @contextlib.contextmanager

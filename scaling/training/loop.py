@@ -45,6 +45,7 @@ class Training:
     objective: Objective
     until: int | None = None  # pause here, with a checkpoint, to go on another time; None: train to the end
     evaluate: Callable[[nn.Module], float] | None = None  # accuracy on held-out images, at some of the curve's points
+    probe: Callable[[nn.Module], float] | None = None  # few-shot accuracy, at the same points; decides nothing
     evaluations: int = 0  # how many of them, evenly spread, the last at the end
     early_stopping: int | None = None  # end after so many evaluations that were no better, keep the best one's weights
 
@@ -52,7 +53,7 @@ class Training:
 @dataclass(frozen=True)
 class Trained:
     steps: int  # fewer than were planned when the training was stopped early
-    curve: list[dict[str, Any]]  # step, lr, train_loss, dev_top1
+    curve: list[dict[str, Any]]  # step, lr, train_loss, dev_top1, fewshot_top1
     train_loss: float  # mean of the last tenth of the planned number of steps
     dev_top1: float | None  # of the weights that were kept
 
@@ -76,7 +77,7 @@ def train(
     now = _begin(module, what, storage, device)
     ledger.begin(now.step)
     model = _prepared(module, device)
-    eval_steps = _spread(what.steps, what.evaluations) if what.evaluate else set()
+    eval_steps = _spread(what.steps, what.evaluations) if what.evaluate or what.probe else set()
     log_steps = _spread(what.steps, CURVE_POINTS) | eval_steps
     unread: list[Tensor] = []  # losses still on the device
     saves = _Saves(save_seconds)
@@ -103,7 +104,8 @@ def train(
             if now.step in log_steps or now.step % READ_STEPS == 0 or now.step == stop:
                 now.recent.extend(_read(unread, saves, now.step, device))
         if now.step in log_steps:
-            now.curve.append({"step": now.step, "lr": rate, "train_loss": now.recent[-1], "dev_top1": None})
+            point = {"step": now.step, "lr": rate, "train_loss": now.recent[-1]}
+            now.curve.append({**point, "dev_top1": None, "fewshot_top1": None})
             report(now.step, {"train_loss": now.recent[-1]})
         if now.step in eval_steps:
             with ledger.doing("evaluating"):
@@ -142,9 +144,11 @@ def _prepared(module: nn.Module, device: Device) -> nn.Module:
 
 
 def _evaluate(now: State, what: Training) -> bool:
-    """Put the accuracy into the curve's last point and keep the best weights; whether the training is to end here."""
-    assert what.evaluate is not None
-    now.curve[-1]["dev_top1"] = what.evaluate(now.judged)
+    """Put the accuracies into the curve's last point and keep the best weights; whether the training is to end here."""
+    if what.probe is not None:
+        now.curve[-1]["fewshot_top1"] = what.probe(now.judged)
+    if what.evaluate is not None:
+        now.curve[-1]["dev_top1"] = what.evaluate(now.judged)
     if what.early_stopping is None:
         return False
     scores = [point["dev_top1"] for point in now.curve if point["dev_top1"] is not None]

@@ -8,11 +8,13 @@ from tests_specs import at
 
 from scaling import results
 from scaling.data.ordering import holdout
+from scaling.data.sources import open_split
+from scaling.datasets import resolve
 from scaling.pretrain import pretrain
 from scaling.specs import Pretrain, Scratch, Task, Transfer
 from scaling.storage import Storage
 from scaling.training.devices import local_device
-from scaling.transfer import finetune
+from scaling.transfer import dev_split, finetune
 
 
 def ignore(step: int, metrics: dict) -> None:
@@ -64,6 +66,19 @@ def test_a_dev_trial_trains_on_no_image_of_its_dev_split(
     assert len(dev) == 24
     assert not seen["dev"] & set(dev.tolist())
     assert seen["final"] == set(range(96))
+
+
+def test_an_official_dev_split_takes_the_place_of_a_random_one(
+    tiny_run: Pretrain, tiny_task: Task, storage: Storage, checkpoint: str
+) -> None:
+    data = replace(tiny_task.data, dev=f"{tiny_task.data.train}?part=80:96", fingerprint=None)
+    official = replace(tiny_task, data=resolve(data))
+    assert official.id != tiny_task.id
+    assert official.data.train is not None
+    index, dev = dev_split(open_split(official.data.train, storage), official, storage)
+    assert (index.tolist(), dev.tolist()) == (list(range(80)), list(range(80, 96)))
+    row = run(Transfer(tiny_run, official, 0.1, 0, "dev"), storage, checkpoint)
+    assert row["dev_top1"] * 16 == pytest.approx(round(row["dev_top1"] * 16))  # of 16 images
 
 
 def test_repeating_a_transfer_gives_the_same_row_and_another_seed_another(

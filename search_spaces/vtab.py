@@ -1,0 +1,104 @@
+"""VTAB-1k (Zhai et al. 2019): 19 tasks of 1,000 training images, as the ViT paper fine-tunes on them (§4.1, Table 9).
+
+    from search_spaces.vtab import vtab_tasks
+    STUDY = Study("vtab", runs=(...), tasks=vtab_tasks("/data/vtab-1k"), seeds=(0, 1, 2))
+
+One setting for all tasks: rate 0.01, 2,500 steps of 512 images (§4.1), cosine, 384 pixels, prepared as BiT does:
+resized to 448, cropped and mirrored. The exceptions are BiT's (Kolesnikov et al. 2020, App. F): no crop where it would
+cut off what is counted or measured, no mirroring where left and right are the label. The final runs train on all 1,000
+images; with several `base_lrs` these are tried on 800 and judged on the official 200 before.
+Numbers to expect (Table 9): ViT-H/14 77.6 %, ViT-L/16 76.3 %, with ImageNet-21k 72.7 %: the mean of the 19 tasks.
+`python -m analysis vtab STORAGE` prints the scores by task, group and mean.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from scaling.data.uris import ListFile, Selected
+from scaling.identity import check
+from scaling.specs import FINETUNE, Dataset, Task
+
+Group = Literal["natural", "specialized", "structured"]
+NUM_DEV, NUM_TRAIN = 200, 1000
+BASE_LR, STEPS, RESIZE, RESOLUTION = 0.01, 2500, 448, 384
+
+
+@dataclass(frozen=True)
+class Vtab:
+    """One of the 19. `directory` is its name in the common copies of the lists; `title` that in Table 9."""
+
+    name: str
+    directory: str
+    title: str
+    group: Group
+    classes: int
+    test: int  # images
+    crop: bool = True
+    flip: bool = True
+
+
+# Classes and test sizes: VTAB's own code and the data sets' descriptions.
+VTAB = (
+    Vtab("vtab-caltech101", "caltech101", "Caltech101", "natural", 102, 6_084),
+    Vtab("vtab-cifar100", "cifar", "CIFAR-100", "natural", 100, 10_000),
+    Vtab("vtab-dtd", "dtd", "DTD", "natural", 47, 1_880),
+    Vtab("vtab-flowers102", "oxford_flowers102", "Flowers102", "natural", 102, 6_149),
+    Vtab("vtab-pets", "oxford_iiit_pet", "Pets", "natural", 37, 3_669),
+    Vtab("vtab-sun397", "sun397", "Sun397", "natural", 397, 21_750),
+    Vtab("vtab-svhn", "svhn", "SVHN", "natural", 10, 26_032),
+    Vtab("vtab-camelyon", "patch_camelyon", "Camelyon", "specialized", 2, 32_768),
+    Vtab("vtab-eurosat", "eurosat", "EuroSAT", "specialized", 10, 5_400),
+    Vtab("vtab-resisc45", "resisc45", "Resisc45", "specialized", 45, 6_300),
+    Vtab("vtab-retinopathy", "diabetic_retinopathy", "Retinopathy", "specialized", 5, 42_670),
+    Vtab("vtab-clevr-count", "clevr_count", "Clevr-Count", "structured", 8, 15_000, crop=False),
+    Vtab("vtab-clevr-distance", "clevr_dist", "Clevr-Dist", "structured", 6, 15_000, crop=False),
+    Vtab("vtab-dmlab", "dmlab", "DMLab", "structured", 6, 22_735, crop=False),
+    Vtab("vtab-dsprites-location", "dsprites_loc", "dSpr-Loc", "structured", 16, 73_728, crop=False, flip=False),
+    Vtab("vtab-dsprites-orientation", "dsprites_ori", "dSpr-Ori", "structured", 16, 73_728, flip=False),
+    Vtab("vtab-kitti-distance", "kitti", "KITTI-Dist", "structured", 4, 711, crop=False),
+    Vtab("vtab-snorb-azimuth", "smallnorb_azi", "sNORB-Azim", "structured", 18, 12_150, flip=False),
+    Vtab("vtab-snorb-elevation", "smallnorb_ele", "sNORB-Elev", "structured", 9, 12_150),
+)
+
+
+def vtab_tasks(root: str | None = None, *, base_lrs: tuple[float, ...] = (BASE_LR,)) -> tuple[Task, ...]:
+    """The 19 tasks, with the lists under `root`, or None to plan with.
+
+    ROOT/NAME holds train800.txt, val200.txt, train800val200.txt and test.txt, lines of a path under ROOT/NAME and a
+    label, as in the common copies of VTAB-1k. Raises ValueError when a list is missing or they do not fit together.
+    """
+    return tuple(_task(row, root, base_lrs) for row in VTAB)
+
+
+def _task(row: Vtab, root: str | None, base_lrs: tuple[float, ...]) -> Task:
+    recipe = replace(
+        FINETUNE, crop="random" if row.crop else "none", resize=RESIZE if row.crop else None, flip=row.flip
+    )
+    data = Dataset(row.name, num_classes=row.classes, num_train=NUM_TRAIN, num_test=row.test)
+    if root is not None:
+        train, test, dev = _lists(Path(root).expanduser().absolute() / row.directory)
+        data = replace(data, train=train, test=test, dev=dev)
+    return Task(row.name, data, base_lrs, STEPS, recipe, dev_fraction=NUM_DEV / NUM_TRAIN, resolution=RESOLUTION)
+
+
+def _lists(folder: Path) -> tuple[str, str, str]:
+    """URIs of all 1,000 training images, the test images and the 200 among the 1,000 that rates are judged on.
+
+    Some copies name an image the same in all lists; others keep it once for each list, and there the 200 are the last.
+    """
+    all_of_it, first, last = (_lines(folder / f"{name}.txt") for name in ("train800val200", "train800", "val200"))
+    whole = ListFile(str(folder / "train800val200.txt"))
+    check((folder / "test.txt").is_file(), f"VTAB-1k list {folder / 'test.txt'} not found")
+    if set(last) <= set(all_of_it):
+        dev = str(ListFile(str(folder / "val200.txt")))
+    else:
+        fits = [line.split()[-1] for line in all_of_it] == [line.split()[-1] for line in (*first, *last)]
+        check(fits, f"VTAB-1k lists in {folder}: train800val200.txt is not train800.txt followed by val200.txt")
+        dev = str(Selected(whole, part=f"{len(first)}:{len(all_of_it)}"))
+    return str(whole), str(ListFile(str(folder / "test.txt"))), dev
+
+
+def _lines(file: Path) -> list[str]:
+    check(file.is_file(), f"VTAB-1k list {file} not found")
+    return [line.strip() for line in file.read_text().splitlines() if line.strip()]

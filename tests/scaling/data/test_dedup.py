@@ -1,0 +1,92 @@
+"""Copies of every kind in a made corpus, and what is no copy."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.deduplication import COPIES, Corpus, corpus, scores
+from scaling.data import dedup
+from scaling.data.dedup import KINDS, catalogue, find, judge
+from scaling.data.parquet import encode
+from scaling.data.sources import open_split
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """200 tests and 200 unrelated images of fractals, with 60 of the tests hidden upstream in five forms each."""
+    images = open_split("ifs:classes=20,images=20,size=32", None)
+    return corpus(images, 60, len(images), tmp_path_factory.mktemp("corpus"))
+
+
+def parquet(path: Path, images: list[bytes]) -> str:
+    path.write_bytes(encode(images, np.zeros(len(images), np.int64), ["any"]))
+    return f"parquet:{path}"
+
+
+def png(pixels: np.ndarray, level: int = 6) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG", compress_level=level)
+    return content.getvalue()
+
+
+def test_copies_are_found_and_nothing_else(made: Corpus) -> None:
+    found = scores(made, find(made.upstream, catalogue([made.tests])))
+    assert found.pop("false positives") == 0
+    assert found.keys() == COPIES.keys()
+    assert min(found.values()) >= 0.95, found
+
+
+def test_clothes_that_look_alike_are_no_copies(tmp_path: Path) -> None:
+    clothes = corpus(open_split("fashion:train", None), 100, 1000, tmp_path)
+    found = scores(clothes, find(clothes.upstream, catalogue([clothes.tests])))
+    assert found.pop("false positives") <= 0.002  # one of about 500
+    assert min(found.values()) >= 0.95, found
+
+
+def test_processes_and_blocks_change_nothing(made: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = find(made.upstream, catalogue([made.tests]))
+    monkeypatch.setattr(dedup, "BLOCK", 100)
+    monkeypatch.setattr(dedup, "PAIRS", 50)
+    several = find(made.upstream, catalogue([made.tests]), processes=2)
+    for name in ("upstream", "test", "kind", "distance"):
+        assert np.array_equal(getattr(alone, name), getattr(several, name)), name
+    assert np.allclose(alone.residual, several.residual, atol=1e-5)
+    assert several.described == alone.described
+
+
+def test_kinds_sets_and_unreadable_images(tmp_path: Path) -> None:
+    pixels = open_split("ifs:classes=6,images=1,size=32", None).pixels(np.arange(6))
+    grey = np.full((32, 32, 3), 9, np.uint8)
+    first = parquet(tmp_path / "a.parquet", [png(pixels[0]), png(grey)])
+    second = parquet(tmp_path / "b.parquet", [png(pixels[1]), b"broken", png(pixels[2])])
+    upstream = [png(pixels[5]), png(pixels[1]), png(pixels[0], level=1), b"", png(pixels[2][1:-1, 1:-1]), png(grey, 1)]
+    tests = catalogue([first, second])
+    found = find(parquet(tmp_path / "u.parquet", upstream), tests)
+    kinds = [KINDS[kind] for kind in found.kind]
+    assert list(zip(found.upstream.tolist(), found.test.tolist(), kinds, strict=True)) == [
+        (1, 2, "bytes"),  # a number of the second set's
+        (2, 0, "whole"),
+        (4, 4, "crop"),
+    ]
+    assert tests.starts.tolist() == [0, 2]
+    assert (found.described.images, found.described.flat) == (6, 1)
+    ((number, reason),) = found.described.unreadable
+    assert number == 3
+    assert "row 3 of" in reason
+    assert [number for number, _ in tests.described.unreadable] == [1]
+
+
+def test_a_copy_stands_out_from_the_next_test_image() -> None:
+    def copies(*residuals: float) -> list[bool]:
+        return judge(np.zeros(len(residuals), np.int64), np.arange(len(residuals)), np.array(residuals)).tolist()
+
+    assert copies(0.009) == [True]  # no other test image near
+    assert copies(0.011) == [False]
+    assert copies(0.001, 0.02) == [True, False]
+    assert not any(copies(0.001, 0.002, 0.003, 0.004, 0.005))  # one shirt of many
+    assert copies(0.0015, 0.001, 0.3) == [True, True, False]  # the tests hold the picture twice
+    assert judge(np.array([3, 3]), np.array([1, 1]), np.array([0.5, 0.001])).tolist() == [False, True]  # two crops
+    assert judge(*np.empty((2, 0), np.int64), np.empty(0)).tolist() == []
