@@ -50,13 +50,13 @@ def test_a_dev_trial_trains_on_no_image_of_its_dev_split(
     seen: dict[str, set[int]] = {"dev": set(), "final": set()}
     import scaling.transfer as module
 
-    original = module.batch_of
+    original = module.batches
 
-    def spy(step, images, index, *rest):  # type: ignore[no-untyped-def]
-        seen[phase] |= set(index.tolist())
-        return original(step, images, index, *rest)
+    def spy(start, stop, *, stream, **options):  # type: ignore[no-untyped-def]
+        seen[phase] |= set(stream.index.tolist())
+        return original(start, stop, stream=stream, **options)
 
-    monkeypatch.setattr(module, "batch_of", spy)
+    monkeypatch.setattr(module, "batches", spy)
     for phase in ("dev", "final"):
         run(Transfer(tiny_run, tiny_task, 0.1, 0, phase), storage, checkpoint)
     _, dev = holdout(96, tiny_task.dev_fraction, 0)
