@@ -32,8 +32,9 @@ format: $(VENV)/ready  ## put the code into ruff's form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: $(VENV)/ready  ## training steps against timm's (or plain ones where timm is not installed)
+benchmark: $(VENV)/ready  ## training steps against timm's (or plain ones where timm is not installed), images against Pillow
 	$(BIN)/python benchmarks/train_step.py
+	$(BIN)/python benchmarks/input_pipeline.py
 
 docs: $(VENV)/ready  ## the pages that are printed by code
 	$(BIN)/python -m analysis zoo > docs/zoo.md

@@ -91,6 +91,8 @@ class Stream:
         except CorruptImageError:
             if not self.skip:
                 raise
+        if len(indices) > BLOCK:  # most of it is whole
+            return _joined(map(self.block, _cut(samples, BLOCK)), len(indices))
         skipped: Skipped = {}
         shown = replaced(self.images, indices, self.index, skipped)
         return Block(self._augmented(epochs, indices, shown), shown, skipped)

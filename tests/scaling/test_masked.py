@@ -14,12 +14,12 @@ from tests_specs import RECIPE, at
 from torch.utils.flop_counter import FlopCounterMode
 
 from scaling import results
-from scaling.data.sources import open_split
+from scaling.data.loading import Stream, batches
 from scaling.fewshot import probe
 from scaling.flops import masked_macs, parameters, pretrain_flops
 from scaling.masked import build_masked, colour_class, corruption, masked_prediction, targets
 from scaling.models.masked import MASK
-from scaling.pretrain import batch_of, pretrain
+from scaling.pretrain import pretrain
 from scaling.specs import (
     Dataset,
     FewShot,
@@ -97,11 +97,11 @@ def test_corruption_is_a_function_of_seed_epoch_and_image(run: Pretrain) -> None
 
 def test_two_workers_corrupt_as_one(run: Pretrain) -> None:
     assert run.data.train
-    images = open_split(run.data.train, None)
+    stream = Stream(run.data.train, None, np.arange(96), run.recipe, run.seed, 16)
 
     def share(rank: int, world: int) -> tuple[torch.Tensor, torch.Tensor]:
-        device = Device("cpu", "cpu", "fp32", 1, rank, world)
-        return batch_of(17, images, np.arange(96), run.recipe, run.seed, 16, device, partial(corruption, run))
+        part = replace(stream, rank=rank, world=world)
+        return next(batches(17, 18, stream=part, skipped={}, targets=partial(corruption, run)))
 
     whole, halves = share(0, 1), [share(rank, 2) for rank in range(2)]
     assert whole[1].shape == (8, 8, 2)

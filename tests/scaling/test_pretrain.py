@@ -1,6 +1,5 @@
 """Which images a run trains on and is judged on, and what it refuses."""
 
-import io
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -10,12 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from tests_photographs import photograph, written
 
 from scaling import results
 from scaling.data import parquet
 from scaling.data.decoding import CorruptImageError
-from scaling.data.ifs import render
 from scaling.data.sources import open_split
 from scaling.datasets import resolve
 from scaling.pretrain import pretrain, split
@@ -99,14 +97,7 @@ def test_runs_on_a_subset_see_all_of_it_and_nothing_else(
 def torn(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """40 photographs, six of them cut off."""
     path = tmp_path_factory.mktemp("torn") / "train.parquet"
-    files = []
-    for pixels in render(0, 0, np.arange(40), 136):
-        out = io.BytesIO()
-        Image.fromarray(pixels).save(out, "JPEG")
-        files.append(out.getvalue())
-    files = [data[: len(data) // 2 if i % 7 == 0 else None] for i, data in enumerate(files)]
-    path.write_bytes(parquet.encode(files, np.arange(40) % 4, list("abcd")))
-    return resolve(Dataset("torn", f"parquet:{path}"))
+    return resolve(Dataset("torn", written(path, [photograph(i) for i in range(40)], range(0, 40, 7))))
 
 
 def test_corrupt_images_are_counted_and_the_first_is_named(run: Pretrain, torn: Dataset, tmp_path: Path) -> None:

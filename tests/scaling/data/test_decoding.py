@@ -1,22 +1,12 @@
 """Sizes from headers, and JPEGs decoded at a part of their size, by either decoder."""
 
-import io
-
 import numpy as np
 import pytest
-from PIL import Image
+from tests_photographs import jpeg
 
 from scaling.data import decoding
 from scaling.data.builtin import png
 from scaling.data.decoding import decode, decode_reduced, size
-
-
-def jpeg(height: int, width: int, mode: str = "RGB") -> bytes:
-    coarse = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
-    out = io.BytesIO()
-    smooth = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
-    smooth.convert(mode).save(out, "JPEG", quality=95)
-    return out.getvalue()
 
 
 @pytest.fixture(params=["simplejpeg", "pillow"])
@@ -31,7 +21,7 @@ def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("shape", [(97, 120), (80, 63), (256, 256)])
 def test_reduced_jpegs_are_means_of_the_whole(shape: tuple[int, int], mode: str) -> None:
-    data = jpeg(*shape, mode)
+    data = jpeg(0, *shape, mode)
     whole = decode(data)
     assert whole.shape == (*shape, 3)
     assert size(data) == shape

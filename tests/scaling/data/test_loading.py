@@ -1,19 +1,18 @@
 """Batches by threads and by processes, corrupt images, and what a killed trainer leaves behind."""
 
-import io
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from tests_photographs import photograph, written
 
 from scaling.data import parquet
 from scaling.data.builtin import png
@@ -28,30 +27,19 @@ N = 50
 BAD = (3, 4, 20, 49)
 
 
-def photo(number: int) -> bytes:
-    """A JPEG of 150 to 200 pixels a side."""
-    rng = np.random.default_rng(number)
-    coarse = Image.fromarray(rng.integers(0, 256, (12, 10, 3), dtype=np.uint8))
-    out = io.BytesIO()
-    coarse.resize((150 + number % 50, 200 - number % 37), Image.Resampling.BICUBIC).save(out, "JPEG", quality=90)
-    return out.getvalue()
-
-
-def written(path: Path, images: list[bytes]) -> Stream:
-    path.write_bytes(parquet.encode(images, np.arange(len(images)) % 5, ["a", "b", "c", "d", "e"]))
-    return Stream(f"parquet:{path}", None, np.arange(len(images)), RECIPE, 7, 32)
+def stream_of(path: Path, images: Sequence[bytes], torn: Sequence[int] = ()) -> Stream:
+    return Stream(written(path, images, torn), None, np.arange(len(images)), RECIPE, 7, 32)
 
 
 @pytest.fixture(scope="module")
 def stream(tmp_path_factory: pytest.TempPathFactory) -> Stream:
-    return written(tmp_path_factory.mktemp("photos") / "photos.parquet", [photo(i) for i in range(N)])
+    return stream_of(tmp_path_factory.mktemp("photos") / "photos.parquet", [photograph(i) for i in range(N)])
 
 
 @pytest.fixture(scope="module")
 def torn(tmp_path_factory: pytest.TempPathFactory) -> Stream:
     """With four corrupt images, the last of all among them; three are held out."""
-    images = [photo(i)[: 700 if i in BAD else None] for i in range(N)]
-    found = written(tmp_path_factory.mktemp("photos") / "torn.parquet", images)
+    found = stream_of(tmp_path_factory.mktemp("photos") / "torn.parquet", [photograph(i) for i in range(N)], BAD)
     return replace(found, index=np.setdiff1d(np.arange(N), [5, 21, 30]), skip=True)
 
 
@@ -167,9 +155,7 @@ def test_small_sets_skip_too(tmp_path: Path) -> None:
     """Where all images would lie decoded in memory, but for a corrupt one; an error when it is met, without `skip`."""
     pixels = np.random.default_rng(0).integers(0, 256, (N, 16, 16, 3), dtype=np.uint8)
     files = [png(p) for p in pixels]
-    whole = written(tmp_path / "whole.parquet", files)
-    files[8] = files[8][:40]
-    torn = written(tmp_path / "torn.parquet", files)
+    whole, torn = (stream_of(tmp_path / f"{len(bad)}.parquet", files, bad) for bad in ((), (8,)))
     images = open_split(torn.uri, None)
     assert has_small(images)
     assert not is_small(images)
@@ -185,7 +171,7 @@ def test_small_sets_skip_too(tmp_path: Path) -> None:
 
 
 def test_shards_are_counted_in_the_chosen_images(tmp_path: Path) -> None:
-    tiny = photo(0)
+    tiny = photograph(0)
     for name, count in (("a", 7), ("b", 3), ("c", 6)):
         content = parquet.encode([tiny] * count, np.zeros(count, np.int64), ["x"])
         (tmp_path / f"{name}.parquet").write_bytes(content)

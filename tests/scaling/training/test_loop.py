@@ -1,7 +1,6 @@
 """The loop: exact resume, non-finite losses, and the same training whatever the number of workers."""
 
 import hashlib
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -12,11 +11,9 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from PIL import Image
+from tests_photographs import photograph, written
 
 from scaling import results
-from scaling.data import parquet
-from scaling.data.ifs import render
 from scaling.data.loading import Stream, batches
 from scaling.data.ordering import batch_at
 from scaling.datasets import resolve
@@ -114,12 +111,10 @@ def test_a_run_learns(tiny_run: Pretrain, storage: Storage) -> None:
 
 @pytest.mark.parametrize("world", [2, 4])
 def test_workers_share_the_global_batch_in_order(tiny_run: Pretrain, world: int) -> None:
-    assert tiny_run.data.train
     stream = Stream(tiny_run.data.train, None, np.arange(96), tiny_run.recipe, tiny_run.seed, 16)
 
     def share(rank: int, world: int) -> tuple[torch.Tensor, torch.Tensor]:
-        (batch,) = batches(17, 18, stream=replace(stream, rank=rank, world=world), skipped={})
-        return batch
+        return next(batches(17, 18, stream=replace(stream, rank=rank, world=world), skipped={}))
 
     whole, shares = share(0, 1), [share(rank, world) for rank in range(world)]
     for part in (0, 1):  # images, labels
@@ -143,14 +138,16 @@ def worker(rank: int, world: int, meet: str, jobs: list[tuple[str, int | None]],
 def test_two_workers_train_as_one(tiny_run: Pretrain, tmp_path: Path) -> None:
     """The same losses to float32 tolerance. Dropout is off: its masks are drawn worker by worker.
 
-    The second run has MixUp and a Polyak average, and goes in microbatches through standardized convolutions. The third
-    reads photographs, of which each worker meets another corrupt one, by a loader.
+    The second has MixUp and a Polyak average, and goes in microbatches through standardized convolutions. The third has
+    photographs, by a loader, and each worker meets another corrupt one.
     """
     plain = replace(tiny_run, recipe=replace(tiny_run.recipe, dropout=0.0))
     recipe = replace(plain.recipe, optimizer="sgd", mixup=0.4, polyak=0.7)
     rich = replace(plain, model=MODELS["hybrid"], base_lr=0.03, recipe=recipe)
     one, two = Storage.of(tmp_path / "one"), Storage.of(tmp_path / "two")
-    torn = replace(plain, data=photographs(tmp_path), epochs=1, dev_fraction=0.0)
+    bad = batch_at(0, 8, 8, 0)[1][[0, 7]]  # of the one batch
+    uri = written(tmp_path / "torn.parquet", [photograph(i) for i in range(8)], bad)
+    torn = replace(plain, data=resolve(Dataset("torn", uri, corrupt="skip")), epochs=1, dev_fraction=0.0)
     for run in (plain, rich, torn):
         train(run, one)
     jobs = [(to_json(plain), None), (to_json(rich), 2), (to_json(torn), None)]
@@ -165,21 +162,6 @@ def test_two_workers_train_as_one(tiny_run: Pretrain, tmp_path: Path) -> None:
     for attempt in results.read(two, "attempt").to_dicts():
         assert (attempt["workers"], attempt["cores"]) == (2, 4)
         assert attempt["corrupt_images"] == (2 if attempt["unit_id"] == torn.id else 0)
-
-
-def photographs(folder: Path) -> Dataset:
-    """Eight, one batch: the first and the last cannot be decoded and so are skipped."""
-    files = []
-    for pixels in render(0, 0, np.arange(8), 136):
-        out = io.BytesIO()
-        Image.fromarray(pixels).save(out, "JPEG")
-        files.append(out.getvalue())
-    whole = Dataset("photographs", f"parquet:{folder}/photographs.parquet", corrupt="skip")
-    order = batch_at(0, 8, 8, 0)[1]
-    for i in (order[0], order[7]):
-        files[i] = files[i][:400]
-    (folder / "photographs.parquet").write_bytes(parquet.encode(files, np.arange(8) % 4, list("abcd")))
-    return resolve(whole)
 
 
 def test_a_batch_that_workers_cannot_share_is_an_error(tiny_run: Pretrain, storage: Storage) -> None:
