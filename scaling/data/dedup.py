@@ -100,7 +100,7 @@ def tolerance(other: np.ndarray) -> np.ndarray:
     A fifth of the next one's, so that of many look-alikes (shirts on white) none is taken for another's copy; and 0.002
     among look-alikes, up to 0.01 where there is no other: copies are that near, by benchmarks/deduplication.py.
     """
-    return np.maximum(np.minimum(0.2 * other, 0.002 + 0.008 * other**2), 0.0006)
+    return np.maximum(np.minimum(0.2 * other, 0.002 + 0.008 * other), 0.0006)
 
 
 def judge(queries: np.ndarray, tests: np.ndarray, residual: np.ndarray) -> np.ndarray:

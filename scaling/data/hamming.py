@@ -13,7 +13,7 @@ import numpy as np
 
 BITS = 64
 MAX_WIDTH = 22  # bits of a band: its table has two to that power of entries
-LOOKUPS = 1 << 22  # at a time, so that memory stays flat
+LOOKUPS = 1 << 18  # at a time: arrays that fit into caches
 
 
 @dataclass(frozen=True, eq=False)
