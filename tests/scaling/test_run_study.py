@@ -1,6 +1,7 @@
 """The front doors: plans, and mistakes that end in one line, exit code 2 and nothing written."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 
 from scaling import finetune_grid, results, run_study
 from scaling.cli import command_line
+from scaling.lease import lease
+from scaling.specs import to_json
 from scaling.storage import Storage
 
 ROOT = Path(__file__).parents[2]
@@ -117,8 +120,6 @@ def test_a_storage_that_cannot_be_written_is_one_line(mine, tmp_path: Path, monk
     ],
 )
 def test_mistakes_with_a_grid_are_one_line(arguments, message, tiny_run, tmp_path, monkeypatch, capfd) -> None:  # type: ignore[no-untyped-def]
-    from scaling.specs import to_json
-
     for name, spec in (("checkpoint", to_json(tiny_run)), ("broken", "{}")):
         folder = tmp_path / name
         folder.mkdir()
@@ -154,6 +155,25 @@ def test_help_is_there() -> None:
     for module in ("scaling.run_study", "scaling.finetune_grid", "analysis"):
         done = subprocess.run([sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, check=True)
         assert b"usage" in done.stdout.lower()
+
+
+def test_a_storage_that_another_process_works_on_is_one_line(mine, tiny_run, tmp_path, monkeypatch, capfd) -> None:  # type: ignore[no-untyped-def]
+    checkpoint, place = tmp_path / "checkpoint", tmp_path / "results"
+    checkpoint.mkdir()
+    (checkpoint / "model.safetensors").write_bytes(b"")
+    (checkpoint / "spec.json").write_text(to_json(tiny_run))
+    doors = {
+        run_study: (mine("STUDY = Study('s', (RUN,))"),),
+        finetune_grid: ("--checkpoint", str(checkpoint), "--task", "digits"),
+    }
+    with lease(Storage.of(place), "study first"):
+        for door, arguments in doors.items():
+            assert call(door, monkeypatch, *arguments, "--storage", str(place)) == 2
+            error = capfd.readouterr().err
+            assert f"is in use by process {os.getpid()} on " in error
+            assert "(study first)" in error
+            assert error.count("\n") == 1
+    assert sorted(path.name for path in place.iterdir()) == [".lease", ".tmp"]  # not even study.json
 
 
 @pytest.mark.slow
