@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from clusters.hardware import Hardware
+from scaling.candidates import planned
 from scaling.flops import parameters, pretrain_flops, transfer_flops
 from scaling.specs import Pretrain, Study, family
-from scaling.study import dev_trials, final_runs, upstreams
+from scaling.study import pairs
 
 EXA = 1e18
 
@@ -105,14 +106,12 @@ def _run_cost(run: Pretrain, chip: Hardware, utilisation: float | None) -> RunCo
 def _transfer_cost(study: Study, chip: Hardware, utilisation: float | None) -> TransferCost:
     trials = finals = 0
     exaflops = valid = core_days = 0.0
-    for upstream in upstreams(study):
-        for task in study.tasks:
-            dev = dev_trials(upstream, task, study.seeds[0])
-            last = final_runs(upstream, task, task.base_lrs[0], study.seeds)  # any rate costs the same
-            trials, finals = trials + len(dev), finals + len(last)
-            cost = [len(dev + last) * transfer_flops(last[0], valid=v) / EXA for v in (False, True)]
-            exaflops, valid = exaflops + cost[0], valid + cost[1]
-            core_days += cost[1] / chip.rate(upstream.name, utilisation)
+    for pair in pairs(study):
+        dev, last = planned(pair, study.seeds)
+        trials, finals = trials + len(dev), finals + len(last)
+        cost = [sum(transfer_flops(each, valid=v) for each in (*dev, *last)) / EXA for v in (False, True)]
+        exaflops, valid = exaflops + cost[0], valid + cost[1]
+        core_days += cost[1] / chip.rate(pair.upstream.name, utilisation)
     return TransferCost(trials, finals, exaflops, valid, core_days, chip.price_usd(core_days))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from analysis.replicas import merged, models
-from scaling.results import best_rates, read
+from scaling.results import best_trials, read
 from scaling.storage import Storage
 
 MEAN = "mean"  # the task of the rows that hold the mean over all tasks
@@ -44,24 +44,26 @@ def load(storage: str | Path | Storage) -> Rows:
 
 
 def finals(rows: Rows) -> pl.DataFrame:
-    """The final fine-tuning rows that count: those at the rate that was chosen on the dev split.
+    """The final fine-tuning rows that count: those at the best setting on the dev split, of those that have finals.
 
-    Finals of a (run_id, task_id) without trials count as they are; should they have several rates, the one with most
-    seeds does, then the smallest: never the one with the best test accuracy. Task names that stand for several tasks
-    in one storage (or that are called 'mean') get the first digits of their id, so that no two tasks are mixed.
+    Finals of a (run_id, task_id) without trials count as they are; should they have several settings, the one with
+    most seeds does, then the smallest rate: never the one with the best test accuracy. Task names that stand for
+    several tasks in one storage (or are called 'mean') get the first digits of their id, so that none are mixed.
     """
-    best = best_rates(rows.trial).select("run_id", "task_id", chosen="base_lr")
-    usable = rows.transfer.with_columns(pl.col("test_top1").fill_nan(None)).drop_nulls("test_top1")
-    kept = usable.join(best, on=["run_id", "task_id"], how="left").filter(
-        pl.col("chosen").is_null() | (pl.col("chosen") == pl.col("base_lr"))
+    pair, usable = ["run_id", "task_id"], rows.transfer.with_columns(pl.col("test_top1").fill_nan(None))
+    usable = usable.drop_nulls("test_top1")
+    measured = rows.trial.join(usable, on=[*pair, "setting_id"], how="semi")
+    best = best_trials(measured).select(*pair, chosen="setting_id")
+    kept = usable.join(best, on=pair, how="left").filter(
+        pl.col("chosen").is_null() | (pl.col("chosen") == pl.col("setting_id"))
     )
-    rates = (
-        kept.group_by("run_id", "task_id", "base_lr")
+    settings = (
+        kept.group_by(*pair, "setting_id", "base_lr")
         .agg(count=pl.len())
         .sort("count", "base_lr", descending=[True, False])
-        .unique(["run_id", "task_id"], keep="first", maintain_order=True)
+        .unique(pair, keep="first", maintain_order=True)
     )
-    kept = kept.join(rates, on=["run_id", "task_id", "base_lr"], how="semi").drop("chosen")
+    kept = kept.join(settings, on=[*pair, "setting_id"], how="semi").drop("chosen")
     ambiguous = (pl.col("task_id").n_unique().over("task") > 1) | (pl.col("task") == MEAN)
     label = pl.format("{}#{}", "task", pl.col("task_id").str.head(4))
     return kept.with_columns(task=pl.when(ambiguous).then(label).otherwise("task"))

@@ -1,4 +1,4 @@
-"""Pre-training on Ray Train: worker groups that each train one run after the other.
+"""Units that need worker groups, on Ray Train: each group does one after the other.
 
 A fit costs many seconds before its first step, and a TPU slice minutes to get, so a group stays for a whole queue.
 """
@@ -13,11 +13,9 @@ import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from clusters.placement import Placement
 from clusters.run_queue import RESTARTS, RunQueue, Snapshot
-from clusters.session import Placement
-from scaling.flops import pretrain_flops
-from scaling.pretrain import pretrain
-from scaling.specs import Pretrain, from_json, to_json
+from clusters.work import Work, perform
 from scaling.storage import DRAFTS, Storage
 from scaling.training.devices import broadcast
 from scaling.training.ledger import NonFiniteLossError
@@ -26,7 +24,7 @@ Watch = Callable[[Snapshot], None]
 
 
 def train_queue(
-    runs: Sequence[Pretrain],
+    units: Sequence[Work],
     *,
     storage: Storage,
     study: str,
@@ -35,17 +33,17 @@ def train_queue(
     save_seconds: float,
     poll_seconds: float = 0.5,
 ) -> dict[str, str]:
-    """Train all runs, the dearest first, on as many groups as have room. Returns the error of each run that failed.
+    """Do all units, the dearest first, on as many groups as have room. Returns the error of each that failed, by id.
 
     `watch` is called every `poll_seconds` with the queue's snapshot. Raises RuntimeError when the groups end before the
     queue does.
     """
-    ordered = sorted(runs, key=lambda run: pretrain_flops(run, valid=True), reverse=True)
-    queue: Any = ray.remote(RunQueue).options(num_cpus=0).remote([run.id for run in ordered])
-    groups = min(placement.groups, len(runs))
+    ordered = sorted(units, key=lambda work: work.flops, reverse=True)
+    queue: Any = ray.remote(RunQueue).options(num_cpus=0).remote([work.id for work in ordered])
+    groups = min(placement.groups, len(units))
     config = {
         "queue": queue,
-        "runs": {run.id: to_json(run) for run in runs},
+        "units": {work.id: work for work in units},
         "storage": storage.uri,
         "study": study,
         "placement": placement,
@@ -56,7 +54,7 @@ def train_queue(
 
     def fit(group: int) -> None:
         try:
-            _fit({**config, "group": group}, placement, storage.path(cache), len(runs))
+            _fit({**config, "group": group}, placement, storage.path(cache), len(units))
         except Exception as error:
             errors.append(error)
 
@@ -71,12 +69,12 @@ def train_queue(
     watch(last)
     storage.delete(cache)
     ray.kill(queue)
-    if errors and len(last.finished) < len(runs):
+    if errors and len(last.finished) < len(units):
         raise RuntimeError(f"a worker group ended: {str(errors[0]).strip().splitlines()[0]}")
-    return {run_id: error for run_id, error in last.finished.items() if error}
+    return {unit_id: error for unit_id, error in last.finished.items() if error}
 
 
-def _fit(config: dict[str, Any], placement: Placement, cache: str, runs: int) -> None:
+def _fit(config: dict[str, Any], placement: Placement, cache: str, units: int) -> None:
     TorchTrainer(
         _work,
         train_loop_config=config,
@@ -87,26 +85,26 @@ def _fit(config: dict[str, Any], placement: Placement, cache: str, runs: int) ->
         run_config=RunConfig(
             name=f"group-{config['group']}",
             storage_path=cache,
-            failure_config=FailureConfig(max_failures=RESTARTS * runs),
+            failure_config=FailureConfig(max_failures=RESTARTS * units),
         ),
     ).fit()
 
 
 def _work(config: dict[str, Any]) -> None:
-    """One worker's shift: take a run, train it, until the queue is empty. Every rank is told rank 0's run."""
+    """One worker's shift: take a unit, do it, until the queue is empty. Every rank is told rank 0's unit."""
     queue, group, placement = config["queue"], config["group"], config["placement"]
     device = placement.device()
     lead = get_context().get_world_rank() == 0
-    while (run_id := broadcast(ray.get(queue.take.remote(group)) if lead else None, device)) is not None:
+    while (unit_id := broadcast(ray.get(queue.take.remote(group)) if lead else None, device)) is not None:
 
-        def report(step: int, metrics: dict[str, Any], run_id: str = run_id) -> None:
+        def report(step: int, metrics: dict[str, Any], unit_id: str = unit_id) -> None:
             if lead:
-                queue.report.remote(run_id, step, metrics)
+                queue.report.remote(unit_id, step, metrics)
 
         error = ""
         try:
-            pretrain(
-                from_json(Pretrain, config["runs"][run_id]),
+            perform(
+                config["units"][unit_id],
                 storage=Storage(config["storage"]),
                 study=config["study"],
                 device=device,

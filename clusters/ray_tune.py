@@ -1,52 +1,59 @@
-"""Sweeps on Ray Tune with Optuna, and the units that need no search as plain Ray tasks."""
+"""Searches on Ray Tune, and the units that need no search as plain Ray tasks.
+
+Tune runs the trials; which ones there are is said by `scaling.candidates`, from the rows. Tune's own OptunaSearch would
+hold one search a sweep, in a state of its own; here many go side by side, and none is lost with the process.
+"""
 
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-import optuna
 import ray
-from optuna.samplers import GridSampler
 from ray import tune
-from ray.tune.search.optuna import OptunaSearch
+from ray.tune.search.searcher import Searcher
 
-from clusters.session import Placement
-from scaling.fewshot import probe
-from scaling.specs import Probe, Transfer, from_json, to_json
+from clusters.optuna_mirror import Mirror
+from clusters.placement import Placement
+from clusters.work import Work, perform
+from scaling.candidates import Pair, Trial, wanted
+from scaling.proposals import Result
 from scaling.storage import Storage
-from scaling.transfer import finetune
+from scaling.training.ledger import NonFiniteLossError
+from scaling.training.loop import SAVE_SECONDS
+from scaling.units import result
 
 Done = Callable[[str], None]  # called with a unit's error, '' when it succeeded
+Checkpoints = Mapping[str, str | None]  # directory by id of the upstream
 
 
 def sweep(
-    trials: Sequence[tuple[Transfer, str | None]], *, storage: Storage, study: str, placement: Placement, done: Done
+    pairs: Sequence[Pair],
+    known: Mapping[str, Result | None],
+    *,
+    checkpoints: Checkpoints,
+    mirror: Mirror,
+    storage: Storage,
+    study: str,
+    placement: Placement,
+    done: Done,
 ) -> None:
-    """Run dev trials, each with its upstream's checkpoint, and leave their rows.
+    """Run the dev trials that the searches of all pairs call for, and leave their rows.
 
-    Optuna's grid is the set of missing cells, so a stopped or widened sweep goes on with what the rows do not show.
-    A failed trial leaves its attempt row and no trial row.
+    A failed trial leaves its attempt row and no trial row, and is not tried again in this sweep.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    cells = {transfer.id: (to_json(transfer), checkpoint) for transfer, checkpoint in trials}
-    facts = {t.id: {"upstream": t.upstream.name, "task": t.task.name, "base_lr": t.base_lr} for t, _ in trials}
+    feed = _Feed(pairs, known, checkpoints, mirror, done)
     cache = tempfile.mkdtemp(prefix="sweep-")
     tuner = tune.Tuner(
-        tune.with_resources(partial(_trial, storage=storage, study=study, placement=placement), placement.resources),
-        tune_config=tune.TuneConfig(
-            search_alg=OptunaSearch(
-                space=partial(_cell, cells=cells, facts=facts),
-                metric="dev_top1",
-                mode="max",
-                sampler=GridSampler({"cell": list(cells)}, seed=0),
-            ),
-            num_samples=len(cells),
-            max_concurrent_trials=placement.slots,
-            reuse_actors=True,
+        tune.with_resources(
+            partial(_trial, storage=storage, study=study, placement=placement), placement.trial_resources
         ),
-        run_config=tune.RunConfig(name="sweep", storage_path=cache, verbose=0, callbacks=[_Watch(done)]),
+        tune_config=tune.TuneConfig(
+            search_alg=feed, num_samples=-1, max_concurrent_trials=placement.slots, reuse_actors=True
+        ),
+        run_config=tune.RunConfig(name="sweep", storage_path=cache, verbose=0),
     )
     try:
         tuner.fit()
@@ -54,53 +61,76 @@ def sweep(
         shutil.rmtree(cache, ignore_errors=True)
 
 
-def _cell(
-    trial: optuna.Trial, *, cells: Mapping[str, tuple[str, str | None]], facts: Mapping[str, dict[str, Any]]
-) -> dict[str, Any]:
-    """Optuna's space, define-by-run: which cell, and what it means, for people who look into Optuna."""
-    cell = trial.suggest_categorical("cell", list(cells))
-    for name, value in facts[cell].items():
-        trial.set_user_attr(name, value)
-    spec, checkpoint = cells[cell]
-    return {"spec": spec, "checkpoint": checkpoint}
+class _Feed(Searcher):
+    """Hands Tune the next trial that a search calls for, and tells the search how it ended."""
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        known: Mapping[str, Result | None],
+        checkpoints: Checkpoints,
+        mirror: Mirror,
+        done: Done,
+    ) -> None:
+        super().__init__()
+        self._pairs, self._known = pairs, dict(known)
+        self._checkpoints, self._mirror, self._done = checkpoints, mirror, done
+        self._todo = [wanted(pair, self._known)[0] for pair in pairs]
+        self._given: set[Trial] = set()  # at work, or failed
+        self._at: dict[str, tuple[int, Trial]] = {}  # by Tune's id
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        for number, trials in enumerate(self._todo):
+            for trial in trials:
+                if trial not in self._given:
+                    self._given.add(trial)
+                    self._at[trial_id] = number, trial
+                    self._mirror.begin(self._pairs[number], trial.transfer)
+                    checkpoint = self._checkpoints[trial.transfer.upstream.id]
+                    return {"work": Work(trial.transfer, checkpoint, trial.until)}
+        return None if self._at else Searcher.FINISHED
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        number, trial = self._at.pop(trial_id)
+        reason = "failed" if error or result is None else result["error"]
+        if result is not None and not error:
+            pair, self._known[trial.transfer.id] = self._pairs[number], result["result"]
+            self._todo[number] = wanted(pair, self._known)[0]
+            self._mirror.end(pair, trial.transfer, result["result"])
+        self._done(reason)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Tune saves its searcher for a restore, which rows replace."""
+        Path(checkpoint_path).touch()
+
+    def restore(self, checkpoint_path: str) -> None: ...
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # a console cannot be pickled
 
 
 def _trial(config: dict[str, Any], *, storage: Storage, study: str, placement: Placement) -> None:
     """What a Tune actor runs, one trial after the other."""
-    row = _finetune(config["spec"], config["checkpoint"], storage, study, placement)
-    tune.report({"dev_top1": row["dev_top1"]})
+    try:
+        row = _perform(config["work"], storage, study, placement)
+    except NonFiniteLossError as error:
+        tune.report({"result": None, "error": str(error)})
+    else:
+        assert row is not None
+        tune.report({"result": result(row), "error": ""})
 
 
-class _Watch(tune.Callback):
-    """Passes the end of every trial on."""
-
-    def __init__(self, done: Done) -> None:
-        self._done = done
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles its callbacks for a restore, which rows replace; a console cannot be pickled
-
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._done("")
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._done("failed")
-
-
-def run_all(
-    units: Sequence[tuple[Transfer | Probe, str | None]],
-    *,
-    storage: Storage,
-    study: str,
-    placement: Placement,
-    done: Done,
-) -> None:
+def run_all(units: Sequence[Work], *, storage: Storage, study: str, placement: Placement, done: Done) -> None:
     """Run final fine-tunings and few-shot probes side by side, and leave their rows; a failure stops no other."""
-    task = ray.remote(_unit).options(num_cpus=placement.resources["CPU"], num_gpus=placement.gpus)
-    waiting = [
-        task.remote(type(unit), to_json(unit), checkpoint, storage, study, placement) for unit, checkpoint in units
-    ]
-    while waiting:
+    resources = placement.trial_resources
+    task = ray.remote(_perform).options(num_cpus=resources["CPU"], num_gpus=resources.get("GPU", 0))
+    ahead = iter(units)
+    waiting: list[Any] = []
+    while True:
+        while len(waiting) < placement.slots and (work := next(ahead, None)) is not None:
+            waiting.append(task.remote(work, storage, study, placement))
+        if not waiting:
+            return
         (ready, *_), waiting = ray.wait(waiting)
         try:
             ray.get(ready)
@@ -109,23 +139,12 @@ def run_all(
             done(str(error).strip().splitlines()[-1])
 
 
-def _unit(
-    cls: type[Transfer | Probe], spec: str, checkpoint: str | None, storage: Storage, study: str, placement: Placement
-) -> None:
-    if cls is Transfer:
-        _finetune(spec, checkpoint, storage, study, placement)
-    else:
-        device = placement.device()
-        probe(from_json(Probe, spec), checkpoint=checkpoint, storage=storage, study=study, device=device)
-
-
-def _finetune(spec: str, checkpoint: str | None, storage: Storage, study: str, placement: Placement) -> dict[str, Any]:
-    """One trial: an ordinary function in the trial's own process."""
-    return finetune(
-        from_json(Transfer, spec),
-        checkpoint=checkpoint,
+def _perform(work: Work, storage: Storage, study: str, placement: Placement) -> dict[str, Any] | None:
+    return perform(
+        work,
         storage=storage,
         study=study,
         device=placement.device(),
         report=lambda step, metrics: None,
+        save_seconds=SAVE_SECONDS,
     )

@@ -2,17 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from rich.console import Console
 
+from clusters.optuna_mirror import Mirror, default_url
+from clusters.placement import Placement
 from clusters.ray_train import train_queue
 from clusters.ray_tune import run_all, sweep
 from clusters.run_queue import Snapshot
-from clusters.session import Placement, place, session
+from clusters.session import place, session
+from clusters.work import Work
+from scaling.candidates import Pair, left, searched, wanted
 from scaling.data.sources import open_split
+from scaling.data.uris import built_in
 from scaling.display import phase
-from scaling.specs import Precision, Pretrain, Probe, Study, Transfer
+from scaling.specs import Pretrain, Probe, Study, Transfer
 from scaling.storage import Storage
+from scaling.training import state
 from scaling.training.loop import SAVE_SECONDS
 from scaling.units import (
     Given,
@@ -20,7 +27,8 @@ from scaling.units import (
     missing_finals,
     missing_probes,
     missing_runs,
-    missing_trials,
+    searching,
+    trial_results,
 )
 
 
@@ -28,18 +36,16 @@ def run(
     study: Study,
     storage: Storage,
     console: Console,
+    wish: Placement | None = None,
     *,
-    workers: int = 1,
-    precision: Precision | None = None,
-    compile: bool = False,
-    microbatch: int | None = None,
-    loaders: int | None = None,
     given: Given | None = None,
+    optuna_url: str | None = None,
     save_seconds: float = SAVE_SECONDS,
 ) -> int:
     """Do what the rows do not show yet, and return the number of units that failed.
 
-    `given` are checkpoints of upstreams that are not to be trained here.
+    `given` are checkpoints of upstreams that are not to be trained here. `optuna_url` is where the searches are shown
+    as Optuna studies, by default a file in the storage.
     """
     given = given or {}
     console.print("Making the built-in data and starting Ray ...")
@@ -47,16 +53,17 @@ def run(
         data = pool.submit(_make_data, study, storage)  # takes seconds, and so does Ray
         with session():
             data.result()
-            where = place(workers, precision, compile=compile, microbatch=microbatch, loaders=loaders)
+            where = place(wish or Placement())
             failed = _pretrain(study, storage, console, where, given, save_seconds)
-            return failed + _transfer(study, storage, console, where, given)
+            failed += _search(study, storage, console, where, given, optuna_url)
+            return failed + _measure(study, storage, console, where, given)
 
 
 def _make_data(study: Study, storage: Storage) -> None:
     """Built-in data are made once, before workers need them."""
     sets = [run.data for run in study.runs] + [task.data for task in study.tasks]
     for uri in dict.fromkeys(uri for data in sets for uri in (data.train, data.test) if uri):
-        if not uri.startswith("parquet:"):
+        if built_in(uri):
             open_split(uri, storage)
 
 
@@ -66,20 +73,21 @@ def _pretrain(
     runs = missing_runs(study, storage, given)
     if not runs:
         return 0
-    names = {run.id: run for run in runs}
+    names = {Work(run).id: run for run in runs}
     with phase(console, "Pre-training runs", len(runs)) as stage:
         seen: set[str] = set()
 
         def watch(snapshot: Snapshot) -> None:
-            for run_id, error in snapshot.finished.items():
-                if run_id not in seen:
-                    seen.add(run_id)
-                    stage.line(f"{names[run_id].name}: {error or 'done'}")
+            for unit_id, error in snapshot.finished.items():
+                if unit_id not in seen:
+                    seen.add(unit_id)
+                    stage.line(f"{names[unit_id].name}: {error or 'done'}")
                     stage.advance()
-            stage.now("  ".join(_at(names[run_id], at) for run_id, at in snapshot.progress.items()))
+            stage.now("  ".join(_at(names[unit_id], at) for unit_id, at in snapshot.progress.items()))
 
+        units = [Work(run) for run in runs]
         failed = train_queue(
-            runs, storage=storage, study=study.name, placement=where, watch=watch, save_seconds=save_seconds
+            units, storage=storage, study=study.name, placement=where, watch=watch, save_seconds=save_seconds
         )
     return len(failed)
 
@@ -88,22 +96,101 @@ def _at(run: Pretrain, at: dict[str, float]) -> str:
     return f"{run.name} {at['step'] / run.steps:.0%} loss {at['train_loss']:.2f}"
 
 
-def _transfer(study: Study, storage: Storage, console: Console, where: Placement, given: Given) -> int:
+def _search(
+    study: Study, storage: Storage, console: Console, where: Placement, given: Given, optuna_url: str | None
+) -> int:
+    """The dev trials of every pair whose search is not over."""
+    pairs = searching(study, storage, given)
+    if not pairs:
+        return 0
+    known = trial_results(storage)
+    mirror = Mirror(optuna_url or default_url(storage), pairs, known)
     errors: list[str] = []
+    with phase(console, "Dev trials", sum(left(pair, known) for pair in pairs)) as stage:
 
-    def go(title: str, units: Sequence[Transfer | Probe], how: Callable[..., None]) -> None:
-        if not units:
+        def done(error: str) -> None:
+            errors.extend([error] if error else [])
+            stage.advance(error)
+
+        if where.trial_workers > 1:
+            _search_in_groups(pairs, study, storage, where, given, done)
+        else:
+            checkpoints = {pair.upstream.id: checkpoint_of(pair.upstream, storage, given) for pair in pairs}
+            sweep(
+                pairs,
+                known,
+                checkpoints=checkpoints,
+                mirror=mirror,
+                storage=storage,
+                study=study.name,
+                placement=where,
+                done=done,
+            )
+    _clear_paused(pairs, storage)
+    return len(errors)
+
+
+def _search_in_groups(
+    pairs: Sequence[Pair], study: Study, storage: Storage, where: Placement, given: Given, done: Callable[[str], None]
+) -> None:
+    """Trials of several workers each: all that are known at a time go through worker groups, until none is left."""
+    failed: set[str] = set()
+    while True:
+        known = trial_results(storage)
+        works = [
+            Work(trial.transfer, checkpoint_of(pair.upstream, storage, given), trial.until)
+            for pair in pairs
+            for trial in wanted(pair, known)[0]
+        ]
+        works = [work for work in works if work.id not in failed]
+        if not works:
             return
-        with phase(console, title, len(units)) as stage:
+        failed |= _in_groups(works, study, storage, where, done).keys()
 
-            def done(error: str) -> None:
-                errors.extend([error] if error else [])
-                stage.advance(error)
 
-            with_checkpoints = [(unit, checkpoint_of(unit.upstream, storage, given)) for unit in units]
-            how(with_checkpoints, storage=storage, study=study.name, placement=where, done=done)
+def _in_groups(
+    works: Sequence[Work], study: Study, storage: Storage, where: Placement, done: Callable[[str], None]
+) -> dict[str, str]:
+    seen: set[str] = set()
 
-    go("Dev trials of the rate", missing_trials(study, storage, given), sweep)
+    def watch(snapshot: Snapshot) -> None:
+        for unit_id, error in snapshot.finished.items():
+            if unit_id not in seen:
+                seen.add(unit_id)
+                done(error)
+
+    groups = replace(where, workers=where.trial_workers, groups=where.groups * where.workers // where.trial_workers)
+    return train_queue(
+        works, storage=storage, study=study.name, placement=groups, watch=watch, save_seconds=SAVE_SECONDS
+    )
+
+
+def _clear_paused(pairs: Sequence[Pair], storage: Storage) -> None:
+    """Remove the checkpoints of trials that halving left behind, where the search is over."""
+    known = trial_results(storage)
+    for pair in pairs:
+        if pair.task.halving is not None and wanted(pair, known)[1]:
+            for setting in searched(pair, known)[0]:
+                state.clear(storage, pair.dev(setting).id)
+
+
+def _measure(study: Study, storage: Storage, console: Console, where: Placement, given: Given) -> int:
+    """Final runs and few-shot probes."""
     finals, probes = missing_finals(study, storage, given), missing_probes(study, storage, given)
-    go(f"Final runs {len(finals)}, few-shot probes {len(probes)}", [*finals, *probes], run_all)
+    if not finals and not probes:
+        return 0
+    errors: list[str] = []
+    title = f"Final runs {len(finals)}, few-shot probes {len(probes)}"
+    with phase(console, title, len(finals) + len(probes)) as stage:
+
+        def done(error: str) -> None:
+            errors.extend([error] if error else [])
+            stage.advance(error)
+
+        units: list[Transfer | Probe] = [*finals, *probes]
+        works = [Work(unit, checkpoint_of(unit.upstream, storage, given)) for unit in units]
+        if where.trial_workers > 1:
+            _in_groups([work for work in works if isinstance(work.unit, Transfer)], study, storage, where, done)
+            works = [work for work in works if isinstance(work.unit, Probe)]
+        run_all(works, storage=storage, study=study.name, placement=where, done=done)
     return len(errors)

@@ -4,14 +4,13 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ray
 
-from scaling.specs import Precision
-from scaling.training.devices import Device, local_device
+from clusters.placement import Placement
 
 MOST_LOADERS = 16  # of a worker, unless more are asked for
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,33 +28,6 @@ QUIET = {  # measured on 2.60: without these a local fit takes several seconds l
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_MAX_PENDING_TRIALS_PG": "16",
 }
-
-
-@dataclass(frozen=True)
-class Placement:
-    """What one run gets: hardware, so no part of any spec. Trials take one worker each."""
-
-    workers: int = 1  # data-parallel workers of a pre-training run
-    cpus: int = 1  # a worker, when it has no GPU
-    gpus: int = 0  # a worker: 0 or 1
-    groups: int = 1  # runs that train side by side
-    slots: int = 1  # trials that train side by side
-    precision: Precision | None = None  # fp32, bf16, or None: what the device does best
-    compile: bool = False  # training steps through torch.compile
-    microbatch: int | None = None  # images of a forward pass on a worker; None: its whole share of the batch
-    loaders: int = 0  # processes of a worker that decode and crop photographs; 0: its own threads do
-
-    @property
-    def resources(self) -> dict[str, float]:
-        """Ray resources of one worker and its loaders."""
-        cpus = self.cpus + self.loaders
-        return {"CPU": cpus, "GPU": self.gpus} if self.gpus else {"CPU": cpus}
-
-    def device(self) -> Device:
-        """The device of the worker that calls."""
-        return local_device(
-            self.precision, self.cpus, compile=self.compile, microbatch=self.microbatch, loaders=self.loaders
-        )
 
 
 @contextlib.contextmanager
@@ -83,41 +55,38 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
         ray.shutdown()
 
 
-def place(
-    workers: int,
-    precision: Precision | None,
-    *,
-    compile: bool = False,
-    microbatch: int | None = None,
-    loaders: int | None = None,
-) -> Placement:
-    """Fit groups of `workers` into the cluster: a GPU a worker where there are GPUs, else a CPU.
+def place(wish: Placement) -> Placement:
+    """The wish fitted into the cluster: a GPU a worker where there are GPUs, else a CPU; as many side by side as fit.
 
-    `loaders` processes of each worker take a CPU each; None: the CPUs that GPUs leave over, none without GPUs. The
-    other arguments are handed through to every worker. Raises ValueError when not even one group fits.
+    `wish.slots` limits the trials that train side by side, 0 does not. `wish.loaders` processes of each worker take a
+    CPU each; None: the CPUs that GPUs leave over, none without GPUs. Raises ValueError when not even one run or trial
+    fits.
     """
-    if loaders is not None and loaders < 0:
-        raise ValueError(f"--loaders must not be negative, got {loaders}")
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     cpus, gpus = (int(sum(node.get(kind, 0) for node in nodes)) for kind in ("CPU", "GPU"))
     with_gpus = [node for node in nodes if node.get("GPU", 0) >= 1]
+    loaders = wish.loaders
     if loaders is None:
         spare = min((int(node.get("CPU", 0) // node["GPU"]) - 1 for node in with_gpus), default=0)
         loaders = min(max(spare, 0), MOST_LOADERS)
     a_worker = 1 + loaders
-    room = [(int(node.get("CPU", 0)) // a_worker, int(node.get("GPU", 0))) for node in with_gpus or nodes]
-    slots = sum(min(of_cpus, of_gpus) if with_gpus else of_cpus for of_cpus, of_gpus in room)
-    if workers > slots:
-        each = f", and each worker takes {a_worker} CPUs: lower --loaders" if loaders else ""
-        raise ValueError(f"--workers {workers}: the cluster has {gpus} GPUs and {cpus} CPUs{each}")
-    return Placement(
-        workers=workers,
+
+    def room(share: float) -> int:
+        """Workers that fit, of such a share of a GPU."""
+        of_cpus = [int(node.get("CPU", 0)) // a_worker for node in with_gpus or nodes]
+        of_gpus = [int(node["GPU"] / share) for node in with_gpus] or of_cpus
+        return sum(map(min, of_cpus, of_gpus))
+
+    slots, trials = room(1), room(wish.trial_gpus)
+    for flag, workers in (("--workers", wish.workers), ("--trial-workers", wish.trial_workers)):
+        if workers > slots:
+            each = f", and each worker takes {a_worker} CPUs: lower --loaders" if loaders else ""
+            raise ValueError(f"{flag} {workers}: the cluster has {gpus} GPUs and {cpus} CPUs{each}")
+    return replace(
+        wish,
         gpus=1 if with_gpus else 0,
-        groups=slots // workers,
-        slots=slots,
-        precision=precision,
-        compile=compile,
-        microbatch=microbatch,
+        groups=slots // wish.workers,
+        slots=min(wish.slots or trials, trials),
         loaders=loaders,
     )
 

@@ -3,13 +3,49 @@
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
 import tyro
 from rich.console import Console
 
+from scaling.identity import check
+from scaling.specs import Precision
+
 Options = TypeVar("Options")
 USER_ERROR, INTERRUPTED = 2, 130
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How the work is laid on the machines: no part of any spec."""
+
+    workers: int = 1
+    """Data-parallel workers of each pre-training run; runs go side by side where the cluster has room."""
+    trial_workers: int = 1
+    """Data-parallel workers of each fine-tuning, where one device is not enough."""
+    trial_gpus: float = 1.0
+    """GPUs of a fine-tuning with one worker: 0.5 lets two share one."""
+    max_concurrent: int | None = None
+    """Fine-tunings side by side, at most. Default: as many as the cluster has room for."""
+    precision: Precision | None = None
+    """fp32 or bf16. Default: bf16 on a GPU, fp32 on a CPU."""
+    compile: bool = False
+    """Compile the training steps (torch.compile): minutes at the start of a large run, faster steps after it."""
+    microbatch: int | None = None
+    """Images of a forward pass on a worker, where its share of the batch does not fit. Default: the whole share."""
+    loaders: int | None = None
+    """Processes of each worker that decode and crop photographs. Default: the CPUs that GPUs leave over, else 0."""
+    optuna_storage: str | None = None
+    """Where the searches are shown as Optuna studies, as a URL. Default: optuna.db in a local storage."""
+
+    def check(self) -> None:
+        """Raise ValueError for what no machine can do."""
+        for flag in ("workers", "trial_workers", "max_concurrent"):
+            value = getattr(self, flag)
+            check(value is None or value >= 1, f"--{flag.replace('_', '-')} must be at least 1, got {value}")
+        check(self.loaders is None or self.loaders >= 0, f"--loaders must not be negative, got {self.loaders}")
+        check(0 < self.trial_gpus <= 1, f"--trial-gpus must be in (0, 1], got {self.trial_gpus}")
 
 
 def console(quiet: bool = False) -> Console:

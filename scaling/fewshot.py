@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from scaling import results
+from scaling.data.labels import single
 from scaling.data.ordering import permute
 from scaling.data.preprocessing import readable
 from scaling.data.sources import open_split
@@ -24,6 +25,7 @@ def probe(what: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
     upstream, fewshot = what.upstream, what.fewshot
     with attempt(unit(what), study, storage, device) as ledger, ledger.doing("evaluating"):
         train, test = (open_split(uri, storage) for uri in uris(fewshot.data))
+        labels, test_labels = (single(images.labels, "few-shot evaluation") for images in (train, test))
         judged = np.arange(len(test))
         resolution = whole_patches(upstream.model, fewshot.resolution)
         torch.manual_seed(upstream.seed)
@@ -31,7 +33,7 @@ def probe(what: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
         module = build(upstream.model, 1, resolution=resolution).to(device.torch)
         if checkpoint is not None:
             load_pretrained(module, state.read_weights(Storage.of(checkpoint)))
-        chosen = {(shots, seed): choose(train.labels, shots, seed) for shots in fewshot.shots for seed in fewshot.seeds}
+        chosen = {(shots, seed): choose(labels, shots, seed) for shots in fewshot.shots for seed in fewshot.seeds}
         used = np.unique(np.concatenate(list(chosen.values())))
         if fewshot.data.corrupt == "skip":
             used, judged = (readable(images, i, ledger.skipped) for images, i in ((train, used), (test, judged)))
@@ -41,7 +43,7 @@ def probe(what: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
         for (shots, seed), index in chosen.items():
             index = index[np.isin(index, used)]
             x = x_train[np.searchsorted(used, index)]
-            scores = ridge_scores(x, train.labels[index], x_test, fewshot.data.num_classes, fewshot.l2)
+            scores = ridge_scores(x, labels[index], x_test, fewshot.data.num_classes, fewshot.l2)
             rows.append(
                 {
                     "probe_id": what.id,
@@ -52,7 +54,7 @@ def probe(what: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
                     "shots": shots,
                     "seed": seed,
                     "l2": fewshot.l2,
-                    "test_top1": float((scores.argmax(1) == test.labels[judged]).mean()),
+                    "test_top1": float((scores.argmax(1) == test_labels[judged]).mean()),
                 }
             )
         results.write(storage, "fewshot", rows)

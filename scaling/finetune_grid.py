@@ -1,18 +1,24 @@
 """Fine-tune one checkpoint over a grid: `python -m scaling.finetune_grid --checkpoint DIR --task NAME`."""
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import polars as pl
+import tyro
 from rich.console import Console
 from rich.table import Table
 
 from scaling import results
-from scaling.cli import command_line, console
-from scaling.specs import Precision, Pretrain, Study, Task, from_json
+from scaling.candidates import chosen, searched
+from scaling.cli import Machine, command_line, console
+from scaling.proposals import Result
+from scaling.search import PARAMETERS, parameters_of
+from scaling.specs import Pretrain, Setting, Study, Task, from_json
 from scaling.storage import Storage
-from scaling.study import resolved
-from scaling.units import chosen_rate, finished
+from scaling.study import pairs, resolved
+from scaling.units import finished, trial_results
 
 
 @dataclass(frozen=True)
@@ -37,19 +43,13 @@ class Options:
     """Pixels a side. Default: the task's."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of the final runs."""
-    precision: Precision | None = None
-    """fp32 or bf16. Default: bf16 on a GPU, fp32 on a CPU."""
-    compile: bool = False
-    """Compile the training steps (torch.compile): a while at the start of each trial, faster steps after it."""
-    microbatch: int | None = None
-    """Images of a forward pass on a worker, where its share of the batch does not fit. Default: the whole share."""
-    loaders: int | None = None
-    """Processes of each worker that decode and crop photographs. Default: the CPUs that GPUs leave over, else 0."""
     json: bool = False
     """Print one JSON value instead of text."""
+    machine: tyro.conf.OmitArgPrefixes[Machine] = field(default_factory=Machine)
 
 
 def main(options: Options) -> int:
+    options.machine.check()
     upstream = _upstream(options.checkpoint)
     study = resolved(Study("finetune", (upstream,), (_task(options),), seeds=options.seeds))
     storage = Storage.of(options.storage)
@@ -58,17 +58,16 @@ def main(options: Options) -> int:
     out, failed = console(quiet=options.json), 0
     given = {upstream.id: Storage.of(options.checkpoint).uri}
     if not finished(study, storage, given):
-        from clusters.run import run  # not before: neither a mistake nor a finished grid should wait for ray
+        from clusters.placement import wished  # not before: neither a mistake nor a finished grid should wait for ray
+        from clusters.run import run
 
         failed = run(
             study,
             storage,
             out,
-            precision=options.precision,
-            compile=options.compile,
-            microbatch=options.microbatch,
-            loaders=options.loaders,
+            wished(options.machine),
             given=given,
+            optuna_url=options.machine.optuna_storage,
         )
     summary = _summary(study, storage)
     if options.json:
@@ -104,40 +103,70 @@ def _task(options: Options) -> Task:
 
 
 def _summary(study: Study, storage: Storage) -> dict[str, object]:
-    """The grid with dev accuracies, the chosen rate, and the test accuracy over seeds; accuracies are fractions."""
-    upstream, task = study.runs[0], study.tasks[0]
-    pair = {"run_id": upstream.id, "task_id": task.id}
-    trials = results.read(storage, "trial").filter(**pair).sort("base_lr")
-    rate = chosen_rate(upstream, task, trials)
-    finals = results.read(storage, "transfer").filter(**pair, base_lr=rate).sort("seed")
-    finals = finals.filter(finals["seed"].is_in(study.seeds))
+    """The dev trials, and of each chosen setting the test accuracy over seeds; accuracies are fractions."""
+    (pair,), known = pairs(study), trial_results(storage)
+    settings, best = searched(pair, known)[0], chosen(pair, known)
+    varied = _varied(settings)
+    transfers = results.read(storage, "transfer").filter(run_id=pair.upstream.id, task_id=pair.task.id)
     return {
-        "model": upstream.name,
-        "task": task.name,
-        "grid": trials.select("base_lr", "dev_top1", "dev_loss").to_dicts(),
-        "base_lr": rate,
+        "model": pair.upstream.name,
+        "task": pair.task.name,
+        "varied": varied,
+        "grid": [
+            {**parameters_of(setting, varied), **_outcome(known.get(pair.dev(setting).id)), "chosen": setting in best}
+            for setting in settings
+        ],
+        "chosen": [
+            {**parameters_of(setting, varied), **_over_seeds(transfers.filter(setting_id=setting.id), study.seeds)}
+            for setting in best
+        ],
+    }
+
+
+def _over_seeds(finals: pl.DataFrame, seeds: Sequence[int]) -> dict[str, object]:
+    finals = finals.filter(pl.col("seed").is_in(seeds)).sort("seed")
+    return {
         "finals": finals.select("seed", "test_top1").to_dicts(),
         "test_top1_mean": finals["test_top1"].mean(),
         "test_top1_std": finals["test_top1"].std(),
     }
 
 
+def _varied(settings: Sequence[Setting]) -> list[str]:
+    """The parameters in which settings differ, the rate first."""
+    names = ["base_lr", *sorted(PARAMETERS - {"base_lr"})]
+    return [name for name in names if name == "base_lr" or len({parameters_of(s, [name])[name] for s in settings}) > 1]
+
+
+def _outcome(result: Result | None) -> dict[str, object]:
+    if result is None:
+        return {"steps_done": None, "dev_top1": None, "dev_loss": None}
+    return {"steps_done": result.steps, "dev_top1": result.dev_top1, "dev_loss": result.dev_loss}
+
+
 def _show(summary: dict, storage: Storage, out: Console) -> None:
-    grid = Table(title=f"{summary['model']} on {summary['task']}", title_justify="left")
-    for heading in ("base lr", "dev accuracy", "dev loss", ""):
-        grid.add_column(heading, justify="right")
+    table, varied = Table(title=f"{summary['model']} on {summary['task']}", title_justify="left"), summary["varied"]
+    for heading in (*varied, "dev accuracy", "dev loss", ""):
+        table.add_column(heading.replace("_", " "), justify="right")
     for row in summary["grid"]:
-        chosen = "chosen" if row["base_lr"] == summary["base_lr"] else ""
-        grid.add_row(f"{row['base_lr']:g}", f"{row['dev_top1']:.2%}", f"{row['dev_loss']:.4f}", chosen)
-    out.print(grid)
-    if summary["finals"]:
-        tests = ", ".join(f"{row['test_top1']:.2%} (seed {row['seed']})" for row in summary["finals"])
-        mean, std = summary["test_top1_mean"], summary["test_top1_std"]
-        spread = "" if std is None else f" ± {std:.2%} over {len(summary['finals'])} seeds"
-        out.print(f"test accuracy at {summary['base_lr']:g}: [bold]{mean:.2%}{spread}[/bold]: {tests}")
+        accuracy = "–" if row["dev_top1"] is None else f"{row['dev_top1']:.2%}"
+        loss = "–" if row["dev_loss"] is None else f"{row['dev_loss']:.4f}"
+        table.add_row(*(_figure(row[name]) for name in varied), accuracy, loss, "chosen" if row["chosen"] else "")
+    out.print(table)
+    for choice in summary["chosen"]:
+        if choice["finals"]:
+            at = ", ".join(f"{name.replace('_', ' ')} {_figure(choice[name])}" for name in varied)
+            tests = ", ".join(f"{row['test_top1']:.2%} (seed {row['seed']})" for row in choice["finals"])
+            mean, std = choice["test_top1_mean"], choice["test_top1_std"]
+            spread = "" if std is None else f" ± {std:.2%} over {len(choice['finals'])} seeds"
+            out.print(f"test accuracy at {at}: [bold]{mean:.2%}{spread}[/bold]: {tests}")
     for line in results.skipped(storage):
         out.print(line, markup=False, soft_wrap=True)
     out.print(f"rows: {Path(storage.uri) if storage.local else storage.uri}")
+
+
+def _figure(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

@@ -94,9 +94,9 @@ def pretrain_flops(run: Pretrain, *, valid: bool) -> float:
 
 def transfer_flops(transfer: Transfer, *, valid: bool) -> float:
     """Training FLOPs of one fine-tuning, whose head is one linear layer (§B.1.1)."""
-    task, model = transfer.task, without_representation(transfer.upstream.model)
-    images = task.steps * task.recipe.batch_size
-    return train_flops(model, transfer.resolution, _classes(task.data), images, valid=valid)
+    model = without_representation(transfer.upstream.model)
+    images = transfer.steps * transfer.recipe.batch_size
+    return train_flops(model, transfer.resolution, _classes(transfer.task.data), images, valid=valid)
 
 
 def _classes(data: Dataset) -> int:

@@ -109,11 +109,8 @@ def split(count: int, run: Pretrain) -> tuple[np.ndarray, np.ndarray]:
         f"early_stopping of {run.name}: dev_fraction {run.dev_fraction} of {count} images holds none out",
     )
     if run.subset is not None:
-        check(
-            run.subset <= len(train_index),
-            f"subset {run.subset} of {run.name} is more than the {len(train_index)} images to train on",
-        )
-        train_index = np.sort(train_index[permute(np.arange(run.subset), len(train_index), SUBSET)])
+        subset = run.subset_of(len(train_index))
+        train_index = np.sort(train_index[permute(np.arange(subset), len(train_index), SUBSET)])
     return train_index, dev_index
 
 

@@ -38,7 +38,11 @@ _TRANSFER = (
     ("pretrained", pa.bool_(), "false for a control that starts from initial weights"),
     ("task_id", STRING, "id of the task without its grid"),
     ("task", STRING, "the task's name"),
+    ("setting_id", STRING, "id of the setting: rate, steps, resolution and recipe"),
     ("base_lr", FLOAT, "peak learning rate"),
+    ("weight_decay", FLOAT, "decoupled weight decay, times the current rate"),
+    ("dropout", FLOAT, "fraction: dropout rate"),
+    ("label_smoothing", FLOAT, "fraction: label smoothing"),
     ("seed", INT, "seed of the fine-tuning"),
     ("resolution", INT, "pixels: side of the images"),
     ("steps", INT, "optimizer steps"),
@@ -83,8 +87,11 @@ TABLES: dict[str, pa.Schema] = {
         "trial_id",
         ("trial_id", STRING, "id of the Transfer, phase dev"),
         *_TRANSFER,
+        ("steps_done", INT, "optimizer steps after which it was judged: all, or those of a rung where halving left it"),
         ("dev_top1", FLOAT, "fraction: accuracy on the dev split"),
         ("dev_loss", FLOAT, "mean cross-entropy on the dev split"),
+        ("rung_steps", pa.list_(INT), "optimizer steps: the rungs that it was judged at, steps_done the last"),
+        ("rung_dev_top1", pa.list_(FLOAT), "fraction: accuracy on the dev split at each of them"),
     ),
     "transfer": _schema(
         "transfer_id",
@@ -164,6 +171,12 @@ def done(storage: Storage, table: str) -> set[str]:
     return {name.removesuffix(".parquet") for name in storage.list(table) if name.endswith(".parquet")}
 
 
+def read_one(storage: Storage, table: str, unit_id: str) -> dict[str, Any] | None:
+    """The first row of a unit, None when there is none."""
+    name = file_name(table, unit_id)
+    return _read_file(storage, name, TABLES[table]).slice(0, 1).to_pylist()[0] if storage.exists(name) else None
+
+
 def read(storage: Storage, table: str) -> pl.DataFrame:
     """All rows of a table, with the schema's columns; no rows when there are none yet.
 
@@ -197,8 +210,11 @@ def _read_file(storage: Storage, name: str, schema: pa.Schema) -> pa.Table:
     return table.cast(schema)
 
 
-def best_rates(trials: pl.DataFrame) -> pl.DataFrame:
-    """The chosen trial of each (run_id, task_id): best dev accuracy, then lowest dev loss, then the smallest rate."""
-    order = ["dev_top1", "dev_loss", "base_lr"]
-    ranked = trials.sort(order, descending=[True, False, False])
+def best_trials(trials: pl.DataFrame) -> pl.DataFrame:
+    """The best trial of each (run_id, task_id).
+
+    Of those that got furthest: the best dev accuracy, then the lowest dev loss, then the smallest rate.
+    """
+    share = pl.col("steps_done") / pl.col("steps")
+    ranked = trials.sort(share, "dev_top1", "dev_loss", "base_lr", descending=[True, True, False, False])
     return ranked.unique(["run_id", "task_id"], keep="first", maintain_order=True)

@@ -8,16 +8,16 @@ if __name__ == "__main__":  # as a script, its own directory is first on the pat
     sys.path[0] = str(ROOT)
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import tyro
 from rich.console import Console
 
-from scaling.cli import command_line, console
+from scaling.cli import Machine, command_line, console
 from scaling.recipe import check_batches
 from scaling.results import skipped
-from scaling.specs import Precision, Study, to_json
+from scaling.specs import Study, to_json
 from scaling.storage import Storage
 from scaling.study import load, resolved, select
 
@@ -34,26 +34,17 @@ class Options:
     """Print what it will cost, and stop."""
     storage: str | None = None
     """Directory or URI (s3://, gs://) for rows, checkpoints and report. Default: results/NAME."""
-    workers: int = 1
-    """Data-parallel workers of each pre-training run; runs go side by side where the cluster has room."""
     only: str | None = None
     """Shell pattern: only models whose name matches, such as 'ViT-*'."""
     hardware: str | None = None
     """Chip that the plan is priced on, such as tpu-v3 or h100. Default: the study's."""
     utilisation: float | None = None
     """Share of the chip's peak for the plan. Default: a measured rate, or the paper's share."""
-    precision: Precision | None = None
-    """fp32 or bf16. Default: bf16 on a GPU, fp32 on a CPU."""
-    compile: bool = False
-    """Compile the training steps (torch.compile): minutes at the start of a large run, faster steps after it."""
-    microbatch: int | None = None
-    """Images of a forward pass on a worker, where its share of the batch does not fit. Default: the whole share."""
-    loaders: int | None = None
-    """Processes of each worker that decode and crop photographs. Default: the CPUs that GPUs leave over, else 0."""
     save_seconds: float = 15.0
     """Seconds between two checkpoints of a run."""
     json: bool = False
     """Print one JSON value instead of text."""
+    machine: tyro.conf.OmitArgPrefixes[Machine] = field(default_factory=Machine)
 
 
 def main(options: Options) -> int:
@@ -73,17 +64,15 @@ def main(options: Options) -> int:
     if finished(study, storage, {}):
         out.print("Nothing to do: every unit has its row.")
     else:
+        from clusters.placement import wished
         from clusters.run import run
 
         failed = run(
             study,
             storage,
             out,
-            workers=options.workers,
-            precision=options.precision,
-            compile=options.compile,
-            microbatch=options.microbatch,
-            loaders=options.loaders,
+            wished(options.machine),
+            optuna_url=options.machine.optuna_storage,
             save_seconds=options.save_seconds,
         )
     report(storage)
@@ -126,8 +115,7 @@ def _plan(study: Study, options: Options) -> int:
 
 def _check_runnable(study: Study, options: Options) -> None:
     """All that can be known to go wrong is said before anything is written."""
-    if options.workers < 1:
-        raise ValueError(f"--workers must be at least 1, got {options.workers}")
+    options.machine.check()
     _check_batches(study, options)
     for data in [run.data for run in study.runs] + [task.data for task in study.tasks]:
         if data.train is None:
@@ -137,11 +125,12 @@ def _check_runnable(study: Study, options: Options) -> None:
 
 
 def _check_batches(study: Study, options: Options) -> None:
-    runs = [(run.name, run.recipe, run.resolution, options.workers) for run in study.runs]
-    tasks = [(task.name, task.recipe, task.resolution, 1) for task in study.tasks]
+    machine = options.machine
+    runs = [(run.name, run.recipe, run.resolution, machine.workers) for run in study.runs]
+    tasks = [(task.name, task.recipe, task.resolution, machine.trial_workers) for task in study.tasks]
     for name, recipe, resolution, workers in (*runs, *tasks):
         try:
-            check_batches(recipe, resolution, workers=workers, microbatch=options.microbatch)
+            check_batches(recipe, resolution, workers=workers, microbatch=machine.microbatch)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
 

@@ -5,7 +5,7 @@ have equal ids on every machine; where the data lie, how a run is called and how
 (fields marked OUTSIDE).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from scaling.architectures import (
@@ -20,20 +20,26 @@ from scaling.architectures import (
 )
 from scaling.identity import OUTSIDE, Identified, check, check_choices, check_name, from_json, identity, to_json
 from scaling.recipe import FINETUNE, PRETRAIN, MaskedPatches, Recipe
+from scaling.search import Choice, Halving, Range, Search, Setting
 
 __all__ = [
     "FINETUNE",
     "Architecture",
+    "Choice",
     "Dataset",
     "FewShot",
+    "Halving",
     "Hybrid",
     "MaskedPatches",
     "Precision",
     "Pretrain",
     "Probe",
+    "Range",
     "Recipe",
     "ResNet",
     "Scratch",
+    "Search",
+    "Setting",
     "Study",
     "Task",
     "Transfer",
@@ -87,10 +93,11 @@ class Dataset:
 class Pretrain(Identified):
     """One model trained on one upstream data set (§4.1, Table 3). `base_lr` is absolute, for `recipe.batch_size`.
 
-    `subset` takes that many of the training images, the first of one shuffled order, so that smaller subsets lie in
-    larger ones (§4.3). `early_stopping` ends the training when so many evaluations in a row were no better, and keeps
-    the weights of the best one (§4.3). `shuffle` 'full' permutes all images in every epoch, 'shards' those of
-    `shuffle_window` files or shards at a time, which suits data that are read from a disk or over a network.
+    `subset` takes that many of the training images, or that share of them when it is below 1: the first of one shuffled
+    order, so that smaller subsets lie in larger ones (§4.3). A study's shares become counts when its data are read.
+    `early_stopping` ends the training when so many evaluations in a row were no better, and keeps the weights of the
+    best one (§4.3). `shuffle` 'full' permutes all images in every epoch, 'shards' those of `shuffle_window` files or
+    shards at a time, which suits data that are read from a disk or over a network.
     """
 
     name: str = field(metadata=OUTSIDE)  # the model's name in figures and tables, e.g. 'ViT-B/16'
@@ -102,7 +109,7 @@ class Pretrain(Identified):
     resolution: int = 224
     seed: int = 0
     dev_fraction: float = 0.0  # share of the training images held out to watch the accuracy on
-    subset: int | None = None
+    subset: int | float | None = None
     evaluations: int = 5  # on the held-out images, evenly spread
     early_stopping: int | None = None
     masked: MaskedPatches | None = None  # predict these in place of the labels
@@ -116,8 +123,12 @@ class Pretrain(Identified):
         check(self.epochs > 0, f"epochs of {self.name} must be positive, got {self.epochs}")
         check(0 <= self.dev_fraction < 1, f"dev_fraction of {self.name} must be in [0, 1), got {self.dev_fraction}")
         check(self.resolution > 0, f"resolution of {self.name} must be positive, got {self.resolution}")
-        check(self.subset is None or self.subset > 0, f"subset of {self.name} must be positive, got {self.subset}")
         check(self.shuffle_window > 0, f"shuffle_window of {self.name} must be positive, got {self.shuffle_window}")
+        subset = self.subset
+        check(
+            subset is None or (subset > 0 if isinstance(subset, int) else 0 < subset < 1),
+            f"subset of {self.name} must be a positive number of images or a share in (0, 1), got {subset}",
+        )
         check(self.evaluations > 0, f"evaluations of {self.name} must be positive, got {self.evaluations}")
         patience = self.early_stopping
         check(
@@ -156,12 +167,16 @@ class Pretrain(Identified):
         count = self.data.num_train
         check(count is not None, f"the number of images of data set {self.data.name} is not known")
         assert count is not None
-        count -= round(self.dev_fraction * count)
+        return self.subset_of(count - round(self.dev_fraction * count))
+
+    def subset_of(self, count: int) -> int:
+        """Images of the subset, of `count` training images. Raises ValueError when it is larger."""
+        subset = max(1, round(self.subset * count)) if isinstance(self.subset, float) else self.subset or count
         check(
-            self.subset is None or self.subset <= count,
-            f"subset {self.subset} of {self.name} is more than the {count} training images of {self.data.name}",
+            subset <= count,
+            f"subset {subset} of {self.name} is more than the {count} training images of {self.data.name}",
         )
-        return self.subset or count
+        return subset
 
     @property
     def steps(self) -> int:
@@ -182,9 +197,12 @@ Upstream = Pretrain | Scratch
 
 @dataclass(frozen=True)
 class Task(Identified):
-    """A downstream data set and how to fine-tune on it: rates tried on a dev split, final runs on all of it (Table 4).
+    """A downstream data set and the protocol on it (§4.1, Table 4): choose on a dev split, then train on everything.
 
-    With one rate there is nothing to choose and no dev run. `resolution` is lowered to whole patches (/14: 378).
+    What is tried are the rates of the grid (`base_lrs`; ResNets and hybrids get `convolutional_base_lrs` as well, and
+    ResNets `resnet_settings`), and what `search` proposes, all at `resolution`; with one setting there is nothing to
+    choose and no dev trial. The final runs may have another resolution and average their weights: `final_resolution`
+    and `final_polyak` (Table 2's ImageNet). Resolutions are lowered to whole patches (/14: 378).
     """
 
     name: str
@@ -194,19 +212,42 @@ class Task(Identified):
     recipe: Recipe = FINETUNE
     dev_fraction: float = 0.1
     resolution: int = 384
+    convolutional_base_lrs: tuple[float, ...] = field(metadata=OUTSIDE, default=())
+    resnet_settings: tuple[Setting, ...] = field(metadata=OUTSIDE, default=())
+    search: Search | None = field(metadata=OUTSIDE, default=None)
+    halving: Halving | None = field(metadata=OUTSIDE, default=None)
+    final_resolution: int | None = None
+    final_polyak: float | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "base_lrs", tuple(self.base_lrs))
+        for name in ("base_lrs", "convolutional_base_lrs", "resnet_settings"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         check_name("task name", self.name)
-        check(len(self.base_lrs) > 0, f"task {self.name} has no base_lrs")
-        check(
-            all(rate > 0 for rate in self.base_lrs),
-            f"base_lrs of task {self.name} must be positive, got {self.base_lrs}",
-        )
-        check(len(set(self.base_lrs)) == len(self.base_lrs), f"base_lrs of task {self.name} repeat: {self.base_lrs}")
+        rates = (*self.base_lrs, *self.convolutional_base_lrs)
+        check(len(self.base_lrs) > 0 or self.search is not None, f"task {self.name} has neither base_lrs nor a search")
+        check(all(rate > 0 for rate in rates), f"base_lrs of task {self.name} must be positive, got {rates}")
+        check(len(set(rates)) == len(rates), f"base_lrs of task {self.name} repeat: {rates}")
         check(self.steps > 0, f"steps of task {self.name} must be positive, got {self.steps}")
         check(0 < self.dev_fraction < 1, f"dev_fraction of task {self.name} must be in (0, 1), got {self.dev_fraction}")
-        check(self.resolution > 0, f"resolution of task {self.name} must be positive, got {self.resolution}")
+        for size in (self.resolution, self.final_resolution):
+            check(size is None or size > 0, f"resolution of task {self.name} must be positive, got {size}")
+        if self.search is not None:
+            self._check_search(self.search)
+        steps = {self.steps, *(setting.steps for setting in self.resnet_settings)}
+        check(self.halving is None or len(steps) == 1, f"halving of task {self.name} needs settings of equal steps")
+
+    def _check_search(self, search: Search) -> None:
+        what = f"search of task {self.name}"
+        check(len(self.base_lrs) > 0 or "base_lr" in search.names, f"{what} needs base_lr in its space, or base_lrs")
+        if self.halving is not None:
+            check("steps" not in search.names, f"{what}: halving does not go with a search of steps")
+            check(not search.learns, f"{what}: halving goes with sampler 'grid' or 'random', not {search.sampler!r}")
+            check(search.objectives == ("dev_top1",), f"{what}: halving goes with one objective")
+
+    @property
+    def own(self) -> Setting:
+        """The task's setting, at the first rate of its grid or any."""
+        return Setting((*self.base_lrs, 1.0)[0], self.steps, self.resolution, self.recipe)
 
 
 @dataclass(frozen=True)
@@ -215,24 +256,41 @@ class Transfer(Identified):
 
     upstream: Upstream
     task: Task
-    base_lr: float
+    setting: Setting
     seed: int
     phase: Literal["dev", "final"]
 
     def __post_init__(self) -> None:
         check_choices(self)
-        check(self.base_lr > 0, f"base_lr must be positive, got {self.base_lr}")
-        stride = token_stride(self.upstream.model) or 1
+        stride, resolution = token_stride(self.upstream.model) or 1, self._resolution
         check(
-            self.task.resolution >= stride,
-            f"resolution {self.task.resolution} of task {self.task.name} is below one patch of {self.upstream.name}, "
+            resolution >= stride,
+            f"resolution {resolution} of task {self.task.name} is below one patch of {self.upstream.name}, "
             f"{stride} pixels",
         )
 
     @property
     def resolution(self) -> int:
-        """The task's resolution in whole patches."""
-        return whole_patches(self.upstream.model, self.task.resolution)
+        """Pixels a side, in whole patches."""
+        return whole_patches(self.upstream.model, self._resolution)
+
+    @property
+    def _resolution(self) -> int:
+        return (self.phase == "final" and self.task.final_resolution) or self.setting.resolution
+
+    @property
+    def base_lr(self) -> float:
+        return self.setting.base_lr
+
+    @property
+    def steps(self) -> int:
+        return self.setting.steps
+
+    @property
+    def recipe(self) -> Recipe:
+        if self.phase == "final" and self.task.final_polyak is not None:
+            return replace(self.setting.recipe, polyak=self.task.final_polyak)
+        return self.setting.recipe
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,14 @@ import fnmatch
 import importlib
 import importlib.util
 import pkgutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import search_spaces
+from scaling.candidates import Pair
 from scaling.datasets import resolve
-from scaling.specs import Dataset, Study, Task, Transfer, Upstream
+from scaling.specs import Dataset, Pretrain, Setting, Study, Transfer, Upstream
 
 
 def names() -> list[str]:
@@ -73,10 +75,15 @@ def resolved(study: Study) -> Study:
 
     return replace(
         study,
-        runs=tuple(replace(run, data=filled(run.data)) for run in study.runs),
+        runs=tuple(_counted(replace(run, data=filled(run.data))) for run in study.runs),
         tasks=tuple(replace(task, data=filled(task.data)) for task in study.tasks),
         fewshot=tuple(replace(few, data=filled(few.data)) for few in study.fewshot),
     )
+
+
+def _counted(run: Pretrain) -> Pretrain:
+    """The run with its subset as a number of images: a share of them and their number are the same experiment."""
+    return replace(run, subset=run.num_images) if isinstance(run.subset, float) else run
 
 
 def upstreams(study: Study) -> tuple[Upstream, ...]:
@@ -84,13 +91,11 @@ def upstreams(study: Study) -> tuple[Upstream, ...]:
     return (*study.runs, *study.scratch)
 
 
-def dev_trials(upstream: Upstream, task: Task, seed: int) -> list[Transfer]:
-    """The grid of one upstream on one task; empty when there is one rate and so nothing to choose."""
-    if len(task.base_lrs) == 1:
-        return []
-    return [Transfer(upstream, task, base_lr, seed, "dev") for base_lr in task.base_lrs]
+def pairs(study: Study) -> list[Pair]:
+    """Every upstream with every task, to search for the setting of."""
+    return [Pair(upstream, task, study.seeds[0]) for upstream in upstreams(study) for task in study.tasks]
 
 
-def final_runs(upstream: Upstream, task: Task, base_lr: float, seeds: tuple[int, ...]) -> list[Transfer]:
-    """The repetitions at the chosen rate, on all training images."""
-    return [Transfer(upstream, task, base_lr, seed, "final") for seed in seeds]
+def final_runs(pair: Pair, settings: Sequence[Setting], seeds: tuple[int, ...]) -> list[Transfer]:
+    """The repetitions at the chosen settings, on all training images."""
+    return [Transfer(pair.upstream, pair.task, setting, seed, "final") for setting in settings for seed in seeds]

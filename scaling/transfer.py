@@ -32,14 +32,16 @@ def finetune(
     study: str,
     device: Device,
     report: Report,
+    until: int | None = None,
     save_seconds: float = SAVE_SECONDS,
 ) -> dict[str, Any]:
     """Fine-tune from `checkpoint` (a directory's path or URI; None for a Scratch upstream); commit and return one row.
 
     §4.1, Table 4: a dev trial trains without the dev split and is judged on it; a final run trains on all training
-    images and reads the test set, once. Raises as `pretrain` does.
+    images and reads the test set, once. A dev trial may pause after `until` steps, to go on from there another time:
+    its row says how it stands. Raises as `pretrain` does.
     """
-    task, recipe, resolution = transfer.task, transfer.task.recipe, transfer.resolution
+    task, recipe, resolution = transfer.task, transfer.recipe, transfer.resolution
     check_batches(recipe, resolution, workers=device.world, microbatch=device.microbatch)
     with attempt(unit(transfer), study, storage, device) as ledger:
         train_uri, test_uri = uris(task.data)
@@ -65,7 +67,8 @@ def finetune(
             id=transfer.id,
             recipe=recipe,
             base_lr=transfer.base_lr,
-            steps=task.steps,
+            steps=transfer.steps,
+            until=until,
             seed=transfer.seed,
             batches=partial(batches, stream=stream, skipped=ledger.skipped, loaders=device.loaders),
             objective=classification(recipe, transfer.seed),
@@ -77,14 +80,25 @@ def finetune(
         with ledger.doing("evaluating"):
             if transfer.phase == "dev":
                 top1, loss = accuracy(module, images, dev_index, resolution, device, skipped)
-                row |= {"trial_id": transfer.id, "dev_top1": top1, "dev_loss": loss}
+                row |= {"trial_id": transfer.id, "steps_done": trained.steps, "dev_top1": top1, "dev_loss": loss}
+                row |= _rungs(storage, transfer, trained.steps, top1)
             else:
                 test = open_split(test_uri, storage)
                 top1, _ = accuracy(module, test, np.arange(len(test)), resolution, device, skipped)
                 row |= {"transfer_id": transfer.id, "test_top1": top1}
-        results.write(storage, table(transfer), [row])
-        state.clear(storage, transfer.id)
+        if device.rank == 0:
+            results.write(storage, table(transfer), [row])
+            if trained.steps == transfer.steps:
+                state.clear(storage, transfer.id)
     return row
+
+
+def _rungs(storage: Storage, trial: Transfer, steps: int, top1: float) -> dict[str, list[Any]]:
+    """The rungs of a trial that was judged before, and this one."""
+    row = results.read_one(storage, "trial", trial.id)
+    before = list(zip(row["rung_steps"], row["rung_dev_top1"], strict=True)) if row else []
+    rungs = [rung for rung in before if rung[0] < steps] + [(steps, top1)]
+    return {"rung_steps": [at for at, _ in rungs], "rung_dev_top1": [value for _, value in rungs]}
 
 
 def table(transfer: Transfer) -> Literal["trial", "transfer"]:
@@ -100,7 +114,7 @@ def unit(transfer: Transfer) -> Unit:
         table(transfer),
         upstream.name,
         family(upstream.model),
-        transfer_flops(transfer, valid=True) / transfer.task.steps,
+        transfer_flops(transfer, valid=True) / transfer.steps,
     )
 
 
@@ -113,7 +127,7 @@ def uris(data: Dataset) -> tuple[str, str]:
 
 def _module(transfer: Transfer, checkpoint: str | None) -> nn.Module:
     """The upstream's body under a new classifier (§B.1.1: the whole pre-training head is dropped)."""
-    upstream, recipe = transfer.upstream, transfer.task.recipe
+    upstream, recipe = transfer.upstream, transfer.recipe
     assert transfer.task.data.num_classes is not None
     torch.manual_seed(hashed(upstream.seed, transfer.seed))  # a control starts from other weights with each seed
     module = build(
@@ -129,7 +143,7 @@ def _module(transfer: Transfer, checkpoint: str | None) -> nn.Module:
 
 
 def _facts(transfer: Transfer) -> dict[str, Any]:
-    upstream, task = transfer.upstream, transfer.task
+    upstream, task, recipe = transfer.upstream, transfer.task, transfer.recipe
     return {
         "run_id": upstream.id,
         "name": upstream.name,
@@ -137,11 +151,15 @@ def _facts(transfer: Transfer) -> dict[str, Any]:
         "pretrained": isinstance(upstream, Pretrain),
         "task_id": task.id,
         "task": task.name,
+        "setting_id": transfer.setting.id,
         "base_lr": transfer.base_lr,
+        "weight_decay": recipe.weight_decay,
+        "dropout": recipe.dropout,
+        "label_smoothing": recipe.label_smoothing,
         "seed": transfer.seed,
         "resolution": transfer.resolution,
-        "steps": task.steps,
-        "batch_size": task.recipe.batch_size,
+        "steps": transfer.steps,
+        "batch_size": recipe.batch_size,
         "train_flops": transfer_flops(transfer, valid=False),
         "train_flops_valid": transfer_flops(transfer, valid=True),
         "spec": to_json(transfer),

@@ -1,13 +1,14 @@
 """Which units of work of a study its rows do not show yet."""
 
 from collections.abc import Iterator, Mapping
-
-import polars as pl
+from typing import Any
 
 from scaling import results
-from scaling.specs import Pretrain, Probe, Study, Task, Transfer, Upstream
+from scaling.candidates import Pair, chosen, wanted
+from scaling.proposals import Result
+from scaling.specs import Pretrain, Probe, Study, Transfer, Upstream
 from scaling.storage import Storage
-from scaling.study import dev_trials, final_runs, upstreams
+from scaling.study import final_runs, pairs, upstreams
 
 Given = Mapping[str, str]  # checkpoints that come from elsewhere: directory by id of the upstream
 
@@ -19,44 +20,38 @@ def checkpoint_of(upstream: Upstream, storage: Storage, given: Given) -> str | N
     return None
 
 
-def chosen_rate(upstream: Upstream, task: Task, trials: pl.DataFrame) -> float | None:
-    """The rate for the final runs, of those in the task's grid; None as long as no trial row tells."""
-    if len(task.base_lrs) == 1:
-        return task.base_lrs[0]
-    of_pair = trials.filter(run_id=upstream.id, task_id=task.id).filter(pl.col("base_lr").is_in(task.base_lrs))
-    best = results.best_rates(of_pair)["base_lr"].to_list()
-    return best[0] if best else None
-
-
 def missing_runs(study: Study, storage: Storage, given: Given) -> list[Pretrain]:
     """Pre-training runs without a row."""
     there = results.done(storage, "pretrain") | set(given)
     return [run for run in study.runs if run.id not in there]
 
 
-def missing_trials(study: Study, storage: Storage, given: Given) -> list[Transfer]:
-    """Dev trials without a row, of the upstreams that have their weights."""
-    there = results.done(storage, "trial")
-    pairs = ((upstream, task) for upstream in _ready(study, storage, given) for task in study.tasks)
-    trials = [trial for upstream, task in pairs for trial in dev_trials(upstream, task, study.seeds[0])]
-    return [trial for trial in trials if trial.id not in there]
+def trial_results(storage: Storage) -> dict[str, Result | None]:
+    """What the rows say of dev trials, by id; None for those that diverged, as they do every time."""
+    found: dict[str, Result | None] = dict.fromkeys(_diverged(storage))
+    return found | {row["trial_id"]: result(row) for row in results.read(storage, "trial").iter_rows(named=True)}
+
+
+def result(row: Mapping[str, Any]) -> Result:
+    """A trial's row as its search reads it."""
+    history = tuple(zip(row["rung_steps"], row["rung_dev_top1"], strict=True))
+    return Result(row["steps_done"], row["dev_top1"], row["dev_loss"], history)
+
+
+def ready_pairs(study: Study, storage: Storage, given: Given) -> list[Pair]:
+    """Those whose upstream has its weights."""
+    missing = {run.id for run in missing_runs(study, storage, given)}
+    return [pair for pair in pairs(study) if pair.upstream.id not in missing]
 
 
 def missing_finals(study: Study, storage: Storage, given: Given) -> list[Transfer]:
-    """Final runs without a row, of the pairs whose rate is known: the best trial's, or the only one.
-
-    A pair waits for all of its grid, lest a trial that was killed and comes later changes the choice; a trial that
-    diverged does so every time, and is not waited for.
-    """
-    there = results.done(storage, "transfer")
-    trials = results.read(storage, "trial")
-    tried = results.done(storage, "trial") | _diverged(storage)
-    finals: list[Transfer] = []
-    for upstream in _ready(study, storage, given):
-        for task in study.tasks:
-            whole = all(trial.id in tried for trial in dev_trials(upstream, task, study.seeds[0]))
-            rate = chosen_rate(upstream, task, trials) if whole else None
-            finals += final_runs(upstream, task, rate, study.seeds) if rate is not None else []
+    """Final runs without a row, of the pairs whose search is over."""
+    there, known = results.done(storage, "transfer"), trial_results(storage)
+    finals = [
+        final
+        for pair in ready_pairs(study, storage, given)
+        for final in final_runs(pair, chosen(pair, known), study.seeds)
+    ]
     return [final for final in finals if final.id not in there]
 
 
@@ -67,9 +62,15 @@ def missing_probes(study: Study, storage: Storage, given: Given) -> list[Probe]:
     return [probe for probe in probes if probe.id not in there]
 
 
+def searching(study: Study, storage: Storage, given: Given) -> list[Pair]:
+    """The pairs whose search is not over."""
+    known = trial_results(storage)
+    return [pair for pair in ready_pairs(study, storage, given) if not wanted(pair, known)[1]]
+
+
 def finished(study: Study, storage: Storage, given: Given) -> bool:
     """Whether every unit of the study has its rows."""
-    missing = (missing_runs, missing_trials, missing_finals, missing_probes)
+    missing = (missing_runs, searching, missing_finals, missing_probes)
     return not any(find(study, storage, given) for find in missing)
 
 

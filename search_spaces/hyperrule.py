@@ -4,16 +4,15 @@ No rate is searched for. The ViT paper fine-tunes its ResNets this way too and k
 sizes of data sets: small, below 20,000 images to train on; medium, below 500,000; large.
 """
 
-from scaling.specs import Dataset, Recipe, Task
+from scaling.specs import Dataset, Recipe, Setting
 
 BASE_LR = 0.003
 
 
-def bit_hyperrule(data: Dataset, *, height: int, width: int, dev_fraction: float = 0.1) -> Task:
-    """The task '<data set>-bit' on images of about `height` x `width` pixels.
+def bit_hyperrule(data: Dataset, *, height: int, width: int) -> Setting:
+    """How to fine-tune on a data set whose images have about `height` x `width` pixels.
 
-    `dev_fraction` only matters where the result is compared with another setup's. Raises ValueError when the number of
-    training images is not known.
+    Raises ValueError when the number of training images is not known.
     """
     if data.num_train is None:
         raise ValueError(f"the BiT-HyperRule needs the number of training images, which data set {data.name} lacks")
@@ -31,7 +30,7 @@ def bit_hyperrule(data: Dataset, *, height: int, width: int, dev_fraction: float
         crop="random",
         resize=resize,
     )
-    return Task(f"{data.name}-bit", data, (BASE_LR,), steps(data.num_train), recipe, dev_fraction, resolution)
+    return Setting(BASE_LR, steps(data.num_train), resolution, recipe)
 
 
 def crop(height: int, width: int) -> tuple[int, int]:

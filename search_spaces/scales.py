@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from scaling.architectures import ViT
-from scaling.datasets import FASHION, IMAGENET, IMAGENET_21K, JFT_300M, ifs, layouts
+from scaling.datasets import DIGITS, FASHION, IMAGENET, IMAGENET_21K, JFT_300M, ifs, layouts
 from scaling.specs import Dataset, FewShot, Pretrain, Recipe, Task
 from scaling.zoo import ZOO
 from search_spaces import recipes
@@ -45,6 +45,7 @@ class Scale:
     sgd: Recipe  # BiT's pre-training with SGD (Table 7) ...
     sgd_base_lr: float  # ... and its rate
     masked: Upstream  # masked patch prediction (§4.6): rate and recipe of its own
+    masked_fewshot: FewShot
     positional: Upstream  # where Table 8's embeddings are compared, ...
     positional_fewshot: FewShot  # ... and how
     pretrain_seeds: tuple[int, ...]  # of the studies whose claims are small: Table 8, §4.6
@@ -90,6 +91,7 @@ PAPER = Scale(
     sgd=recipes.SGD_TABLE_7,
     sgd_base_lr=recipes.SGD_TABLE_7_BASE_LR,
     masked=Upstream(JFT_300M, recipes.MASKED, dict.fromkeys(ZOO, recipes.MASKED_BASE_LR)),
+    masked_fewshot=FewShot(IMAGENET, shots=(5,)),
     positional=Upstream(JFT_300M, recipes.JFT, recipes.JFT_BASE_LR),
     positional_fewshot=FewShot(IMAGENET, shots=(5,)),
     pretrain_seeds=(0,),
@@ -126,7 +128,8 @@ MINIATURE = Scale(
     fewshot=FewShot(FASHION, shots=(5, 25), resolution=16),
     sgd=replace(RECIPE, optimizer="sgd", schedule="steps", decay_at=recipes.SGD_TABLE_7.decay_at, weight_decay=1e-4),
     sgd_base_lr=0.1,
-    masked=Upstream(ifs(classes=10, images=600, size=16), RECIPE, MICRO_BASE_LR, 3 / 13.5),
+    masked=Upstream(ifs(classes=10, images=600, size=16), RECIPE, MICRO_BASE_LR, 10 / 13.5),
+    masked_fewshot=FewShot(DIGITS, shots=(5, 25), resolution=16),
     positional=Upstream(PLACES, RECIPE, MICRO_BASE_LR, 14 / 7),
     positional_fewshot=FewShot(PLACES, shots=(5, 25), resolution=16),
     pretrain_seeds=(0, 1, 2),

@@ -2,7 +2,8 @@
 
 from itertools import product
 
-from scaling.specs import Recipe, ViT
+from scaling.search import with_parameters
+from scaling.specs import Recipe, Setting, Task, ViT
 
 TINY = ViT(patch_size=8, width=16, depth=1, mlp_dim=32, num_heads=2)
 RECIPE = Recipe(
@@ -23,3 +24,8 @@ VIT_FORMS = [
     for pool, attention in [("token", "full"), ("gap", "full"), ("gap", "axial")]
     if not (attention == "axial" and positions == "relative")
 ]
+
+
+def at(task: Task, base_lr: float) -> Setting:
+    """The task's setting at a rate."""
+    return with_parameters(task.own, {"base_lr": base_lr})

@@ -11,8 +11,10 @@ from typing import TypeVar
 import numpy as np
 
 from scaling.data import ifs, layouts, parquet
-from scaling.data.parquet import Facts
-from scaling.data.uris import Digits, Drawn, Ifs, Layouts
+from scaling.data.builtin_sets import Digits, Drawn, Ifs, Layouts
+from scaling.data.encoded import Facts, Split
+from scaling.data.files import buffer
+from scaling.data.uris import Parquet
 from scaling.storage import Storage
 
 A = TypeVar("A")
@@ -41,14 +43,21 @@ def facts(source: Drawn | Digits) -> Facts:
     return Facts(count, 10, 9, digest)
 
 
-def files(source: Drawn | Digits, cache: Storage | None) -> list[parquet.File]:
+def read(source: Drawn | Digits, cache: Storage | None) -> Split:
     """The built-in split as a Parquet file, made once and kept under `cache`, or made in memory without one."""
     if cache is None:
-        return [parquet.buffer(str(source), _make(source))]
+        return parquet.read_files([buffer(str(source), _make(source))], Parquet(str(source)))
     name = file_name(source)
     if not cache.exists(name):
         cache.write(name, _make(source))
-    return parquet.find(parquet.Parquet(cache.path(name)))
+    return parquet.read(Parquet(cache.path(name)))
+
+
+def labels(source: Drawn | Digits) -> np.ndarray:
+    """The split's labels without its images, int64 [N]."""
+    if isinstance(source, Digits):
+        return _digits(source)[1].astype(np.int64)
+    return np.repeat(np.arange(source.classes), source.per_class)
 
 
 def file_name(source: Drawn | Digits) -> str:
@@ -84,12 +93,18 @@ def _make_drawn(source: Drawn) -> bytes:
 
 
 def _make_digits(source: Digits) -> bytes:
+    pixels, target = _digits(source)
+    pixels = np.round(pixels * (255 / 16)).astype(np.uint8)
+    return parquet.encode([png(image) for image in pixels], target, _names(10))
+
+
+def _digits(source: Digits) -> tuple[np.ndarray, np.ndarray]:
+    """Images of 0 to 16 [N, 8, 8] and labels [N] of the split."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     part = slice(None, DIGITS_TRAIN) if source.split == "train" else slice(DIGITS_TRAIN, None)
-    pixels = np.round(bunch.images[part] * (255 / 16)).astype(np.uint8)
-    return parquet.encode([png(image) for image in pixels], bunch.target[part], _names(10))
+    return bunch.images[part], bunch.target[part]
 
 
 def _names(count: int) -> Sequence[str]:

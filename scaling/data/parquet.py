@@ -1,144 +1,125 @@
 """Labelled images in Parquet files: finding, checking, reading and writing them. Nothing is decoded here.
 
 The layout is that of image sets on the Hugging Face hub, `image: struct<bytes: binary, path: string>` and an integer
-`label`; the image may be a plain binary column too. Class names are read from the schema's metadata.
+`label` (a list of integers for several labels); the image may be a plain binary column too. Class names are read from
+the schema's metadata. Images are read by row group when they are first asked for, and kept up to MEMORY_BYTES.
 """
 
-import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from fnmatch import fnmatch
-from pathlib import PurePosixPath
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow import fs
 
+from scaling.data.encoded import Split
+from scaling.data.files import OPEN_FILES, File, Recent, find, one_line
+from scaling.data.labels import multi
 from scaling.data.uris import Parquet
-from scaling.storage import Storage
 
 IMAGE_NAMES = ("image", "img")
 LABEL_NAMES = ("label",)
-WAY_OUT = "give a file, a directory of *.parquet files or a glob"
+MEMORY_BYTES = 2 << 30  # encoded images that stay in memory; of larger sets, the row groups that were used last
+UNREADABLE = (OSError, pa.ArrowException)
 
 
-@dataclass(frozen=True)
-class File:
-    """One Parquet file: its name for messages, its size in bytes and how to open it."""
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The encoded images of Parquet files. The arrays have an entry a row group."""
 
-    name: str
-    size: int
-    open: Callable[[], pa.NativeFile]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a split without its images. `classes` counts the names, or else the labels up to the highest."""
-
-    num_images: int
-    num_classes: int
-    highest_label: int
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """The encoded images of a split, as Arrow holds them. `origins`: file and row of each chunk's first image."""
-
-    chunks: tuple[pa.Array, ...]
-    starts: np.ndarray
-    origins: tuple[tuple[str, int], ...]
+    files: tuple[File, ...]
+    column: str  # of the bytes
+    group_sizes: np.ndarray  # int64, images
+    group_files: np.ndarray  # int64, index of the file
+    group_numbers: np.ndarray  # int64, number in its file
+    groups: Recent[pa.ChunkedArray] = field(default_factory=lambda: Recent(MEMORY_BYTES))
+    readers: Recent[pq.ParquetFile] = field(default_factory=lambda: Recent(OPEN_FILES))
 
     def __getitem__(self, index: int) -> bytes | None:
-        chunk = int(np.searchsorted(self.starts, index, side="right")) - 1
-        return self.chunks[chunk][int(index - self.starts[chunk])].as_py()
+        group, row = self._find(index)
+        return self.groups.get(group, lambda: self._load(group))[row].as_py()
+
+    def name(self, index: int) -> str:
+        """The image's `path` if there are paths and no two are the same, else its row number in all files."""
+        return str(index) if self._paths is None else self._paths[index].as_py()
 
     def where(self, index: int) -> str:
-        """File and row of an image, for messages."""
-        chunk = int(np.searchsorted(self.starts, index, side="right")) - 1
-        name, row = self.origins[chunk]
-        return f"row {row + int(index - self.starts[chunk])} of {name}"
+        group, row = self._find(index)
+        before = self.group_sizes[group - self.group_numbers[group] : group].sum()
+        return f"row {before + row} of {self.files[self.group_files[group]].name}"
+
+    @property
+    def shards(self) -> np.ndarray:
+        return np.bincount(self.group_files, self.group_sizes).astype(np.int64)
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        return np.concatenate([[0], np.cumsum(self.group_sizes)[:-1]])
+
+    def _find(self, index: int) -> tuple[int, int]:
+        group = int(np.searchsorted(self._starts, index, side="right")) - 1
+        return group, index - int(self._starts[group])
+
+    def _load(self, group: int) -> tuple[pa.ChunkedArray, int]:
+        which = int(self.group_files[group])
+        file = self.files[which]
+        try:
+            reader = self.readers.get(which, lambda: (pq.ParquetFile(file.open()), 1))
+            images = reader.read_row_group(int(self.group_numbers[group]), columns=[self.column]).column(0)
+        except UNREADABLE as error:
+            raise ValueError(f"{file.name} cannot be read: {one_line(error)}") from None
+        if pa.types.is_struct(images.type):
+            images = pc.struct_field(images, [0])
+        return images, images.nbytes
+
+    @cached_property
+    def _paths(self) -> pa.ChunkedArray | None:
+        if not self.column.endswith(".bytes"):
+            return None
+        column = self.column.removesuffix("bytes") + "path"
+        parts = []
+        for file in self.files:
+            with _open(file) as reader:
+                if column not in [reader.schema.column(i).path for i in range(len(reader.schema))]:
+                    return None
+                batches = _batches(reader, [column], file)
+                parts += [pc.struct_field(batch.column(0), [0]).cast(pa.string()) for batch in batches]
+        paths = pa.chunked_array(parts, pa.string())
+        return paths if pc.count_distinct(paths, mode="all").as_py() == len(paths) and not paths.null_count else None
 
 
-def find(source: Parquet) -> list[File]:
-    """The files of a source, sorted by path. Raises ValueError when there are none."""
-    filesystem, root = Storage.of(source.path).filesystem()
-    try:
-        found = _matches(filesystem, root)
-    except OSError as error:
-        raise ValueError(f"cannot read {source.path}: {' '.join(str(error).split())}") from None
-    if not found:
-        raise ValueError(f"no Parquet file at {source.path}: {WAY_OUT}")
-
-    def file(info: fs.FileInfo) -> File:
-        return File(info.path, info.size, lambda: filesystem.open_input_file(info.path))
-
-    return [file(info) for info in sorted(found, key=lambda info: info.path)]
+def read(source: Parquet) -> Split:
+    """The split in a source's files. Raises ValueError when there are none, or they cannot be read."""
+    return read_files(find(source.path, "*.parquet", "Parquet file"), source)
 
 
-def _matches(filesystem: fs.FileSystem, root: PurePosixPath) -> list[fs.FileInfo]:
-    info = filesystem.get_file_info(str(root))
-    if info.type == fs.FileType.File:
-        return [info]
-    fixed = root
-    while any(set(part) & set("*?[") for part in fixed.parts) and info.type == fs.FileType.NotFound:
-        fixed = fixed.parent
-    pattern = root if fixed != root else root / "*.parquet"
-    depth = len(pattern.parts) - len(fixed.parts)
-    inside = filesystem.get_file_info(fs.FileSelector(str(fixed), allow_not_found=True, recursive=depth > 1))
-    return [i for i in inside if i.type == fs.FileType.File and _match(PurePosixPath(i.path), pattern)]
-
-
-def _match(path: PurePosixPath, pattern: PurePosixPath) -> bool:
-    return len(path.parts) == len(pattern.parts) and all(map(fnmatch, path.parts, pattern.parts))
-
-
-def facts(source: Parquet) -> Facts:
-    """Counts and content of a split from its footers and labels. Raises ValueError when they cannot be read.
-
-    The fingerprint hashes the labels, the names of the columns and the sizes of the files: neither where they lie nor
-    when they were written.
-    """
-    files = find(source)
+def read_files(files: Sequence[File], source: Parquet) -> Split:
+    """The split in files of one layout: labels and footers are read here, images when they are used."""
     with ThreadPoolExecutor(8) as pool:
-        parts = list(pool.map(lambda file: _labels(file, source), files))
-    labels = np.concatenate([part for part, _ in parts])
-    schema = parts[0][1]
-    digest = hashlib.sha256(json.dumps([len(labels), schema.names, [file.size for file in files]]).encode())
-    digest.update(labels.astype("<i8").tobytes())
-    highest = int(labels.max(initial=-1))
-    names = class_names(schema, _column(schema, source.label, LABEL_NAMES, files[0]))
-    return Facts(len(labels), len(names) if names else highest + 1, highest, digest.hexdigest()[:16])
-
-
-def read(files: Sequence[File], source: Parquet) -> tuple[np.ndarray, list[str] | None, Encoded]:
-    """Labels int64 [N], class names and encoded images of a split. Raises ValueError when they cannot be read."""
-    labels, chunks, origins = [], [], []
-    for file in files:
-        with _open(file) as reader:
-            label, schema = _label(reader, file, source), reader.schema_arrow
-            image = _image_column(schema, source, file)
-            names, row = class_names(schema, label), 0
-            for batch in _batches(reader, [image, label], file):
-                labels.append(_integers(batch, label, file))
-                leaf = batch.column(0) if "." not in image else pc.struct_field(batch.column(0), [0])
-                chunks.append(leaf)
-                origins.append((file.name, row))
-                row += len(batch)
-    if not chunks:
-        raise ValueError(f"no images in {source.path}")
-    starts = np.cumsum([0] + [len(chunk) for chunk in chunks[:-1]])
-    return np.concatenate(labels), names, Encoded(tuple(chunks), starts, tuple(origins))
+        parts = list(pool.map(lambda file: _file_labels(file, source), files))
+    values = np.concatenate([part.values for part in parts])
+    names = class_names(parts[0].schema, _column(parts[0].schema, source.label, LABEL_NAMES, files[0]))
+    several = any(part.counts is not None for part in parts)
+    counts = [np.ones_like(part.values) if part.counts is None else part.counts for part in parts]
+    sizes = [part.group_sizes for part in parts]
+    encoded = Rows(
+        tuple(files),
+        parts[0].image,
+        np.concatenate(sizes),
+        np.repeat(np.arange(len(files)), [len(some) for some in sizes]),
+        np.concatenate([np.arange(len(some)) for some in sizes]),
+    )
+    return Split(multi(values, np.concatenate(counts), names) if several else values, names, encoded)
 
 
 def encode(images: Sequence[bytes], labels: np.ndarray, classes: Sequence[str]) -> bytes:
     """A Parquet file in the Hugging Face layout, class names included."""
     struct = pa.StructArray.from_arrays(
-        [pa.array(images, pa.binary()), pa.array([f"{i:06d}.png" for i in range(len(images))])], ["bytes", "path"]
+        [pa.array(images, pa.binary()), pa.array([image_name(i) for i in range(len(images))])], ["bytes", "path"]
     )
     features = {"image": {"_type": "Image"}, "label": {"names": list(classes), "_type": "ClassLabel"}}
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
@@ -146,6 +127,11 @@ def encode(images: Sequence[bytes], labels: np.ndarray, classes: Sequence[str]) 
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, row_group_size=1000, compression="zstd")
     return sink.getvalue().to_pybytes()
+
+
+def image_name(index: int) -> str:
+    """The `path` of an image that `encode` wrote."""
+    return f"{index:06d}.png"
 
 
 def class_names(schema: pa.Schema, label: str) -> list[str] | None:
@@ -161,32 +147,67 @@ def class_names(schema: pa.Schema, label: str) -> list[str] | None:
         return None
 
 
+@dataclass(frozen=True, eq=False)
+class _FileLabels:
+    values: np.ndarray  # int64, of all images
+    counts: np.ndarray | None  # int64, labels of each image; None: one each
+    schema: pa.Schema
+    image: str
+    group_sizes: np.ndarray
+
+
+def _file_labels(file: File, source: Parquet) -> _FileLabels:
+    with _open(file) as reader:
+        schema, metadata = reader.schema_arrow, reader.metadata
+        label, image = _label(schema, source, file), _image_column(schema, source, file)
+        batches = _batches(reader, [label], file)
+        parts = [label_numbers(batch.column(0), f"column {label!r} of {file.name}") for batch in batches]
+        sizes = np.array([metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)], np.int64)
+    nothing = np.empty(0, np.int64)
+    counts = [count for _, count in parts if count is not None]
+    several = pa.types.is_list(schema.field(label).type) or pa.types.is_large_list(schema.field(label).type)
+    values = np.concatenate([nothing, *(value for value, _ in parts)])
+    return _FileLabels(values, np.concatenate([nothing, *counts]) if several else None, schema, image, sizes)
+
+
+def label_numbers(column: pa.Array, what: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Class numbers of a column of integers or of lists of them, and how many each row of lists has.
+
+    Raises ValueError, naming `what` it is, for rows without a label (null, or a negative number).
+    """
+    counts, values, null = None, column, column.null_count > 0
+    if not null and not pa.types.is_integer(column.type):
+        counts, values = _numpy(pc.list_value_length(column)), pc.list_flatten(column)
+        null = values.null_count > 0
+    numbers = np.empty(0, np.int64) if null else _numpy(values)
+    if null or (len(numbers) and numbers.min() < 0):
+        raise ValueError(f"{what} has images without a label (null or negative)")
+    return numbers, counts
+
+
+def _numpy(column: pa.Array) -> np.ndarray:
+    return np.from_dlpack(column.cast(pa.int64()))  # Arrow's own way imports pandas, if it is there
+
+
 def _open(file: File) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(file.open())
-    except (OSError, pa.ArrowException) as error:
-        raise ValueError(f"{file.name} is not a Parquet file: {' '.join(str(error).split())}") from None
+    except UNREADABLE as error:
+        raise ValueError(f"{file.name} is not a Parquet file: {one_line(error)}") from None
 
 
 def _batches(reader: pq.ParquetFile, columns: list[str], file: File) -> list[pa.RecordBatch]:
     try:  # in batches, since one array of Arrow's binary type holds 2 GiB at most
-        return [batch for batch in reader.iter_batches(1000, columns=columns) if len(batch)]
-    except (OSError, pa.ArrowException) as error:
-        raise ValueError(f"{file.name} cannot be read: {' '.join(str(error).split())}") from None
+        return [batch for batch in reader.iter_batches(1 << 16, columns=columns) if len(batch)]
+    except UNREADABLE as error:
+        raise ValueError(f"{file.name} cannot be read: {one_line(error)}") from None
 
 
-def _labels(file: File, source: Parquet) -> tuple[np.ndarray, pa.Schema]:
-    with _open(file) as reader:
-        label = _label(reader, file, source)
-        _image_column(reader.schema_arrow, source, file)
-        parts = [_integers(batch, label, file) for batch in _batches(reader, [label], file)]
-        return np.concatenate([np.empty(0, np.int64), *parts]), reader.schema_arrow
-
-
-def _label(reader: pq.ParquetFile, file: File, source: Parquet) -> str:
-    label = _column(reader.schema_arrow, source.label, LABEL_NAMES, file)
-    kind = reader.schema_arrow.field(label).type
-    if not pa.types.is_integer(kind):
+def _label(schema: pa.Schema, source: Parquet, file: File) -> str:
+    label = _column(schema, source.label, LABEL_NAMES, file)
+    kind = schema.field(label).type
+    item = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
+    if not pa.types.is_integer(item):
         raise ValueError(f"column {label!r} of {file.name} must hold whole numbers, is {kind}")
     return label
 
@@ -211,16 +232,3 @@ def _column(schema: pa.Schema, asked: str | None, usual: tuple[str, ...], file: 
         f"no column {asked or ' or '.join(usual)!r} in {file.name}: name it in the URI, ?{what}=COLUMN, "
         f"one of {', '.join(schema.names)}"
     )
-
-
-def _integers(batch: pa.RecordBatch, label: str, file: File) -> np.ndarray:
-    column = batch.column(batch.schema.get_field_index(label))
-    values = np.empty(0, np.int64) if column.null_count else np.from_dlpack(column.cast(pa.int64()))
-    if column.null_count or (len(values) and values.min() < 0):
-        raise ValueError(f"column {label!r} of {file.name} has images without a label (null or negative)")
-    return values
-
-
-def buffer(name: str, content: bytes) -> File:
-    """A file in memory."""
-    return File(name, len(content), lambda: pa.BufferReader(content))

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+from PIL import UnidentifiedImageError
 
-from scaling.data import builtin, parquet
+from scaling.data import builtin
 from scaling.data.decoding import CorruptImageError, decode
-from scaling.data.parquet import Encoded
-from scaling.data.uris import Parquet, parse
+from scaling.data.encoded import Encoded
+from scaling.data.labels import Labels
+from scaling.data.splits import read
+from scaling.data.uris import parse
 from scaling.storage import Storage
 
 DENSE_BYTES = 1 << 30  # decoded images of one size are kept up to here
@@ -18,25 +21,37 @@ SMALL = 128 * 128  # pixels of an image below which threads cost more than they 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """A split: encoded images in memory, decoded once when they are small and of one size, else at every access."""
+    """A split: labels and encoded images, decoded once when they are small and of one size, else at every access."""
 
-    labels: np.ndarray  # int64 [N]
+    labels: Labels  # int64 [N]; of a multi-label set, multi-hot float32 [n, K] at indices [n]
     classes: list[str] | None
     encoded: Encoded
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    @cached_property
+    @property
     def shards(self) -> np.ndarray:
-        """Images in each file, int64, in the order of their indices."""
-        bounds = np.append(self.encoded.starts, len(self))
-        first = [i for i, (_, row) in enumerate(self.encoded.origins) if row == 0]
-        return np.diff(np.append(bounds[first], len(self)))
+        """Images in each Parquet file or tar shard, in the order of the index; all of them for other forms: int64."""
+        return self.encoded.shards
+
+    def name(self, index: int) -> str:
+        """Its key in the source: path in a folder or list, shard and member of a tar, `path` or row of Parquet."""
+        return self.encoded.name(index)
+
+    def where(self, index: int) -> str:
+        """The place of the image, for messages."""
+        return self.encoded.where(index)
 
     @cached_property
     def dense(self) -> np.ndarray | None:
-        """All images, uint8 [N, H, W, 3], or None when their sizes differ or they are more than DENSE_BYTES."""
+        """All images, uint8 [N, H, W, 3]; None when sizes differ, they are more than DENSE_BYTES, or one is corrupt."""
+        try:
+            return self._dense()
+        except CorruptImageError:
+            return None
+
+    def _dense(self) -> np.ndarray | None:
         first = self.decode(0)
         if first.nbytes * len(self) > DENSE_BYTES:
             return None
@@ -60,7 +75,7 @@ class Images:
     def pixels(self, indices: np.ndarray) -> np.ndarray | list[np.ndarray]:
         """uint8 [n, H, W, 3] when these images have one size, else a list of uint8 [H, W, 3]; RGB, grey tiled.
 
-        Raises CorruptImageError with the file and row of an image that cannot be decoded.
+        Raises CorruptImageError for an image that cannot be decoded.
         """
         if self.dense is not None:
             return self.dense[indices]
@@ -70,13 +85,15 @@ class Images:
     def decode(self, index: int) -> np.ndarray:
         """One image, uint8 [H, W, 3]. Raises CorruptImageError."""
         data = self.encoded[index]
-        if data is None:
-            raise CorruptImageError(f"no image bytes in {self.encoded.where(index)}")
+        if not data:
+            raise CorruptImageError(f"no image bytes in {self.where(index)}")
         try:
             return decode(data)
+        except UnidentifiedImageError:
+            why = f"its {len(data)} bytes are no image of a known format"
         except Exception as error:  # decoders raise anything for broken input
-            message = " ".join(str(error).split())
-            raise CorruptImageError(f"the image in {self.encoded.where(index)} cannot be decoded: {message}") from None
+            why = " ".join(str(error).split())
+        raise CorruptImageError(f"the image in {self.where(index)} cannot be decoded: {why}")
 
 
 @lru_cache(maxsize=8)
@@ -90,7 +107,5 @@ def open_split(uri: str, cache: Storage | None) -> Images:
     Raises:
         ValueError: a URI that names nothing, missing or broken files, missing columns, images without a label.
     """
-    source = parse(uri)
-    if isinstance(source, Parquet):
-        return Images(*parquet.read(parquet.find(source), source))
-    return Images(*parquet.read(builtin.files(source, cache), Parquet(str(source))))
+    split = read(parse(uri), cache)
+    return Images(split.labels, split.classes, split.encoded)

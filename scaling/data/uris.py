@@ -1,19 +1,42 @@
 """What the URI of a split means. Text only: nothing is opened here.
 
 parquet:PATH[?image=COLUMN&label=COLUMN]     a file, a directory of *.parquet files or a glob; s3://..., gs://...
+imagefolder:DIR                              a directory a class
+webdataset:PATH[?image=EXT&label=KEY]        tar shards: a file, a directory, a glob, {0000..0123}
+list:FILE[?root=DIR]                         lines of a path under DIR and its label
+torchvision:NAME?root=DIR[&split=train]      a data set of torchvision, fetched before
+hf:NAME[?config=..&split=train&image=COLUMN&label=COLUMN]    of the library `datasets`: a name or a directory
 ifs:classes=100,images=200,size=32,seed=0,split=train
 layouts:classes=8,images=300,size=16,seed=0,split=train
 digits:train | digits:test
 fashion:train | fashion:test
+
+All of them take `part=START:STOP` (images in order; counts or percentages), `only=FILE` and `without=FILE` (names of
+images, one a line) as options too.
 """
 
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from urllib.parse import parse_qsl, urlencode
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
 
+from scaling.data.builtin_sets import Digits, Drawn, Ifs, Layouts, drawn_fields, fashion_file
 from scaling.identity import check
 
 SPLITS = ("train", "test")
+SELECTION = ("part", "only", "without")
+OPTIONS = {  # a scheme's own
+    "parquet": ("image", "label"),
+    "imagefolder": (),
+    "webdataset": ("image", "label"),
+    "list": ("root",),
+    "torchvision": ("root", "split"),
+    "hf": ("config", "split", "image", "label"),
+    "ifs": (),
+    "layouts": (),
+    "digits": (),
+    "fashion": (),
+}
+BOUND = re.compile(r"\d*|\d+(\.\d+)?%")
 
 
 @dataclass(frozen=True)
@@ -25,128 +48,182 @@ class Parquet:
     label: str | None = None
 
     def __str__(self) -> str:
-        query = {name: value for name in ("image", "label") if (value := getattr(self, name))}
-        separator = "&" if "?" in self.path and "://" in self.path else "?"
-        return f"parquet:{self.path}" + (separator + urlencode(query) if query else "")
+        return _text("parquet", self.path, image=self.image, label=self.label)
 
 
 @dataclass(frozen=True)
-class Ifs:
-    """Images of random iterated function systems (`scaling.data.ifs`); `images` a class in training, size in pixels."""
+class ImageFolder:
+    """Image files in one directory a class."""
 
-    classes: int = 100
-    images: int = 200
-    size: int = 32
-    seed: int = 0
-    split: str = "train"
-
-    def __post_init__(self) -> None:
-        _check_drawn("ifs", self)
-        check(8 <= self.size <= 1024, f"size of ifs: must be 8 to 1024 pixels, got {self.size}")
+    path: str
 
     def __str__(self) -> str:
-        return "ifs:" + _query(self)
-
-    @property
-    def per_class(self) -> int:
-        """Images a class in this split: a tenth as many are made for the test split, at least one."""
-        return self.images if self.split == "train" else max(1, self.images // 10)
+        return _text("imagefolder", self.path)
 
 
 @dataclass(frozen=True)
-class Layouts:
-    """Images whose classes differ in the places of their tiles alone (`scaling.data.layouts`); fields as of `Ifs`."""
+class WebDataset:
+    """Tar shards. `image` is the extension of the image members, `label` the key in .json members that hold labels."""
 
-    classes: int = 8
-    images: int = 300
-    size: int = 16
-    seed: int = 0
-    split: str = "train"
-
-    def __post_init__(self) -> None:
-        _check_drawn("layouts", self)
-        # All that `scaling.data.layouts` knows.
-        check(self.classes <= 36, f"classes of layouts: must be 36 at most, got {self.classes}")
-        whole = 16 <= self.size <= 256 and self.size % 16 == 0
-        check(whole, f"size of layouts: must be a multiple of 16 pixels, 256 at most, got {self.size}")
+    path: str
+    image: str | None = None
+    label: str | None = None
 
     def __str__(self) -> str:
-        return "layouts:" + _query(self)
-
-    @property
-    def per_class(self) -> int:
-        """Images a class in this split, as of `Ifs`."""
-        return self.images if self.split == "train" else max(1, self.images // 10)
+        return _text("webdataset", self.path, image=self.image, label=self.label)
 
 
 @dataclass(frozen=True)
-class Digits:
-    """scikit-learn's 1,797 handwritten digits, 8x8 grey; the first 1,000 train, the other 797 test."""
+class ListFile:
+    """A text file with one image a line, its path under `root` and its label. None: the directory of the file."""
 
-    split: str
-
-    def __post_init__(self) -> None:
-        check(self.split in SPLITS, f"split of digits: must be train or test, got {self.split!r}")
+    path: str
+    root: str | None = None
 
     def __str__(self) -> str:
-        return f"digits:{self.split}"
+        return _text("list", self.path, root=self.root)
 
 
-def fashion(split: str) -> Parquet:
-    """The committed subset of Fashion-MNIST, 28x28 grey; 1,000 train, 2,000 test."""
-    check(split in SPLITS, f"split of fashion: must be train or test, got {split!r}")
-    return Parquet(str(Path(__file__).parent / "fashion_mnist" / f"{split}.parquet"))
+@dataclass(frozen=True)
+class Torchvision:
+    """A split of a data set of `torchvision.datasets` that was downloaded into `root`."""
+
+    name: str
+    root: str
+    split: str | None = None
+
+    def __str__(self) -> str:
+        return _text("torchvision", self.name, root=self.root, split=self.split)
 
 
-Drawn = Ifs | Layouts
-Source = Parquet | Drawn | Digits
+@dataclass(frozen=True)
+class HuggingFace:
+    """A split as the library `datasets` loads it, by name or from a directory."""
+
+    name: str
+    config: str | None = None
+    split: str | None = None
+    image: str | None = None
+    label: str | None = None
+
+    def __str__(self) -> str:
+        return _text("hf", self.name, config=self.config, split=self.split, image=self.image, label=self.label)
 
 
-def parse(uri: str) -> Source:
+BuiltIn = Drawn | Digits
+Source = Parquet | ImageFolder | WebDataset | ListFile | Torchvision | HuggingFace | BuiltIn
+
+
+@dataclass(frozen=True)
+class Selected:
+    """Some images of a source, in its order: a part of it, less those that `only` lacks and `without` has."""
+
+    source: Source
+    part: str | None = None
+    only: str | None = None
+    without: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.part is not None:
+            bounds = self.part.split(":")
+            right = len(bounds) == 2 and all(BOUND.fullmatch(bound) for bound in bounds)
+            right = right and all(_share(bound) <= 1 for bound in bounds if bound.endswith("%"))
+            check(right, f"part {self.part!r} of {self.source} must be START:STOP, such as :90%, 90%: or 800:1000")
+
+    def __str__(self) -> str:
+        text = str(self.source)
+        last = text.rpartition("?")[2]  # options, or the end of a path
+        separator = "&" if last != text and "=" in last and "/" not in last.partition("=")[0] else "?"
+        return text + separator + _query(part=self.part, only=self.only, without=self.without)
+
+    def bounds(self, count: int) -> tuple[int, int]:
+        """The part of `count` images, first and behind last. Raises ValueError when it is empty or reaches beyond."""
+        first, last = (self.part or ":").split(":")
+        start, stop = _bound(first or "0", count), _bound(last or "100%", count)
+        check(stop <= count, f"part {self.part} of {self.source} reaches beyond its {count} images")
+        check(start < stop, f"part {self.part} of {self.source} is empty: it has {count} images")
+        return start, stop
+
+
+def _bound(text: str, count: int) -> int:
+    return round(_share(text) * count) if text.endswith("%") else int(text)
+
+
+def _share(text: str) -> float:
+    return float(text[:-1]) / 100
+
+
+def base(source: Source | Selected) -> Source:
+    """The source itself, without the choice of images."""
+    return source.source if isinstance(source, Selected) else source
+
+
+def built_in(uri: str) -> bool:
+    """Whether a URI names a set that is made here."""
+    return isinstance(base(parse(uri)), BuiltIn)
+
+
+def parse(uri: str) -> Source | Selected:
     """The source a URI names. Raises ValueError when it names none."""
     scheme, _, rest = uri.partition(":")
+    known = "parquet:PATH, ifs:classes=..., layouts:classes=..., digits:SPLIT or fashion:SPLIT, imagefolder:DIR, "
+    known += "webdataset:PATH, list:FILE, torchvision:NAME or hf:NAME"
+    check(scheme in OPTIONS, f"data URI {uri!r} must be {known}")
+    path, options = _options(uri, rest, (*SELECTION, *OPTIONS[scheme]))
+    check(bool(path) or scheme in ("ifs", "layouts", "digits", "fashion"), f"data URI {uri!r} must be {known}")
+    chosen = {name: options.pop(name) for name in SELECTION if name in options}
+    source = _source(uri, scheme, path, options)
+    return Selected(source, **chosen) if chosen else source
+
+
+def _source(uri: str, scheme: str, path: str, options: dict[str, str]) -> Source:
     match scheme:
-        case "parquet" if rest:
-            return _parquet(rest)
+        case "parquet":
+            return Parquet(path, **options)
+        case "imagefolder":
+            return ImageFolder(path)
+        case "webdataset":
+            return WebDataset(path, **options)
+        case "list":
+            return ListFile(path, **options)
+        case "torchvision":
+            check("root" in options, f"data URI {uri!r} must say where the data lie: torchvision:NAME?root=DIR")
+            return Torchvision(path, **options)
+        case "hf":
+            return HuggingFace(path, **options)
         case "ifs":
-            return Ifs(**_fields(uri, rest))  # type: ignore[arg-type]
+            return Ifs(**drawn_fields(uri, path))  # type: ignore[arg-type]
         case "layouts":
-            return Layouts(**_fields(uri, rest))  # type: ignore[arg-type]
+            return Layouts(**drawn_fields(uri, path))  # type: ignore[arg-type]
         case "digits":
-            return Digits(rest)
-        case "fashion":
-            return fashion(rest)
-    known = "parquet:PATH, ifs:classes=..., layouts:classes=..., digits:SPLIT or fashion:SPLIT"
-    raise ValueError(f"data URI {uri!r} must be {known}")
+            return Digits(path)
+    return Parquet(fashion_file(path))
 
 
-def _parquet(rest: str) -> Parquet:
-    path, _, text = rest.rpartition("?")
-    query = dict(parse_qsl(text)) if path else {}
-    if not {"image", "label"} & set(query):  # a glob's '?', or another option of the file system
-        return Parquet(rest)
-    image, label = query.pop("image", None), query.pop("label", None)
-    return Parquet(f"{path}?{urlencode(query)}" if query else path, image, label)
+def _options(uri: str, rest: str, known: tuple[str, ...]) -> tuple[str, dict[str, str]]:
+    """The path and our options behind its last '?'; a glob's '?' and options of the file system stay in the path."""
+    path, mark, text = rest.rpartition("?")
+    if not mark:
+        return rest, {}
+    items = [item.partition("=") for item in text.split("&")]
+    ours = {name: unquote(value) for name, _, value in items if name in known}
+    others = [name + equals + value for name, equals, value in items if name not in known]
+    for name, equals, value in items:
+        foreign = name in known or "://" in path or not name.isidentifier() or not equals or "/" in value
+        check(foreign, f"data URI {uri!r} has the option {name!r}, which is none of {', '.join(known)}")
+        check(name not in known or bool(value), f"data URI {uri!r} gives the option {name} no value")
+    return path + ("?" + "&".join(others) if others else ""), ours
 
 
-def _fields(uri: str, rest: str) -> dict[str, int | str]:
-    """What the URI of a set that is drawn gives; the fields of all of them are the same."""
-    known = [field.name for field in fields(Ifs)]
-    values: dict[str, int | str] = {}
-    for item in filter(None, rest.split(",")):
-        name, _, value = item.partition("=")
-        check(name in known, f"{uri!r}: {name!r} is none of {', '.join(known)}")
-        check(name == "split" or value.isdecimal(), f"{uri!r}: {name} must be a whole number, got {value!r}")
-        values[name] = value if name == "split" else int(value)
-    return values
+def _text(scheme: str, path: str, **options: str | None) -> str:
+    query = _query(**options)
+    separator = "&" if "?" in path and "://" in path else "?"
+    return f"{scheme}:{path}" + (separator + query if query else "")
 
 
-def _query(source: "Drawn") -> str:
-    return ",".join(f"{name}={value}" for name, value in asdict(source).items())
+def _query(**options: str | None) -> str:
+    return "&".join(f"{name}={_quoted(name, value)}" for name, value in options.items() if value is not None)
 
 
-def _check_drawn(scheme: str, source: "Drawn") -> None:
-    for name in ("classes", "images"):
-        check(getattr(source, name) > 0, f"{name} of {scheme}: must be positive, got {getattr(source, name)}")
-    check(source.seed >= 0, f"seed of {scheme}: must not be negative, got {source.seed}")
-    check(source.split in SPLITS, f"split of {scheme}: must be train or test, got {source.split!r}")
+def _quoted(name: str, value: str) -> str:
+    return value if name == "part" else quote(value, safe="/:,~*[]{}+@")

@@ -14,6 +14,7 @@ from scaling.identity import check
 from scaling.models import BiTResNet, VisionTransformer
 from scaling.models.standardized import standardized
 from scaling.training.devices import Device, sum_over_workers
+from scaling.training.objective import distribution
 
 EVAL_BATCH = 256
 
@@ -28,15 +29,19 @@ def accuracy(
 ) -> tuple[float, float]:
     """(top-1 accuracy, mean cross-entropy) of logits over `images[indices]`, each worker taking its share.
 
-    Corrupt images are noted in `skipped` and left out; without it they raise CorruptImageError.
+    Of a multi-label image, any of its classes is right. Corrupt images are noted in `skipped` and left out; without it
+    they raise CorruptImageError.
     """
     sums = torch.zeros(3, dtype=torch.float64, device=device.torch)  # correct, cross-entropy, images
     with _frozen(module, device):
         for x, index in _batches(images, indices[device.rank :: device.world], resolution, device, skipped):
             labels = torch.from_numpy(images.labels[index]).to(device.torch)
             logits = module.forward(x).float()
-            correct = (logits.argmax(1) == labels).sum().double()
-            loss = F.cross_entropy(logits, labels, reduction="sum").double()
+            targets = distribution(labels, logits.shape[1])
+            top = logits.argmax(1)
+            right = top == labels if labels.ndim == 1 else targets.gather(1, top[:, None])[:, 0] > 0
+            correct = right.sum().double()
+            loss = F.cross_entropy(logits, targets, reduction="sum").double()
             sums += torch.stack([correct, loss, torch.ones_like(loss) * len(labels)])
     correct, loss, count = sum_over_workers(sums, device).tolist()
     check(count > 0, f"none of {len(indices)} images to judge by can be decoded")

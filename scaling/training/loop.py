@@ -43,6 +43,7 @@ class Training:
     seed: int
     batches: Callable[[int, int], Iterator[Batch]]  # of the steps from the first to before the second
     objective: Objective
+    until: int | None = None  # pause here, with a checkpoint, to go on another time; None: train to the end
     evaluate: Callable[[nn.Module], float] | None = None  # accuracy on held-out images, at some of the curve's points
     evaluations: int = 0  # how many of them, evenly spread, the last at the end
     early_stopping: int | None = None  # end after so many evaluations that were no better, keep the best one's weights
@@ -79,10 +80,11 @@ def train(
     log_steps = _spread(what.steps, CURVE_POINTS) | eval_steps
     unread: list[Tensor] = []  # losses still on the device
     saves = _Saves(save_seconds)
-    batches = what.batches(now.step, what.steps)
+    stop = min(what.until or what.steps, what.steps)
+    batches = what.batches(now.step, stop)
     module.train()
 
-    for step in range(now.step, what.steps):
+    for step in range(now.step, stop):
         with ledger.doing("waiting"):
             images, labels = next(batches)
         with ledger.doing("training"):
@@ -98,7 +100,7 @@ def train(
             if now.average is not None:
                 now.average.update_parameters(module)
             ledger.step = now.step = step + 1
-            if now.step in log_steps or now.step % READ_STEPS == 0:
+            if now.step in log_steps or now.step % READ_STEPS == 0 or now.step == stop:
                 now.recent.extend(_read(unread, saves, now.step, device))
         if now.step in log_steps:
             now.curve.append({"step": now.step, "lr": rate, "train_loss": now.recent[-1], "dev_top1": None})
@@ -109,7 +111,7 @@ def train(
             if ended:
                 break
             module.train()
-        if saves.wanted and now.step < what.steps:
+        if (saves.wanted or now.step == stop) and now.step < what.steps:
             saves.save(storage, what.id, now, device)
             ledger.commit(now.step)
         ledger.beat()

@@ -19,7 +19,7 @@ Objective = Callable[[nn.Module, int, Tensor, Tensor], Tensor]
 
 
 def classification(recipe: Recipe, seed: int) -> Objective:
-    """The recipe's loss of a model's logits against class numbers [b].
+    """The recipe's loss of a model's logits against class numbers [b] or multi-hot rows [b, k].
 
     With MixUp (Zhang et al. 2018) every image is mixed with its neighbour in the batch, all of them in the share drawn
     for the step, and the loss is mixed likewise: it is linear in the targets. So b must be even.
@@ -47,14 +47,25 @@ def neighbours(x: Tensor) -> Tensor:
 
 
 def loss_of(logits: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
-    """Mean over the batch of logits [b, K] against class numbers [b], in float32.
+    """Mean over the batch of logits [b, K] against class numbers [b] or multi-hot rows [b, k], k <= K, in float32.
 
     Sigmoid: binary cross-entropy summed over classes, targets 1 - s and s with smoothing s. Softmax: cross-entropy with
-    targets 1 - s + s/K and s/K.
+    targets 1 - s + s/K and s/K; the n labels of an image have 1/n each.
     """
     logits = logits.float()
     smoothing = recipe.label_smoothing
     if recipe.loss == "softmax":
-        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
-    targets = torch.full_like(logits, smoothing).scatter_(1, labels[:, None], 1 - smoothing)
+        return F.cross_entropy(logits, distribution(labels, logits.shape[1]), label_smoothing=smoothing)
+    if labels.ndim == 1:
+        targets = torch.full_like(logits, smoothing).scatter_(1, labels[:, None], 1 - smoothing)
+    else:
+        targets = smoothing + (1 - 2 * smoothing) * F.pad(labels, (0, logits.shape[1] - labels.shape[1]))
     return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(labels)
+
+
+def distribution(labels: Tensor, num_classes: int) -> Tensor:
+    """Class numbers [b] as they are; multi-hot rows [b, k] over K classes, each scaled to the sum 1 unless it is 0."""
+    if labels.ndim == 1:
+        return labels
+    shared = labels / labels.sum(dim=1, keepdim=True).clamp(min=1)
+    return F.pad(shared, (0, num_classes - labels.shape[1]))

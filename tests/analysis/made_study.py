@@ -27,6 +27,10 @@ def row(table: str, **values: Any) -> dict[str, Any]:
     return dict.fromkeys(TABLES[table].names) | values
 
 
+def setting(rate: float) -> dict[str, Any]:
+    return {"base_lr": rate, "setting_id": str(rate), "steps": 1}
+
+
 def run_id(family: str, size: int) -> str:
     return f"run-{family}-{size}"
 
@@ -65,10 +69,32 @@ def transfer(storage: Storage, about: dict[str, Any], task: str, accuracy: float
         dev = accuracy - (0.0 if rate == CHOSEN else 0.1)
         name = f"trial-{about['run_id']}-{task}-{rate}"
         write(
-            storage, "trial", [row("trial", trial_id=name, **about, base_lr=rate, seed=0, dev_top1=dev, dev_loss=1.0)]
+            storage,
+            "trial",
+            [
+                row(
+                    "trial",
+                    trial_id=name,
+                    **about,
+                    base_lr=rate,
+                    setting_id=str(rate),
+                    steps=1,
+                    steps_done=1,
+                    seed=0,
+                    dev_top1=dev,
+                    dev_loss=1.0,
+                )
+            ],
         )
     for seed in range(3):
-        final = row("transfer", **about, base_lr=CHOSEN, seed=seed, test_top1=accuracy + noise.gauss(0, 0.008))
+        final = row(
+            "transfer",
+            **about,
+            base_lr=CHOSEN,
+            setting_id=str(CHOSEN),
+            seed=seed,
+            test_top1=accuracy + noise.gauss(0, 0.008),
+        )
         write(storage, "transfer", [final | {"transfer_id": f"final-{about['run_id']}-{task}-{seed}"}])
 
 

@@ -61,7 +61,7 @@ def test_fine_tunings_of_replicas_count_together(storage: Storage) -> None:
     for run_id, seed in (("a", 0), ("b", 1)):
         pretrained(storage, run_id, seed)
         for task, top1 in (("x", 0.5 + seed / 10), ("y", 0.7 + seed / 10)):
-            about = {"task": task, "task_id": task, "base_lr": 0.1, "seed": 0, "pretrained": True}
+            about = {"task": task, "task_id": task, "base_lr": 0.1, "setting_id": "s", "seed": 0, "pretrained": True}
             row = made.row("transfer", transfer_id=f"{run_id}{task}", run_id=run_id, **WHO, **about, test_top1=top1)
             write(storage, "transfer", [row])
     frame = accuracies(load(storage))

@@ -23,11 +23,14 @@ def final(storage: Storage, name: str, **values: object) -> None:
         "task_id": "i",
         "base_lr": 0.1,
     }
-    write(storage, "transfer", [made.row("transfer", transfer_id=name, seed=0, test_top1=0.5) | usual | values])
+    merged = usual | values
+    merged["setting_id"] = f"s{merged['base_lr']}"
+    write(storage, "transfer", [made.row("transfer", transfer_id=name, seed=0, test_top1=0.5) | merged])
 
 
 def trial(storage: Storage, rate: float, top1: float) -> None:
     about = {"run_id": "r", "name": "m", "family": "vit", "pretrained": True, "task": "t", "task_id": "i"}
+    about |= {"setting_id": f"s{rate}", "steps": 1, "steps_done": 1}
     write(
         storage, "trial", [made.row("trial", trial_id=f"t{rate}", **about, base_lr=rate, dev_top1=top1, dev_loss=1.0)]
     )

@@ -3,14 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import polars as pl
 import pytest
 from rich.console import Console
 from tests_specs import RECIPE, TINY, TUNING
 
+from clusters.placement import Placement
 from clusters.run import run
 from scaling import results
-from scaling.specs import Dataset, FewShot, Pretrain, Scratch, Study, Task
+from scaling.specs import Choice, Dataset, FewShot, Halving, Pretrain, Range, Scratch, Search, Study, Task
 from scaling.storage import Storage
 from scaling.units import finished
 
@@ -53,8 +55,8 @@ def test_every_unit_has_its_rows_and_one_attempt(study: Study, done: Storage) ->
     ledger = results.read(done, "attempt")
     assert dict(ledger["kind"].value_counts().rows()) == units
     assert set(ledger["outcome"]) == {"done"}
-    best = results.best_rates(found["trial"])
-    chosen = found["transfer"].join(best, on=["run_id", "task_id", "base_lr"])
+    best = results.best_trials(found["trial"])
+    chosen = found["transfer"].join(best, on=["run_id", "task_id", "setting_id"])
     assert chosen.height == found["transfer"].height  # finals run at the best trial's rate
     assert done.list(".tmp") == []  # Ray's own files are gone
 
@@ -80,6 +82,48 @@ def test_an_extended_study_runs_only_what_is_new(study: Study, done: Storage) ->
     }
 
 
+def test_searches_of_every_kind_side_by_side(study: Study, done: Storage) -> None:
+    """A learning search, halving, and two objectives; shown in Optuna, whose file may go at any time."""
+    rate, task = ("base_lr", Range(1e-3, 1e-1, log=True)), study.tasks[0]
+    learning = Search((rate, ("dropout", Range(0.0, 0.2))), 4, "tpe", generation=2)
+    front = Search((rate, ("steps", Choice((2, 4)))), 4, "nsga2", generation=2, objectives=("dev_top1", "flops"))
+    tasks = (
+        replace(task, name="tpe", base_lrs=(), search=learning),
+        replace(task, name="halving", base_lrs=(0.01, 0.03, 0.1, 0.3), halving=Halving(1, 2)),
+        replace(task, name="pareto", base_lrs=(), search=front),
+    )
+    made = replace(study, tasks=tasks, scratch=(), seeds=(0,))
+    assert run(made, done, QUIET) == 0
+    trials = results.read(done, "trial").filter(pl.col("task").is_in(["tpe", "halving", "pareto"]))
+    assert dict(trials["task"].value_counts().rows()) == {"tpe": 4, "halving": 4, "pareto": 4}
+    rungs = trials.filter(task="halving")["rung_steps"].to_list()
+    assert [1] in rungs
+    assert [1, 2, 4] in rungs
+    finals = results.read(done, "transfer").filter(task="pareto")
+    assert 1 <= finals.height <= 2  # one for each number of steps at most
+    assert all("/final" in name for name in checkpoints(done))  # what halving left behind is gone
+
+    file = Path(done.path("optuna.db"))
+    shown = {name: optuna.load_study(study_name=name, storage=f"sqlite:///{file}") for name in studies(file)}
+    assert {name.split(" (")[0]: len(each.trials) for name, each in shown.items()}["tiny on tpe"] == 4
+    file.unlink()
+    before = attempts(done)
+    wider = replace(tasks[0], search=replace(learning, trials=6))
+    assert run(replace(made, tasks=(wider,)), done, QUIET) == 0
+    assert results.read(done, "trial").filter(task="tpe").height == 6
+    assert attempts(done) - before in (2, 3)  # two trials, and a final run if the best changed
+    (name,) = studies(file)
+    assert len(optuna.load_study(study_name=name, storage=f"sqlite:///{file}").trials) == 6
+
+
+def studies(file: Path) -> list[str]:
+    return optuna.get_all_study_names(f"sqlite:///{file}")
+
+
+def checkpoints(storage: Storage) -> list[str]:
+    return [f"{unit}/{name}" for unit in storage.list("checkpoints") for name in storage.list(f"checkpoints/{unit}")]
+
+
 def test_a_failed_run_is_recorded_and_the_queue_goes_on(study: Study, tmp_path: Path) -> None:
     storage = Storage.of(tmp_path)
     bad = replace(study.runs[0], name="bad", base_lr=1e30, recipe=replace(study.runs[0].recipe, grad_clip=None))
@@ -96,7 +140,7 @@ def test_two_workers_through_ray_train_as_one(study: Study, tmp_path: Path) -> N
     curves = []
     for workers in (1, 2):
         storage = Storage.of(tmp_path / str(workers))
-        assert run(Study("w", (alone,)), storage, QUIET, workers=workers) == 0
+        assert run(Study("w", (alone,)), storage, QUIET, Placement(workers=workers)) == 0
         curves.append(results.read(storage, "curve").sort("step")["train_loss"].to_list())
         assert results.read(storage, "attempt")["workers"].to_list() == [workers]
     assert curves[1] == pytest.approx(curves[0], rel=2e-6)
@@ -104,4 +148,4 @@ def test_two_workers_through_ray_train_as_one(study: Study, tmp_path: Path) -> N
 
 def test_more_workers_than_the_cluster_has_is_an_error(study: Study, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--workers 8: the cluster has 0 GPUs and 2 CPUs"):
-        run(study, Storage.of(tmp_path), QUIET, workers=8)
+        run(study, Storage.of(tmp_path), QUIET, Placement(workers=8))

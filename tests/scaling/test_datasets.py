@@ -81,7 +81,7 @@ def test_contradictions_are_named(tmp_path: Path) -> None:
         (Dataset("x", train, fingerprint="0" * 16), "holds other data"),
         (Dataset("x", "parquet:/nowhere"), "data set x: no Parquet file at /nowhere: give a file"),
         (Dataset("x", f"{train}?label=cls"), "data set x: no column 'cls'"),
-        (Dataset("x", "imagefolder:/a"), "must be parquet:PATH"),
+        (Dataset("x", "pictures:/a"), "must be parquet:PATH"),
     ]:
         with pytest.raises(ValueError, match=message) as caught:
             resolve(dataset)

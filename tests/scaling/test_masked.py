@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from tests_specs import RECIPE
+from tests_specs import RECIPE, at
 from torch.utils.flop_counter import FlopCounterMode
 
 from scaling import results
@@ -255,7 +255,9 @@ def test_its_weights_are_fine_tuned_and_probed_as_any(
     assert weights["head.weight"].shape == (run.masked.outputs(4), 16)  # type: ignore[union-attr]
     assert "mask_token" not in weights
     common = {"checkpoint": checkpoint, "storage": storage, "study": "x", "device": local_device()}
-    row = finetune(Transfer(run, tiny_task, 0.1, 0, "final"), report=lambda step, metrics: None, **common)  # type: ignore[arg-type]
+    row = finetune(
+        Transfer(run, tiny_task, at(tiny_task, 0.1), 0, "final"), report=lambda step, metrics: None, **common
+    )  # type: ignore[arg-type]
     assert 0 <= row["test_top1"] <= 1
     probe(Probe(run, FewShot(run.data, shots=(5,), resolution=16)), **common)  # type: ignore[arg-type]
     assert results.read(storage, "fewshot").height == 3

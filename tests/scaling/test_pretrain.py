@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests_photographs import photograph, written
 
 from scaling import results
@@ -16,8 +18,9 @@ from scaling.data.sources import open_split
 from scaling.datasets import resolve
 from scaling.pretrain import pretrain, split
 from scaling.recipe import check_batches
-from scaling.specs import Dataset, Pretrain, Recipe
+from scaling.specs import Dataset, Pretrain, Recipe, Study
 from scaling.storage import Storage
+from scaling.study import resolved
 from scaling.training.devices import local_device
 
 N = 1000
@@ -40,6 +43,27 @@ def test_smaller_subsets_lie_in_larger_ones_and_none_in_the_held_out_share(run: 
         assert np.array_equal(dev, held_out)
     assert np.array_equal(chosen[-1][0], everything)
     assert len(held_out) == 100
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # it is a value
+@given(st.integers(2, 5000), st.lists(st.floats(1e-4, 0.9999), min_size=2, max_size=5), st.floats(0, 0.5))
+def test_smaller_shares_lie_in_larger_ones(run: Pretrain, count: int, shares: list[float], dev_fraction: float) -> None:
+    runs = [replace(run, subset=share, dev_fraction=dev_fraction) for share in sorted(shares)]
+    chosen = [set(split(count, some)[0].tolist()) for some in runs]
+    whole = set(split(count, replace(run, dev_fraction=dev_fraction))[0].tolist())
+    assert all(small <= large for small, large in pairwise([*chosen, whole]))
+    counts = [replace(some, subset=len(indices)) for some, indices in zip(runs, chosen, strict=True)]
+    assert [set(split(count, some)[0].tolist()) for some in counts] == chosen
+
+
+def test_a_share_and_its_count_are_one_run_of_a_resolved_study(run: Pretrain) -> None:
+    share = resolved(Study("x", (replace(run, subset=0.25, dev_fraction=0.0),))).runs[0]
+    assert run.data.num_train is not None
+    assert share.subset == round(run.data.num_train * 0.25) == share.num_images
+    assert share.id == replace(run, subset=share.subset, dev_fraction=0.0).id
+    for wrong in (0, -3, 0.0, 1.0, 1.5):
+        with pytest.raises(ValueError, match="a positive number of images or a share"):
+            replace(run, subset=wrong)
 
 
 def test_a_subset_is_spread_over_the_whole_set(run: Pretrain) -> None:
@@ -148,7 +172,7 @@ def test_the_number_of_evaluations_is_the_runs(run: Pretrain, storage: Storage) 
 
 
 def test_what_cannot_be_split_is_an_error(run: Pretrain) -> None:
-    with pytest.raises(ValueError, match="subset 901 of tiny is more than the 900 images to train on"):
+    with pytest.raises(ValueError, match="subset 901 of tiny is more than the 900 training images of"):
         split(N, replace(run, subset=901))
     with pytest.raises(ValueError, match=r"early_stopping of tiny: dev_fraction 0\.1 of 4 images holds none out"):
         split(4, replace(run, early_stopping=1))

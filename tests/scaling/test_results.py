@@ -13,6 +13,7 @@ from scaling import results
 from scaling.storage import Storage
 
 EXAMPLE: dict[Any, Any] = {pa.string(): "x", pa.int64(): 1, pa.float64(): 0.5, pa.bool_(): True}
+EXAMPLE |= {pa.list_(pa.int64()): [1, 2], pa.list_(pa.float64()): [0.5, 0.25]}
 
 
 def row(table: str, **given: Any) -> dict[str, Any]:
@@ -81,16 +82,18 @@ def test_another_schema_version_is_named(storage: Storage) -> None:
         results.read(storage, "trial")
 
 
-def test_best_rate_goes_by_dev_accuracy_then_loss_then_smaller_rate() -> None:
-    columns = ["run_id", "task_id", "base_lr", "dev_top1", "dev_loss"]
+def test_the_best_trial_goes_by_dev_accuracy_then_loss_then_smaller_rate() -> None:
+    columns = ["run_id", "task_id", "base_lr", "dev_top1", "dev_loss", "steps_done"]
     rows = [
-        ("r", "a", 0.1, 0.8, 1.0),
-        ("r", "a", 0.3, 0.9, 1.0),
-        ("r", "b", 0.1, 0.9, 1.0),
-        ("r", "b", 0.3, 0.9, 0.5),
-        ("s", "a", 0.3, 0.9, 0.5),
-        ("s", "a", 0.1, 0.9, 0.5),
+        ("r", "a", 0.1, 0.8, 1.0, 9),
+        ("r", "a", 0.3, 0.9, 1.0, 9),
+        ("r", "a", 0.5, 1.0, 0.1, 3),  # left at a rung
+        ("r", "b", 0.1, 0.9, 1.0, 9),
+        ("r", "b", 0.3, 0.9, 0.5, 9),
+        ("s", "a", 0.3, 0.9, 0.5, 9),
+        ("s", "a", 0.1, 0.9, 0.5, 9),
     ]
-    best = results.best_rates(pl.DataFrame(rows, schema=columns, orient="row"))
+    frame = pl.DataFrame(rows, schema=columns, orient="row").with_columns(steps=9)
+    best = results.best_trials(frame)
     found = {(r["run_id"], r["task_id"]): r["base_lr"] for r in best.to_dicts()}
     assert found == {("r", "a"): 0.3, ("r", "b"): 0.3, ("s", "a"): 0.1}

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests_specs import at
 
 from scaling.specs import (
     FINETUNE,
@@ -28,7 +29,7 @@ VIT = ViT(4, 32, 2, 64, 4)
 DATA = Dataset("pictures", "parquet:/here", "parquet:/there", num_classes=10, num_train=1000, num_test=100)
 RUN = Pretrain("small", VIT, DATA, 1e-3, 7, Recipe(batch_size=100), resolution=32)
 TASK = Task("birds", DATA, (0.01, 0.1), 20, FINETUNE, resolution=32)
-TRANSFER = Transfer(RUN, TASK, 0.01, 0, "dev")
+TRANSFER = Transfer(RUN, TASK, at(TASK, 0.01), 0, "dev")
 
 
 def test_labels_and_paths_are_outside_the_identity() -> None:
@@ -55,7 +56,7 @@ def test_whatever_decides_the_result_is_in_the_identity(other: Pretrain) -> None
 
 def test_kinds_of_specs_with_equal_fields_differ() -> None:
     assert Scratch("a", VIT).id != Scratch("a", Hybrid(ResNet((1,), width=32), VIT)).id
-    assert Transfer(RUN, TASK, 0.01, 0, "final").id != TRANSFER.id
+    assert Transfer(RUN, TASK, at(TASK, 0.01), 0, "final").id != TRANSFER.id
 
 
 @given(
@@ -67,7 +68,7 @@ def test_json_round_trip_keeps_value_and_id(
     run = replace(RUN, base_lr=base_lr, epochs=epochs, seed=seed, recipe=Recipe(optimizer=optimizer))  # type: ignore[arg-type]
     assert from_json(Pretrain, to_json(run)) == run
     upstream = Scratch("s", Hybrid(ResNet((1, 2), width=32), VIT), seed) if scratch else run
-    transfer = Transfer(upstream, TASK, base_lr, seed, "final")
+    transfer = Transfer(upstream, TASK, at(TASK, base_lr), seed, "final")
     again = from_json(Transfer, to_json(transfer))
     assert again == transfer
     assert again.id == transfer.id
@@ -87,7 +88,11 @@ def test_held_out_images_are_not_trained_on() -> None:
 def test_fine_tuning_takes_whole_patches() -> None:
     assert (
         Transfer(
-            replace(RUN, model=ViT(14, 32, 2, 64, 4), resolution=28), replace(TASK, resolution=384), 0.1, 0, "dev"
+            replace(RUN, model=ViT(14, 32, 2, 64, 4), resolution=28),
+            replace(TASK, resolution=384),
+            at(replace(TASK, resolution=384), 0.1),
+            0,
+            "dev",
         ).resolution
         == 378
     )
@@ -108,11 +113,11 @@ def test_fine_tuning_takes_whole_patches() -> None:
         (lambda: Recipe(weight_decay=-1), "weight_decay must not be negative, got -1"),
         (lambda: Recipe(batch_size=0), "batch_size must be positive, got 0"),
         (lambda: Recipe(optimizer="adam"), "optimizer must be one of"),  # type: ignore[arg-type]
-        (lambda: replace(TASK, base_lrs=()), "birds has no base_lrs"),
+        (lambda: replace(TASK, base_lrs=()), "birds has neither base_lrs nor a search"),
         (lambda: replace(TASK, base_lrs=(0.1, -0.1)), "must be positive"),
         (lambda: replace(TASK, base_lrs=(0.1, 0.1)), "repeat"),
         (lambda: replace(TASK, name="../birds"), "must match"),
-        (lambda: replace(TRANSFER, task=replace(TASK, resolution=3)), "below one patch"),
+        (lambda: replace(TRANSFER, setting=replace(TRANSFER.setting, resolution=3)), "below one patch"),
         (lambda: Study("../x", (RUN,)), "must match"),
         (lambda: Study("x", ()), "has no runs"),
         (lambda: Study("x", (RUN, RUN)), "the same run twice"),

@@ -5,22 +5,28 @@ from pathlib import Path
 
 import pytest
 from tests_rows import trial_row
+from tests_specs import at
 
 from scaling import results, study
-from scaling.specs import Pretrain, Scratch, Study, Task
+from scaling.candidates import Pair, chosen, fixed, wanted
+from scaling.specs import Pretrain, Scratch, Study, Task, Transfer
 from scaling.storage import Storage
-from scaling.units import chosen_rate, missing_finals, missing_probes, missing_runs, missing_trials
+from scaling.units import missing_finals, missing_probes, missing_runs, ready_pairs, trial_results
+
+
+def missing_trials(made: Study, storage: Storage) -> list[Transfer]:
+    known = trial_results(storage)
+    return [trial.transfer for pair in ready_pairs(made, storage, {}) for trial in wanted(pair, known)[0]]
 
 
 @pytest.mark.parametrize("name", study.names())
 def test_every_named_study_loads_resolves_and_expands(name: str) -> None:
     made = study.resolved(study.load(name))
     assert made.name == name
-    for upstream in study.upstreams(made):
-        for task in made.tasks:
-            rates = len(task.base_lrs)
-            assert len(study.dev_trials(upstream, task, 0)) == (rates if rates > 1 else 0)
-            assert len(study.final_runs(upstream, task, task.base_lrs[0], made.seeds)) == len(made.seeds)
+    for pair in study.pairs(made):
+        trials, over = wanted(pair, {})
+        assert len(trials) == len(fixed(pair)) or (len(fixed(pair)) == 1 and not trials and over)
+        assert len(study.final_runs(pair, fixed(pair)[:1], made.seeds)) == len(made.seeds)
 
 
 def test_the_named_studies_are_there() -> None:
@@ -67,17 +73,17 @@ def test_what_is_missing_follows_from_the_rows(tiny_run: Pretrain, tiny_task: Ta
     assert missing_runs(made, storage, {}) == [tiny_run]
     assert missing_runs(made, storage, {tiny_run.id: "/elsewhere"}) == []
 
-    trials = missing_trials(made, storage, {})  # the control is ready, the run is not
+    trials = missing_trials(made, storage)  # the control is ready, the run is not
     assert [(t.upstream, t.base_lr) for t in trials] == [(control, 0.01), (control, 0.1)]
     assert {f.task.name for f in missing_finals(made, storage, {})} == {"single"}  # no rate to choose there
     for trial, top1 in zip(trials, (0.5, 0.4), strict=True):
         results.write(storage, "trial", [trial_row(trial, top1)])
-    assert missing_trials(made, storage, {}) == []
+    assert missing_trials(made, storage) == []
     finals = [f for f in missing_finals(made, storage, {}) if f.task == tiny_task]
     assert [(f.base_lr, f.seed) for f in finals] == [(0.01, 0), (0.01, 1)]
 
     wider = replace(made, tasks=(replace(tiny_task, base_lrs=(0.01, 0.1, 0.3)), single))
-    assert [t.base_lr for t in missing_trials(wider, storage, {})] == [0.3]
+    assert [t.base_lr for t in missing_trials(wider, storage)] == [0.3]
     assert missing_probes(made, storage, {}) == []
 
 
@@ -86,7 +92,7 @@ def test_finals_wait_for_the_whole_grid_but_not_for_what_diverges(
 ) -> None:
     control = Scratch("tiny", tiny_run.model)
     made = Study("s", (tiny_run,), (tiny_task,), scratch=(control,), seeds=(0,))
-    first, second = missing_trials(made, storage, {})
+    first, second = missing_trials(made, storage)
     results.write(storage, "trial", [trial_row(first, 0.5)])
     assert missing_finals(made, storage, {}) == []  # the other may have been killed, and be the better one
     attempt = dict.fromkeys(results.TABLES["attempt"].names) | {"unit_id": second.id}
@@ -98,9 +104,12 @@ def test_finals_wait_for_the_whole_grid_but_not_for_what_diverges(
 
 
 def test_a_rate_outside_the_grid_is_never_chosen(tiny_run: Pretrain, tiny_task: Task, storage: Storage) -> None:
+    pair = Pair(tiny_run, tiny_task, 0)
     for rate, top1 in ((0.01, 0.5), (0.1, 0.9)):
-        trial = study.dev_trials(tiny_run, replace(tiny_task, base_lrs=(rate, 1.0)), 0)[0]
-        results.write(storage, "trial", [trial_row(trial, top1)])
-    trials = results.read(storage, "trial")
-    assert chosen_rate(tiny_run, tiny_task, trials) == 0.1
-    assert chosen_rate(tiny_run, replace(tiny_task, base_lrs=(0.01, 0.02)), trials) == 0.01
+        results.write(storage, "trial", [trial_row(pair.dev(at(tiny_task, rate)), top1)])
+    known = trial_results(storage)
+    assert [setting.base_lr for setting in chosen(pair, known)] == [0.1]
+    other = Pair(tiny_run, replace(tiny_task, base_lrs=(0.01, 0.02)), 0)
+    assert chosen(other, known) == []  # 0.02 is still to be tried
+    results.write(storage, "trial", [trial_row(other.dev(at(tiny_task, 0.02)), 0.1)])
+    assert [setting.base_lr for setting in chosen(other, trial_results(storage))] == [0.01]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests_specs import at
 
 from scaling import results
 from scaling.data.ordering import holdout
@@ -32,7 +33,7 @@ def test_a_dev_trial_never_opens_the_test_set(
     tiny_run: Pretrain, tiny_task: Task, storage: Storage, checkpoint: str
 ) -> None:
     hidden = replace(tiny_task, data=replace(tiny_task.data, test="parquet:/not/there"))
-    trial = Transfer(tiny_run, hidden, 0.1, 0, "dev")
+    trial = Transfer(tiny_run, hidden, at(hidden, 0.1), 0, "dev")
     run(trial, storage, checkpoint)
     (row,) = results.read(storage, "trial").to_dicts()
     assert (row["trial_id"], row["run_id"], row["task"], row["base_lr"]) == (trial.id, tiny_run.id, "fractals", 0.1)
@@ -58,7 +59,7 @@ def test_a_dev_trial_trains_on_no_image_of_its_dev_split(
 
     monkeypatch.setattr(module, "batches", spy)
     for phase in ("dev", "final"):
-        run(Transfer(tiny_run, tiny_task, 0.1, 0, phase), storage, checkpoint)
+        run(Transfer(tiny_run, tiny_task, at(tiny_task, 0.1), 0, phase), storage, checkpoint)
     _, dev = holdout(96, tiny_task.dev_fraction, 0)
     assert len(dev) == 24
     assert not seen["dev"] & set(dev.tolist())
@@ -68,7 +69,7 @@ def test_a_dev_trial_trains_on_no_image_of_its_dev_split(
 def test_repeating_a_transfer_gives_the_same_row_and_another_seed_another(
     tiny_run: Pretrain, tiny_task: Task, storage: Storage, checkpoint: str
 ) -> None:
-    final = Transfer(tiny_run, replace(tiny_task, steps=20), 0.1, 0, "final")
+    final = Transfer(tiny_run, replace(tiny_task, steps=20), at(replace(tiny_task, steps=20), 0.1), 0, "final")
     assert run(final, storage, checkpoint) == run(final, storage, checkpoint)
     assert results.read(storage, "transfer").height == 1
     assert (
@@ -79,7 +80,7 @@ def test_repeating_a_transfer_gives_the_same_row_and_another_seed_another(
 def test_a_control_needs_no_checkpoint_and_starts_elsewhere_with_each_seed(
     tiny_run: Pretrain, tiny_task: Task, storage: Storage
 ) -> None:
-    control = Transfer(Scratch("tiny", tiny_run.model), tiny_task, 0.1, 0, "final")
+    control = Transfer(Scratch("tiny", tiny_run.model), tiny_task, at(tiny_task, 0.1), 0, "final")
     rows = [run(replace(control, seed=seed), storage) for seed in (0, 1)]
     assert not any(row["pretrained"] for row in rows)
     assert rows[0]["train_loss"] != rows[1]["train_loss"]
@@ -87,7 +88,7 @@ def test_a_control_needs_no_checkpoint_and_starts_elsewhere_with_each_seed(
 
 def test_a_checkpoint_that_is_not_there_is_named(tiny_run: Pretrain, tiny_task: Task, storage: Storage) -> None:
     with pytest.raises(ValueError, match=r"/nowhere is no checkpoint: it has no model\.safetensors"):
-        run(Transfer(tiny_run, tiny_task, 0.1, 0, "dev"), storage, "/nowhere")
+        run(Transfer(tiny_run, tiny_task, at(tiny_task, 0.1), 0, "dev"), storage, "/nowhere")
     (row,) = results.read(storage, "attempt").to_dicts()
     assert row["outcome"] == "failed"
     assert np.isfinite(row["seconds_total"])

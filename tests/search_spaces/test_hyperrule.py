@@ -26,9 +26,9 @@ from search_spaces.hyperrule import bit_hyperrule
 def test_the_rule(
     data: Dataset, side: int, steps: int, warmup: int, mixup: float, resize: int, resolution: int
 ) -> None:
-    task = bit_hyperrule(data, height=side, width=side)
-    recipe = task.recipe
-    assert (task.base_lrs, task.steps, task.resolution) == ((0.003,), steps, resolution)
+    setting = bit_hyperrule(data, height=side, width=side)
+    recipe = setting.recipe
+    assert (setting.base_lr, setting.steps, setting.resolution) == (0.003, steps, resolution)
     assert (recipe.warmup_steps, recipe.mixup, recipe.crop, recipe.resize) == (warmup, mixup, "random", resize)
     assert (recipe.optimizer, recipe.momentum, recipe.batch_size, recipe.weight_decay) == ("sgd", 0.9, 512, 0.0)
     assert (recipe.loss, recipe.grad_clip, recipe.flip) == ("softmax", None, True)

@@ -2,7 +2,9 @@
 
 import pytest
 
-from scaling.architectures import whole_patches
+from scaling.candidates import Pair, fixed
+from scaling.specs import Scratch
+from scaling.study import final_runs
 from scaling.training.schedules import learning_rate
 from scaling.zoo import ZOO
 from search_spaces.grids import IMAGENET_TABLE_2, PAPER_TASKS
@@ -34,16 +36,32 @@ def test_table_7s_sgd_is_bits_in_fewer_epochs() -> None:
 
 
 def test_table_2s_imagenet() -> None:
-    assert IMAGENET_TABLE_2.recipe.polyak == 0.9999
-    assert whole_patches(ZOO["ViT-L/16"], IMAGENET_TABLE_2.resolution) == 512
-    assert whole_patches(ZOO["ViT-H/14"], IMAGENET_TABLE_2.resolution) == 518
+    for name, resolution, dev_resolution in (("ViT-L/16", 512, 384), ("ViT-H/14", 518, 378)):
+        pair = Pair(Scratch(name, ZOO[name]), IMAGENET_TABLE_2, 0)
+        (final,) = final_runs(pair, fixed(pair)[:1], (0,))
+        assert (final.recipe.polyak, final.resolution) == (0.9999, resolution)
+        dev = pair.dev(final.setting)
+        assert (dev.recipe.polyak, dev.resolution) == (None, dev_resolution)
     assert (IMAGENET_TABLE_2.steps, IMAGENET_TABLE_2.base_lrs) == (PAPER_TASKS[0].steps, PAPER_TASKS[0].base_lrs)
+
+
+def test_what_is_tried_besides_the_grid() -> None:
+    """§B.1.1: 0.06 on ImageNet for ResNets and hybrids; BiT's rule for ResNets."""
+    imagenet, cifar10 = PAPER_TASKS[0], PAPER_TASKS[2]
+    tried = {name: fixed(Pair(Scratch(name, ZOO[name]), imagenet, 0)) for name in ("ViT-B/16", "R50x1", "R26+ViT-S/32")}
+    rates = {name: [setting.base_lr for setting in settings] for name, settings in tried.items()}
+    assert rates["ViT-B/16"] == [3e-3, 1e-2, 3e-2]
+    assert rates["R26+ViT-S/32"] == [3e-3, 1e-2, 3e-2, 6e-2]
+    assert rates["R50x1"] == [3e-3, 1e-2, 3e-2, 6e-2, 3e-3]
+    assert tried["R50x1"][-1].recipe.mixup == 0.1
+    bit = fixed(Pair(Scratch("R50x1", ZOO["R50x1"]), cifar10, 0))[-1]
+    assert (bit.resolution, bit.steps, bit.recipe.resize) == (128, 10_000, 160)
 
 
 def test_table_4() -> None:
     small = (1e-3, 3e-3, 1e-2, 3e-2)
     expected = {
-        "imagenet": (20_000, (3e-3, 1e-2, 3e-2, 6e-2), 0.01),
+        "imagenet": (20_000, (3e-3, 1e-2, 3e-2), 0.01),
         "cifar100": (10_000, small, 0.02),
         "cifar10": (10_000, small, 0.02),
         "pets": (500, small, 0.1),

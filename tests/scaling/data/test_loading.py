@@ -152,7 +152,7 @@ def test_evaluation_leaves_corrupt_images_out(torn: Stream) -> None:
 
 
 def test_small_sets_skip_too(tmp_path: Path) -> None:
-    """Where all images would lie decoded in memory, but for a corrupt one; without `skip` it is told at the start."""
+    """Where all images would lie decoded in memory, but for a corrupt one; an error when it is met, without `skip`."""
     pixels = np.random.default_rng(0).integers(0, 256, (N, 16, 16, 3), dtype=np.uint8)
     files = [png(p) for p in pixels]
     whole, torn = (stream_of(tmp_path / f"{len(bad)}.parquet", files, bad) for bad in ((), (8,)))
@@ -160,7 +160,7 @@ def test_small_sets_skip_too(tmp_path: Path) -> None:
     assert has_small(images)
     assert not is_small(images)
     with pytest.raises(CorruptImageError, match="row 8 of"):
-        next(batches(0, 1, stream=torn, skipped={}))
+        list(batches(0, -(-N // RECIPE.batch_size), stream=torn, skipped={}))
     made, met = taken(replace(torn, skip=True), 2)
     plain, _ = taken(whole, 2)
     assert len(met) == 1

@@ -7,6 +7,7 @@ from tests_photographs import jpeg
 
 from scaling.data import parquet, preprocessing, sources
 from scaling.data.builtin import png
+from scaling.data.files import buffer
 from scaling.data.ordering import batch_at, shard, uniforms
 from scaling.data.preprocessing import eval_images, inception_boxes, normalise, train_images
 from scaling.data.sources import Images
@@ -15,7 +16,8 @@ from scaling.data.uris import Parquet
 
 def images_of(pixels: list[np.ndarray]) -> Images:
     content = parquet.encode([png(p) for p in pixels], np.arange(len(pixels)), [])
-    return Images(*parquet.read([parquet.buffer("memory", content)], Parquet("memory")))
+    split = parquet.read_files([buffer("memory", content)], Parquet("memory"))
+    return Images(split.labels, split.classes, split.encoded)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +145,8 @@ def test_evaluation_resizes_straight(mixed: Images, small: Images) -> None:
 
 def jpegs(sides: list[tuple[int, int]]) -> Images:
     content = parquet.encode([jpeg(i, *side) for i, side in enumerate(sides)], np.arange(len(sides)), [])
-    return Images(*parquet.read([parquet.buffer("memory", content)], Parquet("memory")))
+    split = parquet.read_files([buffer("memory", content)], Parquet("memory"))
+    return Images(split.labels, split.classes, split.encoded)
 
 
 @pytest.mark.parametrize("resolution", [16, 24, 60, 120])

@@ -9,7 +9,7 @@ from PIL import Image
 
 from scaling.data import builtin, decoding, parquet, sources
 from scaling.data.builtin import png
-from scaling.data.decoding import decode
+from scaling.data.decoding import CorruptImageError, decode
 from scaling.data.sources import open_split
 from scaling.storage import Storage
 
@@ -112,8 +112,9 @@ def test_large_sets_are_decoded_at_every_access(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("broken", [b"", b"junk", png(PIXELS[0])[:60], b"\xff\xd8\xff\xe0 no JPEG", None])
 def test_a_broken_image_is_named(tmp_path: Path, broken: bytes | None) -> None:
     uri = write(tmp_path / "x.parquet", [png(p) for p in PIXELS[:4]] + [broken, png(PIXELS[5])])  # type: ignore[list-item]
-    with pytest.raises(ValueError, match=r"row 4 of .*x\.parquet"):
-        open_split(uri, None).pixels(np.array([0]))
+    with pytest.raises(CorruptImageError, match=r"row 4 of .*x\.parquet") as caught:
+        open_split(uri, None).pixels(np.array([0, 4]))
+    assert "\n" not in str(caught.value)
 
 
 def test_rows_are_counted_in_each_file(tmp_path: Path) -> None:
@@ -193,3 +194,84 @@ def test_ifs_is_made_once_and_grows(tmp_path: Path) -> None:
     assert len(test) == 3
     both = np.concatenate([images.pixels(np.arange(36)), test.pixels(np.arange(3))]).reshape(39, -1)
     assert len(np.unique(both, axis=0)) == 39
+
+
+def file_of(image: Image.Image, kind: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+PHOTO = Image.fromarray(PIXELS[0]).resize((64, 48), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_truncated_jpeg_never_passes_as_grey(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: bool, mode: str
+) -> None:
+    if not fast:
+        monkeypatch.setattr(decoding, "simplejpeg", None)
+    whole = file_of(PHOTO.convert(mode), "JPEG", quality=90)
+    for i, length in enumerate((len(whole) // 3, len(whole) // 2, len(whole) * 9 // 10, len(whole) - 40)):
+        uri = write(tmp_path / f"{i}.parquet", [whole, whole[:length]], LABELS[:2])
+        images = open_split(uri, None)
+        assert images.decode(0).shape == (48, 64, 3)
+        with pytest.raises(CorruptImageError, match=r"the image in row 1 of .* cannot be decoded: .") as caught:
+            images.decode(1)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("png.jpg", png(PIXELS[0])),  # by content, whatever the name says
+        ("cmyk.jpg", file_of(PHOTO.convert("CMYK"), "JPEG")),
+        ("16bit.png", file_of(Image.fromarray(PIXELS[0, ..., 0].astype(np.uint16) * 256), "PNG")),
+        ("palette.png", file_of(PHOTO.quantize(16), "PNG", transparency=bytes(range(16)))),
+        ("alpha.webp", file_of(PHOTO.convert("RGBA"), "WEBP")),
+        ("one.gif", file_of(PHOTO, "GIF")),
+    ],
+)
+def test_odd_files_of_a_folder_are_read(tmp_path: Path, name: str, data: bytes) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / name).write_bytes(data)
+    pixels = open_split(f"imagefolder:{tmp_path}", None).decode(0)
+    assert pixels.dtype == np.uint8
+    assert pixels.shape in ((9, 7, 3), (48, 64, 3))
+    assert pixels.std() > 5
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [(b"", "no image bytes in"), (b"<html>", "its 6 bytes are no image of a known format"), (png(PIXELS[0])[:60], ".")],
+)
+def test_corrupt_files_of_a_folder_are_named(tmp_path: Path, data: bytes, message: str) -> None:
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "0.jpg").write_bytes(png(PIXELS[0]))
+    (tmp_path / "cat" / "1.jpg").write_bytes(data)
+    images = open_split(f"imagefolder:{tmp_path}", None)
+    assert np.array_equal(images.pixels(np.array([0]))[0], PIXELS[0])  # the others are read
+    with pytest.raises(CorruptImageError, match=message) as caught:
+        images.pixels(np.array([0, 1]))
+    assert "cat/1.jpg" in str(caught.value)
+    (tmp_path / "cat" / "1.jpg").unlink()
+    with pytest.raises(ValueError, match=r"cannot read .*cat/1\.jpg"):
+        images.decode(1)
+
+
+def test_label_beyond_the_names(tmp_path: Path) -> None:
+    file = tmp_path / "x.parquet"
+    file.write_bytes(parquet.encode([png(p) for p in PIXELS], LABELS, ["a", "b"]))
+    with pytest.raises(ValueError, match=r"x\.parquet has label 2, but names of 2 classes"):
+        open_split(f"parquet:{file}", None)
+
+
+def test_parquet_without_its_end(tmp_path: Path) -> None:
+    file = tmp_path / "x.parquet"
+    whole = parquet.encode([png(p) for p in PIXELS], LABELS, ["a", "b", "c"])
+    for broken in (whole[:-20], b"", whole[:10]):
+        file.write_bytes(broken)
+        with pytest.raises(ValueError, match=r"x\.parquet is not a Parquet file: ") as caught:
+            open_split(f"parquet:{file}", None)
+        assert "\n" not in str(caught.value)

@@ -18,6 +18,16 @@ def test_parquet_options_are_ours_alone() -> None:
         "parquet:/a?.parquet?image=x&label=y",
         "parquet:s3://b/x?region=eu&label=y",
         "digits:test",
+        "imagefolder:/a/b",
+        "imagefolder:s3://b/x?region=eu&part=:90%&without=/l/x.txt",
+        "parquet:/a?.parquet?part=10:20",
+        "parquet:/a?.parquet?label=y&part=5%:80%",
+        "webdataset:/a/{000..127}.tar?image=png&label=fine",
+        "list:/a/train.txt?root=/c/d",
+        "list:/a/train.txt?root=/c%20%26d",
+        "torchvision:CIFAR10?root=/d&split=test",
+        "hf:org/name?config=plain&split=train[:100]&image=img&label=cls",
+        "digits:train?only=/a/b+c.txt",
     ],
 )
 def test_uris_are_read_back(uri: str) -> None:

@@ -83,3 +83,33 @@ def test_shares_are_a_function_of_seed_and_step_and_follow_beta() -> None:
     assert len(set(shares)) > 3900
     assert shares.mean() == pytest.approx(0.5, abs=0.03)
     assert shares.var() == pytest.approx(1 / (4 * (2 * 0.4 + 1)), rel=0.05)  # of Beta(a, a)
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "softmax"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_one_hot_rows_have_the_loss_of_their_classes(loss: Literal["sigmoid", "softmax"], smoothing: float) -> None:
+    logits, labels = torch.randn(5, 4), torch.tensor([1, 0, 2, 2, 1])
+    rows = torch.nn.functional.one_hot(labels, 3).float()  # and the model knows a fourth class
+    recipe = Recipe(loss=loss, label_smoothing=smoothing)
+    torch.testing.assert_close(loss_of(logits, rows, recipe), loss_of(logits, labels, recipe))
+
+
+def test_several_labels_by_hand() -> None:
+    logits, s = [2.0, -1.0, 0.5], 0.1
+    rows = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    sigmoid = binary(2.0, 1 - s) + binary(-1.0, s) + binary(0.5, 1 - s) + 3 * binary(0.0, s)
+    found = loss_of(torch.tensor([logits, [0.0] * 3]), rows, Recipe(loss="sigmoid", label_smoothing=s))
+    assert found.item() == pytest.approx(sigmoid / 2, rel=1e-6)
+    on, off = (1 - s) / 2 + s / 3, s / 3
+    softmax = cross_entropy(logits, [on, off, on])
+    found = loss_of(torch.tensor([logits]), rows[:1], Recipe(loss="softmax", label_smoothing=s))
+    assert found.item() == pytest.approx(softmax, rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "softmax"])
+def test_mixup_of_rows_is_that_of_classes(loss: Literal["sigmoid", "softmax"]) -> None:
+    recipe, labels = Recipe(loss=loss, mixup=0.5, label_smoothing=0.1), torch.tensor([0, 2, 1, 1])
+    images = torch.randint(0, 256, (4, 3, 2, 2), dtype=torch.uint8)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3))
+    by_class, by_row = (classification(recipe, 0)(model, 5, images, some) for some in (labels, torch.eye(3)[labels]))
+    torch.testing.assert_close(by_class, by_row)

@@ -1,0 +1,26 @@
+"""Searches of the fine-tuning: the rate with the regularization (ViT §4.3), and accuracy against its cost.
+
+§4.3 tunes weight decay, dropout and label smoothing where little data is trained on, without giving the ranges: these
+are ours. `python -m scaling.finetune_grid --search NAME` takes them by name.
+"""
+
+from scaling.search import Choice, Range, Search
+
+RATE = Range(1e-3, 3e-1, log=True)
+SPACE = {
+    "base_lr": RATE,
+    "weight_decay": Range(1e-5, 1e-1, log=True),
+    "dropout": Range(0.0, 0.3),
+    "label_smoothing": Range(0.0, 0.2),
+}
+
+
+def regularization(trials: int = 24, seed: int = 0) -> Search:
+    """TPE over rate, weight decay, dropout and label smoothing."""
+    return Search(tuple(SPACE.items()), trials, "tpe", seed)
+
+
+def accuracy_for_cost(steps: tuple[int, ...], resolutions: tuple[int, ...], trials: int = 24, seed: int = 0) -> Search:
+    """Dev accuracy against the FLOPs of the fine-tuning, by its rate, length and resolution; the Pareto set is kept."""
+    space = (("base_lr", RATE), ("steps", Choice(steps)), ("resolution", Choice(resolutions)))
+    return Search(space, trials, "nsga2", seed, objectives=("dev_top1", "flops"))
