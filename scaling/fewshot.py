@@ -3,13 +3,13 @@
 import torch
 
 from scaling import results
-from scaling.models import build, load_pretrained
+from scaling.models import build
 from scaling.ridge import fewshot_top1, splits
 from scaling.specs import Probe, family, whole_patches
 from scaling.storage import Storage
-from scaling.training import state
 from scaling.training.devices import Device
 from scaling.training.ledger import Unit, attempt
+from scaling.weights import load_upstream
 
 
 def probe(what: Probe, *, checkpoint: str | None, storage: Storage, study: str, device: Device) -> None:
@@ -20,8 +20,7 @@ def probe(what: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
         resolution = whole_patches(upstream.model, fewshot.resolution)
         torch.manual_seed(upstream.seed)
         module = build(upstream.model, 1, resolution=resolution).to(device.torch)
-        if checkpoint is not None:
-            load_pretrained(module, state.read_weights(Storage.of(checkpoint)))
+        load_upstream(module, upstream, checkpoint)
         found = fewshot_top1(module, fewshot, train, test, resolution=resolution, device=device, skipped=ledger.skipped)
         about = {
             "probe_id": what.id,

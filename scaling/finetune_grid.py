@@ -13,35 +13,51 @@ from rich.table import Table
 from scaling import results
 from scaling.candidates import chosen, searched
 from scaling.cli import Machine, command_line, console
+from scaling.identity import check
 from scaling.lease import lease
 from scaling.proposals import Result
 from scaling.search import PARAMETERS, parameters_of
-from scaling.specs import Pretrain, Setting, Study, Task, from_json
+from scaling.specs import Halving, Pretrain, Released, Search, Setting, Study, Task, from_json
 from scaling.storage import Storage
 from scaling.study import pairs, resolved
 from scaling.units import finished, trial_results
+from scaling.zoo import model as zoo_model
 
 
 @dataclass(frozen=True)
 class Options:
-    """Choose the rate on a dev split, then fine-tune on the whole training set with every seed and test once (§4.1)."""
+    """Choose the setting on a dev split, then fine-tune on all training images with every seed and test once (§4.1)."""
 
     checkpoint: str
-    """Directory or URI of a checkpoint: model.safetensors and spec.json, as a study leaves them."""
+    """A checkpoint of a study, as a directory or URI; or, with --runs, a run's id or name; or an official .npz."""
     task: str
     """A task of search_spaces.grids, such as digits, fashion or cifar10."""
+    runs: str | None = None
+    """Storage of a study that trained the checkpoint."""
+    model: str | None = None
+    """The model of a file of weights, by its name in the zoo, such as ViT-B/16."""
     storage: str = "results/finetune"
     """Directory or URI for the rows. What they already show is not run again."""
     train: str | None = None
-    """URI of the training split, for a task whose data are not built in: parquet:PATH."""
+    """URI of the training split, for a task whose data are not built in: parquet:PATH, imagefolder:DIR, ..."""
     test: str | None = None
     """URI of the test split."""
     base_lrs: tuple[float, ...] | None = None
     """The grid. Default: the task's."""
+    search: str | None = None
+    """In place of the grid, a search of search_spaces.regularization: regularization."""
+    trials: int = 24
+    """Trials of the search."""
+    search_seed: int = 0
+    """Seed of the search."""
+    halving: int | None = None
+    """End poor trials early (ASHA): steps of the first rung, each of the following is three times as long."""
     steps: int | None = None
     """Optimizer steps. Default: the task's."""
     resolution: int | None = None
     """Pixels a side. Default: the task's."""
+    final_resolution: int | None = None
+    """Pixels a side of the final runs, where they differ. Default: the task's."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of the final runs."""
     json: bool = False
@@ -51,13 +67,13 @@ class Options:
 
 def main(options: Options) -> int:
     options.machine.check()
-    upstream = _upstream(options.checkpoint)
-    study = resolved(Study("finetune", (upstream,), (_task(options),), seeds=options.seeds))
+    upstream, given = _upstream(options)
+    runs, released = ((), (upstream,)) if isinstance(upstream, Released) else ((upstream,), ())
+    study = resolved(Study("finetune", runs, (_task(options),), released=released, seeds=options.seeds))
     storage = Storage.of(options.storage)
     storage.make()
 
     out, failed = console(quiet=options.json), 0
-    given = {upstream.id: Storage.of(options.checkpoint).uri}
     if not finished(study, storage, given):
         with lease(storage, f"grid of {upstream.name} on {options.task}"):
             from clusters.placement import wished  # not before: a mistake or a finished grid should not wait for ray
@@ -79,11 +95,30 @@ def main(options: Options) -> int:
     return 1 if failed else 0
 
 
-def _upstream(checkpoint: str) -> Pretrain:
-    place = Storage.of(checkpoint)
+def _upstream(options: Options) -> tuple[Pretrain | Released, dict[str, str]]:
+    """What is fine-tuned, and where its checkpoint is, by its id, unless it says so itself."""
+    if options.checkpoint.endswith((".npz", ".safetensors")):
+        check(options.model is not None, f"{options.checkpoint} does not say its model: give --model, such as ViT-B/16")
+        assert options.model is not None
+        return Released(options.model, zoo_model(options.model), options.checkpoint), {}
+    place = _run(options.checkpoint, options.runs) if options.runs else Storage.of(options.checkpoint)
+    if place.exists("final"):
+        place = Storage.of(place.path("final"))
     if not place.exists("model.safetensors") or not place.exists("spec.json"):
-        raise ValueError(f"{checkpoint} is no checkpoint: it needs model.safetensors and spec.json")
-    return from_json(Pretrain, place.read("spec.json").decode())
+        raise ValueError(f"{options.checkpoint} is no checkpoint: it needs model.safetensors and spec.json")
+    run = from_json(Pretrain, place.read("spec.json").decode())
+    return run, {run.id: place.uri}
+
+
+def _run(wanted: str, runs: str) -> Storage:
+    """The checkpoint of a run of a storage, by the beginning of its id or by its name."""
+    storage = Storage.of(runs)
+    rows = results.read(storage, "pretrain").select("run_id", "name", "checkpoint")
+    found = rows.filter(pl.col("run_id").str.starts_with(wanted) | (pl.col("name") == wanted))
+    if found.height != 1:
+        known = ", ".join(f"{run_id} ({name})" for run_id, name, _ in rows.sort("name").rows())
+        raise ValueError(f"{wanted!r} is {found.height} runs of {runs}, which has {known or 'none'}")
+    return Storage.of(storage.path(found["checkpoint"][0]))
 
 
 def _task(options: Options) -> Task:
@@ -95,13 +130,27 @@ def _task(options: Options) -> Task:
     data = replace(task.data, train=options.train or task.data.train, test=options.test or task.data.test)
     if data.train is None or data.test is None:
         raise ValueError(f"task {task.name} has no data of its own: give --train and --test, such as parquet:PATH")
+    search = _search(options)
     return replace(
         task,
         data=data,
-        base_lrs=options.base_lrs or task.base_lrs,
+        base_lrs=options.base_lrs or (() if search else task.base_lrs),
+        search=search,
+        halving=Halving(options.halving) if options.halving is not None else None,
         steps=options.steps or task.steps,
         resolution=options.resolution or task.resolution,
+        final_resolution=options.final_resolution or task.final_resolution,
     )
+
+
+def _search(options: Options) -> Search | None:
+    from search_spaces.regularization import SEARCHES
+
+    if options.search is None:
+        return None
+    if options.search not in SEARCHES:
+        raise ValueError(f"unknown search {options.search!r}: take one of {', '.join(SEARCHES)}")
+    return SEARCHES[options.search](options.trials, options.search_seed)
 
 
 def _summary(study: Study, storage: Storage) -> dict[str, object]:

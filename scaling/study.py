@@ -1,6 +1,7 @@
 """A study as a value: found by name or path, cut down to some models, filled in from its data, and its fine-tunings."""
 
 import fnmatch
+import hashlib
 import importlib
 import importlib.util
 import pkgutil
@@ -64,7 +65,10 @@ def select(study: Study, pattern: str | None) -> Study:
 
 
 def resolved(study: Study) -> Study:
-    """The study with every data set's counts and fingerprint. Raises ValueError when data are missing."""
+    """The study with every data set's counts and fingerprint, and every released file's hash.
+
+    Raises ValueError when data or files are missing.
+    """
     seen: dict[Dataset, Dataset] = {}
 
     def filled(data: Dataset) -> Dataset:
@@ -81,6 +85,7 @@ def resolved(study: Study) -> Study:
         runs=tuple(_counted(replace(run, data=filled(run.data), fewshot=watched(run.fewshot))) for run in study.runs),
         tasks=tuple(replace(task, data=filled(task.data)) for task in study.tasks),
         fewshot=tuple(replace(few, data=filled(few.data)) for few in study.fewshot),
+        released=tuple(replace(each, sha256=each.sha256 or _sha256(each.source)) for each in study.released),
     )
 
 
@@ -89,9 +94,19 @@ def _counted(run: Pretrain) -> Pretrain:
     return replace(run, subset=run.num_images) if isinstance(run.subset, float) else run
 
 
+def _sha256(source: str) -> str:
+    import fsspec  # here: most studies have no files to hash
+
+    try:
+        with fsspec.open(source, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ImportError) as error:
+        raise ValueError(f"weights {source} cannot be read: {' '.join(str(error).split())}") from None
+
+
 def upstreams(study: Study) -> tuple[Upstream, ...]:
-    """All that is transferred from: the runs, and the controls that start from scratch."""
-    return (*study.runs, *study.scratch)
+    """All that is transferred from: the runs, the controls that start from scratch, and the weights from elsewhere."""
+    return (*study.runs, *study.scratch, *study.released)
 
 
 def pairs(study: Study) -> list[Pair]:

@@ -13,9 +13,9 @@ from scaling.data.official import set_apart
 from scaling.data.ordering import hashed, holdout
 from scaling.data.sources import Images, open_split
 from scaling.flops import transfer_flops
-from scaling.models import build, load_pretrained
+from scaling.models import build
 from scaling.recipe import check_batches
-from scaling.specs import Dataset, Pretrain, Task, Transfer, family, to_json, without_representation
+from scaling.specs import Dataset, Scratch, Task, Transfer, family, to_json, without_representation
 from scaling.storage import Storage
 from scaling.training import state
 from scaling.training.devices import Device
@@ -23,6 +23,7 @@ from scaling.training.evaluation import accuracy
 from scaling.training.ledger import Unit, attempt
 from scaling.training.loop import SAVE_SECONDS, Report, Training, train
 from scaling.training.objective import classification
+from scaling.weights import load_upstream
 
 
 def finetune(
@@ -145,8 +146,7 @@ def _module(transfer: Transfer, checkpoint: str | None) -> nn.Module:
         dropout=recipe.dropout,
         head_bias=recipe.head_bias,
     )
-    if checkpoint is not None:
-        load_pretrained(module, state.read_weights(Storage.of(checkpoint)))
+    load_upstream(module, upstream, checkpoint)
     return module
 
 
@@ -156,7 +156,7 @@ def _facts(transfer: Transfer) -> dict[str, Any]:
         "run_id": upstream.id,
         "name": upstream.name,
         "family": family(upstream.model),
-        "pretrained": isinstance(upstream, Pretrain),
+        "pretrained": not isinstance(upstream, Scratch),
         "task_id": task.id,
         "task": task.name,
         "setting_id": transfer.setting.id,

@@ -1,7 +1,7 @@
 """Searches of the fine-tuning: the rate with the regularization (ViT §4.3), and accuracy against its cost.
 
 §4.3 tunes weight decay, dropout and label smoothing where little data is trained on, without giving the ranges: these
-are ours. `python -m scaling.finetune_grid --search NAME` takes them by name.
+are ours. `python -m scaling.finetune_grid --search regularization` takes the first.
 """
 
 from scaling.search import Choice, Range, Search
@@ -24,3 +24,6 @@ def accuracy_for_cost(steps: tuple[int, ...], resolutions: tuple[int, ...], tria
     """Dev accuracy against the FLOPs of the fine-tuning, by its rate, length and resolution; the Pareto set is kept."""
     space = (("base_lr", RATE), ("steps", Choice(steps)), ("resolution", Choice(resolutions)))
     return Search(space, trials, "nsga2", seed, objectives=("dev_top1", "flops"))
+
+
+SEARCHES = {"regularization": regularization}
