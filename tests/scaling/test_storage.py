@@ -11,10 +11,10 @@ from tests_rows import trial_row
 from tests_specs import TINY
 
 from scaling import results
+from scaling.candidates import Pair, fixed
 from scaling.datasets import LAYOUTS
 from scaling.specs import Scratch, Task
 from scaling.storage import Storage
-from scaling.study import dev_trials
 from scaling.training import state
 
 
@@ -133,7 +133,8 @@ def test_rows_and_checkpoints(place: Storage) -> None:
     assert place.list("checkpoints/unit") == ["final"]
     weights = state.read_weights(Storage.of(place.path("checkpoints/unit/final")))
     assert torch.equal(weights["weight"], module.weight)
-    (transfer,) = dev_trials(Scratch("tiny", TINY), Task("t", LAYOUTS, (0.1, 0.2), 1, resolution=16), 0)[:1]
+    pair = Pair(Scratch("tiny", TINY), Task("t", LAYOUTS, (0.1, 0.2), 1, resolution=16), 0)
+    transfer = pair.dev(fixed(pair)[0])
     results.write(place, "trial", [trial_row(transfer, 0.5)])
     assert results.done(place, "trial") == {transfer.id}
     assert results.read(place, "trial")["dev_top1"].to_list() == [0.5]
