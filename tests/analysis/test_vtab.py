@@ -25,7 +25,7 @@ def finals(storage: Storage, run: str, top1: dict[str, float], *, seeds: int = 2
         for seed in range(seeds):
             key = f"{run}-{task}-{seed}-{task_id}"
             row = made.row("transfer", transfer_id=key, run_id=run, name=run, family="vit", pretrained=True)
-            row |= {"task": task, "task_id": f"{task_id}-{task}", "base_lr": 0.01, "seed": seed}
+            row |= made.setting(0.01) | {"task": task, "task_id": f"{task_id}-{task}", "seed": seed}
             write(storage, "transfer", [row | {"test_top1": value + 0.02 * (seed - 0.5)}])
 
 

@@ -77,7 +77,7 @@ def test_an_official_dev_split_takes_the_place_of_a_random_one(
     assert official.data.train is not None
     index, dev = dev_split(open_split(official.data.train, storage), official, storage)
     assert (index.tolist(), dev.tolist()) == (list(range(80)), list(range(80, 96)))
-    row = run(Transfer(tiny_run, official, 0.1, 0, "dev"), storage, checkpoint)
+    row = run(Transfer(tiny_run, official, at(official, 0.1), 0, "dev"), storage, checkpoint)
     assert row["dev_top1"] * 16 == pytest.approx(round(row["dev_top1"] * 16))  # of 16 images
 
 
