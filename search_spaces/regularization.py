@@ -10,14 +10,14 @@ RATE = Range(1e-3, 3e-1, log=True)
 SPACE = {
     "base_lr": RATE,
     "weight_decay": Range(1e-5, 1e-1, log=True),
-    "dropout": Range(0.0, 0.3),
-    "label_smoothing": Range(0.0, 0.2),
+    "dropout": Range(0.0, 0.1),
+    "label_smoothing": Range(0.0, 0.1),
 }
 
 
 def regularization(trials: int = 24, seed: int = 0) -> Search:
     """TPE over rate, weight decay, dropout and label smoothing."""
-    return Search(tuple(SPACE.items()), trials, "tpe", seed)
+    return Search(tuple(SPACE.items()), trials, "tpe", seed, generation=4)
 
 
 def accuracy_for_cost(steps: tuple[int, ...], resolutions: tuple[int, ...], trials: int = 24, seed: int = 0) -> Search:

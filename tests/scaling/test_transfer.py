@@ -10,9 +10,13 @@ from scaling import results
 from scaling.data.ordering import holdout
 from scaling.data.sources import open_split
 from scaling.datasets import resolve
+from scaling.models import build, load_pretrained
+from scaling.models.checkpoints import save_npz
 from scaling.pretrain import pretrain
-from scaling.specs import Pretrain, Scratch, Task, Transfer
+from scaling.specs import Pretrain, Released, Scratch, Study, Task, Transfer
 from scaling.storage import Storage
+from scaling.study import resolved
+from scaling.training import state
 from scaling.training.devices import local_device
 from scaling.transfer import dev_split, finetune
 
@@ -107,3 +111,38 @@ def test_a_checkpoint_that_is_not_there_is_named(tiny_run: Pretrain, tiny_task: 
     (row,) = results.read(storage, "attempt").to_dicts()
     assert row["outcome"] == "failed"
     assert np.isfinite(row["seconds_total"])
+
+
+def test_weights_from_elsewhere_start_as_the_run_that_made_them(
+    tiny_run: Pretrain, tiny_task: Task, storage: Storage, checkpoint: str
+) -> None:
+    module = build(tiny_run.model, 4, resolution=16)
+    load_pretrained(module, state.read_weights(Storage.of(checkpoint)))
+    file = storage.path("weights.npz")
+    save_npz(module, file)
+    released = resolved(Study("x", (), (tiny_task,), released=(Released("tiny", tiny_run.model, file),))).released[0]
+    rows = [
+        run(Transfer(upstream, tiny_task, at(tiny_task, 0.1), 0, "dev"), storage, given)
+        for upstream, given in ((tiny_run, checkpoint), (released, None))
+    ]
+    assert rows[0]["dev_loss"] == rows[1]["dev_loss"]
+    assert rows[1]["pretrained"]
+
+
+def test_a_trial_that_pauses_ends_as_one_that_does_not(tiny_run: Pretrain, tiny_task: Task, storage: Storage) -> None:
+    task = replace(tiny_task, steps=9)
+    trial = Transfer(Scratch("tiny", tiny_run.model), task, at(task, 0.1), 0, "dev")
+    other = Storage.of(storage.path("other"))
+
+    def until(step: int | None, place: Storage) -> dict:
+        common = {"checkpoint": None, "study": "x", "device": local_device(), "report": ignore}
+        return finetune(trial, storage=place, until=step, **common)  # type: ignore[arg-type]
+
+    assert until(2, storage)["rung_steps"] == [2]
+    paused = until(5, storage)
+    assert (paused["steps_done"], paused["rung_steps"]) == (5, [2, 5])
+    assert until(5, storage) == paused  # again, after a kill before its row
+    whole, ended = until(None, other), until(None, storage)
+    assert ended["rung_steps"] == [2, 5, 9]
+    assert {**ended, "rung_steps": [9], "rung_dev_top1": whole["rung_dev_top1"]} == whole
+    assert storage.list(f"checkpoints/{trial.id}") == []

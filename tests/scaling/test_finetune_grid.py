@@ -1,0 +1,99 @@
+"""The grid's front door: whose weights, which search; mistakes in one line. Whole grids: tests/test_grid_kills.py."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from scaling import finetune_grid
+from scaling.finetune_grid import Options
+from scaling.models import build
+from scaling.models.checkpoints import save_npz
+from scaling.pretrain import pretrain
+from scaling.search import Range
+from scaling.specs import Pretrain, Released, Study
+from scaling.storage import Storage
+from scaling.study import resolved
+from scaling.training.devices import local_device
+from scaling.zoo import model
+
+
+@pytest.fixture
+def trained(tiny_run: Pretrain, storage: Storage) -> Pretrain:
+    pretrain(tiny_run, storage=storage, study="x", device=local_device(), report=lambda step, metrics: None)
+    return tiny_run
+
+
+def test_a_checkpoint_is_named_in_many_ways(trained: Pretrain, storage: Storage) -> None:
+    final = storage.path(f"checkpoints/{trained.id}/final")
+    for checkpoint, runs in (
+        (final, None),
+        (storage.path(f"checkpoints/{trained.id}"), None),
+        (trained.id, storage.uri),
+        (trained.id[:6], storage.uri),
+        ("tiny", storage.uri),
+    ):
+        upstream, given = finetune_grid._upstream(Options(checkpoint, "digits", runs))
+        assert upstream == trained
+        assert given == {trained.id: final}
+    with pytest.raises(ValueError, match=r"'other' is 0 runs of .*, which has .* \(tiny\)"):
+        finetune_grid._upstream(Options("other", "digits", storage.uri))
+
+
+def test_a_file_of_weights_is_known_by_its_content(tmp_path: Path) -> None:
+    ids = []
+    for name in ("a.npz", "b.npz"):
+        save_npz(build(model("ViT-micro-S/4"), 10, resolution=16), tmp_path / "made.npz")
+        (tmp_path / "made.npz").rename(tmp_path / name)
+        upstream, _ = finetune_grid._upstream(Options(str(tmp_path / name), "digits", model="ViT-micro-S/4"))
+        assert isinstance(upstream, Released)
+        (found,) = resolved(Study("x", (), released=(upstream,))).released
+        ids.append(found.id)
+    assert ids[0] != ids[1]  # weights are drawn anew
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (Options("x.npz", "digits"), "x.npz does not say its model: give --model"),
+        (Options("x.npz", "digits", model="ViT-X"), "no model 'ViT-X' in the zoo"),
+        (Options("x.npz", "digits", model="ViT-micro-S/4"), "weights x.npz cannot be read"),
+        (Options("/nowhere", "digits"), "/nowhere is no checkpoint"),
+    ],
+)
+def test_mistakes_are_one_line(options: Options, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        finetune_grid.main(options)
+
+
+def test_the_protocol_follows_the_options() -> None:
+    task = finetune_grid._task(Options("x", "digits", base_lrs=(0.1, 0.2), halving=9, steps=27, final_resolution=32))
+    assert (task.base_lrs, task.steps, task.final_resolution, task.search) == ((0.1, 0.2), 27, 32, None)
+    assert task.halving is not None
+    assert task.halving.rungs(27) == [9, 27]
+    searched = finetune_grid._task(Options("x", "digits", search="regularization", trials=5, search_seed=3))
+    assert searched.base_lrs == ()
+    assert searched.search is not None
+    assert (searched.search.trials, searched.search.seed) == (5, 3)
+    assert isinstance(dict(searched.search.space)["dropout"], Range)
+    for options, message in (
+        (Options("x", "birds"), "unknown task 'birds'"),
+        (Options("x", "cifar10"), "task cifar10 has no data of its own: give --train and --test"),
+        (Options("x", "digits", search="all"), "unknown search 'all': take one of regularization"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            finetune_grid._task(options)
+
+
+def test_the_table_tells_what_was_chosen(
+    trained: Pretrain, storage: Storage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = finetune_grid._task(Options("x", "digits", base_lrs=(0.1, 0.2)))
+    study = resolved(Study("finetune", (trained,), (task,), seeds=(0, 1)))
+    summary = finetune_grid._summary(study, storage)
+    assert [row["dev_top1"] for row in summary["grid"]] == [None, None]
+    assert summary["chosen"] == []
+    finetune_grid._show(summary, storage, Console(width=140))
+    told = capsys.readouterr().out
+    assert "tiny on digits" in told
+    assert "base lr" in told
