@@ -58,7 +58,7 @@ def searches(options: Options) -> dict[str, Callable[[Task, int], Task]]:
     grid = Search((("base_lr", Choice(rates)),), sampler="grid")
     return {
         "grid": lambda task, seed: replace(task, base_lrs=(), search=grid),
-        "tpe": lambda task, seed: replace(task, base_lrs=(), search=regularization(options.trials, seed)),
+        "tpe": lambda task, seed: replace(task, search=regularization(options.trials - len(task.base_lrs), seed)),
         "grid with ASHA": lambda task, seed: replace(
             task, base_lrs=(), search=grid, halving=Halving(max(1, options.steps // 9), 3)
         ),
@@ -66,8 +66,8 @@ def searches(options: Options) -> dict[str, Callable[[Task, int], Task]]:
 
 
 def main(options: Options) -> int:
-    if options.trials < 2:
-        raise ValueError(f"trials must be at least 2, got {options.trials}")
+    if options.trials < 4:
+        raise ValueError(f"trials must be at least 4, got {options.trials}")
     out, found = console(options.json), []
     with tempfile.TemporaryDirectory(prefix="searches-") as folder:
         storage = Storage.of(folder)

@@ -7,6 +7,9 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from scaling.data.ordering import permute
 from scaling.proposals import Result, Results, objectives, proposed
 from scaling.search import Choice, Halving, Setting, with_parameters
 from scaling.specs import Hybrid, ResNet, Task, Transfer, Upstream
@@ -95,7 +98,8 @@ def _halved(transfers: Sequence[Transfer], halving: Halving, results: Results) -
         there.sort(key=lambda entry: -dict(entry[1].history)[rung])
         best = there[: len(there) // halving.factor]
         yield from (Trial(each, following) for each, result in best if result.steps == rung)
-    yield from (Trial(each, rungs[0]) for each in transfers if each.id not in results)
+    shuffled = permute(np.arange(len(transfers)), len(transfers), 0)  # a rising grid would promote each in its turn
+    yield from (Trial(transfers[i], rungs[0]) for i in shuffled.tolist() if transfers[i].id not in results)
 
 
 def chosen(pair: Pair, results: Results) -> list[Setting]:

@@ -45,9 +45,9 @@ class Options:
     base_lrs: tuple[float, ...] | None = None
     """The grid. Default: the task's."""
     search: str | None = None
-    """In place of the grid, a search of search_spaces.regularization: regularization."""
+    """After the grid, a search of search_spaces.regularization: regularization."""
     trials: int = 24
-    """Trials of the search."""
+    """Trials of the search, besides the grid."""
     search_seed: int = 0
     """Seed of the search."""
     halving: int | None = None
@@ -130,12 +130,11 @@ def _task(options: Options) -> Task:
     data = replace(task.data, train=options.train or task.data.train, test=options.test or task.data.test)
     if data.train is None or data.test is None:
         raise ValueError(f"task {task.name} has no data of its own: give --train and --test, such as parquet:PATH")
-    search = _search(options)
     return replace(
         task,
         data=data,
-        base_lrs=options.base_lrs or (() if search else task.base_lrs),
-        search=search,
+        base_lrs=options.base_lrs or task.base_lrs,
+        search=_search(options),
         halving=Halving(options.halving) if options.halving is not None else None,
         steps=options.steps or task.steps,
         resolution=options.resolution or task.resolution,

@@ -72,7 +72,7 @@ def test_the_protocol_follows_the_options() -> None:
     assert task.halving is not None
     assert task.halving.rungs(27) == [9, 27]
     searched = finetune_grid._task(Options("x", "digits", search="regularization", trials=5, search_seed=3))
-    assert searched.base_lrs == ()
+    assert searched.base_lrs == (0.1, 0.2)
     assert searched.search is not None
     assert (searched.search.trials, searched.search.seed) == (5, 3)
     assert isinstance(dict(searched.search.space)["dropout"], Range)
