@@ -60,7 +60,7 @@ def searches(options: Options) -> dict[str, Callable[[Task, int], Task]]:
         "grid": lambda task, seed: replace(task, base_lrs=(), search=grid),
         "tpe": lambda task, seed: replace(task, search=regularization(options.trials - len(task.base_lrs), seed)),
         "grid with ASHA": lambda task, seed: replace(
-            task, base_lrs=(), search=grid, halving=Halving(max(1, options.steps // 9), 3)
+            task, base_lrs=(), search=grid, halving=Halving(max(1, options.steps // 4), 4)
         ),
     }
 

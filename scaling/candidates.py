@@ -84,7 +84,7 @@ def wanted(pair: Pair, results: Results) -> tuple[list[Trial], bool]:
     if pair.task.halving is None:
         todo = [Trial(each, each.steps) for each in transfers if each.id not in results]
     else:
-        todo = list(_halved(transfers, pair.task.halving, results))
+        todo = list(_halved(transfers, pair.task.halving, results)) or _last(transfers, pair.task.halving, results)
     return todo, whole and not todo
 
 
@@ -100,6 +100,15 @@ def _halved(transfers: Sequence[Transfer], halving: Halving, results: Results) -
         yield from (Trial(each, following) for each, result in best if result.steps == rung)
     shuffled = permute(np.arange(len(transfers)), len(transfers), 0)  # a rising grid would promote each in its turn
     yield from (Trial(transfers[i], rungs[0]) for i in shuffled.tolist() if transfers[i].id not in results)
+
+
+def _last(transfers: Sequence[Transfer], halving: Halving, results: Results) -> list[Trial]:
+    """The best trial of the highest rung, where they are too few for one to be promoted: somebody goes to the end."""
+    begun = [(each, result) for each in transfers if (result := results.get(each.id)) is not None]
+    if not begun:
+        return []
+    best, result = max(begun, key=lambda entry: (entry[1].steps, entry[1].dev_top1))
+    return [Trial(best, rung) for rung in halving.rungs(best.steps) if rung > result.steps][:1]
 
 
 def chosen(pair: Pair, results: Results) -> list[Setting]:

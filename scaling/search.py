@@ -136,9 +136,9 @@ class Halving:
         check(self.factor > 1, f"factor of halving must be 2 or more, got {self.factor}")
 
     def rungs(self, steps: int) -> list[int]:
-        """Steps at which a trial of so many is judged, the last of them at its end."""
+        """Steps at which a trial of so many is judged: each at least `factor` times the one before, the last all."""
         rungs, at = [], self.first
-        while at < steps:
+        while at * self.factor <= steps:
             rungs.append(at)
             at *= self.factor
         return [*rungs, steps]

@@ -130,6 +130,13 @@ def test_halving_promotes_the_best_third(slots: int) -> None:
     assert steps < 0.5 * 9 * 90
 
 
+def test_somebody_goes_to_the_end_of_a_halving() -> None:
+    few = pair(base_lrs=(0.1, 0.2), halving=Halving(10, 3))
+    known: Known = {}
+    assert [until for _, until in run(few, known)] == [10, 10, 30, 90]
+    assert [setting.base_lr for setting in chosen(few, known)] == [0.1]
+
+
 def test_a_torn_halving_goes_on() -> None:
     halved = pair(base_lrs=RATES, halving=Halving(10, 3))
     known: Known = {}

@@ -51,7 +51,8 @@ def test_what_does_not_go_together_is_refused(tiny_task: Task) -> None:
 
 
 def test_rungs_end_at_the_last_step() -> None:
-    assert Halving(10, 3).rungs(100) == [10, 30, 90, 100]
+    assert Halving(10, 3).rungs(100) == [10, 30, 100]
+    assert Halving(20, 4).rungs(79) == [79]
     assert Halving(10, 2).rungs(40) == [10, 20, 40]
     assert Halving(50).rungs(50) == [50]
 
