@@ -89,6 +89,8 @@ def finetune(
                 top1, _ = accuracy(module, test, np.arange(len(test)), resolution, device, skipped)
                 row |= {"transfer_id": transfer.id, "test_top1": top1}
         if device.rank == 0:
+            if task.keep and transfer.phase == "final":
+                state.save_final(storage, transfer.id, module, to_json(transfer))
             results.write(storage, table(transfer), [row])
             if trained.steps == transfer.steps:
                 state.clear(storage, transfer.id)

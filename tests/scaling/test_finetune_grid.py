@@ -55,7 +55,7 @@ def test_a_file_of_weights_is_known_by_its_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (Options("x.npz", "digits"), "x.npz does not say its model: give --model"),
+        (Options("x.npz", "digits"), "x.npz does not say which model it is: give --model"),
         (Options("x.npz", "digits", model="ViT-X"), "no model 'ViT-X' in the zoo"),
         (Options("x.npz", "digits", model="ViT-micro-S/4"), "weights x.npz cannot be read"),
         (Options("/nowhere", "digits"), "/nowhere is no checkpoint"),
