@@ -30,7 +30,7 @@ class Options:
     checkpoint: str
     """A checkpoint of a study, as a directory or URI; or, with --runs, a run's id or name; or an official .npz."""
     task: str
-    """A task of search_spaces.grids, such as digits, fashion or cifar10."""
+    """A task of search_spaces.grids, such as digits or cifar10; or a name for your own, with --train and --test."""
     runs: str | None = None
     """Storage of a study that trained the checkpoint."""
     model: str | None = None
@@ -41,6 +41,8 @@ class Options:
     """URI of the training split, for a task whose data are not built in: parquet:PATH, imagefolder:DIR, ..."""
     test: str | None = None
     """URI of the test split."""
+    dev: str | None = None
+    """URI of an official validation split, whose images are among those of --train. Default: a random share of them."""
     base_lrs: tuple[float, ...] | None = None
     """The grid. Default: the task's."""
     search: str | None = None
@@ -108,12 +110,19 @@ def _upstream(options: Options) -> tuple[Pretrain | Released, dict[str, str]]:
 
 
 def _task(options: Options) -> Task:
-    from search_spaces.grids import TASKS
+    from search_spaces.grids import TASKS, own_task
 
-    if options.task not in TASKS:
-        raise ValueError(f"unknown task {options.task!r}: take one of {', '.join(TASKS)}")
-    task = TASKS[options.task]
-    data = replace(task.data, train=options.train or task.data.train, test=options.test or task.data.test)
+    if options.task not in TASKS and (options.train is None or options.test is None):
+        raise ValueError(
+            f"unknown task {options.task!r}: take one of {', '.join(TASKS)}, or give --train and --test of your own"
+        )
+    task = TASKS.get(options.task) or own_task(options.task)
+    data = replace(
+        task.data,
+        train=options.train or task.data.train,
+        test=options.test or task.data.test,
+        dev=options.dev or task.data.dev,
+    )
     if data.train is None or data.test is None:
         raise ValueError(f"task {task.name} has no data of its own: give --train and --test, such as parquet:PATH")
     return replace(
