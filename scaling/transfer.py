@@ -10,7 +10,7 @@ from torch import nn
 from scaling import results
 from scaling.data.loading import Stream, batches
 from scaling.data.official import set_apart
-from scaling.data.ordering import hashed, holdout
+from scaling.data.ordering import Index, Rest, hashed, holdout
 from scaling.data.preprocessing import Skipped
 from scaling.data.sources import Images, open_split
 from scaling.flops import transfer_flops
@@ -51,7 +51,7 @@ def finetune(
         images = open_split(train_uri, storage)
         index, dev_index = dev_split(images, task, storage)
         if transfer.phase == "final":
-            index = np.arange(len(images))
+            index = Rest(len(images), np.array([], np.int64))
         skip = task.data.corrupt == "skip"
         stream = Stream(
             train_uri,
@@ -111,7 +111,7 @@ def _judged(
     return {"transfer_id": transfer.id, "test_top1": top1}
 
 
-def dev_split(images: Images, task: Task, storage: Storage) -> tuple[np.ndarray, np.ndarray]:
+def dev_split(images: Images, task: Task, storage: Storage) -> tuple[Index, np.ndarray]:
     """The images that a dev trial trains on and those it is judged on: the official split, or a random share."""
     if task.data.dev is not None:
         return set_apart(images, open_split(task.data.dev, storage))
