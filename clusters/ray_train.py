@@ -18,9 +18,10 @@ from clusters.run_queue import RESTARTS, RunQueue, Snapshot
 from clusters.work import Work, perform
 from scaling.storage import DRAFTS, Storage
 from scaling.training.devices import broadcast
-from scaling.training.ledger import NonFiniteLossError
+from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError
 
 Watch = Callable[[Snapshot], None]
+GRACE_SECONDS = 15.0  # after a SIGTERM or Ctrl-C, for checkpoints; a cluster that takes a machine back gives 20 or 30
 
 
 def train_queue(
@@ -62,9 +63,14 @@ def train_queue(
     threads = [threading.Thread(target=fit, args=(group,), daemon=True) for group in range(groups)]
     for thread in threads:
         thread.start()
-    while any(thread.is_alive() for thread in threads):
-        watch(ray.get(queue.snapshot.remote()))
-        time.sleep(poll_seconds)
+    try:
+        while any(thread.is_alive() for thread in threads):
+            watch(ray.get(queue.snapshot.remote()))
+            time.sleep(poll_seconds)
+    except KeyboardInterrupt:
+        queue.stop.remote()
+        _wait(threads, GRACE_SECONDS)
+        raise
     last: Snapshot = ray.get(queue.snapshot.remote())
     watch(last)
     storage.delete(cache)
@@ -72,6 +78,13 @@ def train_queue(
     if errors and len(last.finished) < len(units):
         raise RuntimeError(f"a worker group ended: {str(errors[0]).strip().splitlines()[0]}")
     return {unit_id: error for unit_id, error in last.finished.items() if error}
+
+
+def _wait(threads: Sequence[threading.Thread], seconds: float) -> None:
+    """Until all have ended, so long at most."""
+    end = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
 
 
 def _fit(config: dict[str, Any], placement: Placement, cache: str, units: int) -> None:
@@ -96,11 +109,6 @@ def _work(config: dict[str, Any]) -> None:
     device = placement.device()
     lead = get_context().get_world_rank() == 0
     while (unit_id := broadcast(ray.get(queue.take.remote(group)) if lead else None, device)) is not None:
-
-        def report(step: int, metrics: dict[str, Any], unit_id: str = unit_id) -> None:
-            if lead:
-                queue.report.remote(unit_id, step, metrics)
-
         error = ""
         try:
             perform(
@@ -108,9 +116,11 @@ def _work(config: dict[str, Any]) -> None:
                 storage=Storage(config["storage"]),
                 study=config["study"],
                 device=device,
-                report=report,
+                report=_Line(queue, unit_id) if lead else _silent,
                 save_seconds=config["save_seconds"],
             )
+        except TrainingInterruptedError:
+            return
         except (ValueError, NonFiniteLossError) as reason:  # the same on every rank, so the group can go on
             error = str(reason)
         except Exception as reason:
@@ -119,3 +129,21 @@ def _work(config: dict[str, Any]) -> None:
             error = f"{type(reason).__name__}: {reason}"
         if lead:
             ray.get(queue.finish.remote(group, error))
+
+
+class _Line:
+    """The lead worker's line to the queue: it says how far it is and hears whether to stop, and waits for neither."""
+
+    def __init__(self, queue: Any, unit_id: str) -> None:
+        self._queue, self._unit_id = queue, unit_id
+        self._answer: Any = None
+
+    def __call__(self, step: int, metrics: dict[str, Any]) -> bool:
+        if self._answer is not None and not ray.wait([self._answer], timeout=0)[0]:
+            return False
+        stop = self._answer is not None and ray.get(self._answer)
+        self._answer = self._queue.report.remote(self._unit_id, step, metrics)
+        return stop
+
+
+def _silent(step: int, metrics: dict[str, Any]) -> None: ...

@@ -27,9 +27,16 @@ class RunQueue:
         self._restarts: dict[str, int] = {}
         self._progress: dict[str, dict[str, Any]] = {}
         self._finished: dict[str, str] = {}
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Hand out nothing more, and tell whoever reports."""
+        self._stopped = True
 
     def take(self, group: int) -> str | None:
-        """The item that group `group` is to work on next, or None when nothing waits."""
+        """The item that group `group` is to work on next, or None when nothing waits or all is to stop."""
+        if self._stopped:
+            return None
         held = self._held.get(group)
         if held is not None:
             self._restarts[held] = self._restarts.get(held, 0) + 1
@@ -47,9 +54,10 @@ class RunQueue:
         self._finished[item] = error
         self._progress.pop(item, None)
 
-    def report(self, item: str, step: int, metrics: dict[str, Any]) -> None:
-        """An item has got to `step`."""
+    def report(self, item: str, step: int, metrics: dict[str, Any]) -> bool:
+        """An item has got to `step`. Returns whether it is to stop."""
         self._progress[item] = {"step": step, **metrics}
+        return self._stopped
 
     def snapshot(self) -> Snapshot:
         return Snapshot(dict(self._progress), dict(self._finished))

@@ -23,7 +23,7 @@ from scaling.pretrain import pretrain
 from scaling.specs import Dataset, Hybrid, Pretrain, Recipe, ResNet, ViT, from_json, to_json
 from scaling.storage import Storage
 from scaling.training.devices import Device, local_device
-from scaling.training.ledger import NonFiniteLossError
+from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError
 from scaling.training.state import read_weights
 
 MODELS = {
@@ -70,6 +70,30 @@ def test_an_interrupted_run_ends_in_the_same_bits(
     assert attempts["first_step"].to_list() == [0, 12, 18]
     assert attempts["outcome"].to_list() == ["running", "running", "done"]
     assert torn.list(f"checkpoints/{run.id}") == ["final"]
+
+
+def test_a_training_that_is_asked_to_stop_does_so_with_a_checkpoint(tiny_run: Pretrain, tmp_path: Path) -> None:
+    """And repeats no step."""
+    whole, stopped = Storage.of(tmp_path / "whole"), Storage.of(tmp_path / "stopped")
+    train(tiny_run, whole)
+    with pytest.raises(TrainingInterruptedError, match="asked to stop after step 14"):
+        pretrain(
+            tiny_run,
+            storage=stopped,
+            study="x",
+            device=local_device(),
+            report=lambda step, metrics: step == 13,
+            save_seconds=1000,
+        )
+    assert stopped.list(f"checkpoints/{tiny_run.id}") == ["000000014"]
+    train(tiny_run, stopped)
+    attempts = results.read(stopped, "attempt").sort("started")
+    assert attempts["outcome"].to_list() == ["interrupted", "done"]
+    assert attempts["first_step"].to_list() == [0, 14]
+    assert attempts["last_step"].to_list() == [14, 24]
+    assert attempts["seconds_lost"].to_list() == [0, 0]
+    first, second = (results.read(s, "pretrain").drop("checkpoint") for s in (whole, stopped))
+    assert first.equals(second)
 
 
 def test_a_finished_runs_checkpoint_holds_its_spec(tiny_run: Pretrain, storage: Storage) -> None:
