@@ -21,6 +21,8 @@ from scaling.training.devices import broadcast
 from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError
 
 Watch = Callable[[Snapshot], None]
+RESIZE_SECONDS = 30.0  # between two looks whether a group can have more workers
+COLLECTIVE_SECONDS = 1800  # then a worker that waits for the others gives up: nothing hangs for ever
 
 
 def train_queue(
@@ -68,13 +70,18 @@ def train_queue(
 
 
 def _fit(config: dict[str, Any], placement: Placement, cache: str, units: int) -> None:
+    fewest = placement.min_workers or placement.workers
+    scaling: dict[str, Any] = {
+        "num_workers": placement.workers if fewest == placement.workers else (fewest, placement.workers),
+        "elastic_resize_monitor_interval_s": RESIZE_SECONDS,
+        "use_gpu": placement.gpus > 0,
+        "resources_per_worker": placement.resources,
+    }
     TorchTrainer(
         _work,
         train_loop_config=config,
-        torch_config=TorchConfig(backend="nccl" if placement.gpus else "gloo"),
-        scaling_config=ScalingConfig(
-            num_workers=placement.workers, use_gpu=placement.gpus > 0, resources_per_worker=placement.resources
-        ),
+        torch_config=TorchConfig(backend="nccl" if placement.gpus else "gloo", timeout_s=COLLECTIVE_SECONDS),
+        scaling_config=ScalingConfig(**scaling),
         run_config=RunConfig(
             name=f"group-{config['group']}",
             storage_path=cache,
@@ -88,7 +95,7 @@ def _work(config: dict[str, Any]) -> None:
     queue, group, placement = config["queue"], config["group"], config["placement"]
     device = placement.device()
     lead = get_context().get_world_rank() == 0
-    while (unit_id := broadcast(ray.get(queue.take.remote(group)) if lead else None, device)) is not None:
+    while (unit_id := broadcast(ray.get(queue.take.remote(group, device.world)) if lead else None, device)) is not None:
         error = ""
         try:
             perform(

@@ -84,14 +84,14 @@ def place(wish: Placement) -> Placement:
         return sum(map(min, of_cpus, of_gpus))
 
     slots, trials = room(1), room(wish.trial_gpus)
-    for flag, workers in (("--workers", wish.workers), ("--trial-workers", wish.trial_workers)):
+    for flag, workers in (("--workers", wish.min_workers or wish.workers), ("--trial-workers", wish.trial_workers)):
         if workers > slots:
             each = f", and each worker takes {a_worker} CPUs: lower --loaders" if loaders else ""
             raise ValueError(f"{flag} {workers}: the cluster has {gpus} GPUs and {cpus} CPUs{each}")
     return replace(
         wish,
         gpus=1 if with_gpus else 0,
-        groups=slots // wish.workers,
+        groups=max(1, slots // wish.workers),
         slots=min(wish.slots or trials, trials),
         loaders=loaders,
     )
