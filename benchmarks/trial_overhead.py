@@ -106,7 +106,6 @@ def _task(options: Options) -> Task:
 
 
 def _sweep(pair: Pair, storage: Storage) -> None:
-    from clusters.optuna_mirror import Mirror
     from clusters.placement import Placement
     from clusters.ray_tune import sweep
     from clusters.session import place
@@ -115,7 +114,7 @@ def _sweep(pair: Pair, storage: Storage) -> None:
         [pair],
         {},
         checkpoints={pair.upstream.id: storage.path(results.checkpoint_name(pair.upstream.id))},
-        mirror=Mirror(None, [pair], {}),
+        mirror=None,
         storage=storage,
         study="overhead",
         placement=place(Placement(precision="fp32")),

@@ -1,14 +1,17 @@
 """The searches as Optuna studies, for people to watch in optuna-dashboard. A mirror: nothing is ever read from it."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import optuna
+import ray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from scaling.candidates import Pair, fixed, searched
 from scaling.proposals import Result, Results, objectives
-from scaling.search import Choice, parameters_of
+from scaling.search import Choice, Setting, parameters_of
 from scaling.specs import Transfer
 from scaling.storage import Storage
 
@@ -20,54 +23,82 @@ def default_url(storage: Storage) -> str | None:
     return f"sqlite:///{storage.path(FILE)}" if storage.local is not None else None
 
 
-class Mirror:
-    """Optuna studies of some pairs, in the storage of a URL as Optuna knows it, or nowhere.
+@contextlib.contextmanager
+def mirrored(url: str | None, pairs: Sequence[Pair], known: Results) -> Iterator[Any]:
+    """A `Mirror` as an actor on this machine, or None without a URL; it has written all when the block ends.
 
-    They are made anew from what is known at the start, so the storage may be deleted between any two runs. Raises
-    ValueError when it cannot be opened.
+    Its own process, because Optuna's SQL would cost the sweep's driver more than Tune itself. Raises ValueError when
+    the storage cannot be opened.
+    """
+    if url is None or not pairs:
+        yield None
+        return
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    mirror: Any = ray.remote(Mirror).options(num_cpus=0, scheduling_strategy=here).remote(url, pairs)
+    try:
+        ray.get(mirror.open.remote(known))
+        yield mirror
+        ray.get(mirror.close.remote())
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
+    finally:
+        ray.kill(mirror)
+
+
+class Mirror:
+    """Optuna studies of some pairs, in the storage of a URL as Optuna knows it. A pair is meant by its number.
+
+    They are made anew from what is known at the start, so the storage may be deleted between any two runs.
     """
 
-    def __init__(self, url: str | None, pairs: Sequence[Pair], known: Results) -> None:
+    def __init__(self, url: str, pairs: Sequence[Pair]) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._studies: dict[Pair, optuna.Study] = {}
-        self._running: dict[str, optuna.Trial] = {}
-        if url is None or not pairs:
-            return
+        self._url, self._pairs = url, pairs
+        self._spaces = [_space(pair) for pair in pairs]
+        self._studies: list[optuna.Study] = []
+        self._running: dict[tuple[int, Setting], optuna.Trial] = {}
+
+    def open(self, known: Results) -> None:
+        """Show what is known. Raises ValueError when the storage cannot be opened."""
         try:
-            storage = optuna.storages.get_storage(url)
+            storage = optuna.storages.get_storage(self._url)
         except Exception as error:  # of any driver
-            raise ValueError(f"cannot open the Optuna storage {url}: {str(error).splitlines()[0]}") from None
+            raise ValueError(f"cannot open the Optuna storage {self._url}: {str(error).splitlines()[0]}") from None
         there = set(optuna.get_all_study_names(storage))
-        for pair in pairs:
+        for pair, space in zip(self._pairs, self._spaces, strict=True):
             if _name(pair) in there:
                 optuna.delete_study(study_name=_name(pair), storage=storage)
             study = optuna.create_study(study_name=_name(pair), storage=storage, directions=_directions(pair))
-            study.add_trials(_frozen(pair, known))
-            self._studies[pair] = study
+            study.add_trials(_frozen(pair, space, known))
+            self._studies.append(study)
 
-    def begin(self, pair: Pair, transfer: Transfer) -> None:
+    def begin(self, number: int, setting: Setting) -> None:
         """The trial runs; one that was paused goes on."""
-        study = self._studies.get(pair)
-        if study is None or transfer.id in self._running:
+        if (number, setting) in self._running:
             return
-        space = _space(pair)
-        study.enqueue_trial(parameters_of(transfer.setting, space), user_attrs={"trial_id": transfer.id})
-        self._running[transfer.id] = study.ask(space)
+        study, space = self._studies[number], self._spaces[number]
+        trial_id = self._pairs[number].dev(setting).id
+        study.enqueue_trial(parameters_of(setting, space), user_attrs={"trial_id": trial_id})
+        self._running[number, setting] = study.ask(space)
 
-    def end(self, pair: Pair, transfer: Transfer, result: Result | None) -> None:
+    def end(self, number: int, setting: Setting, result: Result | None) -> None:
         """The trial is through or pauses at a rung; None: it diverged."""
-        trial = self._running.get(transfer.id)
+        trial = self._running.get((number, setting))
         if trial is None:
             return
+        pair, study = self._pairs[number], self._studies[number]
         if result is None:
-            self._studies[pair].tell(trial, state=optuna.trial.TrialState.FAIL)
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
             if pair.task.halving is not None:
                 trial.report(result.dev_top1, result.steps)
-            if result.steps < transfer.steps:
+            if result.steps < setting.steps:
                 return
-            self._studies[pair].tell(trial, _values(pair, transfer, result))
-        del self._running[transfer.id]
+            study.tell(trial, _values(pair, pair.dev(setting), result))
+        del self._running[number, setting]
+
+    def close(self) -> None:
+        """An actor does what it is told in order: all before is written."""
 
 
 def _name(pair: Pair) -> str:
@@ -103,9 +134,9 @@ def _space(pair: Pair) -> dict[str, BaseDistribution]:
     return space
 
 
-def _frozen(pair: Pair, known: Results) -> list[optuna.trial.FrozenTrial]:
+def _frozen(pair: Pair, space: dict[str, BaseDistribution], known: Results) -> list[optuna.trial.FrozenTrial]:
     """The trials that have ended, as Optuna keeps them."""
-    space, trials = _space(pair), []
+    trials = []
     for setting in searched(pair, known)[0]:
         transfer = pair.dev(setting)
         result = known.get(transfer.id)

@@ -17,7 +17,6 @@ from ray import tune
 from ray.tune.search.searcher import Searcher
 
 from clusters.grace import Flag, Line, together
-from clusters.optuna_mirror import Mirror
 from clusters.placement import Placement
 from clusters.work import Work, perform
 from scaling.candidates import Pair, Trial, wanted
@@ -28,6 +27,7 @@ from scaling.training.loop import SAVE_SECONDS
 from scaling.units import result
 
 Done = Callable[[str], None]  # called with a unit's error, '' when it succeeded
+Do = Callable[[Work, Storage, str, Placement, Any], dict[str, Any] | None]
 Checkpoints = Mapping[str, str | None]  # directory by id of the upstream
 
 
@@ -36,22 +36,25 @@ def sweep(
     known: Mapping[str, Result | None],
     *,
     checkpoints: Checkpoints,
-    mirror: Mirror,
+    mirror: Any,
     storage: Storage,
     study: str,
     placement: Placement,
     done: Done,
+    do: Do | None = None,
 ) -> None:
     """Run the dev trials that the searches of all pairs call for, and leave their rows.
 
-    A failed trial leaves its attempt row and no trial row, and is not tried again in this sweep.
+    A failed trial leaves its attempt row and no trial row, and is not tried again in this sweep. `do` stands in for
+    doing a trial, in a benchmark. `mirror` is of `mirrored`.
     """
-    feed = _Feed(pairs, known, checkpoints, mirror, done)
+    feed = _Feed(pairs, known, mirror, done)
     flag: Any = ray.remote(Flag).options(num_cpus=0).remote()
+    trial = partial(_trial, do=do or _perform, storage=storage, study=study, placement=placement, flag=flag)
     cache = tempfile.mkdtemp(prefix="sweep-")
     tuner = tune.Tuner(
         tune.with_resources(
-            partial(_trial, storage=storage, study=study, placement=placement, flag=flag), placement.trial_resources
+            tune.with_parameters(trial, pairs=pairs, checkpoints=checkpoints), placement.trial_resources
         ),
         tune_config=tune.TuneConfig(
             search_alg=feed, num_samples=-1, max_concurrent_trials=placement.slots, reuse_actors=True
@@ -79,27 +82,26 @@ class _Feed(Searcher):
         self,
         pairs: Sequence[Pair],
         known: Mapping[str, Result | None],
-        checkpoints: Checkpoints,
-        mirror: Mirror,
+        mirror: Any,
         done: Done,
     ) -> None:
         super().__init__()
         self._pairs, self._known = pairs, dict(known)
-        self._checkpoints, self._mirror, self._done = checkpoints, mirror, done
-        self._todo = [wanted(pair, self._known)[0] for pair in pairs]
-        self._given: set[Trial] = set()  # at work, or failed
+        self._mirror, self._done = mirror, done
+        self._given: set[tuple[str, int]] = set()  # keys of trials that ran, are at work or failed
         self._at: dict[str, tuple[int, Trial]] = {}  # by Tune's id
+        self._ahead = [self._next(pair) for pair in pairs]
         self.stopped = False  # no more trials
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        for number, trials in enumerate(self._todo):
-            for trial in trials:
-                if trial not in self._given and not self.stopped:
-                    self._given.add(trial)
-                    self._at[trial_id] = number, trial
-                    self._mirror.begin(self._pairs[number], trial.transfer)
-                    checkpoint = self._checkpoints[trial.transfer.upstream.id]
-                    return {"work": Work(trial.transfer, checkpoint, trial.until)}
+        for number, ahead in enumerate(self._ahead):
+            if ahead and not self.stopped:
+                trial = ahead.popleft()
+                self._given.add(trial.key)
+                self._at[trial_id] = number, trial
+                if self._mirror is not None:
+                    self._mirror.begin.remote(number, trial.transfer.setting)
+                return {"pair": number, "setting": trial.transfer.setting, "until": trial.until}
         return None if self._at else Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -109,9 +111,14 @@ class _Feed(Searcher):
         reason = "failed" if error or result is None else result["error"]
         if result is not None and not error:
             pair, self._known[trial.transfer.id] = self._pairs[number], result["result"]
-            self._todo[number] = wanted(pair, self._known)[0]
-            self._mirror.end(pair, trial.transfer, result["result"])
+            if pair.task.halving is not None or not self._ahead[number]:  # else nothing new can be wanted
+                self._ahead[number] = self._next(pair)
+            if self._mirror is not None:
+                self._mirror.end.remote(number, trial.transfer.setting, result["result"])
         self._done(reason)
+
+    def _next(self, pair: Pair) -> deque[Trial]:
+        return deque(trial for trial in wanted(pair, self._known)[0] if trial.key not in self._given)
 
     def save(self, checkpoint_path: str) -> None:
         """Tune saves its searcher for a restore, which rows replace."""
@@ -123,10 +130,22 @@ class _Feed(Searcher):
         return {}  # a console cannot be pickled
 
 
-def _trial(config: dict[str, Any], *, storage: Storage, study: str, placement: Placement, flag: Any) -> None:
-    """What a Tune actor runs, one trial after the other."""
+def _trial(
+    config: dict[str, Any],
+    *,
+    pairs: Sequence[Pair],
+    checkpoints: Checkpoints,
+    do: Do,
+    storage: Storage,
+    study: str,
+    placement: Placement,
+    flag: Any,
+) -> None:
+    """What a Tune actor runs, one trial after the other. Tune keeps each config, in copies: it is small."""
+    transfer = pairs[config["pair"]].dev(config["setting"])
+    work = Work(transfer, checkpoints[transfer.upstream.id], config["until"])
     try:
-        row = _perform(config["work"], storage, study, placement, flag)
+        row = do(work, storage, study, placement, flag)
     except (NonFiniteLossError, TrainingInterruptedError) as error:
         tune.report({"result": None, "error": str(error)})
     else:

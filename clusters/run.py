@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from clusters.optuna_mirror import Mirror, default_url
+from clusters.optuna_mirror import default_url, mirrored
 from clusters.placement import Placement
 from clusters.ray_train import train_queue
 from clusters.ray_tune import run_all, sweep
@@ -104,9 +104,11 @@ def _search(
     if not pairs:
         return 0
     known = trial_results(storage)
-    mirror = Mirror(optuna_url or default_url(storage), pairs, known)
     errors: list[str] = []
-    with phase(console, "Dev trials", sum(left(pair, known) for pair in pairs)) as stage:
+    with (
+        mirrored(optuna_url or default_url(storage), pairs, known) as mirror,
+        phase(console, "Dev trials", sum(left(pair, known) for pair in pairs)) as stage,
+    ):
 
         def done(error: str) -> None:
             errors.extend([error] if error else [])

@@ -6,6 +6,7 @@ So a stopped search goes on from its rows alone, wherever and however often it w
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -24,7 +25,14 @@ class Pair:
     seed: int
 
     def dev(self, setting: Setting) -> Transfer:
-        return Transfer(self.upstream, self.task, setting, self.seed, "dev")
+        """The dev trial of a setting: the same object each time, which keeps its id."""
+        if setting not in self._devs:
+            self._devs[setting] = Transfer(self.upstream, self.task, setting, self.seed, "dev")
+        return self._devs[setting]
+
+    @cached_property
+    def _devs(self) -> dict[Setting, Transfer]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,10 @@ class Trial:
 
     transfer: Transfer
     until: int
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.transfer.id, self.until
 
 
 def fixed(pair: Pair) -> list[Setting]:

@@ -81,7 +81,7 @@ def finetune(
         )
         with ledger.doing("evaluating"):
             judged = _judged(transfer, trained, module, images, dev_index, storage, device, skipped)
-        row = {**_facts(transfer), "train_loss": trained.train_loss, **judged}
+        row = {**facts_of(transfer), "train_loss": trained.train_loss, **judged}
         if device.rank == 0:
             if task.keep and transfer.phase == "final":
                 state.save_final(storage, transfer.id, module, to_json(transfer))
@@ -166,7 +166,8 @@ def _module(transfer: Transfer, checkpoint: str | None) -> nn.Module:
     return module
 
 
-def _facts(transfer: Transfer) -> dict[str, Any]:
+def facts_of(transfer: Transfer) -> dict[str, Any]:
+    """What a row says of a transfer that is known before it is made."""
     upstream, task, recipe = transfer.upstream, transfer.task, transfer.recipe
     return {
         "run_id": upstream.id,
