@@ -7,11 +7,12 @@ Arrays: theta (batch, constants) are the constants as they are fitted, positive 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 Curve = Callable[[Array, Array], tuple[Array, Array]]
 NO_BOUND = np.inf
 EXPONENT = (1e-4, 10.0)  # of a power that falls
@@ -232,7 +233,9 @@ def _sigmoid_columns(shapes: Array, x: Array) -> Array:
 def _sigmoid_bounds(x: Array) -> tuple[Array, Array]:
     low, high = x[:, 0].min(), x[:, 0].max()
     reach = max(high - low, 1e-12)
-    return np.array([0, 0, np.log(0.05 / reach), low - 2 * reach]), np.array([1, 1, np.log(500 / reach), high + 2 * reach])
+    return np.array([0, 0, np.log(0.05 / reach), low - 2 * reach]), np.array(
+        [1, 1, np.log(500 / reach), high + 2 * reach]
+    )
 
 
 def _sigmoid_shapes(x: Array) -> Array:

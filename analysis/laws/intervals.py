@@ -1,20 +1,30 @@
 """Intervals of a law's constants: by a bootstrap over configurations, and by the profile of the objective."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm, t as student
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from analysis.laws.forms import Array
 from analysis.laws.solve import Problem, solve
 
-POOL = 4  # starts of a bootstrap sample beside the best fit of all points
+SPARE = 2  # configurations that a fit needs beyond its constants
 
 
-def resampled(count: int, samples: int, seed: int) -> Array:
-    """How often each of `count` configurations is in each bootstrap sample: (samples, count)."""
-    chances = np.full(count, 1 / count)
-    return np.random.default_rng(seed).multinomial(count, chances, size=samples).astype(float)
+def resampled(count: int, samples: int, seed: int, free: int) -> Array:
+    """How often each of `count` configurations is in each bootstrap sample: (samples, count).
+
+    A sample that could not be fitted, for it has too few distinct configurations for `free` constants, is drawn again.
+    """
+    least = min(free + SPARE, math.ceil(0.632 * count))  # on average a sample has 63 % of the configurations
+    rng, chances = np.random.default_rng(seed), np.full(count, 1 / count)
+    made = np.zeros((0, count))
+    while len(made) < samples:
+        drawn = rng.multinomial(count, chances, size=samples).astype(float)
+        made = np.concatenate([made, drawn[(drawn > 0).sum(axis=1) >= least]])
+    return made[:samples]
 
 
 def bootstrap(problem: Problem, weights: Array, draws: Array, best: Array, pool: Array) -> Array:
@@ -22,6 +32,8 @@ def bootstrap(problem: Problem, weights: Array, draws: Array, best: Array, pool:
 
     Each is solved from the best fit of all points and from the theta of `pool` that suits the sample best.
     """
+    if not len(draws):
+        return np.zeros((0, len(best)))
     weighted = draws * weights
     theta, cost = solve(problem, weighted, np.broadcast_to(best, (len(draws), len(best))))
     losses = problem.objective.loss(problem.t - problem.curve(pool)[0])

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,8 @@ class Points:
 
     def take(self, chosen: Array) -> "Points":
         """Some of the points; the pure error stays that of all."""
-        kept = (part[chosen] for part in (self.x, self.t, self.weight, self.rows))
-        return Points(*kept, self.pure, self.pure_freedom, ())
+        x, t, weight, rows = self.x[chosen], self.t[chosen], self.weight[chosen], self.rows[chosen]
+        return replace(self, x=x, t=t, weight=weight, rows=rows, notes=())
 
 
 def points(
