@@ -57,7 +57,7 @@ def show_next(one: Any, budget: float) -> None:
     _predictions(console, [one.prediction], one.law.target, found.method.level)
     _ranking(console, one)
     top = one.ranked[0]
-    _sentences(console, [f"The run that would narrow this prediction most: {_where(found, top)}."])
+    _sentences(console, [f"The run that would narrow this prediction most: {_where(found, top, one.unit)}."])
     _notes(console, (*one.law.notes, *found.notes, *one.notes))
 
 
@@ -118,7 +118,10 @@ def _lack(check: LackOfFit) -> str:
         return "Lack of fit: cannot be tested with so few points."
     shown = f"p = {check.p_value:.2g}" if check.p_value >= 1e-4 else "p < 0.0001"
     if check.found:
-        return f"Lack of fit: FOUND ({check.test}, {shown}). The points do not follow this law: mistrust its extrapolations."
+        return (
+            f"Lack of fit: FOUND ({check.test}, {shown}). The points leave this law by more than chance: "
+            "mistrust its extrapolations."
+        )
     return f"Lack of fit: none found ({check.test}, {shown})."
 
 
@@ -138,20 +141,29 @@ def _predictions(console: Console, predictions: list[Any], target: str, level: f
 
 def _ranking(console: Console, one: Any) -> None:
     table = _table("Candidates")
-    table.add_column("run")
-    for name in (*one.law.answer.form.inputs, "cost", "takes off the variance", "per cost"):
+    named = any(row.candidate.name for row in one.ranked)
+    if named:
+        table.add_column("run")
+    for name in (
+        *one.law.answer.form.inputs,
+        f"cost ({one.unit})" if one.unit else "cost",
+        "takes off the variance",
+        "per cost",
+    ):
         table.add_column(name, justify="right")
     for row in one.ranked[:15]:
         at = [_number(value) for value in row.candidate.at]
         share = f"{row.reduction:.1%}"
-        table.add_row(row.candidate.name, *at, _number(row.candidate.cost), share, f"{row.per_cost:.2g}")
+        cells = [*at, _number(row.candidate.cost), share, f"{row.per_cost:.2g}"]
+        table.add_row(*([row.candidate.name] if named else []), *cells)
     console.print(table)
 
 
-def _where(found: Fit, row: Any) -> str:
+def _where(found: Fit, row: Any, unit: str) -> str:
     at = ", ".join(f"{n} {_number(v)}" for n, v in zip(found.form.inputs, row.candidate.at, strict=True))
     name = f"{row.candidate.name}, " if row.candidate.name else ""
-    return f"{name}{at}, for {_number(row.candidate.cost)}: it takes off {row.reduction:.1%} of its variance"
+    cost = f"{_number(row.candidate.cost)} {unit or 'of cost'}"
+    return f"{name}{at}, for {cost}: it takes off {row.reduction:.1%} of its variance"
 
 
 def _method(answer: Any) -> Any:
@@ -178,7 +190,5 @@ def _range(estimate: Any) -> str:
 
 
 def _number(value: float) -> str:
-    """Four significant digits; powers of ten beyond 10,000 and below 0.001."""
-    if not math.isfinite(value):
-        return "–"
-    return f"{value:.4g}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.3e}"
+    """Four significant digits; a dash for none."""
+    return f"{value:.4g}" if math.isfinite(value) else "–"

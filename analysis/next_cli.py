@@ -23,6 +23,7 @@ class Next:
     prediction: Any
     ranked: list[next_run.Ranked]
     notes: tuple[str, ...]
+    unit: str  # of the costs, empty where the candidates bring their own
 
 
 def answers(options: argparse.Namespace) -> list[Next]:
@@ -42,14 +43,14 @@ def answers(options: argparse.Namespace) -> list[Next]:
 def _next(options: argparse.Namespace, group: Any, target: str, unit: float) -> Next:
     law = answer_of(options, group, target, [])
     if not isinstance(law.answer, Fit):
-        return Next(law, None, None, [], ())
+        return Next(law, None, None, [], (), "")
     flops_per, notes = _flops_per(options, group.numbers, law.answer, unit)
     best = next_run.optimum(law.answer, options.budget * EXA, flops_per) if len(law.answer.form.inputs) == 2 else None
     at = (best.params.value, best.samples.value) if best else (options.budget * EXA / flops_per,)
     candidates = _candidates(options, law.answer, flops_per)
     ranked = next_run.rank(law.answer, candidates, at)
     prediction = best.prediction if best else next_run.predict(law.answer, [at])[0]
-    return Next(law, best, prediction, ranked, notes)
+    return Next(law, best, prediction, ranked, notes, "" if options.cost else "exaFLOPs")
 
 
 def _flops_per(

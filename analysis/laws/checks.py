@@ -81,11 +81,14 @@ def beyond(x: Array, place: Array) -> float:
     return float(np.exp(outside)) if outside > 1e-9 else 1.0
 
 
-def lack_of_fit(made: Points, residual: Array, free: int, names: tuple[str, ...]) -> LackOfFit:
-    """With replicates, an F-test of the means' residuals against pure error; else a test of order in the residuals."""
+def lack_of_fit(made: Points, residual: Array, squares: Array, free: int, names: tuple[str, ...]) -> LackOfFit:
+    """With replicates, an F-test of the means against pure error; else a test of order in the residuals.
+
+    `residual` is the fit's, `squares` that of the least squares fit, which the F-test needs.
+    """
     freedom = len(residual) - free
     if made.pure_freedom >= 3 and made.pure > 0 and freedom > 0:
-        ratio = float((made.weight * residual**2).sum()) / freedom / (made.pure / made.pure_freedom)
+        ratio = float((made.weight * squares**2).sum()) / freedom / (made.pure / made.pure_freedom)
         return LackOfFit("F-test against the scatter of seeds", float(fisher.sf(ratio, freedom, made.pure_freedom)))
     return _order(made, residual, names)
 

@@ -11,7 +11,7 @@ from analysis.laws import checks
 from analysis.laws.forms import FORMS, Array, Form
 from analysis.laws.intervals import SPARE, bootstrap, covariance, expanded, noise, percentile, profile, resampled
 from analysis.laws.points import Points, points
-from analysis.laws.solve import Objective, Problem, minimum, projected
+from analysis.laws.solve import Objective, Problem, minimum, projected, solve
 from analysis.laws.values import MANY, Constant, Fit, Interval, Method, TooFew, pair
 
 STARTS = 12  # the best of the grid, each followed to its minimum
@@ -112,7 +112,7 @@ def fit_points(
         ranges=tuple((name, *_ends(made.x[:, i])) for i, name in enumerate(form.inputs)),
         scatter=float(np.sqrt(squares * count / max(count - best.count, 1))),
         held_out=_held_out(form, made, method, objective),
-        lack_of_fit=checks.lack_of_fit(made, best.residual, best.count, form.inputs),
+        lack_of_fit=checks.lack_of_fit(made, best.residual, _least_squares(best, weights), best.count, form.inputs),
         notes=(*made.notes, *_notes(constants, problem, theta)),
         problem=problem,
         weights=weights,
@@ -123,11 +123,21 @@ def fit_points(
     )
 
 
+def _least_squares(best: Solution, weights: Array) -> Array:
+    """The residuals (points) of the least squares fit near the best one: what an F-test is made for."""
+    problem = replace(best.problem, objective=replace(best.problem.objective, delta=np.inf))
+    theta, _ = solve(problem, weights[None], best.theta[None])
+    return problem.t - problem.curve(theta)[0][0]
+
+
 def too_few(form: Form, made: Points, free: int) -> TooFew | None:
     """What is lacking: configurations, or values of an input, beyond the number of free constants; None if nothing."""
     needs = max(free, 1) + SPARE if len(made.x) else len(form.constants) + SPARE
     if len(made.t) < needs:
         return TooFew(form.name, needs, len(made.t), "configurations", made.notes)
+    values = len(np.unique(made.t))
+    if values < 3:
+        return TooFew(form.name, 3, values, "values to fit", made.notes)
     distinct = [len(np.unique(made.x[:, i])) for i in range(made.x.shape[1])]
     if len(distinct) == 1 and distinct[0] < needs:
         return TooFew(form.name, needs, distinct[0], f"values of {form.inputs[0]}", made.notes)

@@ -44,7 +44,7 @@ class Form:
 
 
 def _log(scale: Array) -> Array:
-    return np.log(np.maximum(scale, 1e-300))
+    return np.log(np.maximum(scale, 1e-100))
 
 
 def _grid(*axes: Array) -> Array:

@@ -88,13 +88,17 @@ def noise(problem: Problem, weights: Array, theta: Array, free: int) -> Noise:
 
 
 def _inside(residual: Array, delta: float, free: int) -> float:
-    """The chance that |residual| <= delta, by a normal kernel; as many of the smallest as the law met are left out."""
+    """The chance that |residual| <= delta, by a normal kernel; as many of the smallest as the law met are left out.
+
+    Residuals are drawn together as much as the kernel spreads them, so that their spread stays what it is.
+    """
     size = np.sort(np.abs(residual))[free:]
     if delta >= size[-1]:
         return 1.0
     spread = min(float(np.sqrt(np.mean(size**2))), 1.4826 * float(np.median(size)))
-    width = max(0.9 * spread * len(size) ** -0.2, 1e-300)
-    return float(np.mean(norm.cdf((delta - size) / width) - norm.cdf((-delta - size) / width)))
+    narrow = 0.9 * len(size) ** -0.2
+    centre, width = size / np.hypot(1, narrow), max(spread * narrow / np.hypot(1, narrow), 1e-300)
+    return float(np.mean(norm.cdf((delta - centre) / width) - norm.cdf((-delta - centre) / width)))
 
 
 def covariance(problem: Problem, weights: Array, theta: Array, free: Array, scatter: Noise) -> Array:

@@ -36,12 +36,13 @@ def predict(found: Fit, at: Sequence[Sequence[float]]) -> list[Prediction]:
     made = []
     for i, place in enumerate(x):
         factor = checks.beyond(found.problem.x, place)
+        (low, high), (least, most) = percentile(draws[:, i], found.tail), percentile(runs[:, i], found.tail)
         made.append(
             Prediction(
                 at=tuple(zip(found.form.inputs, map(float, place), strict=True)),
                 value=float(objective.off_scale(values[i])),
-                interval=pair(objective.off_scale(np.array(percentile(draws[:, i], found.tail)))),
-                run_interval=pair(objective.off_scale(np.array(percentile(runs[:, i], found.tail)))),
+                interval=pair(objective.off_scale(np.array([low, high]))),
+                run_interval=pair(objective.off_scale(np.array([min(low, least), max(high, most)]))),
                 kind="extrapolation" if factor > 1 else "interpolation",
                 factor=factor,
             )

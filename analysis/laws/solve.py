@@ -14,6 +14,8 @@ import numpy as np
 from analysis.laws.forms import Array, Form
 
 ITERATIONS = 300
+DAMPING, LEAST = 1e-3, 1e-9  # at the start, and at least
+TINY = 1e-100  # of a curve and of scales: its logarithm and squares of its inverse are finite
 CHUNK = 60_000  # numbers of slopes at a time: what a core's cache holds
 
 
@@ -60,7 +62,7 @@ class Problem:
         value, slopes = self.form.curve(theta, self.x)
         if self.objective.scale == "value":
             return value, slopes
-        value = np.maximum(value, 1e-300)
+        value = np.maximum(value, TINY)
         return np.log(value), slopes / value[:, :, None]
 
     def cost(self, theta: Array, weights: Array) -> Array:
@@ -91,7 +93,8 @@ def _solve(problem: Problem, weights: Array, start: Array, held: Array) -> tuple
     theta = np.where(held, start, theta)
     curve, slopes = problem.curve(theta)
     cost = problem._cost(curve, weights)
-    damping, still = np.full(len(theta), 1e-3), np.zeros(len(theta), int)
+    damping, still = np.full(len(theta), DAMPING), np.zeros(len(theta), int)
+    nothing = weights.sum(axis=1) * problem.objective.loss(1e-8 * (np.abs(problem.t).max() or 1.0))
     live = np.flatnonzero(np.isfinite(cost))
     for _ in range(ITERATIONS):
         if not live.size:
@@ -101,11 +104,11 @@ def _solve(problem: Problem, weights: Array, start: Array, held: Array) -> tuple
         new_curve, new_slopes = problem.curve(tried)
         new = problem._cost(new_curve, weights[live])
         better = new < cost[live]
-        small = cost[live] - new < 1e-9 * cost[live] + 1e-300
+        small = cost[live] - new < 1e-9 * cost[live] + nothing[live]
         won = live[better]
         theta[won], curve[won], slopes[won] = tried[better], new_curve[better], new_slopes[better]
         still[live] = np.where(better & ~small, 0, still[live] + 1)
-        damping[live] = np.where(better, damping[live] / 8, damping[live] * 6).clip(1e-14, 1e14)
+        damping[live] = np.where(better, damping[live] / 8, damping[live] * 6).clip(LEAST, 1e14)
         cost[won] = new[better]
         live = live[(still[live] < 6) & (damping[live] < 1e12)]
     return theta, cost
@@ -114,12 +117,16 @@ def _solve(problem: Problem, weights: Array, start: Array, held: Array) -> tuple
 def _step(
     problem: Problem, theta: Array, curve: Array, slopes: Array, weights: Array, held: Array, damping: Array
 ) -> Array:
-    """A damped step; constants that are held, or at a limit and pushed against it, do not move."""
+    """A damped step; constants that are held, or at a limit and pushed against it, do not move.
+
+    The linear part of the Huber loss bends as in reweighted least squares while damping is large, which is safe, and
+    less and less as it falls, down to Newton's step, which is fast near the minimum.
+    """
     residual = problem.t - curve
-    pulled = weights * problem.objective.pull(residual)
-    weighted = slopes * pulled[:, :, None]
-    normal = np.swapaxes(weighted, 1, 2) @ slopes
-    downhill = np.einsum("bnp,bn->bp", weighted, residual)
+    pull = problem.objective.pull(residual)
+    bend = np.where(pull < 1, pull * np.minimum(1, damping[:, None] / DAMPING), 1.0)
+    normal = np.swapaxes(slopes * (weights * bend)[:, :, None], 1, 2) @ slopes
+    downhill = np.einsum("bnp,bn->bp", slopes, weights * pull * residual)
     fixed = held | ((theta <= problem.low) & (downhill < 0)) | ((theta >= problem.high) & (downhill > 0))
     diagonal = np.einsum("bpp->bp", normal).copy()
     scale = np.where(fixed | ~(diagonal > 0), 1.0, np.sqrt(np.maximum(diagonal, 1e-300)))
