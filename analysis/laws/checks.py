@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import f as fisher
-from scipy.stats import rankdata
+from scipy.stats import norm, rankdata
 
 from analysis.laws.forms import Array
 from analysis.laws.points import Points
 
 SHARE = 0.2  # of the rungs are held out
 SIGNIFICANT = 0.05
-PERMUTATIONS = 4999
+PERMUTATIONS, EXACT = 1999, 100  # of up to so many residuals; beyond, the normal limit of the test
 
 
 @dataclass(frozen=True)
@@ -106,10 +106,17 @@ def _order(made: Points, residual: Array, names: tuple[str, ...]) -> LackOfFit:
     if len(names) > 1:
         orders += [np.lexsort((*np.delete(made.x, i, axis=1).T, made.x[:, i])) for i in range(len(names))]
     rank = rankdata(residual)
-    rng = np.random.default_rng(0)
-    chance = np.sort((np.diff(rng.permuted(np.tile(rank, (PERMUTATIONS, 1)), axis=1), axis=1) ** 2).sum(axis=1))
-    least = min(
-        (1 + int(np.searchsorted(chance, (np.diff(rank[order]) ** 2).sum(), side="right"))) / (PERMUTATIONS + 1)
-        for order in orders
-    )
+    least = min(_alike(np.diff(rank[order]), rank) for order in orders)
     return LackOfFit(test, min(1.0, least * len(orders)))
+
+
+def _alike(steps: Array, rank: Array) -> float:
+    """The chance that a random order of the ranks has a sum of squared steps as small: by permutation, or normal."""
+    n, found = len(rank), (steps**2).sum()
+    if n > EXACT:
+        ratio = found / ((rank - rank.mean()) ** 2).sum()
+        variance = 4 * (n - 2) * (5 * n**2 - 2 * n - 9) / (5 * n * (n + 1) * (n - 1) ** 2)
+        return float(norm.cdf((ratio - 2) / np.sqrt(variance)))
+    shuffled = np.random.default_rng(0).permuted(np.tile(rank, (PERMUTATIONS, 1)), axis=1)
+    chance = (np.diff(shuffled, axis=1) ** 2).sum(axis=1)
+    return float((1 + (chance <= found).sum()) / (PERMUTATIONS + 1))

@@ -295,6 +295,17 @@ def test_residuals_without_order_are_no_lack_of_fit() -> None:
     assert sum(one.lack_of_fit.found for one in found if isinstance(one, Fit)) <= 3
 
 
+def test_the_order_of_many_residuals_is_judged_as_that_of_few() -> None:
+    """The normal limit beyond 100 residuals agrees with permutations."""
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        rank = np.argsort(np.argsort(rng.standard_normal(100) + np.linspace(0, 0.5, 100))) + 1.0
+        exact = checks._alike(np.diff(rank), rank)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(checks, "EXACT", 10)
+            assert checks._alike(np.diff(rank), rank) == pytest.approx(exact, abs=0.03)
+
+
 # --- two steps -----------------------------------------------------------------------------------------------------
 
 

@@ -41,7 +41,7 @@ def test_a_few_studies_give_back_their_laws(name: str) -> None:
 @pytest.mark.parametrize("loss", ["squared", "huber"])
 @pytest.mark.parametrize("name", NAMES)
 def test_true_constants_are_inside_19_times_in_20(name: str, loss: str) -> None:
-    """Of 200 studies: each constant's interval that counts has it in 90 to 99 %; predictions beyond, in 90 % or more."""
+    """Of 200 studies, in 90 to 99 % by the interval that counts; and in 90 % or more what is predicted beyond them."""
     inside: dict[str, int] = {}
     beyond = 0
     for seed in range(200):
@@ -65,7 +65,7 @@ def published_runs(seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_published_constants_are_found_from_runs_like_the_published(seed: int) -> None:
-    """Within the intervals of Besiroglu et al. (2024, 'Chinchilla scaling: a replication attempt'), and ours of theirs."""
+    """Ours within the intervals of Besiroglu et al. (2024, 'Chinchilla scaling'), and the truth within ours."""
     found = fit("chinchilla", *published_runs(seed), Method(bootstrap=150, seed=seed))
     assert isinstance(found, Fit)
     theirs = {"A": (285, 744), "B": (1042, 5810), "E": (1.769, 1.871), "alpha": (0.317, 0.373), "beta": (0.331, 0.415)}
