@@ -1,0 +1,15 @@
+"""What of a large study is drawn: a figure of a thousand lines is neither read nor small. Tables and rows keep all."""
+
+import polars as pl
+
+LINES = 40  # models of a panel
+ROWS = 200  # of a table on the page
+
+
+def spread_over(frame: pl.DataFrame, column: str, most: int = LINES) -> pl.DataFrame:
+    """The rows of at most `most` runs, spread evenly over the order of a column; the first and the last among them."""
+    order = frame.group_by("run_id").agg(_rank=pl.col(column).first()).sort("_rank", "run_id", nulls_last=True)
+    if order.height <= most:
+        return frame
+    places = [round(i * (order.height - 1) / (most - 1)) for i in range(most)]
+    return frame.join(order[places].select("run_id"), on="run_id", how="semi", maintain_order="left")
