@@ -23,13 +23,13 @@ def show(one: Any) -> None:
         return
     if isinstance(one.answer, Fit):
         _law(console, one.answer, one.target)
-        _sentences(console, [_held_out(one.answer.held_out), _lack(one.answer.lack_of_fit)])
+        _sentences(console, [held_out(one.answer.held_out), lack(one.answer.lack_of_fit)])
         notes = (*one.notes, *one.answer.notes)
     else:
         _law(console, one.answer.loss, "loss")
-        _sentences(console, [_lack(one.answer.loss.lack_of_fit)])
+        _sentences(console, [lack(one.answer.loss.lack_of_fit)])
         _law(console, one.answer.accuracy, "accuracy")
-        _sentences(console, [_lack(one.answer.accuracy.lack_of_fit), _held_out(one.answer.held_out)])
+        _sentences(console, [lack(one.answer.accuracy.lack_of_fit), held_out(one.answer.held_out)])
         notes = (*one.notes, *one.answer.loss.notes, *one.answer.accuracy.notes)
     if one.predictions:
         _predictions(console, one.predictions, one.target, _method(one.answer).level)
@@ -53,7 +53,7 @@ def show_next(one: Any, budget: float) -> None:
             f"Parameters grow as budget^{best.params_exponent.value:.3f} ({_range(best.params_exponent)}), "
             f"samples as budget^{best.samples_exponent.value:.3f} ({_range(best.samples_exponent)})."
         )
-    _sentences(console, [*said, _lack(found.lack_of_fit)])
+    _sentences(console, [*said, lack(found.lack_of_fit)])
     _predictions(console, [one.prediction], one.law.target, found.method.level)
     _ranking(console, one)
     top = one.ranked[0]
@@ -100,7 +100,7 @@ def _law(console: Console, found: Fit, target: str) -> None:
     _sentences(console, [f"From {counts}; {spans}. They scatter around the law by {unit}."])
 
 
-def _held_out(check: HeldOut | None) -> str:
+def held_out(check: HeldOut | None) -> str:
     if check is None:
         return "Held out: not checked, too few rungs for a fit without the largest."
     rungs = "The largest rung" if check.rungs == 1 else f"The {check.rungs} largest rungs"
@@ -113,7 +113,7 @@ def _held_out(check: HeldOut | None) -> str:
     )
 
 
-def _lack(check: LackOfFit) -> str:
+def lack(check: LackOfFit) -> str:
     if check.p_value is None:
         return "Lack of fit: cannot be tested with so few points."
     shown = f"p = {check.p_value:.2g}" if check.p_value >= 1e-4 else "p < 0.0001"

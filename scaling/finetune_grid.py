@@ -15,6 +15,7 @@ from scaling.candidates import chosen, searched
 from scaling.cli import Machine, command_line, console
 from scaling.lease import lease
 from scaling.proposals import Result
+from scaling.provenance import record, typed
 from scaling.search import PARAMETERS, parameters_of
 from scaling.specs import Halving, Pretrain, Released, Search, Setting, Study, Task, Transfer
 from scaling.storage import Storage
@@ -82,6 +83,7 @@ def main(options: Options) -> int:
             from clusters.placement import wished  # not before: a mistake or a finished grid should not wait for ray
             from clusters.run import run
 
+            record(storage, typed())
             failed = run(
                 study,
                 storage,

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from scaling.cli import Machine, command_line, console
 from scaling.lease import lease
+from scaling.provenance import record, typed
 from scaling.recipe import check_batches
 from scaling.results import skipped
 from scaling.specs import Study, to_json
@@ -69,6 +70,7 @@ def main(options: Options) -> int:
             from clusters.run import run
 
             storage.write("study.json", to_json(study).encode())
+            record(storage, typed())
             failed = run(
                 study,
                 storage,
