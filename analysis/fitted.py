@@ -20,6 +20,7 @@ from analysis.rows import tasks_of
 from analysis.thinning import spread_over
 
 BEYOND = 4.0  # times the largest compute: how far a law is drawn and predicts
+LOG = 8.0  # largest error over smallest, from which on the axis is logarithmic
 PLACES = 40  # of the drawn line
 BOOTSTRAP = 300  # samples: enough for an interval's ends to two digits on a page
 
@@ -120,12 +121,15 @@ def chart(found: list[FamilyLaw]) -> Any:
     lines = pl.DataFrame([row for law, answer in drawn for row in _line(law.family, answer, size)])
     low, high = style.extent(lines["compute"])
     least, most = style.extent(pl.concat([marks["percent"], lines["percent"]]))
-    y = (least / 1.1, most * 1.1)
-    compute = alt.X("compute:Q", title=f"pre-training compute ({unit})").scale(type="log", domain=[low, high], nice=False)
-    compute = compute.axis(values=style.log_ticks(low, high), format=",~g", grid=False)
-    error = alt.Y("percent:Q", title="error (%)").scale(type="log", domain=y, nice=False, clamp=True)
-    error = error.axis(values=style.log_ticks(*y), format="~g")
-    colour = alt.Color("shown:N", title=None, scale=scales[0])
+    log, y = most / least > LOG, (least / 1.1, most * 1.1)
+    compute = alt.X("compute:Q", title=f"pre-training compute ({unit})")
+    compute = compute.scale(type="log", domain=[low / 1.1, high], nice=False).axis(
+        values=style.log_ticks(low, high), format=",~g", grid=False
+    )
+    error = alt.Y("percent:Q", title="error (%)")
+    error = error.scale(type="log" if log else "linear", domain=y, nice=False, clamp=True, zero=False)
+    error = error.axis(values=style.log_ticks(*y), format="~g") if log else error
+    colour = alt.Color("shown:N", title=None, scale=scales[0]).legend(symbolOpacity=1)
     base = alt.Chart(style.data(lines.to_dicts())).encode(x=compute, color=colour)
     about = {"tooltip": "about:N", "description": "about:N"}
     described = marks.with_columns(about=pl.format("{}: {} % error", "shown", pl.col("percent").round(2)))

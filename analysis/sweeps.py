@@ -109,6 +109,11 @@ def sentences(found: pl.DataFrame) -> list[str]:
     return said
 
 
+def importance_sentences(trials: pl.DataFrame) -> list[str]:
+    """Which parameters mattered."""
+    return []
+
+
 def table(found: pl.DataFrame) -> pl.DataFrame:
     """`sweeps` as text cells: the chosen rate, what it was chosen for, and every seed's test accuracy (%)."""
     return pl.DataFrame(

@@ -4,6 +4,7 @@ import polars as pl
 
 LINES = 40  # models of a panel
 ROWS = 200  # of a table on the page
+OPEN_ROWS = 25  # of one that is not folded
 
 
 def spread_over(frame: pl.DataFrame, column: str, most: int = LINES) -> pl.DataFrame:
