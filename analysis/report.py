@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import vl_convert
 
 from analysis import actual, core_days, figures, fitted, lines, page, sections, sweeps
@@ -74,6 +75,9 @@ def charts(view: View) -> dict[str, tuple[Any, str]]:
     rows = view.rows
     probed = merged(rows.fewshot, models(rows.pretrain, rows.transfer))
     curve, fewshot = (relabelled(frame, rows.pretrain) for frame in (rows.curve, probed))
+    scratch = rows.transfer.filter(~pl.col("pretrained"))["run_id"].implode()
+    from_scratch = pl.when(pl.col("run_id").is_in(scratch)).then(pl.lit(" from scratch")).otherwise(pl.lit(""))
+    fewshot = fewshot.with_columns(name=pl.col("name") + from_scratch)
     made = {
         "frontier": lambda: figures.frontier_chart(view.points),
         "pretraining": lambda: figures.pretraining_chart(view.scores),

@@ -118,9 +118,8 @@ def _sweeps(view: View, figures: Figures) -> str:
     if view.sweeps.is_empty():
         return ""
     said = page.bullets([*sweeps.sentences(view.sweeps), *sweeps.importance_sentences(view.rows.trial)])
-    chosen = page.table(
-        sweeps.table(view.sweeps), "Which setting was chosen, and why", text=["task"], long=["why", "test by seed (%)"]
-    )
+    caption = "Which rate was chosen, by how much on the dev split, and what it gives on test data"
+    chosen = page.table(sweeps.table(view.sweeps), caption, text=["task", "of the grid", "lead on dev", "by seed"])
     return said + figures["sweeps"] + chosen
 
 
@@ -132,17 +131,26 @@ def _cost(view: View, figures: Figures) -> str:
         "Occupied is cores × time of every attempt, from its start to its last row; the five columns after it add up"
         " to it. A killed attempt may also be one that had not ended when the report was made."
     )
-    kinds = tables.account_table(core_days.by_kind(attempts))
-    models = tables.account_table(core_days.by_model(attempts), ("family", "name"))
     return "\n".join(
         [
             _against_plan(view),
             figures["core_days"],
             page.paragraph(note),
-            page.table(kinds, "Core time by kind of work", text=["kind", "unit"]),
-            page.table(models, "Core time by model", text=["family", "name", "unit"]),
+            _account(tables.account_table(core_days.by_kind(attempts)), "kind of work"),
+            _account(tables.account_table(core_days.by_model(attempts), ("family", "name")), "model"),
         ]
     )
+
+
+def _account(shown: pl.DataFrame, by: str) -> str:
+    """A table of core time; on one device it is said once, with the unit."""
+    caption = f"Core time by {by}"
+    if shown["device"].n_unique() == 1:
+        caption = f"{caption} ({shown['unit'][0]}, {shown['device'][0]})"
+        shown = shown.drop("device", "unit")
+    order = [name for name in ("device", "name", "kind") if name in shown.columns]
+    shown = shown.select(*order, pl.exclude(order))
+    return page.table(shown, caption, text=["family", "name", "kind", "unit"])
 
 
 def _against_plan(view: View) -> str:

@@ -115,35 +115,28 @@ def importance_sentences(trials: pl.DataFrame) -> list[str]:
 
 
 def table(found: pl.DataFrame) -> pl.DataFrame:
-    """`sweeps` as text cells: the chosen rate, what it was chosen for, and every seed's test accuracy (%)."""
+    """`sweeps` as text cells: the chosen rate, by how much it leads on the dev split, and the test accuracies (%)."""
+    rows = found.to_dicts()
     return pl.DataFrame(
         {
-            "model": found["label"],
-            "task": found["task"],
-            "trials": found["trials"].cast(pl.String),
-            "chosen rate": [_rate(row) for row in found.iter_rows(named=True)],
-            "why": [_why(row) for row in found.iter_rows(named=True)],
-            "test by seed (%)": [_each(values or []) for values in found["top1"].to_list()],
-            "mean ± std (%)": [
-                _percent(row["top1_mean"], row["top1_std"]) for row in found.select("top1_mean", "top1_std").to_dicts()
-            ],
+            "model": [row["label"] for row in rows],
+            "task": [row["task"] for row in rows],
+            "trials": [str(row["trials"]) for row in rows],
+            "chosen rate": [f"{row['base_lr']:g}" for row in rows],
+            "of the grid": [row["edge"] or "–" for row in rows],
+            "dev (%)": [_percent(row["dev_top1"]) for row in rows],
+            "lead on dev": [_lead(row) for row in rows],
+            "test (%)": [_percent(row["top1_mean"], row["top1_std"]) for row in rows],
+            "by seed": [_each(row["top1"] or []) for row in rows],
         }
     )
 
 
-def _rate(row: dict[str, Any]) -> str:
-    return f"{row['base_lr']:g}" + (f" ({row['edge']})" if row["edge"] else "")
-
-
-def _why(row: dict[str, Any]) -> str:
-    if row["dev_top1"] is None:
-        return "no finite dev accuracy"
-    own = f"{row['dev_top1'] * 100:.2f} % on dev"
-    if row["next_dev_top1"] is None:
-        return f"{own}, the only rate"
+def _lead(row: dict[str, Any]) -> str:
+    if row["dev_top1"] is None or row["next_dev_top1"] is None:
+        return "the only rate" if row["rates"] == 1 else "–"
     ahead = (row["dev_top1"] - row["next_dev_top1"]) * 100
-    tie = " (a tie: by its dev loss, then the smaller rate)" if ahead == 0 else ""
-    return f"{own}, {ahead:+.2f} points over {row['next_lr']:g}{tie}"
+    return f"{ahead:+.2f} over {row['next_lr']:g}" + (" (by dev loss)" if ahead == 0 else "")
 
 
 def _each(accuracies: list[float]) -> str:
@@ -151,7 +144,7 @@ def _each(accuracies: list[float]) -> str:
     return shown + (f" and {len(accuracies) - SEEDS} more" if len(accuracies) > SEEDS else "") or "–"
 
 
-def _percent(mean: float | None, std: float | None) -> str:
+def _percent(mean: float | None, std: float | None = None) -> str:
     return "–" if mean is None else f"{mean * 100:.2f}" + ("" if std is None else f" ± {std * 100:.2f}")
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, fields, is_dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -20,11 +20,16 @@ def check(condition: bool, message: str) -> None:
 
 def check_choices(spec: Any) -> None:
     """Fields typed as a Literal hold one of its values."""
-    for name, kind in get_type_hints(type(spec)).items():
+    for name, kind in _hints(type(spec)).items():
         if get_origin(kind) is Literal and getattr(spec, name) not in get_args(kind):
             raise ValueError(
                 f"{name} must be one of {', '.join(map(str, get_args(kind)))}, got {getattr(spec, name)!r}"
             )
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def check_name(what: str, name: str) -> None:
