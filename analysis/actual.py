@@ -1,4 +1,4 @@
-"""Plan against actual: what a study was to cost by closed forms, and what its attempts say it took; and what went wrong.
+"""Plan against actual: what a study was to cost by closed forms, what its attempts took, and what went wrong.
 
 The plan is made again from `study.json`, on the chip that did the work, so that core-days can be compared.
 """
@@ -16,7 +16,7 @@ COLUMNS = {
     **{"unit_id": pl.String, "kind": pl.String, "name": pl.String, "family": pl.String},
     **{"planned_exaflops": pl.Float64, "planned_core_days": pl.Float64},
 }
-NOT_DONE = {"failed": "failed", "diverged": "diverged", "running": "killed, or not ended yet", "interrupted": "stopped when told"}
+NOT_DONE = {"running": "killed, or not ended yet", "interrupted": "stopped when told"}  # the others as they are
 
 
 def study_of(storage: Storage) -> Study | None:
@@ -120,7 +120,8 @@ def mishaps(attempts: pl.DataFrame) -> pl.DataFrame:
 def restarts(attempts: pl.DataFrame) -> str:
     """In words: how many units needed more than one attempt, and whether all that failed was made good."""
     units = attempts.group_by("unit_id").agg(tries=pl.len(), done=(pl.col("outcome") == "done").any())
+    most = max(units["tries"], default=0)
     again, open_ = units.filter(pl.col("tries") > 1).height, units.filter(~pl.col("done")).height
     said = f"{attempts.height:,} attempts at {units.height:,} units of work; "
-    said += "each needed one" if not again else f"{again:,} needed more than one, at most {units['tries'].max()}"
+    said += "each needed one" if not again else f"{again:,} needed more than one, at most {most}"
     return f"{said}. " + ("Every unit is done." if not open_ else f"{open_:,} units were begun and are not done.")

@@ -84,7 +84,9 @@ def _frontier_panel(points: pl.DataFrame, unit: str, x: tuple[float, float], sca
     compute = compute.axis(values=style.log_ticks(*x), format=",~g", grid=False)
     colour = alt.Color("shown:N", title=None, scale=scales[0])
     base = alt.Chart(style.data(records)).encode(x=compute)
-    joined = [row for row in records if row["on_family_frontier"]] if thinning.crowded(points) else records
+    crowded = thinning.crowded(points)
+    joined = [row for row in records if row["on_family_frontier"]] if crowded else records
+    mark: dict[str, Any] = {"size": 16, "strokeWidth": 0} if crowded else {"size": 62, "strokeWidth": 0.8}
     path = alt.Chart(style.data(joined)).mark_line(strokeWidth=1.8, opacity=0.8, aria=False)
     steps = alt.Chart(style.data(_steps(records, x[1]))).mark_line(
         interpolate="step-after", color=style.INK, strokeWidth=1, opacity=0.75, aria=False
@@ -95,7 +97,7 @@ def _frontier_panel(points: pl.DataFrame, unit: str, x: tuple[float, float], sca
         base.mark_rule(strokeWidth=1.5, aria=False).encode(
             y=alt.Y("low:Q").title("accuracy (%)"), y2="high:Q", color=colour
         ),
-        base.mark_point(size=62, filled=True, opacity=1, stroke="white", strokeWidth=0.8).encode(
+        base.mark_point(**mark, filled=True, opacity=1, stroke="white").encode(
             y=accuracy,
             color=colour,
             shape=alt.Shape("shown:N", title=None, scale=scales[1]),

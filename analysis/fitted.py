@@ -1,7 +1,7 @@
-"""The scaling laws of a study for its page: error against pre-training compute, one law a family, where points allow.
+"""The scaling laws of a study for its page: error against pre-training compute, a law a family where points allow.
 
-`python -m analysis fit` has every form and option; this is the plain one: E + a C^-b, Huber loss on the log of the error
-(Hoffmann et al. 2022), with the check on the largest rungs and the test for lack of fit.
+`python -m analysis fit` has every form and option; this is the plain one: E + a C^-b, Huber loss on the log of the
+error (Hoffmann et al. 2022), with the check on the largest rungs and the test for lack of fit.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from analysis.laws.fit import fit
 from analysis.laws.predict import predict
 from analysis.laws.values import Constant, Fit, Method, TooFew
 from analysis.rows import tasks_of
-from analysis.thinning import spread_over
+from analysis.thinning import LINES, spread_over
 
 BEYOND = 4.0  # times the largest compute: how far a law is drawn and predicts
 LOG = 8.0  # largest error over smallest, from which on the axis is logarithmic
@@ -27,7 +27,7 @@ BOOTSTRAP = 300  # samples: enough for an interval's ends to two digits on a pag
 
 @dataclass(frozen=True, eq=False)
 class FamilyLaw:
-    """A family's points (run_id, compute in exaFLOPs of valid taps, error as a fraction) and law, or why it has none."""
+    """A family's points (run_id, compute in exaFLOPs of valid taps, error as a fraction), and law or why none."""
 
     family: str
     points: pl.DataFrame
@@ -90,7 +90,10 @@ def table(found: list[FamilyLaw]) -> pl.DataFrame:
     """The constants with their intervals, as text cells; a row a family with a law."""
     rows = [
         {"family": style.family_name(law.family), "models": str(answer.configurations)}
-        | {f"{constant.name} ({answer.method.level:.0%} interval)": _constant(constant) for constant in answer.constants}
+        | {
+            f"{constant.name} ({answer.method.level:.0%} interval)": _constant(constant)
+            for constant in answer.constants
+        }
         | {"interval by": answer.interval_by, "scatter": f"{answer.scatter:.2%}"}
         for law, answer in fits(found)
     ]
@@ -135,6 +138,9 @@ def chart(found: list[FamilyLaw]) -> Any:
     described = marks.with_columns(about=pl.format("{}: {} % error", "shown", pl.col("percent").round(2)))
     layers = [
         base.mark_area(opacity=0.15, aria=False).encode(y=alt.Y("least:Q").title("error (%)"), y2="most:Q"),
+        alt.Chart(style.data(described.to_dicts()))
+        .mark_point(filled=True, size=46 if marks.height <= 2 * LINES else 14, opacity=0.8)
+        .encode(x=compute, y=error, color=colour, shape=alt.Shape("shown:N", title=None, scale=scales[1]), **about),
         base.mark_line(strokeWidth=1.8, aria=False).encode(
             y=error,
             detail="part:N",
@@ -142,19 +148,19 @@ def chart(found: list[FamilyLaw]) -> Any:
                 domain=["fitted", "extrapolated"], range=[[1, 0], [5, 4]]
             ),
         ),
-        alt.Chart(style.data(described.to_dicts()))
-        .mark_point(filled=True, size=46, opacity=0.9)
-        .encode(x=compute, y=error, color=colour, shape=alt.Shape("shown:N", title=None, scale=scales[1]), **about),
     ]
     title = style.titled(
-        "Error by pre-training compute, and its law", "Band: interval of the law. Dashed: beyond the points."
+        "Error by pre-training compute, and its law", "Band: the law's interval. Dashed: beyond the points."
     )
     return style.styled(alt.layer(*layers).properties(width=520, height=300), title)
 
 
 def _line(family: str, law: Fit, size: float) -> list[dict[str, Any]]:
     _, low, high = law.ranges[0]
-    parts = (("fitted", np.geomspace(low, high, PLACES)), ("extrapolated", np.geomspace(high, high * BEYOND, PLACES // 4)))
+    parts = (
+        ("fitted", np.geomspace(low, high, PLACES)),
+        ("extrapolated", np.geomspace(high, high * BEYOND, PLACES // 4)),
+    )
     return [
         {
             "shown": style.family_name(family),

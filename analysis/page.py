@@ -36,7 +36,7 @@ tbody th { position: sticky; left: 0; background: #fff; }
 details { margin: 1rem 0; } summary { cursor: pointer; font-weight: 600; }
 pre { background: #f4f4f4; padding: .8rem; overflow-x: auto; font-size: .85rem; }
 @media (max-width: 44rem) {
-  figure .scroll svg { max-width: none; min-width: 34rem; } tbody th { position: static; }
+  figure .scroll svg { max-width: none; } tbody th { position: static; }
 }
 @media print { nav, .skip { display: none; } .scroll { overflow: visible; } figure { break-inside: avoid; } }
 """
@@ -121,7 +121,8 @@ def table(frame: pl.DataFrame, caption: str, text: Sequence[str] = (), long: Seq
     made = to_html(frame.head(ROWS), caption, text, long)
     if frame.height <= OPEN_ROWS:
         return made
-    return f"<details><summary>{html.escape(caption)}: {min(frame.height, ROWS)} rows</summary>\n{made}\n</details>"
+    rows = "" if frame.height > ROWS else f" ({frame.height} rows)"
+    return f"<details><summary>{html.escape(caption)}{rows}</summary>\n{made}\n</details>"
 
 
 def figure(name: str, svg: str, caption: str) -> str:

@@ -44,7 +44,7 @@ def _versions(commands: list[Command]) -> str:
     if not commands:
         return ""
     last = commands[-1]
-    differ = any((one.packages, one.python, one.commit) != (last.packages, last.python, last.commit) for one in commands)
+    differ = len({(str(one.packages), one.python, one.commit) for one in commands}) > 1
     known = {"code (commit)": last.commit or "no git checkout", "Python": last.python, "machine": last.machine}
     versions = {**known, **last.packages}
     shown = pl.DataFrame({"what": list(versions), "version": list(versions.values())})
@@ -63,7 +63,9 @@ def _seeds(rows: Rows) -> list[str]:
     told = [
         f"{kind}: seeds {_listed(sorted(set(seeds.drop_nulls())))}." for kind, seeds in kinds.items() if seeds.count()
     ]
-    same = "Order of the images, augmentation and initial weights follow from the seed: on one machine a run of the same "
+    same = (
+        "Order of the images, augmentation and initial weights follow from the seed: on one machine a run of the same "
+    )
     return [*told, f"{same}spec ends in the same weights."] if told else []
 
 

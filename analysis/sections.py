@@ -52,7 +52,8 @@ def about(view: View) -> str:
     attempts = view.rows.attempt
     if attempts.is_empty():
         return "A study of image models, from its rows."
-    first, last = (f"{time:%Y-%m-%d %H:%M}" for time in (attempts["started"].min(), attempts["started"].max()))
+    times = attempts["started"].drop_nulls().sort().dt.strftime("%Y-%m-%d %H:%M")
+    first, last = (times[0], times[-1]) if len(times) else ("?", "?")
     devices = ", ".join(sorted(set(attempts["device"].drop_nulls())))
     span = f"at {first}" if first == last else f"from {first} to {last}"
     return f"Work begun {span} (UTC), on {devices}."
@@ -81,7 +82,7 @@ def _cards(view: View) -> list[tuple[str, str, str]]:
         made.append((f"Occupied {unit}", f"{row['core_seconds'] / seconds:,.1f}", f"{row['device']}{share}"))
     if whole:
         failed = actual.mishaps(view.rows.attempt)
-        made.append(("Attempts", f"{view.rows.attempt.height:,}", f"{failed.height:,} not done"))
+        made.append(("Attempts", f"{view.rows.attempt.height:,}", f"{failed.height:,} failed or cut off"))
     return made
 
 
@@ -160,12 +161,12 @@ def _against_plan(view: View) -> str:
     whole = compared.height <= OPEN_ROWS
     shown = compared.with_columns(runs=pl.lit(1, pl.UInt32)) if whole else actual.by_family(compared)
     size, unit = flops_unit(shown["planned_exaflops"].drop_nulls())
-    seconds, time = core_unit(shown["core_days"].max() * 86_400)  # type: ignore[operator]
+    seconds, time = core_unit(max(shown["core_days"].drop_nulls(), default=0.0) * 86_400)
     first = "model" if whole else "family"
     rows = [
         {
             first: _planned_name(row, first),
-            "runs": str(row["runs"]),
+            "runs": str(row["runs"]) if row["kind"] == "pretrain" else "–",
             f"planned {unit}": _number(row["planned_exaflops"], size),
             f"done {unit}": _number(row["exaflops"], size),
             "done": "–" if row["done_share"] is None else f"{row['done_share']:.0%}",
@@ -202,7 +203,7 @@ def _failures(view: View) -> str:
     if attempts.is_empty():
         return ""
     missed = actual.mishaps(attempts)
-    size, unit = core_unit(missed["lost"].max() or 0.0) if missed.height else (1.0, "")  # type: ignore[arg-type]
+    size, unit = core_unit(max(missed["lost"], default=0.0)) if missed.height else (1.0, "")
     shown = missed.select(
         pl.col("name").alias("model"),
         pl.col("kind").replace(tables.WORK).alias("work"),

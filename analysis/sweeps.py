@@ -16,6 +16,7 @@ from scaling.results import best_trials
 PAIR = ["run_id", "task_id"]
 PARAMETERS = ("base_lr", "weight_decay", "dropout", "label_smoothing", "steps", "batch_size", "resolution")
 SEEDS = 5  # of a cell, one by one
+FEWEST = 20  # trials that an importance can be told from
 PANELS = 6  # of a figure; the tables have all tasks
 
 
@@ -75,7 +76,7 @@ def _empty(trials: pl.DataFrame) -> pl.DataFrame:
     numbers = dict.fromkeys(("next_lr", "next_dev_top1", "top1_mean", "top1_std", "exaflops_valid"), pl.Float64)
     counts = dict.fromkeys(("trials", "settings", "rates", "seeds"), pl.UInt32)
     about = trials.select(*PAIR, "name", "family", "pretrained", "task", "setting_id", "base_lr", "dev_top1").clear()
-    made = {"label": pl.String, "edge": pl.String, "top1": pl.List(pl.Float64), **numbers, **counts}
+    made: dict[str, Any] = {"label": pl.String, "edge": pl.String, "top1": pl.List(pl.Float64), **numbers, **counts}
     return about.with_columns(pl.lit(None, kind).alias(name) for name, kind in made.items())
 
 
@@ -107,11 +108,6 @@ def sentences(found: pl.DataFrame) -> list[str]:
         assert isinstance(middle, float)
         said.append(f"Over seeds the test accuracy varies by {middle * 100:.2f} points (median standard deviation).")
     return said
-
-
-def importance_sentences(trials: pl.DataFrame) -> list[str]:
-    """Which parameters mattered."""
-    return []
 
 
 def table(found: pl.DataFrame) -> pl.DataFrame:
@@ -146,6 +142,41 @@ def _each(accuracies: list[float]) -> str:
 
 def _percent(mean: float | None, std: float | None = None) -> str:
     return "–" if mean is None else f"{mean * 100:.2f}" + ("" if std is None else f" ± {std * 100:.2f}")
+
+
+# --- importance -----------------------------------------------------------------------------------------------------
+
+
+def importance(trials: pl.DataFrame) -> dict[str, float]:
+    """Which parameters the dev accuracy depends on: shares that add up to 1, of the parameters that were varied.
+
+    Permutation importance (Breiman 2001) of a random forest of the trials that ran to their end, on accuracy less the
+    mean of its (run, task). Empty with fewer than two varied parameters, `FEWEST` trials, or a forest that explains
+    nothing.
+    """
+    known = trials.filter(pl.col("dev_top1").is_finite() & (pl.col("steps_done") == pl.col("steps")))
+    names = varied(known)
+    if len(names) < 2 or known.height < FEWEST:
+        return {}
+    from sklearn.ensemble import RandomForestRegressor  # here: it takes a second to load
+    from sklearn.inspection import permutation_importance
+
+    gain = known.select(pl.col("dev_top1") - pl.col("dev_top1").mean().over(PAIR))["dev_top1"].to_numpy()
+    inputs = known.select(pl.col(names).fill_null(0)).to_numpy().astype(float)
+    forest = RandomForestRegressor(100, min_samples_leaf=2, max_samples=min(known.height, 5000), random_state=0)
+    found = permutation_importance(forest.fit(inputs, gain), inputs, gain, n_repeats=5, random_state=0)
+    shares = found.importances_mean.clip(min=0)
+    whole = float(shares.sum())
+    return {name: float(share) / whole for name, share in zip(names, shares, strict=True)} if whole > 0 else {}
+
+
+def importance_sentences(trials: pl.DataFrame) -> list[str]:
+    """`importance` in words; nothing where there is none."""
+    shares = sorted(importance(trials).items(), key=lambda item: -item[1])
+    if not shares:
+        return []
+    told = ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in shares)
+    return [f"What the dev accuracy depends on (permutation importance in a random forest of the trials): {told}."]
 
 
 # --- figure --------------------------------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ def to_html(frame: pl.DataFrame, caption: str, text: Sequence[str] = (), long: S
 
     The columns of `text` stand to the left, those of `long` may wrap as well; the others are numbers.
     """
-    kinds = {name: ' class="text"' for name in text} | {name: ' class="long"' for name in long}
+    kinds = dict.fromkeys(text, ' class="text"') | dict.fromkeys(long, ' class="long"')
     places = [kinds.get(name, "") for name in frame.columns]
     head = "".join(
         f'<th scope="col"{kind and TEXT_CLASS}>{html.escape(name)}</th>'

@@ -20,7 +20,8 @@ def check(condition: bool, message: str) -> None:
 
 def check_choices(spec: Any) -> None:
     """Fields typed as a Literal hold one of its values."""
-    for name, kind in _hints(type(spec)).items():
+    kinds: Any = type(spec)
+    for name, kind in _hints(kinds).items():
         if get_origin(kind) is Literal and getattr(spec, name) not in get_args(kind):
             raise ValueError(
                 f"{name} must be one of {', '.join(map(str, get_args(kind)))}, got {getattr(spec, name)!r}"
@@ -28,7 +29,7 @@ def check_choices(spec: Any) -> None:
 
 
 @cache
-def _hints(cls: type) -> dict[str, Any]:
+def _hints(cls: Any) -> dict[str, Any]:
     return get_type_hints(cls)
 
 
