@@ -232,8 +232,10 @@ def _read_file(storage: Storage, name: str, schema: pa.Schema) -> pa.Table:
 def best_trials(trials: pl.DataFrame) -> pl.DataFrame:
     """The best trial of each (run_id, task_id).
 
-    Of those that got furthest: the best dev accuracy, then the lowest dev loss, then the smallest rate.
+    Of those that got furthest: the best dev accuracy, then the lowest dev loss, then the smallest rate. What is NaN or
+    null comes last.
     """
     share = pl.col("steps_done") / pl.col("steps")
-    ranked = trials.sort(share, "dev_top1", "dev_loss", "base_lr", descending=[True, True, False, False])
+    keys = [share, *(pl.col(name).fill_nan(None) for name in ("dev_top1", "dev_loss", "base_lr"))]
+    ranked = trials.sort(keys, descending=[True, True, False, False], nulls_last=True)
     return ranked.unique(["run_id", "task_id"], keep="first", maintain_order=True)
