@@ -15,7 +15,7 @@ and new runs, tasks or seeds join the rows. STORAGE is the directory or URI that
 python -m analysis frontier STORAGE --json   # the points and the Pareto frontier
 python -m analysis core-days STORAGE --json  # what was occupied, productive and lost
 python -m analysis fit STORAGE --json        # scaling laws, with intervals and held-out error
-python -m analysis export STORAGE --tensorboard DIR   # curves for TensorBoard
+python -m scaling.tracking STORAGE --out DIR # curves as TensorBoard event files
 python -c "import polars; print(polars.read_parquet('STORAGE/transfer/*.parquet'))"</code></pre>
 """
 

@@ -196,6 +196,12 @@ def read_one(storage: Storage, table: str, unit_id: str) -> dict[str, Any] | Non
     return _read_file(storage, name, TABLES[table]).slice(0, 1).to_pylist()[0] if storage.exists(name) else None
 
 
+def read_all(storage: Storage, table: str, unit_id: str) -> list[dict[str, Any]]:
+    """All rows of a unit, none when it has none."""
+    name = file_name(table, unit_id)
+    return _read_file(storage, name, TABLES[table]).to_pylist() if storage.exists(name) else []
+
+
 def read(storage: Storage, table: str) -> pl.DataFrame:
     """All rows of a table, with the schema's columns; no rows when there are none yet.
 
