@@ -12,7 +12,6 @@ from clusters.ray_train import train_queue
 from clusters.ray_tune import run_all, sweep
 from clusters.run_queue import Snapshot
 from clusters.session import place, session
-from clusters.tracking import prepare
 from clusters.work import Work
 from scaling.candidates import Pair, left, searched, wanted
 from scaling.data.sources import open_split
@@ -48,14 +47,13 @@ def run(
     `given` are checkpoints of upstreams that are not to be trained here. `optuna_url` is where the searches are shown
     as Optuna studies, by default a file in the storage.
     """
-    given, wish = given or {}, wish or Placement()
-    prepare(wish.tracking, study.name)
+    given = given or {}
     console.print("Making the built-in data and starting Ray ...")
     with ThreadPoolExecutor(max_workers=1) as pool:
         data = pool.submit(_make_data, study, storage)  # takes seconds, and so does Ray
         with session():
             data.result()
-            where = place(wish)
+            where = place(wish or Placement())
             failed = _pretrain(study, storage, console, where, given, save_seconds)
             failed += _search(study, storage, console, where, given, optuna_url)
             return failed + _measure(study, storage, console, where, given)

@@ -3,6 +3,7 @@
 Every attempt at a training is a run of its own in MLflow; in W&B and TensorBoard one that goes on joins the earlier.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,17 +25,36 @@ Sink = tuple[Log, Callable[[], None]]  # log and end
 
 
 def prepare(tracking: Tracking, study: str) -> None:
-    """Make the study's MLflow experiment, before workers do it at the same time. Raises ValueError when that fails."""
-    if tracking.mlflow is None:
-        return
-    import mlflow
+    """What can be known to go wrong before a worker starts, as a ValueError; and the study's MLflow experiment.
 
-    try:
-        mlflow.set_tracking_uri(tracking.mlflow)
-        mlflow.set_experiment(study)
-    except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"--mlflow {without_secrets(tracking.mlflow)} cannot be used: {reason}") from None
+    It is made here since workers that make it at the same time get in each other's way.
+    """
+    if tracking.wandb is not None and not _has_login():
+        raise ValueError(
+            f"--wandb {tracking.wandb} needs a login: wandb login, or WANDB_API_KEY, or WANDB_MODE=offline for none"
+        )
+    if tracking.mlflow is not None:
+        import mlflow
+
+        try:
+            mlflow.set_tracking_uri(tracking.mlflow)
+            mlflow.set_experiment(study)
+        except Exception as error:
+            raise ValueError(without_secrets(f"--mlflow {tracking.mlflow} cannot be used: {_reason(error)}")) from None
+
+
+def _has_login() -> bool:
+    """Whether W&B has a key or needs none, as Ray's integration looks for it. No network."""
+    if os.environ.get("WANDB_MODE") in ("offline", "disabled") or os.environ.get("WANDB_API_KEY"):
+        return True
+    import wandb
+
+    return bool(wandb.api.api_key)
+
+
+def _reason(error: Exception) -> str:
+    """Its first sentence."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 @contextmanager
@@ -107,8 +127,7 @@ def _safely(name: str, open_sink: Callable[..., Sink], *arguments: Any) -> Itera
                 return function(*given)
             except Exception as error:
                 broken = True
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
-                print(f"{name} is left out of this training: {reason}", file=sys.stderr)
+                print(f"{name} is left out of this training: {_reason(error)}", file=sys.stderr)
 
         return call
 

@@ -82,7 +82,9 @@ def main(options: Options) -> int:
         with lease(storage, f"grid of {upstream.name} on {options.task}"):
             from clusters.placement import wished  # not before: a mistake or a finished grid should not wait for ray
             from clusters.run import run
+            from clusters.tracking import prepare
 
+            prepare(options.machine.tracking, study.name)
             record(storage, typed())
             failed = run(
                 study,

@@ -68,7 +68,9 @@ def main(options: Options) -> int:
         with lease(storage, f"study {study.name}"):
             from clusters.placement import wished
             from clusters.run import run
+            from clusters.tracking import prepare
 
+            prepare(options.machine.tracking, study.name)
             storage.write("study.json", to_json(study).encode())
             record(storage, typed())
             failed = run(
