@@ -28,15 +28,15 @@ figcaption { color: #4d4d4d; font-size: .9rem; margin-top: .5rem; }
 .scroll { overflow-x: auto; margin: 1rem 0; } table { border-collapse: collapse; font-size: .875rem; }
 .scroll:focus-visible, summary:focus-visible, a:focus-visible { outline: 3px solid #0072b2; outline-offset: 2px; }
 caption { text-align: left; font-weight: 600; padding: .3rem 0; } thead th { border-bottom: 2px solid #1a1a1a; }
-th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #d9d9d9; vertical-align: bottom; }
+th, td { padding: .3rem .5rem; text-align: right; border-bottom: 1px solid #d9d9d9; vertical-align: bottom; }
 td { white-space: nowrap; font-variant-numeric: tabular-nums; } td.text { text-align: left; }
 td.long { text-align: left; white-space: normal; min-width: 16rem; overflow-wrap: anywhere; }
 tbody th, thead th:first-child, thead th.text { text-align: left; font-weight: 600; } tbody th { white-space: nowrap; }
 tbody th { position: sticky; left: 0; background: #fff; }
 details { margin: 1rem 0; } summary { cursor: pointer; font-weight: 600; }
-pre { background: #f4f4f4; padding: .8rem; overflow-x: auto; font-size: .85rem; }
+pre { background: #f4f4f4; padding: .8rem; font-size: .85rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 @media (max-width: 44rem) {
-  figure .scroll svg { max-width: none; } tbody th { position: static; }
+  figure .scroll svg { max-width: none; } caption { max-width: calc(100vw - 2rem); } tbody th { position: static; }
 }
 @media print { nav, .skip { display: none; } .scroll { overflow: visible; } figure { break-inside: avoid; } }
 """
@@ -106,7 +106,7 @@ def cards(values: Iterable[tuple[str, str, str]]) -> str:
 
 
 def code(text: str) -> str:
-    return f'<pre tabindex="0"><code>{html.escape(text)}</code></pre>'
+    return f"<pre><code>{html.escape(text)}</code></pre>"
 
 
 def table(frame: pl.DataFrame, caption: str, text: Sequence[str] = (), long: Sequence[str] = ()) -> str:

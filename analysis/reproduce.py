@@ -11,7 +11,7 @@ COMMANDS = 20  # the last ones, of many
 NEXT = """
 <p>Go on with the command that started the study, with the same storage: work whose rows are there is not repeated,
 and new runs, tasks or seeds join the rows. STORAGE is the directory or URI that holds this report.</p>
-<pre tabindex="0"><code>python -m analysis report STORAGE            # this report, from the rows as they are now
+<pre><code>python -m analysis report STORAGE            # this report, from the rows as they are now
 python -m analysis frontier STORAGE --json   # the points and the Pareto frontier
 python -m analysis core-days STORAGE --json  # what was occupied, productive and lost
 python -m analysis fit STORAGE --json        # scaling laws, with intervals and held-out error

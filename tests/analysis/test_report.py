@@ -1,3 +1,4 @@
+import math
 import re
 from pathlib import Path
 
@@ -86,6 +87,52 @@ def test_the_page_tells_how_to_do_it_again(study: Storage, tmp_path: Path) -> No
     assert "me:word" not in page(place)
     assert f'<th scope="row">polars</th><td class="text">{pl.__version__}</td>' in page(place)
     assert "Final fine-tunings: seeds 0, 1, 2." in page(place)
+
+
+def odd(storage: Storage, compute: float | None, top1: float, count: int = 1) -> str:
+    """The page of a study of one family, of `count` models alike."""
+    for number in range(count):
+        about = {"run_id": f"r{number}", "name": f"m{number}", "family": "vit"}
+        costs = {"epochs": 1.0, "train_flops": compute, "train_flops_valid": compute}
+        write(storage, "pretrain", [made.row("pretrain", **about, **costs)])
+        final = made.row("transfer", **about, pretrained=True, task="t", task_id="t", **made.setting(0.1), seed=0)
+        write(storage, "transfer", [final | {"transfer_id": f"f{number}", "test_top1": top1}])
+    report(storage)
+    return page(storage)
+
+
+def test_a_single_point(storage: Storage) -> None:
+    text = odd(storage, 1e12, 0.5)
+    assert "ViT: one model only, so nothing can be said of more compute." in text
+    assert 'id="figure-frontier"' in text
+    assert "Scaling laws" not in text
+
+
+def test_equal_points(storage: Storage) -> None:
+    text = odd(storage, 1e12, 0.5, count=7)
+    assert "ViT: no law: too few points" in text
+    assert "all models took the same compute" in text
+
+
+@pytest.mark.parametrize("compute", [0.0, None, math.nan])
+def test_compute_that_is_none_draws_no_frontier(storage: Storage, compute: float | None) -> None:
+    text = odd(storage, compute, 0.5, count=2)
+    assert "<h1>" in text
+    assert 'id="figure-frontier"' not in text
+
+
+@pytest.mark.parametrize("top1", [math.nan, 0.0, 1.0])
+def test_accuracies_at_the_ends_and_none_at_all(storage: Storage, top1: float) -> None:
+    text = odd(storage, 1e12, top1, count=6)
+    assert "nan" not in re.sub(r"<svg.*?</svg>", "", text, flags=re.S)
+    assert "6 models were pre-trained" in text
+
+
+def test_no_rows_at_all_is_one_line(storage: Storage) -> None:
+    storage.make()
+    with pytest.raises(ValueError, match="holds no rows"):
+        report(storage)
+    assert storage.list("figures") == []
 
 
 def test_long_tables_are_folded_and_cut() -> None:
