@@ -27,10 +27,11 @@ figure { margin: 1.5rem 0; } figure svg { max-width: 100%; height: auto; display
 figcaption { color: #4d4d4d; font-size: .9rem; margin-top: .5rem; }
 .scroll { overflow-x: auto; margin: 1rem 0; } table { border-collapse: collapse; font-size: .875rem; }
 .scroll:focus-visible, summary:focus-visible, a:focus-visible { outline: 3px solid #0072b2; outline-offset: 2px; }
-caption { text-align: left; font-weight: 600; padding: .3rem 0; } thead th { border-bottom: 2px solid #1a1a1a; }
-th, td { padding: .3rem .5rem; text-align: right; border-bottom: 1px solid #d9d9d9; vertical-align: bottom; }
+caption { text-align: left; font-weight: 600; padding: .3rem 0; }
+thead th { border-bottom: 2px solid #1a1a1a; vertical-align: bottom; }
+th, td { padding: .3rem .5rem; text-align: right; border-bottom: 1px solid #d9d9d9; vertical-align: top; }
 td { white-space: nowrap; font-variant-numeric: tabular-nums; } td.text { text-align: left; }
-td.long { text-align: left; white-space: normal; min-width: 16rem; overflow-wrap: anywhere; }
+td.long { text-align: left; white-space: normal; min-width: 12rem; overflow-wrap: anywhere; }
 tbody th, thead th:first-child, thead th.text { text-align: left; font-weight: 600; } tbody th { white-space: nowrap; }
 tbody th { position: sticky; left: 0; background: #fff; }
 details { margin: 1rem 0; } summary { cursor: pointer; font-weight: 600; }

@@ -207,7 +207,7 @@ def _failures(view: View) -> str:
     shown = missed.select(
         pl.col("name").alias("model"),
         pl.col("kind").replace(tables.WORK).alias("work"),
-        pl.col("started").dt.strftime("%Y-%m-%d %H:%M:%S").alias("started (UTC)"),
+        pl.col("started").dt.strftime("%Y-%m-%d %H:%M").alias("started (UTC)"),
         pl.col("what"),
         pl.col("reason").fill_null("").replace("", "–"),
         pl.format("{} of {}", "committed_step", "last_step").alias("steps kept"),

@@ -93,7 +93,7 @@ def sentences(found: pl.DataFrame) -> list[str]:
     pairs, rates = found.height, sorted(set(found["base_lr"].drop_nulls()))
     said = [
         f"{found['trials'].sum():,} trials chose the setting of {pairs:,} pairs of a model and a task, each by its "
-        f"accuracy on the dev split; the chosen rates go from {rates[0]:g} to {rates[-1]:g}."
+        f"accuracy on the dev split; {_rates(rates)}."
     ]
     ends = found.filter(pl.col("edge") != "")
     if ends.height:
@@ -145,6 +145,12 @@ def _percent(mean: float | None, std: float | None = None) -> str:
 
 
 # --- importance -----------------------------------------------------------------------------------------------------
+
+
+def _rates(rates: list[float]) -> str:
+    if len(rates) == 1:
+        return f"the rate {rates[0]:g} was chosen every time"
+    return f"the chosen rates go from {rates[0]:g} to {rates[-1]:g}" if rates else "no trial had a rate"
 
 
 def importance(trials: pl.DataFrame) -> dict[str, float]:
@@ -205,8 +211,10 @@ def response_chart(rows: Rows) -> Any:
     panels = [_response_panel(spread_over(shown.filter(task=task), "exaflops_valid"), scales) for task in tasks]
     crowded = (shown.group_by("task").agg(pl.col("run_id").n_unique())["run_id"] > LINES).any()
     thin = " A selection of the models." if crowded else ""
+    dashed = "" if shown["pretrained"].all() else " Dashed: from scratch."
     title = style.titled(
-        "Response to the learning rate", f"Best trial at each rate, on the dev split. Large marks: chosen.{thin}"
+        "Response to the learning rate",
+        f"Best trial at each rate, on the dev split. Large marks: chosen.{dashed}{thin}",
     )
     return style.styled(alt.concat(*panels, columns=min(len(panels), 2), spacing=28), title)
 
