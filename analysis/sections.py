@@ -40,6 +40,7 @@ def sections(view: View, figures: Figures) -> list[page.Section]:
         page.Section("results", "Results", _results(view, figures)),
         page.Section("sweeps", "Sweeps", _sweeps(view, figures)),
         page.Section("training", "Training", figures["curves"]),
+        page.Section("inspection", "What the models look at", _inspection(figures)),
         page.Section("cost", "Cost: plan and actual", _cost(view, figures)),
         page.Section("failures", "Failures and restarts", _failures(view)),
         page.Section("reproduce", "How to reproduce", reproduce.section(view.rows, view.study, view.commands)),
@@ -122,6 +123,11 @@ def _sweeps(view: View, figures: Figures) -> str:
     caption = "Which rate was chosen, by how much on the dev split, and what it gives on test data"
     chosen = page.table(sweeps.table(view.sweeps), caption, text=["task", "of the grid", "lead on dev", "by seed"])
     return said + figures["sweeps"] + chosen
+
+
+def _inspection(figures: Figures) -> str:
+    """The pictures of inspections, where there are some: figures named inspection_*."""
+    return "".join(drawn for name, drawn in figures.items() if name.startswith("inspection_"))
 
 
 def _cost(view: View, figures: Figures) -> str:

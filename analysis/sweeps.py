@@ -238,7 +238,7 @@ def _response_panel(shown: pl.DataFrame, scales: style.Scales) -> Any:
     )
     points = base.mark_point(filled=True, opacity=1).encode(
         shape=alt.Shape("shown:N", title=None, scale=scales[1]),
-        size=alt.Size("chosen:N", legend=None).scale(domain=[False, True], range=[18, 110]),
+        size=alt.condition("datum.chosen", alt.value(110), alt.value(18)),
         tooltip="about:N",
         description="about:N",
     )

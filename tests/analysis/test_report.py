@@ -8,8 +8,9 @@ import pytest
 
 from analysis import page as html
 from analysis import tables, thinning
-from analysis.report import report
+from analysis.report import CAPTIONS, report, view
 from analysis.rows import load
+from analysis.sections import sections
 from scaling.provenance import record
 from scaling.results import write
 from scaling.storage import Storage
@@ -133,6 +134,14 @@ def test_no_rows_at_all_is_one_line(storage: Storage) -> None:
     with pytest.raises(ValueError, match="holds no rows"):
         report(storage)
     assert storage.list("figures") == []
+
+
+def test_pictures_of_inspections_have_their_section(study: Storage) -> None:
+    seen, none = view(study), dict.fromkeys(CAPTIONS, "")
+    ids = [section.id for section in sections(seen, none) if section.body]
+    assert "inspection" not in ids
+    more = [section for section in sections(seen, none | {"inspection_rollout": "<figure></figure>"}) if section.body]
+    assert {"inspection", *ids} == {section.id for section in more}
 
 
 def test_long_tables_are_folded_and_cut() -> None:
