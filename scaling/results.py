@@ -226,7 +226,9 @@ def skipped(storage: Storage) -> list[str]:
 
 def _read_file(storage: Storage, name: str, schema: pa.Schema) -> pa.Table:
     try:
-        table = pq.read_table(io.BytesIO(storage.read(name)), page_checksum_verification=True)
+        # a third of pq.read_table's time, which a storage of 20,000 small files takes a minute with
+        file = pq.ParquetFile(pa.BufferReader(storage.read(name)), page_checksum_verification=True)
+        table = file.read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{storage.path(name)} is not a whole Parquet file: {str(error).splitlines()[0]}") from None
     version = (table.schema.metadata or {}).get(b"schema_version", b"none").decode()
