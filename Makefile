@@ -3,10 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?= quickstart
+RESULTS ?= results/$(STUDY)
+NOTEBOOKS := $(wildcard analysis/notebooks/*.py)
 # the paper's experiments; `make miniatures` runs each in the small
 PAPER := vit_paper data_requirements transformer_shape position_embeddings head_type sgd_vs_adam self_supervision axial
 
-.PHONY: help study miniatures test test-slow lint format benchmark docs clean
+.PHONY: help study miniatures notebooks test test-slow lint format benchmark docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,6 +18,15 @@ study: $(VENV)/ready  ## run STUDY (default quickstart), or what of it is missin
 
 miniatures: $(VENV)/ready  ## the paper's experiments in the small, on built-in data
 	for study in $(PAPER); do $(BIN)/python scaling/run_study.py $$study --miniature || exit; done
+
+notebooks: $(VENV)/notebooks  ## run all notebooks on the rows of STUDY; HTML and ipynb with outputs into its directory
+	@test -d $(RESULTS) || { echo "error: no rows in $(RESULTS): run make study STUDY=$(STUDY) first" >&2; exit 2; }
+	@mkdir -p $(RESULTS)/notebooks
+	@for file in $(NOTEBOOKS); do for kind in "html" "ipynb --include-outputs"; do \
+		echo "$$file: $$kind"; \
+		$(BIN)/marimo -q -y export $$kind $$file -f -o $(RESULTS)/notebooks/$$(basename $$file .py).$${kind%% *} \
+			-- --storage $(RESULTS) || exit; \
+	done; done
 
 test: $(VENV)/ready  ## the tests, but for the slow ones
 	$(BIN)/python -m pytest
@@ -45,4 +56,8 @@ clean:  ## remove the environment and caches; results stay
 $(VENV)/ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,jpeg]"
+	touch $@
+
+$(VENV)/notebooks: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[notebooks]"
 	touch $@

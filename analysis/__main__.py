@@ -1,6 +1,7 @@
 """`python -m analysis report|frontier|core-days|vtab STORAGE`: read the rows of a study. STORAGE is a path or a URI.
 
-`python -m analysis zoo` prints the named models with their sizes and costs.
+`python -m analysis zoo` prints the named models with their sizes and costs. `python -m analysis fit|next FILE|STORAGE`
+fits scaling laws to any table and says what to run next (`analysis/fit_cli.py`).
 """
 
 import argparse
@@ -11,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from analysis import core_days
+from analysis import core_days, fit_cli
 from analysis.frontier import frontier
 from analysis.rows import accuracies, load
 
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
     text = "the named models, their parameters and MACs, as Markdown"
     commands.add_parser("zoo", help=text, description=text).set_defaults(run=_zoo)
+    fit_cli.add(commands, _print_json)
     return parser
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from analysis import labels, style
+from analysis import labels, style, thinning
 from analysis.rows import MEAN, tasks_of
 from analysis.rows import labels as with_labels
 
@@ -51,12 +51,14 @@ def _bounds(bars: pl.DataFrame, share: float) -> tuple[float, float]:
 def frontier_chart(frontier: pl.DataFrame) -> Any:
     """Accuracy against pre-training compute (`exaflops_valid`, log), a panel a task: `frontier.frontier`'s frame.
 
-    Lines join the points of a family in order of compute, bars are one standard deviation over seeds, the thin dark
-    step is the Pareto frontier of all models. Raises `style.NothingToDrawError` when no point has compute.
+    Lines join the points of a family in order of compute (of very many, those of its frontier), bars are one standard
+    deviation over seeds, the thin dark step is the Pareto frontier of all models. Raises `style.NothingToDrawError`
+    when no point has compute.
     """
     points = _percent(frontier.filter(pl.col("pretrained") & (pl.col("exaflops_valid") > 0)))
     if points.is_empty():
         raise style.NothingToDrawError("no pre-trained model with an accuracy to draw")
+    points = thinning.fewer_points(points)
     size, unit = style.flops_unit(points["exaflops_valid"])
     points = points.with_columns(compute=pl.col("exaflops_valid") / size).sort("compute", "percent")
     low, high = style.extent(points["compute"])
@@ -82,23 +84,27 @@ def _frontier_panel(points: pl.DataFrame, unit: str, x: tuple[float, float], sca
     compute = compute.axis(values=style.log_ticks(*x), format=",~g", grid=False)
     colour = alt.Color("shown:N", title=None, scale=scales[0])
     base = alt.Chart(style.data(records)).encode(x=compute)
+    crowded = thinning.crowded(points)
+    joined = [row for row in records if row["on_family_frontier"]] if crowded else records
+    mark: dict[str, Any] = {"size": 16, "strokeWidth": 0} if crowded else {"size": 62, "strokeWidth": 0.8}
+    path = alt.Chart(style.data(joined)).mark_line(strokeWidth=1.8, opacity=0.8, aria=False)
     steps = alt.Chart(style.data(_steps(records, x[1]))).mark_line(
         interpolate="step-after", color=style.INK, strokeWidth=1, opacity=0.75, aria=False
     )
     layers = [
         steps.encode(x=compute, y=accuracy),
-        base.mark_line(strokeWidth=1.8, opacity=0.8, aria=False).encode(y=accuracy, color=colour),
+        path.encode(x=compute, y=accuracy, color=colour),
         base.mark_rule(strokeWidth=1.5, aria=False).encode(
             y=alt.Y("low:Q").title("accuracy (%)"), y2="high:Q", color=colour
         ),
-        base.mark_point(size=62, filled=True, opacity=1, stroke="white", strokeWidth=0.8).encode(
+        base.mark_point(**mark, filled=True, opacity=1, stroke="white").encode(
             y=accuracy,
             color=colour,
             shape=alt.Shape("shown:N", title=None, scale=scales[1]),
             tooltip=alt.Tooltip("about:N", title=title),
             description="about:N",
         ),
-        _point_labels(records, x, y),
+        _point_labels(joined, x, y),
     ]
     return alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=style.panel_title(title))
 

@@ -7,9 +7,11 @@ import polars as pl
 
 from analysis import labels, style
 from analysis.core_days import PARTS
+from analysis.thinning import LINES, spread_over
 
-POINTS = 150  # of one drawn curve: the mean of the steps around each
+POINTS = 60  # of one drawn curve: the mean of the steps around each
 HEIGHT = 260  # px
+NAMES = 14  # beside a panel
 WORK = {"pretrain": "pre-training", "trial": "choice of rates", "transfer": "fine-tuning", "fewshot": "few-shot"}
 
 
@@ -21,6 +23,7 @@ def curves_chart(curve: pl.DataFrame) -> Any:
     known = curve.filter(pl.col("train_loss").is_finite() & pl.col("images").is_not_null())
     if known.is_empty():
         raise style.NothingToDrawError("no training loss to draw")
+    known, some = _selection(known, "family")
     shown = _smooth(known)
     low, high = style.extent(shown["train_loss"])
     log = low > 0 and high / low > 10
@@ -30,8 +33,17 @@ def curves_chart(curve: pl.DataFrame) -> Any:
         [low / 1.1, high * 1.1] if log else [min(low - 0.04 * (high - low), low), high + 0.04 * (high - low) + 1e-9]
     )
     panels = [_curve_panel(shown.filter(pl.col("family") == family), domain, log, families) for family in families]
-    title = style.titled("Training loss during pre-training", "Each line is one run, smoothed over neighbouring steps.")
+    note = f"Each line is one run, smoothed over neighbouring steps.{some}"
+    title = style.titled("Training loss during pre-training", note)
     return style.styled(alt.concat(*panels, columns=min(len(panels), 3), spacing=24), title)
+
+
+def _selection(frame: pl.DataFrame, panel: str) -> tuple[pl.DataFrame, str]:
+    """Of each panel a number of runs that can be drawn, by their names, and what the figure says of it."""
+    parts = [part for _, part in frame.group_by(panel, maintain_order=True)]
+    fewer = [spread_over(part, "name") for part in parts]
+    left_out = any(part.height < whole.height for part, whole in zip(fewer, parts, strict=True))
+    return pl.concat(fewer), f" {LINES} runs of each panel." if left_out else ""
 
 
 def _smooth(curve: pl.DataFrame) -> pl.DataFrame:
@@ -55,17 +67,21 @@ def _curve_panel(shown: pl.DataFrame, domain: list[float], log: bool, families: 
     images = alt.X("images:Q", title="images seen").axis(
         format="~s", tickCount=3, grid=False, labelExpr="datum.value == 0 ? '0' : datum.label"
     )
-    records = shown.with_columns(shown=pl.lit(style.family_name(family))).to_dicts()
+    drawn_columns: list[Any] = ["run_id", "name", "images", pl.col("train_loss").round_sig_figs(4)]
+    records = shown.select(*drawn_columns, shown=pl.lit(style.family_name(family))).to_dicts()
     lines = alt.Chart(style.data(records)).mark_line(strokeWidth=1.6, clip=True)
     colour = alt.Color("shown:N", title=None, scale=colours, legend=None)
     drawn = lines.encode(x=images, y=loss, color=colour, detail="run_id:N", tooltip="name:N", description="name:N")
     last = shown.group_by("run_id", "name", "family", maintain_order=True).last()
-    names = _end_labels(last, "images", "train_loss", domain, log)
+    names = end_labels(last, "images", "train_loss", domain, log)
     return (drawn + names).properties(width=150, height=HEIGHT, title=style.panel_title(style.family_name(family)))
 
 
-def _end_labels(last: pl.DataFrame, x: str, y: str, domain: list[float], log: bool = False) -> Any:
-    """Names to the right of the lines' ends, moved apart where they would overlap."""
+def end_labels(last: pl.DataFrame, x: str, y: str, domain: list[float], log: bool = False) -> Any:
+    """Names to the right of the lines' ends, moved apart where they would overlap; none of very many."""
+    last = last if last.height <= NAMES else last.clear()
+    if last.is_empty():
+        return style.texts([], align="left", dx=7, limit=150)
     scaled, bounds = (last[y].log(), pl.Series(domain).log()) if log else (last[y], pl.Series(domain))
     low, high = bounds
     places = [(high - value) / (high - low) * HEIGHT for value in scaled]
@@ -106,10 +122,10 @@ def fewshot_chart(fewshot: pl.DataFrame) -> Any:
     if means.is_empty():
         raise style.NothingToDrawError("no few-shot rows to draw")
     scales = style.family_scales(means["family"])
+    means, some = _selection(means, "dataset")
     panels = [_fewshot_panel(part, scales) for _, part in means.group_by("dataset", maintain_order=True)]
-    title = style.titled(
-        "Few-shot accuracy of frozen features", "Linear classifier on frozen features, mean over seeds."
-    )
+    note = f"Linear classifier on frozen features, mean over seeds.{some}"
+    title = style.titled("Few-shot accuracy of frozen features", note)
     return style.styled(alt.concat(*panels, columns=min(len(panels), 2), spacing=28), title)
 
 
@@ -134,7 +150,7 @@ def _fewshot_panel(means: pl.DataFrame, scales: style.Scales) -> Any:
         shape=alt.Shape("shown:N", title=None, scale=scales[1]), tooltip="about:N", description="about:N"
     )
     last = shown.group_by("run_id", "name", "family", maintain_order=True).last()
-    names = _end_labels(last, "shots", "percent", domain)
+    names = end_labels(last, "shots", "percent", domain)
     drawn = base.mark_line(strokeWidth=1.6, opacity=0.8, aria=False) + points + names
     return drawn.properties(width=270, height=HEIGHT, title=style.panel_title(shown["dataset"][0]))
 

@@ -1,62 +1,32 @@
-"""The report of a study: one HTML file that opens without a network, and its figures as PNG and SVG."""
+"""The report of a study: one HTML page that opens without a network, and its figures as PNG and SVG."""
 
-import html
 import json
-import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import vl_convert
 
-from analysis import core_days, figures, lines, tables
+from analysis import actual, core_days, figures, fitted, lines, page, sections, sweeps
 from analysis.frontier import frontier
 from analysis.replicas import merged, models
 from analysis.rows import Rows, accuracies, load, relabelled
+from analysis.sections import View
 from analysis.style import NothingToDrawError
-from analysis.summary import sentences
+from scaling.provenance import recorded
 from scaling.storage import Storage
 
 PNG_SCALE = 2.0  # pixels a CSS pixel
-
-STYLE = """
-:root { color-scheme: light; }
-body { background: #fff; color: #1a1a1a; font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Arial, sans-serif;
-  max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; overflow-wrap: break-word; }
-h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
-figure { margin: 1.5rem 0; } figure svg { max-width: 100%; height: auto; display: block; overflow: visible; }
-figcaption { color: #4d4d4d; font-size: .9rem; margin-top: .5rem; }
-.scroll { overflow-x: auto; margin: 1rem 0; } table { border-collapse: collapse; font-size: .875rem; }
-caption { text-align: left; font-weight: 600; padding: .3rem 0; } thead th { border-bottom: 2px solid #1a1a1a; }
-th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #d9d9d9; vertical-align: bottom; }
-td { white-space: nowrap; } tbody th, thead th:first-child { text-align: left; font-weight: 600; white-space: nowrap; }
-pre { background: #f4f4f4; padding: .8rem; overflow-x: auto; font-size: .85rem; }
-"""
-
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
-
-NEXT = """
-<p>Go on with the command that started the study, with the same storage: work whose rows are there is not repeated,
-and new runs, tasks or seeds join the rows. STORAGE is the directory or URI that holds this report.</p>
-<pre><code>python -m analysis report STORAGE            # this report, from the rows as they are now
-python -m analysis frontier STORAGE --json   # the points and the Pareto frontier
-python -m analysis core-days STORAGE --json  # what was occupied, productive and lost
-python -c "import polars; print(polars.read_parquet('STORAGE/transfer/*.parquet'))"</code></pre>
-"""
+CAPTIONS = {
+    "frontier": "Accuracy by compute of pre-training: fine-tuned, or few-shot if nothing was.",
+    "pretraining": "Accuracy with pre-training and from scratch, by model.",
+    "fewshot": "Accuracy of a linear classifier by training images a class.",
+    "curves": "Training loss by images seen, one line a run.",
+    "core_days": "Occupied core time by kind of work, productive and not.",
+    "sweeps": "Accuracy on the dev split by learning rate, one line a model, the chosen rates marked.",
+    "laws": "Error by compute of pre-training, with the law of each family that has points enough.",
+}
 
 
 def report(storage: str | Path | Storage, out: Storage | None = None) -> list[str]:
@@ -66,43 +36,68 @@ def report(storage: str | Path | Storage, out: Storage | None = None) -> list[st
     storage holds no rows.
     """
     place = Storage.of(storage)
-    rows = load(place)
+    seen = view(place)
     target = place if out is None else out
     files: dict[str, bytes] = {}
-    drawn = []
-    for name, (chart, caption) in charts(rows).items():
-        svg = vl_convert.vegalite_to_svg(chart.to_dict())
-        files[f"figures/{name}.png"] = vl_convert.svg_to_png(svg, scale=PNG_SCALE)
-        files[f"figures/{name}.svg"] = svg.encode()
-        drawn.append(_figure(name, svg, caption))
-    files["report.html"] = _page(study_name(place, rows), rows, drawn).encode()
+    drawn = dict.fromkeys(CAPTIONS, "")
+    for name, (chart, caption) in charts(seen).items():
+        files |= images(name, chart)
+        drawn[name] = page.figure(name, files[f"figures/{name}.svg"].decode(), caption)
+    text = page.page(seen.name, sections.about(seen), sections.sections(seen, drawn))
+    files["report.html"] = text.encode()
     for name, content in files.items():
         target.write(name, content)
     return list(files)
 
 
-def charts(rows: Rows) -> dict[str, tuple[Any, str]]:
-    """The figures that the rows are enough for: name -> (altair chart, what it shows)."""
+def images(name: str, chart: Any) -> dict[str, bytes]:
+    """A chart as PNG and SVG, by the names of their files inside a storage."""
+    svg = vl_convert.vegalite_to_svg(chart.to_dict())
+    return {
+        f"figures/{name}.png": vl_convert.svg_to_png(svg, scale=PNG_SCALE),
+        f"figures/{name}.svg": svg.encode(),
+    }
+
+
+def view(storage: Storage) -> View:
+    """All that the page is made of. Raises ValueError when the storage holds no rows."""
+    rows = load(storage)
     scores = accuracies(rows)
-    points = frontier(scores)
-    spent = core_days.by_kind(rows.attempt)
+    task, laws = fitted.laws(scores)
+    return View(
+        name=study_name(storage, rows),
+        rows=rows,
+        scores=scores,
+        points=frontier(scores),
+        sweeps=sweeps.sweeps(rows),
+        law_task=task,
+        laws=laws,
+        study=actual.study_of(storage),
+        commands=recorded(storage),
+    )
+
+
+def charts(view: View) -> dict[str, tuple[Any, str]]:
+    """The figures that the rows are enough for: name -> (altair chart, what it shows)."""
+    rows = view.rows
     probed = merged(rows.fewshot, models(rows.pretrain, rows.transfer))
     curve, fewshot = (relabelled(frame, rows.pretrain) for frame in (rows.curve, probed))
+    scratch = rows.transfer.filter(~pl.col("pretrained"))["run_id"].implode()
+    from_scratch = pl.when(pl.col("run_id").is_in(scratch)).then(pl.lit(" from scratch")).otherwise(pl.lit(""))
+    fewshot = fewshot.with_columns(name=pl.col("name") + from_scratch)
     made = {
-        "frontier": (
-            figures.frontier_chart,
-            points,
-            "Accuracy by compute of pre-training: fine-tuned, or few-shot if nothing was.",
-        ),
-        "pretraining": (figures.pretraining_chart, scores, "Accuracy with pre-training and from scratch, by model."),
-        "fewshot": (lines.fewshot_chart, fewshot, "Accuracy of a linear classifier by training images a class."),
-        "curves": (lines.curves_chart, curve, "Training loss by images seen, one line a run."),
-        "core_days": (lines.core_days_chart, spent, "Occupied core time by kind of work, productive and not."),
+        "frontier": lambda: figures.frontier_chart(view.points),
+        "pretraining": lambda: figures.pretraining_chart(view.scores),
+        "fewshot": lambda: lines.fewshot_chart(fewshot),
+        "curves": lambda: lines.curves_chart(curve),
+        "core_days": lambda: lines.core_days_chart(core_days.by_kind(rows.attempt)),
+        "sweeps": lambda: sweeps.response_chart(rows),
+        "laws": lambda: fitted.chart(view.laws),
     }
     drawn = {}
-    for name, (draw, frame, caption) in made.items():
+    for name, draw in made.items():
         with suppress(NothingToDrawError):
-            drawn[name] = (draw(frame), caption)
+            drawn[name] = (draw(), CAPTIONS[name])
     return drawn
 
 
@@ -117,43 +112,3 @@ def study_name(storage: Storage, rows: Rows) -> str:
             return name
     named = rows.attempt["study"].drop_nulls().unique().sort().to_list()
     return ", ".join(named) or "Scaling study"
-
-
-def _page(name: str, rows: Rows, drawn: list[str]) -> str:
-    title = html.escape(name)
-    said = "".join(f"<li>{html.escape(text)}</li>\n" for text in sentences(rows, accuracies(rows)))
-    results = tables.results_table(rows)
-    parts = [
-        f"<h1>{title}</h1>\n<h2>Summary</h2>\n<ul>\n{said}</ul>",
-        "<h2>Figures</h2>\n" + "\n".join(drawn) if drawn else "",
-        "<h2>Results</h2>\n" + tables.to_html(results, "Models and accuracies: mean ± standard deviation over seeds")
-        if results.height
-        else "",
-        _account(rows),
-        f"<h2>How to go on</h2>{NEXT}",
-    ]
-    return PAGE.format(title=title, style=STYLE, body="\n".join(part for part in parts if part))
-
-
-def _account(rows: Rows) -> str:
-    if rows.attempt.is_empty():
-        return ""
-    kinds = tables.account_table(core_days.by_kind(rows.attempt))
-    models = tables.account_table(core_days.by_model(rows.attempt), ("family", "name"))
-    note = (
-        "<p>Occupied is cores × time of every attempt, from its start to its last row; the five columns after it add up"
-        " to it. A killed attempt may also be one that had not ended when the report was made.</p>"
-    )
-    by_kind = tables.to_html(kinds, "Core time by kind of work")
-    return f"<h2>What it cost</h2>\n{note}\n{by_kind}\n{tables.to_html(models, 'Core time by model')}"
-
-
-def _figure(name: str, svg: str, caption: str) -> str:
-    """A figure with its alternative text; each mark's description becomes a tooltip, ids are made unique to it."""
-    text = html.escape(caption)
-    unique = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
-    unique = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", unique)
-    tipped = re.sub(r'(<path aria-label="([^"]*)"[^>]*?)(?:/>|></path>)', r"\1><title>\2</title></path>", unique)
-    labelled = tipped.replace("<svg ", f'<svg role="img" aria-label="{text}" ', 1)
-    note = f"<figcaption>{text} Hover a mark for its values.</figcaption>"
-    return f'<figure id="figure-{name}">\n{labelled}\n{note}\n</figure>'

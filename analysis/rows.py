@@ -103,8 +103,8 @@ def accuracies(rows: Rows) -> pl.DataFrame:
     upstream = rows.pretrain.select(
         "run_id",
         "epochs",
-        exaflops=pl.col("train_flops") / EXA,
-        exaflops_valid=pl.col("train_flops_valid") / EXA,
+        exaflops=pl.col("train_flops").fill_nan(None) / EXA,
+        exaflops_valid=pl.col("train_flops_valid").fill_nan(None) / EXA,
     )
     compute = [pl.when("pretrained").then(name).otherwise(0.0).alias(name) for name in ("exaflops", "exaflops_valid")]
     return (

@@ -1,5 +1,6 @@
 """One look for all figures: colours, markers, units and sizes; readable in print and for the colour-blind."""
 
+import json
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -94,8 +95,10 @@ def panel_title(text: str) -> alt.TitleParams:
 
 
 def data(records: list[dict[str, Any]]) -> alt.InlineData:
-    """Records as the data of a chart."""
-    return alt.InlineData(values=records)
+    """Records as the data of a chart, without numbers that are none: as JSON text, since altair copies lists of
+    records over and over."""
+    known = [{key: None if value != value else value for key, value in row.items()} for row in records]
+    return alt.InlineData(values=json.dumps(known), format=alt.JsonDataFormat(type="json"))
 
 
 def texts(records: list[dict[str, Any]], **mark: Any) -> alt.LayerChart:

@@ -34,7 +34,7 @@ def _counts(rows: Rows) -> str:
 
 
 def _several(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}" if count else ""
+    return f"{count:,} {one if count == 1 else many}" if count else ""
 
 
 def _best(accuracies: pl.DataFrame) -> list[str]:
@@ -67,6 +67,7 @@ def _rise(family: str, points: pl.DataFrame, where: str) -> str:
     if compute[-1] == compute[0]:
         return f"{family}: all models took the same compute."
     gain, times = (values[-1] - values[0]) * 100, compute[-1] / compute[0]
+    shown = f"{times:,.0f}" if times >= 1000 else f"{times:.3g}"
     every = all(b > a for a, b in pairwise(values))
     how = (
         "rises at every step of"
@@ -75,7 +76,7 @@ def _rise(family: str, points: pl.DataFrame, where: str) -> str:
         if gain > 0
         else "does not rise with"
     )
-    return f"{family}: accuracy {how} compute ({gain:+.1f} points for {times:,.3g} times the compute; {where.lower()})."
+    return f"{family}: accuracy {how} compute ({gain:+.1f} points for {shown} times the compute; {where.lower()})."
 
 
 def _gains(accuracies: pl.DataFrame) -> list[str]:

@@ -1,6 +1,7 @@
 """Tables for people: frames of text cells, and one small renderer each for HTML, Markdown and the terminal."""
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -12,6 +13,8 @@ from analysis.lines import WORK, fewshot_means
 from analysis.replicas import merged, models
 from analysis.rows import MEAN, Rows, accuracies, labels, tasks_of
 from analysis.style import core_unit, family_name, flops_unit
+
+TEXT_CLASS = ' class="text"'
 
 
 def percent(mean: float | None, std: float | None = None) -> str:
@@ -118,12 +121,20 @@ def frontier_table(frontier: pl.DataFrame) -> pl.DataFrame:
 # --- renderers -----------------------------------------------------------------------------------------------------
 
 
-def to_html(frame: pl.DataFrame, caption: str) -> str:
-    """A table in a box that scrolls sideways; the first column holds the rows' headings. Everything is escaped."""
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in frame.columns)
+def to_html(frame: pl.DataFrame, caption: str, text: Sequence[str] = (), long: Sequence[str] = ()) -> str:
+    """A table in a box that scrolls sideways; the first column holds the rows' headings. Everything is escaped.
+
+    The columns of `text` stand to the left, those of `long` may wrap as well; the others are numbers.
+    """
+    kinds = dict.fromkeys(text, ' class="text"') | dict.fromkeys(long, ' class="long"')
+    places = [kinds.get(name, "") for name in frame.columns]
+    head = "".join(
+        f'<th scope="col"{kind and TEXT_CLASS}>{html.escape(name)}</th>'
+        for name, kind in zip(frame.columns, places, strict=True)
+    )
     body = "".join(
         f'<tr><th scope="row">{html.escape(str(first))}</th>'
-        + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in rest)
+        + "".join(f"<td{kind}>{html.escape(str(cell))}</td>" for kind, cell in zip(places[1:], rest, strict=True))
         + "</tr>\n"
         for first, *rest in frame.iter_rows()
     )

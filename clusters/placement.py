@@ -1,9 +1,10 @@
 """What a unit of work gets of a cluster. Hardware: no part of any spec."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scaling.cli import Machine
 from scaling.specs import Precision
+from scaling.tracking import Tracking
 from scaling.training.devices import Device, local_device
 
 
@@ -20,6 +21,7 @@ class Placement:
     precision: Precision | None = None  # fp32, bf16, or None: what the device does best
     compile: bool = False  # training steps through torch.compile
     microbatch: int | None = None  # images of a forward pass on a worker; None: its whole share of the batch
+    tracking: Tracking = field(default_factory=Tracking)  # where trainings are shown besides the rows
     loaders: int | None = None  # processes of a worker that decode and crop photographs; 0: its own threads do
 
     @property
@@ -52,4 +54,5 @@ def wished(machine: Machine) -> Placement:
         compile=machine.compile,
         microbatch=machine.microbatch,
         loaders=machine.loaders,
+        tracking=machine.tracking,
     )

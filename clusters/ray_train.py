@@ -5,6 +5,7 @@ A fit costs many seconds before its first step, and a TPU slice minutes to get, 
 
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from clusters.grace import Line, together
 from clusters.placement import Placement
 from clusters.run_queue import RESTARTS, RunQueue, Snapshot
+from clusters.tracking import tracked
 from clusters.work import Work, perform
 from scaling.storage import DRAFTS, Storage
 from scaling.training.devices import broadcast
@@ -98,14 +100,17 @@ def _work(config: dict[str, Any]) -> None:
     while (unit_id := broadcast(ray.get(queue.take.remote(group, device.world)) if lead else None, device)) is not None:
         error = ""
         try:
-            perform(
-                config["units"][unit_id],
-                storage=Storage(config["storage"]),
-                study=config["study"],
-                device=device,
-                report=Line(queue, unit_id) if lead else _silent,
-                save_seconds=config["save_seconds"],
-            )
+            work, storage, study = config["units"][unit_id], Storage(config["storage"]), config["study"]
+            shown = tracked(Line(queue, unit_id), work, placement.tracking, storage, study)
+            with shown if lead else nullcontext(_silent) as report:
+                perform(
+                    work,
+                    storage=storage,
+                    study=study,
+                    device=device,
+                    report=report,
+                    save_seconds=config["save_seconds"],
+                )
         except TrainingInterruptedError:
             return
         except (ValueError, NonFiniteLossError) as reason:  # the same on every rank, so the group can go on

@@ -18,6 +18,7 @@ from ray.tune.search.searcher import Searcher
 
 from clusters.grace import Flag, Line, together
 from clusters.placement import Placement
+from clusters.tracking import tracked
 from clusters.work import Work, perform
 from scaling.candidates import Pair, Trial, wanted
 from scaling.proposals import Result
@@ -183,11 +184,12 @@ def run_all(units: Sequence[Work], *, storage: Storage, study: str, placement: P
 
 
 def _perform(work: Work, storage: Storage, study: str, placement: Placement, flag: Any) -> dict[str, Any] | None:
-    return perform(
-        work,
-        storage=storage,
-        study=study,
-        device=placement.device(),
-        report=Line(flag, work.id),
-        save_seconds=SAVE_SECONDS,
-    )
+    with tracked(Line(flag, work.id), work, placement.tracking, storage, study) as report:
+        return perform(
+            work,
+            storage=storage,
+            study=study,
+            device=placement.device(),
+            report=report,
+            save_seconds=SAVE_SECONDS,
+        )

@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import tyro
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from scaling.identity import check
 from scaling.specs import Precision
+from scaling.tracking import Tracking
 
 Options = TypeVar("Options")
 USER_ERROR, INTERRUPTED = 2, 130
@@ -40,6 +42,18 @@ class Machine:
     """Processes of each worker that decode and crop photographs. Default: the CPUs that GPUs leave over, else 0."""
     optuna_storage: str | None = None
     """Where the searches are shown as Optuna studies, as a URL. Default: optuna.db in a local storage."""
+    tensorboard: str | None = None
+    """Directory for TensorBoard event files, while it trains; one that all machines share."""
+    wandb: str | None = None
+    """Weights & Biases project to show every training in (pip install wandb)."""
+    mlflow: str | None = None
+    """MLflow tracking URI to show every training at, an experiment a study (pip install mlflow)."""
+
+    @property
+    def tracking(self) -> Tracking:
+        """Where trainings are shown besides the rows; relative directories are the caller's, not a worker's."""
+        board = None if self.tensorboard is None else str(Path(self.tensorboard).expanduser().absolute())
+        return Tracking(board, self.wandb, self.mlflow)
 
     @property
     def numbers_of_workers(self) -> range:
@@ -54,6 +68,7 @@ class Machine:
         fewest = self.min_workers or self.workers
         check(fewest <= self.workers, f"--min-workers {fewest} is more than --workers {self.workers}")
         check(self.loaders is None or self.loaders >= 0, f"--loaders must not be negative, got {self.loaders}")
+        self.tracking.check()
         check(0 < self.trial_gpus <= 1, f"--trial-gpus must be in (0, 1], got {self.trial_gpus}")
 
 

@@ -15,6 +15,7 @@ from scaling.candidates import chosen, searched
 from scaling.cli import Machine, command_line, console
 from scaling.lease import lease
 from scaling.proposals import Result
+from scaling.provenance import record, typed
 from scaling.search import PARAMETERS, parameters_of
 from scaling.specs import Halving, Pretrain, Released, Search, Setting, Study, Task, Transfer
 from scaling.storage import Storage
@@ -81,7 +82,10 @@ def main(options: Options) -> int:
         with lease(storage, f"grid of {upstream.name} on {options.task}"):
             from clusters.placement import wished  # not before: a mistake or a finished grid should not wait for ray
             from clusters.run import run
+            from clusters.tracking import prepare
 
+            prepare(options.machine.tracking, study.name)
+            record(storage, typed())
             failed = run(
                 study,
                 storage,

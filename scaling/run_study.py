@@ -16,6 +16,7 @@ from rich.console import Console
 
 from scaling.cli import Machine, command_line, console
 from scaling.lease import lease
+from scaling.provenance import record, typed
 from scaling.recipe import check_batches
 from scaling.results import skipped
 from scaling.specs import Study, to_json
@@ -67,8 +68,11 @@ def main(options: Options) -> int:
         with lease(storage, f"study {study.name}"):
             from clusters.placement import wished
             from clusters.run import run
+            from clusters.tracking import prepare
 
+            prepare(options.machine.tracking, study.name)
             storage.write("study.json", to_json(study).encode())
+            record(storage, typed())
             failed = run(
                 study,
                 storage,

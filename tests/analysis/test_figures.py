@@ -5,14 +5,14 @@ import pytest
 from analysis import figures, labels, lines, style
 from analysis.core_days import by_kind
 from analysis.frontier import frontier
-from analysis.report import charts
+from analysis.report import charts, view
 from analysis.rows import accuracies, load
 from scaling.storage import Storage
 
 
 def test_every_figure_has_a_white_background_units_and_the_marks_of_its_families(study: Storage) -> None:
-    made = charts(load(study))
-    assert set(made) == {"frontier", "pretraining", "fewshot", "curves", "core_days"}
+    made = charts(view(study))
+    assert set(made) == {"frontier", "pretraining", "fewshot", "curves", "core_days", "sweeps"}
     for chart, caption in made.values():
         spec = chart.to_dict()
         assert spec["background"] == "white"

@@ -1,0 +1,1 @@
+"""Scaling laws: fitted, with intervals, checked on what they did not see, and asked for the next run."""

@@ -1,0 +1,148 @@
+"""Intervals of a law's constants: by a bootstrap over configurations, and by the profile of the objective."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+from scipy.stats import t as student
+
+from analysis.laws.forms import Array
+from analysis.laws.solve import Problem, solve
+
+SPARE = 2  # configurations that a fit needs beyond its constants
+
+
+def resampled(count: int, samples: int, seed: int, free: int) -> Array:
+    """How often each of `count` configurations is in each bootstrap sample: (samples, count).
+
+    A sample that could not be fitted, for it has too few distinct configurations for `free` constants, is drawn again.
+    """
+    least = min(free + SPARE, math.ceil(0.632 * count))  # on average a sample has 63 % of the configurations
+    rng, chances = np.random.default_rng(seed), np.full(count, 1 / count)
+    made = np.zeros((0, count))
+    while len(made) < samples:
+        drawn = rng.multinomial(count, chances, size=samples).astype(float)
+        made = np.concatenate([made, drawn[(drawn > 0).sum(axis=1) >= least]])
+    return made[:samples]
+
+
+def bootstrap(problem: Problem, weights: Array, draws: Array, best: Array, pool: Array) -> Array:
+    """Theta (samples, constants) of the law fitted again to each sample of `draws` (samples, points).
+
+    Each is solved from the best fit of all points and from the theta of `pool` that suits the sample best.
+    """
+    if not len(draws):
+        return np.zeros((0, len(best)))
+    weighted = draws * weights
+    theta, cost = solve(problem, weighted, np.broadcast_to(best, (len(draws), len(best))))
+    losses = problem.objective.loss(problem.t - problem.curve(pool)[0])
+    other, other_cost = solve(problem, weighted, pool[np.argmin(weighted @ losses.T, axis=1)])
+    return np.where((other_cost < cost)[:, None], other, theta)
+
+
+def expanded(level: float, count: int, constants: int) -> float:
+    """The tail of a percentile interval, smaller than (1 - level) / 2 where there are few configurations.
+
+    A bootstrap of few points is too narrow, by sqrt((n - p) / n) and by using normal tails: Hesterberg (2015), 'What
+    teachers should know about the bootstrap', expands the percentiles by the quantile of Student's t.
+    """
+    freedom = max(count - constants, 1)
+    return float(norm.cdf(-np.sqrt(count / freedom) * student.ppf((1 + level) / 2, freedom)))
+
+
+def percentile(values: Array, tail: float) -> tuple[Array, Array]:
+    """The interval between two tails, along the first axis."""
+    low, high = np.quantile(values, [tail, 1 - tail], axis=0)
+    return low, high
+
+
+# --- noise ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Scatter of the points around a law: `psi` the mean square of the loss's slope (with the degrees of freedom that
+    are left), `inside` the mean of its curvature: the chance that a residual is in the quadratic part."""
+
+    psi: float
+    inside: float
+
+    @property
+    def variance(self) -> float:
+        """Variance of a point of weight 1, as it counts for the constants."""
+        return self.psi / self.inside**2
+
+    @property
+    def per_cost(self) -> float:
+        """Twice a difference of the objective, divided by this, is chi-square: Ronchetti's robust likelihood ratio."""
+        return self.psi / self.inside
+
+
+def noise(problem: Problem, weights: Array, theta: Array, free: int) -> Noise:
+    residual = problem.t - problem.curve(theta[None])[0][0]
+    count = len(residual)
+    slope = residual * problem.objective.pull(residual)
+    psi = float((weights**2 * slope**2).sum() / weights.sum()) * count / max(count - free, 1)
+    return Noise(max(psi, 1e-300), _inside(residual * np.sqrt(weights / weights.mean()), problem.objective.delta, free))
+
+
+def _inside(residual: Array, delta: float, free: int) -> float:
+    """The chance that |residual| <= delta, by a normal kernel; as many of the smallest as the law met are left out.
+
+    Residuals are drawn together as much as the kernel spreads them, so that their spread stays what it is.
+    """
+    size = np.sort(np.abs(residual))[free:]
+    if delta >= size[-1]:
+        return 1.0
+    spread = min(float(np.sqrt(np.mean(size**2))), 1.4826 * float(np.median(size)))
+    narrow = 0.9 * len(size) ** -0.2
+    centre, width = size / np.hypot(1, narrow), max(spread * narrow / np.hypot(1, narrow), 1e-300)
+    return float(np.mean(norm.cdf((delta - centre) / width) - norm.cdf((-delta - centre) / width)))
+
+
+def covariance(problem: Problem, weights: Array, theta: Array, free: Array, scatter: Noise) -> Array:
+    """The linearised covariance of theta; constants that are not free have none."""
+    slopes = problem.curve(theta[None])[1][0][:, free]
+    made = np.zeros((len(theta), len(theta)))
+    made[np.ix_(free, free)] = np.linalg.pinv((slopes * weights[:, None]).T @ slopes, hermitian=True) * scatter.variance
+    return made
+
+
+# --- profile -------------------------------------------------------------------------------------------------------
+
+
+def profile(problem: Problem, weights: Array, theta: Array, cost: float, free: Array, excess: float) -> Array:
+    """(constants, 2): where the best cost with one constant held rises by `excess`; a limit where it never does.
+
+    Both sides of all constants are followed side by side: steps outward that grow, then bisection.
+    """
+    index = np.repeat(np.flatnonzero(free), 2)
+    side = np.tile([-1.0, 1.0], len(index) // 2)
+    rows = np.arange(len(index))
+    held = np.zeros((len(index), len(theta)), bool)
+    held[rows, index] = True
+    many = np.broadcast_to(weights, (len(index), len(weights)))
+    limit = np.where(side < 0, problem.low[index], problem.high[index])
+    inner, outer = theta[index].copy(), np.full(len(index), np.nan)
+    start = np.tile(theta, (len(index), 1))
+    width = np.full(len(index), 1.0) * np.maximum(1e-3, 0.02 * np.abs(theta[index]))
+    for _ in range(60):
+        known = ~np.isnan(outer)
+        wanted = np.where(known, (inner + outer) / 2, inner + side * width)
+        wanted = np.where(known, wanted, np.where(side < 0, np.maximum(wanted, limit), np.minimum(wanted, limit)))
+        trial = start.copy()
+        trial[rows, index] = wanted
+        found, rise = solve(problem, many, trial, held)
+        beyond = rise - cost > excess
+        outer = np.where(beyond, wanted, outer)
+        inner = np.where(beyond, inner, wanted)
+        start = np.where(beyond[:, None], start, found)
+        width = np.where(beyond, width, width * 2)
+        at_limit = np.isnan(outer) & (inner == limit)
+        narrow = np.abs(outer - inner) < 1e-3 * np.abs(outer - theta[index])
+        if (at_limit | narrow).all():
+            break
+    ends = np.tile(theta[:, None], (1, 2))
+    ends[index, (side > 0).astype(int)] = np.where(np.isnan(outer), limit, (inner + outer) / 2)
+    return ends

@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import pytest
+
+from scaling.results import TABLES, write
+from scaling.storage import Storage
+from scaling.tracking import Options, Tracking, main, numbers, run_directory
+
+
+def curve(storage: Storage, run_id: str) -> None:
+    row = dict.fromkeys(TABLES["curve"].names) | {"run_id": run_id, "name": "ViT-B/16", "family": "vit"}
+    write(storage, "curve", [row | {"step": step, "train_loss": 1.0 / step} for step in (1, 2, 3)])
+
+
+def test_event_files_of_rows_are_made_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    storage, out = Storage.of(tmp_path / "study"), tmp_path / "board"
+    for run_id in ("a", "b"):
+        curve(storage, run_id)
+    for _ in range(2):
+        assert main(Options(storage.uri, str(out))) == 0
+    assert {path.name for path in out.iterdir()} == {"ViT-B-16-a", "ViT-B-16-b"}
+    assert len(list((out / "ViT-B-16-a").iterdir())) == 1
+    assert "2 runs in" in capsys.readouterr().out
+
+
+def test_what_has_no_curves_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="does not exist"):
+        main(Options(str(tmp_path / "nowhere"), str(tmp_path)))
+    with pytest.raises(ValueError, match="holds no curve rows"):
+        main(Options(str(tmp_path), str(tmp_path / "out")))
+
+
+def test_names_stay_in_their_directory() -> None:
+    assert run_directory("../../<x>", "id") == "..-..--x--id"
+
+
+def test_what_is_null_is_not_drawn() -> None:
+    assert numbers({"train_loss": 1, "dev_top1": None, "lr": 0.1, "name": "x"}) == {"train_loss": 1.0, "lr": 0.1}
+
+
+def test_packages_that_are_there_are_enough() -> None:
+    Tracking(tensorboard="x").check()
