@@ -95,7 +95,7 @@ def _solve(problem: Problem, weights: Array, start: Array, held: Array) -> tuple
     curve, slopes = problem.curve(theta)
     cost = problem._cost(curve, weights)
     damping, still = np.full(len(theta), DAMPING), np.zeros(len(theta), int)
-    nothing = weights.sum(axis=1) * problem.objective.loss(1e-8 * (np.abs(problem.t).max() or 1.0))
+    nothing = weights.sum(axis=1) * problem.objective.loss(np.array(1e-8 * (np.abs(problem.t).max() or 1.0)))
     live = np.flatnonzero(np.isfinite(cost))
     for _ in range(ITERATIONS):
         if not live.size:

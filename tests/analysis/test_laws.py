@@ -164,13 +164,13 @@ def test_rows_that_cannot_be_used_are_named() -> None:
         (
             "chinchilla",
             {"params": [1, 2] * 5, "samples": range(1, 11)},
-            [3] * 10,
+            range(11, 1, -1),
             "needs at least 3 distinct values of params, has 2",
         ),
         (
             "chinchilla",
             {"params": range(1, 11), "samples": range(20, 220, 20)},
-            [3] * 10,
+            range(11, 1, -1),
             "needs at least 3 distinct ratios of samples to params, has 1",
         ),
     ],

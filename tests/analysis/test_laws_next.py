@@ -68,6 +68,16 @@ def test_a_law_of_compute_ranks_too_but_knows_no_size() -> None:
         optimum(found, 1e5)
 
 
+@pytest.mark.parametrize("budget", [1e19, 1e21, 1e24])
+def test_proposals_are_inside_the_budget_and_the_same_again(law: Fit, budget: float) -> None:
+    """Of budgets below the largest run too."""
+    grid = proposed(law, budget, 6.0)
+    assert max(one.cost for one in grid) <= budget * (1 + 1e-9)
+    assert grid == proposed(law, budget, 6.0)
+    target = grid[-1].at
+    assert rank(law, grid, target) == rank(law, grid, target)
+
+
 def test_mistakes_are_one_line(law: Fit) -> None:
     with pytest.raises(ValueError, match="budget must be positive, got 0"):
         optimum(law, 0)
