@@ -91,12 +91,12 @@ def catalogue() -> dict[str, Hardware]:
 
 
 def _hardware(name: str, row: dict[str, Any], common: dict[str, str]) -> Hardware:
-    sources = {"as_of": common["as_of"]}
+    sources: dict[str, Any] = {"as_of": common["as_of"]}
     if "peaks" in row:
         sources["peak_source"] = common["peak_source"]
     if "price_usd_per_chip_hour" in row:
         sources["price_source"] = common["price_source"]
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
     return Hardware(name=name, **(sources | values))
 
 
