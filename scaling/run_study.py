@@ -15,6 +15,7 @@ import tyro
 from rich.console import Console
 
 from scaling.cli import Machine, command_line, console
+from scaling.identity import check
 from scaling.lease import lease
 from scaling.recipe import check_batches
 from scaling.results import skipped
@@ -41,6 +42,8 @@ class Options:
     """Chip that the plan is priced on, such as tpu-v3 or h100. Default: the study's."""
     utilisation: float | None = None
     """Share of the chip's peak for the plan. Default: a measured rate, or the paper's share."""
+    measured: str | None = None
+    """Storage whose rows of `python -m scaling.measure` on that chip the plan goes by."""
     save_seconds: float = 15.0
     """Seconds between two checkpoints of a run."""
     json: bool = False
@@ -49,6 +52,7 @@ class Options:
 
 
 def main(options: Options) -> int:
+    check(options.plan or options.measured is None, "--measured goes with --plan")
     study = resolved(select(load(options.study, options.miniature), options.only))
     if options.plan:
         return _plan(study, options)
@@ -104,10 +108,13 @@ def _summarise(storage: Storage, failed: int, out: Console) -> None:
 
 
 def _plan(study: Study, options: Options) -> int:
-    from analysis.plan import plan, render
+    from analysis.plan import measured_rates, plan, render
     from clusters.hardware import hardware
+    from scaling.results import read
 
-    costs = plan(study, hardware(options.hardware or study.hardware), options.utilisation)
+    chip = hardware(options.hardware or study.hardware)
+    rows = None if options.measured is None else read(Storage.of(options.measured), "measure")
+    costs = plan(study, chip, options.utilisation, None if rows is None else measured_rates(rows, chip))
     if options.json:
         print(json.dumps(costs.as_json(), indent=1))
     else:
