@@ -142,7 +142,10 @@ def make_step(module: nn.Module, mode: Mode, images: Tensor, labels: Tensor, dev
 
 
 def race(contestants: list[Contestant], options: Options, device: Device, out: Console) -> None:
-    """Fill in the contestants' seconds. Two steps each to warm up and compile; a third decides the steps of a turn."""
+    """Fill in the contestants' seconds. Two steps each to warm up and compile; a third decides the steps of a turn.
+
+    A turn begins with a step that is not timed: the first one finds the caches and the allocator as others left them.
+    """
     for contestant in contestants:
         start = time.perf_counter()
         timed(contestant.step, 2, device)
@@ -150,6 +153,7 @@ def race(contestants: list[Contestant], options: Options, device: Device, out: C
         contestant.steps = max(1, round(options.seconds / timed(contestant.step, 1, device)))
     for _ in range(options.rounds):
         for contestant in contestants:
+            contestant.step()
             contestant.seconds.append(timed(contestant.step, contestant.steps, device))
 
 

@@ -3,24 +3,26 @@
 A fit costs many seconds before its first step, and a TPU slice minutes to get, so a group stays for a whole queue.
 """
 
-import threading
-import time
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from clusters.grace import Line, together
 from clusters.placement import Placement
 from clusters.run_queue import RESTARTS, RunQueue, Snapshot
 from clusters.work import Work, perform
 from scaling.storage import DRAFTS, Storage
 from scaling.training.devices import broadcast
-from scaling.training.ledger import NonFiniteLossError
+from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError
 
 Watch = Callable[[Snapshot], None]
+RESIZE_SECONDS = 30.0  # between two looks whether a group can have more workers
+COLLECTIVE_SECONDS = 1800  # then a worker that waits for the others gives up: nothing hangs for ever
 
 
 def train_queue(
@@ -40,7 +42,6 @@ def train_queue(
     """
     ordered = sorted(units, key=lambda work: work.flops, reverse=True)
     queue: Any = ray.remote(RunQueue).options(num_cpus=0).remote([work.id for work in ordered])
-    groups = min(placement.groups, len(units))
     config = {
         "queue": queue,
         "units": {work.id: work for work in units},
@@ -50,21 +51,15 @@ def train_queue(
         "save_seconds": save_seconds,
     }
     cache = f"{DRAFTS}/ray-{uuid.uuid4().hex}"  # Ray's own files, deleted at the end
-    errors: list[BaseException] = []
-
-    def fit(group: int) -> None:
-        try:
-            _fit({**config, "group": group}, placement, storage.path(cache), len(units))
-        except Exception as error:
-            errors.append(error)
-
-    # daemons: Ctrl-C must not wait for a fit
-    threads = [threading.Thread(target=fit, args=(group,), daemon=True) for group in range(groups)]
-    for thread in threads:
-        thread.start()
-    while any(thread.is_alive() for thread in threads):
-        watch(ray.get(queue.snapshot.remote()))
-        time.sleep(poll_seconds)
+    errors = together(
+        [
+            partial(_fit, {**config, "group": group}, placement, storage.path(cache), len(units))
+            for group in range(min(placement.groups, len(units)))
+        ],
+        stop=queue.stop.remote,
+        watch=lambda: watch(ray.get(queue.snapshot.remote())),
+        poll_seconds=poll_seconds,
+    )
     last: Snapshot = ray.get(queue.snapshot.remote())
     watch(last)
     storage.delete(cache)
@@ -75,13 +70,18 @@ def train_queue(
 
 
 def _fit(config: dict[str, Any], placement: Placement, cache: str, units: int) -> None:
+    fewest = placement.min_workers or placement.workers
+    scaling: dict[str, Any] = {
+        "num_workers": placement.workers if fewest == placement.workers else (fewest, placement.workers),
+        "elastic_resize_monitor_interval_s": RESIZE_SECONDS,
+        "use_gpu": placement.gpus > 0,
+        "resources_per_worker": placement.resources,
+    }
     TorchTrainer(
         _work,
         train_loop_config=config,
-        torch_config=TorchConfig(backend="nccl" if placement.gpus else "gloo"),
-        scaling_config=ScalingConfig(
-            num_workers=placement.workers, use_gpu=placement.gpus > 0, resources_per_worker=placement.resources
-        ),
+        torch_config=TorchConfig(backend="nccl" if placement.gpus else "gloo", timeout_s=COLLECTIVE_SECONDS),
+        scaling_config=ScalingConfig(**scaling),
         run_config=RunConfig(
             name=f"group-{config['group']}",
             storage_path=cache,
@@ -95,12 +95,7 @@ def _work(config: dict[str, Any]) -> None:
     queue, group, placement = config["queue"], config["group"], config["placement"]
     device = placement.device()
     lead = get_context().get_world_rank() == 0
-    while (unit_id := broadcast(ray.get(queue.take.remote(group)) if lead else None, device)) is not None:
-
-        def report(step: int, metrics: dict[str, Any], unit_id: str = unit_id) -> None:
-            if lead:
-                queue.report.remote(unit_id, step, metrics)
-
+    while (unit_id := broadcast(ray.get(queue.take.remote(group, device.world)) if lead else None, device)) is not None:
         error = ""
         try:
             perform(
@@ -108,9 +103,11 @@ def _work(config: dict[str, Any]) -> None:
                 storage=Storage(config["storage"]),
                 study=config["study"],
                 device=device,
-                report=report,
+                report=Line(queue, unit_id) if lead else _silent,
                 save_seconds=config["save_seconds"],
             )
+        except TrainingInterruptedError:
+            return
         except (ValueError, NonFiniteLossError) as reason:  # the same on every rank, so the group can go on
             error = str(reason)
         except Exception as reason:
@@ -119,3 +116,6 @@ def _work(config: dict[str, Any]) -> None:
             error = f"{type(reason).__name__}: {reason}"
         if lead:
             ray.get(queue.finish.remote(group, error))
+
+
+def _silent(step: int, metrics: dict[str, Any]) -> None: ...

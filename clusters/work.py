@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+from scaling import results
 from scaling.fewshot import probe
 from scaling.flops import pretrain_flops, transfer_flops
 from scaling.pretrain import pretrain
 from scaling.specs import Pretrain, Probe, Transfer
 from scaling.storage import Storage
-from scaling.training.devices import Device
+from scaling.training.devices import Device, broadcast
 from scaling.training.loop import Report
-from scaling.transfer import finetune
+from scaling.transfer import finetune, table
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,13 @@ class Work:
 def perform(
     work: Work, *, storage: Storage, study: str, device: Device, report: Report, save_seconds: float
 ) -> dict[str, Any] | None:
-    """Do it and leave its rows. Returns a fine-tuning's row."""
+    """Do it and leave its rows, or find them: a worker of a killed driver may have ended it after it was listed.
+
+    Returns a fine-tuning's row.
+    """
+    there = broadcast(done(work, storage) if device.rank == 0 else None, device)
+    if there is not None:
+        return there
     match work.unit:
         case Pretrain():
             pretrain(work.unit, storage=storage, study=study, device=device, report=report, save_seconds=save_seconds)
@@ -58,3 +65,15 @@ def perform(
         case Probe():
             probe(work.unit, checkpoint=work.checkpoint, storage=storage, study=study, device=device)
     return None
+
+
+def done(work: Work, storage: Storage) -> dict[str, Any] | None:
+    """The first row of the unit, if it shows that there is nothing left to do."""
+    match work.unit:
+        case Pretrain():
+            return results.read_one(storage, "pretrain", work.unit.id)
+        case Probe():
+            return results.read_one(storage, "fewshot", work.unit.id)
+    row = results.read_one(storage, table(work.unit), work.unit.id)
+    short = row is not None and work.until is not None and row["steps_done"] < work.until
+    return None if short else row

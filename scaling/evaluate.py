@@ -3,7 +3,6 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,9 +30,11 @@ class Options:
     """Accuracy of a checkpoint's own classifier: by labels, by ImageNet-ReaL's, or through ObjectNet's classes."""
 
     checkpoint: str
-    """A run's checkpoint directory, or a .npz or .safetensors file of the official codes or timm."""
+    """A checkpoint's directory or URI; or, with --runs, its id or a run's name; or a .npz or .safetensors file."""
     data: str
     """URI of the images, such as parquet:PATH or imagefolder:DIR."""
+    runs: str | None = None
+    """Storage of a study that trained the checkpoint, or kept it of a fine-tuning."""
     model: str | None = None
     """Name in the zoo of the model that a file is of, such as ViT-B/16."""
     labels: str | None = None
@@ -54,7 +55,7 @@ class Options:
 
 def main(options: Options) -> int:
     check(options.labels is None or options.classes is None, "--labels and --classes are two ways to say what is right")
-    found = classifier(options.checkpoint, model=options.model, resolution=options.resolution)
+    found = classifier(options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution)
     resize = options.resize
     check(
         resize is None or resize >= found.resolution,
@@ -98,7 +99,7 @@ def evaluation(found: Classifier, images: Images, truth: Truth, options: Options
         "run_id": found.run_id,
         "name": found.name,
         "family": found.family,
-        "checkpoint": options.checkpoint if "://" in options.checkpoint else str(Path(options.checkpoint).absolute()),
+        "checkpoint": found.source,
         "weights_sha256": found.weights_sha256,
         "data": options.data,
         "fingerprint": fingerprint,

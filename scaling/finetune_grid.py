@@ -13,15 +13,14 @@ from rich.table import Table
 from scaling import results
 from scaling.candidates import chosen, searched
 from scaling.cli import Machine, command_line, console
-from scaling.identity import check
 from scaling.lease import lease
 from scaling.proposals import Result
 from scaling.search import PARAMETERS, parameters_of
-from scaling.specs import Halving, Pretrain, Released, Search, Setting, Study, Task, from_json
+from scaling.specs import Halving, Pretrain, Released, Search, Setting, Study, Task, Transfer
 from scaling.storage import Storage
 from scaling.study import pairs, resolved
+from scaling.trained import directory, is_file, model_of, spec_of
 from scaling.units import finished, trial_results
-from scaling.zoo import model as zoo_model
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Options:
     checkpoint: str
     """A checkpoint of a study, as a directory or URI; or, with --runs, a run's id or name; or an official .npz."""
     task: str
-    """A task of search_spaces.grids, such as digits, fashion or cifar10."""
+    """A task of search_spaces.grids, such as digits or cifar10; or a name for your own, with --train and --test."""
     runs: str | None = None
     """Storage of a study that trained the checkpoint."""
     model: str | None = None
@@ -42,6 +41,8 @@ class Options:
     """URI of the training split, for a task whose data are not built in: parquet:PATH, imagefolder:DIR, ..."""
     test: str | None = None
     """URI of the test split."""
+    dev: str | None = None
+    """URI of an official validation split, whose images are among those of --train. Default: a random share of them."""
     base_lrs: tuple[float, ...] | None = None
     """The grid. Default: the task's."""
     search: str | None = None
@@ -60,6 +61,8 @@ class Options:
     """Pixels a side of the final runs, where they differ. Default: the task's."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of the final runs."""
+    keep: bool = False
+    """Keep the fine-tuned weights, for scaling.evaluate."""
     json: bool = False
     """Print one JSON value instead of text."""
     machine: tyro.conf.OmitArgPrefixes[Machine] = field(default_factory=Machine)
@@ -97,37 +100,29 @@ def main(options: Options) -> int:
 
 def _upstream(options: Options) -> tuple[Pretrain | Released, dict[str, str]]:
     """What is fine-tuned, and where its checkpoint is, by its id, unless it says so itself."""
-    if options.checkpoint.endswith((".npz", ".safetensors")):
-        check(options.model is not None, f"{options.checkpoint} does not say its model: give --model, such as ViT-B/16")
-        assert options.model is not None
-        return Released(options.model, zoo_model(options.model), options.checkpoint), {}
-    place = _run(options.checkpoint, options.runs) if options.runs else Storage.of(options.checkpoint)
-    if place.exists("final"):
-        place = Storage.of(place.path("final"))
-    if not place.exists("model.safetensors") or not place.exists("spec.json"):
-        raise ValueError(f"{options.checkpoint} is no checkpoint: it needs model.safetensors and spec.json")
-    run = from_json(Pretrain, place.read("spec.json").decode())
+    if is_file(options.checkpoint):
+        return Released(str(options.model), model_of(options.checkpoint, options.model), options.checkpoint), {}
+    place = directory(options.checkpoint, options.runs)
+    run = spec_of(place)
+    if isinstance(run, Transfer):
+        raise ValueError(f"{options.checkpoint} is fine-tuned already: take the run it is of, {run.upstream.id}")
     return run, {run.id: place.uri}
 
 
-def _run(wanted: str, runs: str) -> Storage:
-    """The checkpoint of a run of a storage, by the beginning of its id or by its name."""
-    storage = Storage.of(runs)
-    rows = results.read(storage, "pretrain").select("run_id", "name", "checkpoint")
-    found = rows.filter(pl.col("run_id").str.starts_with(wanted) | (pl.col("name") == wanted))
-    if found.height != 1:
-        known = ", ".join(f"{run_id} ({name})" for run_id, name, _ in rows.sort("name").rows())
-        raise ValueError(f"{wanted!r} is {found.height} runs of {runs}, which has {known or 'none'}")
-    return Storage.of(storage.path(found["checkpoint"][0]))
-
-
 def _task(options: Options) -> Task:
-    from search_spaces.grids import TASKS
+    from search_spaces.grids import TASKS, own_task
 
-    if options.task not in TASKS:
-        raise ValueError(f"unknown task {options.task!r}: take one of {', '.join(TASKS)}")
-    task = TASKS[options.task]
-    data = replace(task.data, train=options.train or task.data.train, test=options.test or task.data.test)
+    if options.task not in TASKS and (options.train is None or options.test is None):
+        raise ValueError(
+            f"unknown task {options.task!r}: take one of {', '.join(TASKS)}, or give --train and --test of your own"
+        )
+    task = TASKS.get(options.task) or own_task(options.task)
+    data = replace(
+        task.data,
+        train=options.train or task.data.train,
+        test=options.test or task.data.test,
+        dev=options.dev or task.data.dev,
+    )
     if data.train is None or data.test is None:
         raise ValueError(f"task {task.name} has no data of its own: give --train and --test, such as parquet:PATH")
     return replace(
@@ -139,6 +134,7 @@ def _task(options: Options) -> Task:
         steps=options.steps or task.steps,
         resolution=options.resolution or task.resolution,
         final_resolution=options.final_resolution or task.final_resolution,
+        keep=options.keep or task.keep,
     )
 
 

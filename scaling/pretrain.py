@@ -10,7 +10,7 @@ from torch import nn
 
 from scaling import results
 from scaling.data.loading import Stream, batches
-from scaling.data.ordering import holdout, permute
+from scaling.data.ordering import Index, holdout, permute
 from scaling.data.preprocessing import Skipped
 from scaling.data.sources import Images, open_split
 from scaling.flops import parameters, pretrain_flops
@@ -98,22 +98,22 @@ def unit(run: Pretrain) -> Unit:
     return Unit(run.id, "pretrain", run.name, family(run.model), pretrain_flops(run, valid=True) / run.steps)
 
 
-def split(count: int, run: Pretrain) -> tuple[np.ndarray, np.ndarray]:
-    """The images to train on and those held out, of `count`: int64, sorted.
+def split(count: int, run: Pretrain) -> tuple[Index, np.ndarray]:
+    """The images to train on and those held out, of `count`, ascending.
 
     Runs on the same data hold the same images out, whatever their seeds, and smaller subsets lie in larger ones, and
     all of them in the set without the held-out share. Raises ValueError when there are fewer images than the subset, or
     none to stop early by.
     """
-    train_index, dev_index = holdout(count, run.dev_fraction, SPLIT)
+    rest, dev_index = holdout(count, run.dev_fraction, SPLIT)
     check(
         run.early_stopping is None or len(dev_index) > 0,
         f"early_stopping of {run.name}: dev_fraction {run.dev_fraction} of {count} images holds none out",
     )
-    if run.subset is not None:
-        subset = run.subset_of(len(train_index))
-        train_index = np.sort(train_index[permute(np.arange(subset), len(train_index), SUBSET)])
-    return train_index, dev_index
+    if run.subset is None:
+        return rest, dev_index
+    subset = permute(np.arange(run.subset_of(len(rest))), len(rest), SUBSET)
+    return np.sort(rest[subset]), dev_index
 
 
 def _module(run: Pretrain) -> nn.Module:

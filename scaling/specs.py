@@ -82,6 +82,7 @@ class Task(Identified):
     halving: Halving | None = field(metadata=OUTSIDE, default=None)
     final_resolution: int | None = None
     final_polyak: float | None = None
+    keep: bool = field(metadata=OUTSIDE, default=False)  # the final runs' weights, as checkpoints
 
     def __post_init__(self) -> None:
         for name in ("base_lrs", "convolutional_base_lrs", "resnet_settings"):

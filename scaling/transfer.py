@@ -10,7 +10,8 @@ from torch import nn
 from scaling import results
 from scaling.data.loading import Stream, batches
 from scaling.data.official import set_apart
-from scaling.data.ordering import hashed, holdout
+from scaling.data.ordering import Index, Rest, hashed, holdout
+from scaling.data.preprocessing import Skipped
 from scaling.data.sources import Images, open_split
 from scaling.flops import transfer_flops
 from scaling.models import build
@@ -21,7 +22,7 @@ from scaling.training import state
 from scaling.training.devices import Device
 from scaling.training.evaluation import accuracy
 from scaling.training.ledger import Unit, attempt
-from scaling.training.loop import SAVE_SECONDS, Report, Training, train
+from scaling.training.loop import SAVE_SECONDS, Report, Trained, Training, train
 from scaling.training.objective import classification
 from scaling.weights import load_upstream
 
@@ -46,11 +47,11 @@ def finetune(
     task, recipe, resolution = transfer.task, transfer.recipe, transfer.resolution
     check_batches(recipe, resolution, workers=device.world, microbatch=device.microbatch)
     with attempt(unit(transfer), study, storage, device) as ledger:
-        train_uri, test_uri = uris(task.data)
+        train_uri, _ = uris(task.data)
         images = open_split(train_uri, storage)
         index, dev_index = dev_split(images, task, storage)
         if transfer.phase == "final":
-            index = np.arange(len(images))
+            index = Rest(len(images), np.array([], np.int64))
         skip = task.data.corrupt == "skip"
         stream = Stream(
             train_uri,
@@ -78,24 +79,39 @@ def finetune(
         trained = train(
             module, training, storage=storage, device=device, ledger=ledger, report=report, save_seconds=save_seconds
         )
-        row = {**_facts(transfer), "train_loss": trained.train_loss}
         with ledger.doing("evaluating"):
-            if transfer.phase == "dev":
-                top1, loss = accuracy(module, images, dev_index, resolution, device, skipped)
-                row |= {"trial_id": transfer.id, "steps_done": trained.steps, "dev_top1": top1, "dev_loss": loss}
-                row |= _rungs(storage, transfer, trained.steps, top1)
-            else:
-                test = open_split(test_uri, storage)
-                top1, _ = accuracy(module, test, np.arange(len(test)), resolution, device, skipped)
-                row |= {"transfer_id": transfer.id, "test_top1": top1}
+            judged = _judged(transfer, trained, module, images, dev_index, storage, device, skipped)
+        row = {**_facts(transfer), "train_loss": trained.train_loss, **judged}
         if device.rank == 0:
+            if task.keep and transfer.phase == "final":
+                state.save_final(storage, transfer.id, module, to_json(transfer))
             results.write(storage, table(transfer), [row])
             if trained.steps == transfer.steps:
                 state.clear(storage, transfer.id)
     return row
 
 
-def dev_split(images: Images, task: Task, storage: Storage) -> tuple[np.ndarray, np.ndarray]:
+def _judged(
+    transfer: Transfer,
+    trained: Trained,
+    module: nn.Module,
+    images: Images,
+    dev_index: np.ndarray,
+    storage: Storage,
+    device: Device,
+    skipped: Skipped | None,
+) -> dict[str, Any]:
+    """The row's key and accuracy: on the dev split, or on the test set."""
+    if transfer.phase == "dev":
+        top1, loss = accuracy(module, images, dev_index, transfer.resolution, device, skipped)
+        row = {"trial_id": transfer.id, "steps_done": trained.steps, "dev_top1": top1, "dev_loss": loss}
+        return row | _rungs(storage, transfer, trained.steps, top1)
+    test = open_split(uris(transfer.task.data)[1], storage)
+    top1, _ = accuracy(module, test, np.arange(len(test)), transfer.resolution, device, skipped)
+    return {"transfer_id": transfer.id, "test_top1": top1}
+
+
+def dev_split(images: Images, task: Task, storage: Storage) -> tuple[Index, np.ndarray]:
     """The images that a dev trial trains on and those it is judged on: the official split, or a random share."""
     if task.data.dev is not None:
         return set_apart(images, open_split(task.data.dev, storage))

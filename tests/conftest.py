@@ -78,3 +78,11 @@ def s3_server() -> Iterator[str]:
 def s3(s3_server: str) -> Storage:
     """An empty storage on S3."""
     return Storage.of(f"s3://bucket/{uuid.uuid4().hex}/?endpoint_override={s3_server}&scheme=http&region=us-east-1")
+
+
+@pytest.fixture(params=["local", "fsspec", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    """An empty storage of each kind."""
+    if request.param == "s3":
+        return request.getfixturevalue("s3")  # type: ignore[no-any-return]
+    return Storage.of(tmp_path if request.param == "local" else f"memory://{uuid.uuid4().hex}")

@@ -81,7 +81,7 @@ def test_ten_kills(checkpoint: Path, tmp_path: Path) -> None:
         units, before = kill * (UNITS - 1) // KILLS, attempts(torn)  # spread over the grid's progress
         driver = start(checkpoint, torn)
         while done(torn) < units or attempts(torn) == before:  # always in some unit of this start
-            assert driver.poll() is None, "the grid ended before its moment"
+            assert driver.poll() is None, f"the grid ended before its moment: {driver.communicate()}"
             time.sleep(0.02)
         time.sleep(rng.uniform(0, 1.5))
         driver.kill()

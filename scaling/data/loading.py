@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from scaling.data.decoding import CorruptImageError
-from scaling.data.ordering import batch_at, shard
+from scaling.data.ordering import Index, batch_at, below, shard
 from scaling.data.preprocessing import BLOCK, Skipped, has_small, is_small, replaced, train_images
 from scaling.data.sources import Images, open_split
 from scaling.recipe import Recipe
@@ -55,7 +55,7 @@ class Stream:
 
     uri: str
     cache: Storage | None  # of built-in sets
-    index: np.ndarray  # int64 [m], sorted: the images to train on
+    index: Index  # the images to train on
     recipe: Recipe  # batch size and augmentation
     seed: int
     resolution: int
@@ -74,7 +74,7 @@ class Stream:
         if self.window is None:
             return None
         bounds = np.append(0, np.cumsum(self.images.shards))
-        counts = np.diff(np.searchsorted(self.index, bounds))
+        counts = np.diff(below(self.index, bounds))
         return counts[counts > 0]
 
     def samples(self, step: int) -> Samples:
@@ -189,7 +189,8 @@ class _Blocks(Dataset):
     """A stream as the DataLoader's processes read it; what went wrong with the data comes back as a value."""
 
     def __init__(self, stream: Stream) -> None:
-        self._stream = stream if stream.skip else replace(stream, index=stream.index[:0])  # needed for replacements
+        no_index = np.array([], np.int64)  # it is needed for replacements
+        self._stream = stream if stream.skip else replace(stream, index=no_index)
 
     def __getitem__(self, samples: Samples) -> Block | Exception:
         try:

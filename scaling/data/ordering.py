@@ -6,6 +6,8 @@ generators'); permutations are Feistel networks with cycle walking (Black and Ro
 finite domains').
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 Key = int | tuple[int | np.ndarray, ...]
@@ -158,14 +160,40 @@ def shard(arrays: tuple[np.ndarray, ...], rank: int, world: int) -> tuple[np.nda
     return tuple(array[size * rank // world : size * (rank + 1) // world] for array in arrays)
 
 
-def holdout(n: int, fraction: float, key: Key) -> tuple[np.ndarray, np.ndarray]:
-    """A random split of range(n): (train_indices, dev_indices), int64, sorted; dev has round(fraction * n)."""
+@dataclass(frozen=True, eq=False)
+class Rest:
+    """The numbers of range(n) that are not held out, in ascending order: indexed as their array, without its memory."""
+
+    n: int
+    held: np.ndarray  # int64 [d], ascending, each once
+
+    def __len__(self) -> int:
+        return self.n - len(self.held)
+
+    def __getitem__(self, position: np.ndarray) -> np.ndarray:
+        """The numbers at positions [m], int64 [m]."""
+        gaps = self.held - np.arange(len(self.held))  # how many of the rest come before each that is held out
+        return position + np.searchsorted(gaps, position, side="right")
+
+    def below(self, bounds: np.ndarray) -> np.ndarray:
+        """How many are below each bound."""
+        return bounds - np.searchsorted(self.held, bounds)
+
+
+Index = np.ndarray | Rest  # numbers of images, ascending
+
+
+def below(index: Index, bounds: np.ndarray) -> np.ndarray:
+    """How many numbers of the index are below each bound [m]: int64 [m]."""
+    return index.below(bounds) if isinstance(index, Rest) else np.searchsorted(index, bounds)
+
+
+def holdout(n: int, fraction: float, key: Key) -> tuple[Rest, np.ndarray]:
+    """A random split of range(n): (train indices, dev indices [round(fraction * n)]), ascending."""
     if not 0 <= fraction <= 1:
         raise ValueError(f"fraction of the dev split must be in [0, 1], got {fraction}")
-    dev = permute(np.arange(round(fraction * n)), max(n, 1), key)
-    left = np.ones(n, bool)
-    left[dev] = False
-    return np.flatnonzero(left), np.sort(dev)
+    dev = np.sort(permute(np.arange(round(fraction * n)), max(n, 1), key))
+    return Rest(n, dev), dev
 
 
 def hashed(*entries: int) -> int:

@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 
 from scaling.data.builtin import cores
 from scaling.data.decoding import CorruptImageError, decode, decode_reduced, size
-from scaling.data.ordering import uniforms
+from scaling.data.ordering import Index, below, uniforms
 from scaling.data.sources import SMALL, Images
 
 T = TypeVar("T")
@@ -116,23 +116,22 @@ def readable(images: Images, indices: np.ndarray, skipped: Skipped | None) -> np
     return indices[good]
 
 
-def replaced(images: Images, indices: np.ndarray, index: np.ndarray, skipped: Skipped) -> np.ndarray:
+def replaced(images: Images, indices: np.ndarray, index: Index, skipped: Skipped) -> np.ndarray:
     """The images with each corrupt one replaced by the next one that is not, in the cyclic order of `index`.
 
     Args:
         images: the training split.
         indices: int64 [n], out of `index`.
-        index: int64 [m], sorted: all images of the training.
+        index: all images of the training.
         skipped: the corrupt ones are noted here.
 
     Returns:
         int64 [n]. Raises CorruptImageError when there is none that can be decoded.
     """
     shown = indices.copy()
-    for position, wanted in enumerate(indices.tolist()):
-        start = int(np.searchsorted(index, wanted))
+    for position, start in enumerate(below(index, indices).tolist()):
         for step in range(len(index)):
-            candidate = index[(start + step) % len(index) : (start + step) % len(index) + 1]
+            candidate = index[np.array([(start + step) % len(index)])]
             if len(readable(images, candidate, skipped)):
                 shown[position] = candidate[0]
                 break

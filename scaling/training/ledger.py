@@ -15,13 +15,20 @@ from scaling.storage import Storage
 from scaling.training.devices import Device
 
 Kind = Literal["pretrain", "trial", "transfer", "fewshot"]
-Outcome = Literal["running", "done", "failed", "diverged"]
+Outcome = Literal["running", "done", "failed", "diverged", "interrupted"]
 Activity = Literal["training", "evaluating", "waiting"]
 BEAT_SECONDS = {True: 1.0, False: 30.0}  # between two writings of the row: local storage, object store
 
 
 class NonFiniteLossError(RuntimeError):
     """The loss of a step is NaN or infinite."""
+
+
+class TrainingInterruptedError(RuntimeError):
+    """The training was asked to stop, and has: its last step is in a checkpoint."""
+
+
+OUTCOMES: dict[type[Exception], Outcome] = {NonFiniteLossError: "diverged", TrainingInterruptedError: "interrupted"}
 
 
 @dataclass(frozen=True)
@@ -123,12 +130,12 @@ class Ledger:
 
 @contextlib.contextmanager
 def attempt(unit: Unit, study: str, storage: Storage, device: Device) -> Iterator[Ledger]:
-    """One attempt at a unit: its row ends as done, or as failed (diverged: every time) with the error's first line."""
+    """One attempt at a unit: its row ends as done, failed, diverged or interrupted, with the error's first line."""
     ledger = Ledger(unit, study, storage, device)
     try:
         yield ledger
     except Exception as error:
-        outcome: Outcome = "diverged" if isinstance(error, NonFiniteLossError) else "failed"
+        outcome = OUTCOMES.get(type(error), "failed")
         ledger.close(outcome, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:500])
         raise
     ledger.close("done")

@@ -18,18 +18,19 @@ from scaling.storage import Storage
 from scaling.training import state
 from scaling.training.averaging import running_average
 from scaling.training.devices import Device, broadcast, mean_over_workers
-from scaling.training.ledger import Ledger, NonFiniteLossError
+from scaling.training.ledger import Ledger, NonFiniteLossError, TrainingInterruptedError
 from scaling.training.microbatches import accumulate
 from scaling.training.objective import Objective
 from scaling.training.optim import make_optimizer
 from scaling.training.schedules import learning_rate
 from scaling.training.state import State
 
-Report = Callable[[int, dict[str, Any]], None]
+Report = Callable[[int, dict[str, Any]], bool | None]  # (steps done, metrics) -> whether the training is to stop
 CURVE_POINTS = 200  # at most, over a training
 SAVE_SECONDS = 15.0  # between two checkpoints
 SAVE_SHARE = 0.05  # of the time, at most: slow checkpoints are made less often
-READ_STEPS = 10  # losses are read, and a checkpoint is decided on, at every tenth step: a read waits for the device
+READ_STEPS = 10  # losses are read and decisions made at every tenth step at most: a read waits for the device
+READ_SECONDS = 1.0  # and as often as that where steps are slow
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def train(
 
     It ends with the weights to keep: the last, their running average, or the best evaluation's. The weights after step
     n depend on (what, n) alone; on one machine bit for bit, however often it was interrupted.
-    Raises NonFiniteLossError with the step. `save_seconds` 0: a checkpoint at every chance, whatever it costs.
+    Raises NonFiniteLossError with the step, and TrainingInterruptedError, with a checkpoint, soon after `report` of any
+    worker has said that it is to stop. `save_seconds` 0: a checkpoint at every chance, whatever it costs.
     """
     now = _begin(module, what, storage, device)
     ledger.begin(now.step)
@@ -80,7 +82,7 @@ def train(
     eval_steps = _spread(what.steps, what.evaluations) if what.evaluate or what.probe else set()
     log_steps = _spread(what.steps, CURVE_POINTS) | eval_steps
     unread: list[Tensor] = []  # losses still on the device
-    saves = _Saves(save_seconds)
+    pulse = _Pulse(save_seconds, now.step)
     stop = min(what.until or what.steps, what.steps)
     batches = what.batches(now.step, stop)
     module.train()
@@ -101,21 +103,25 @@ def train(
             if now.average is not None:
                 now.average.update_parameters(module)
             ledger.step = now.step = step + 1
-            if now.step in log_steps or now.step % READ_STEPS == 0 or now.step == stop:
-                now.recent.extend(_read(unread, saves, now.step, device))
+            reading = now.step in log_steps or now.step >= pulse.next or now.step == stop
+            if reading:
+                now.recent.extend(_read(unread, pulse, now.step, device))
+        if reading:
+            pulse.asked = bool(report(now.step, {"train_loss": now.recent[-1]}))
         if now.step in log_steps:
             point = {"step": now.step, "lr": rate, "train_loss": now.recent[-1]}
             now.curve.append({**point, "dev_top1": None, "fewshot_top1": None})
-            report(now.step, {"train_loss": now.recent[-1]})
         if now.step in eval_steps:
             with ledger.doing("evaluating"):
                 ended = _evaluate(now, what)
             if ended:
                 break
             module.train()
-        if (saves.wanted or now.step == stop) and now.step < what.steps:
-            saves.save(storage, what.id, now, device)
+        if (pulse.saving or now.step == stop) and now.step < what.steps:
+            pulse.save(storage, what.id, now, device)
             ledger.commit(now.step)
+            if pulse.stopping:
+                raise TrainingInterruptedError(f"asked to stop after step {now.step}")
         ledger.beat()
     now.finish()
     return Trained(now.step, now.curve, sum(now.recent) / len(now.recent), _dev_top1(now))
@@ -165,22 +171,39 @@ def _dev_top1(now: State) -> float | None:
     return max(point["dev_top1"] for point in now.curve if point["dev_top1"] is not None)
 
 
-class _Saves:
-    """When checkpoints are made: every `seconds`, and less often when they take more than SAVE_SHARE of the time."""
+class _Pulse:
+    """When the workers look up from their steps, and what they then decide: all of them the same.
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.wanted = seconds, False
-        self._at, self._cost = time.monotonic(), 0.0
+    Checkpoints are made every `seconds`, and less often when they take more than SAVE_SHARE of the time.
+    """
 
-    def due(self) -> bool:
-        return time.monotonic() - self._at > max(self.seconds, self._cost / SAVE_SHARE)
+    def __init__(self, seconds: float, step: int) -> None:
+        self.seconds = seconds
+        self.saving = self.stopping = False
+        self.asked = False  # this worker was told to stop
+        self.next = step + 1
+        self._looked = self._saved = time.monotonic()
+        self._cost = 0.0
+
+    def wishes(self) -> list[float]:
+        """This worker's, whose means over all workers are decided on: to save, to stop; and seconds since it looked."""
+        now = time.monotonic()
+        due = now - self._saved > max(self.seconds, self._cost / SAVE_SHARE)
+        self._looked, since = now, now - self._looked
+        return [float(due or self.asked), float(self.asked), since]
+
+    def decide(self, step: int, steps: int, means: list[float]) -> None:
+        """After `steps` steps since the last time."""
+        save, stop, seconds = means
+        self.saving, self.stopping = save > 0, stop > 0
+        self.next = step + max(1, min(READ_STEPS, int(READ_SECONDS * steps / max(seconds, 1e-9))))
 
     def save(self, storage: Storage, unit_id: str, now: State, device: Device) -> None:
-        began, self.wanted = time.monotonic(), False
+        began, self.saving = time.monotonic(), False
         if device.rank == 0:
             state.save(storage, unit_id, now)
-        self._at = time.monotonic()
-        self._cost = self._at - began if self.seconds else 0.0
+        self._saved = time.monotonic()
+        self._cost = self._saved - began if self.seconds else 0.0
 
 
 def _spread(steps: int, count: int) -> set[int]:
@@ -188,13 +211,15 @@ def _spread(steps: int, count: int) -> set[int]:
     return {-(-steps * i // count) for i in range(1, count + 1)}
 
 
-def _read(unread: list[Tensor], saves: _Saves, last_step: int, device: Device) -> list[float]:
-    """The workers' mean losses of the steps before `last_step`; a checkpoint is wanted when any worker finds it due."""
-    flag = torch.tensor([float(saves.due())], device=unread[0].device)
-    *values, anyone = mean_over_workers(torch.cat([torch.stack(unread).float(), flag]), device).tolist()
+def _read(unread: list[Tensor], pulse: _Pulse, last_step: int, device: Device) -> list[float]:
+    """The workers' mean losses of the steps up to `last_step`; with them goes what the workers wish."""
+    steps = len(unread)
+    losses = torch.stack(unread).float()
     unread.clear()
-    saves.wanted = anyone > 0
-    for step, value in enumerate(values, start=last_step - len(values)):
+    wishes = torch.tensor(pulse.wishes(), device=losses.device)
+    means = mean_over_workers(torch.cat([losses, wishes]), device).tolist()
+    for step, value in enumerate(means[:steps], start=last_step - steps):
         if not math.isfinite(value):
             raise NonFiniteLossError(f"loss {value} at step {step}: lower base_lr or set grad_clip")
-    return values
+    pulse.decide(last_step, steps, means[steps:])
+    return means[:steps]

@@ -146,6 +146,25 @@ def test_two_workers_through_ray_train_as_one(study: Study, tmp_path: Path) -> N
     assert curves[1] == pytest.approx(curves[0], rel=2e-6)
 
 
+def test_trials_of_two_workers_search_as_those_of_one(study: Study, done: Storage, tmp_path: Path) -> None:
+    upstream = study.runs[0]
+    given = {upstream.id: done.path(results.checkpoint_name(upstream.id))}
+    halved = replace(study.tasks[0], base_lrs=(0.01, 0.03, 0.1, 0.3), halving=Halving(1, 4))
+    found = []
+    for workers in (1, 2):
+        storage = Storage.of(tmp_path / str(workers))
+        made = Study("w", (upstream,), (halved,), seeds=(0,))
+        assert run(made, storage, QUIET, Placement(trial_workers=workers), given=given) == 0
+        found.append(results.read(storage, "trial").sort("trial_id"))
+        assert results.read(storage, "transfer").height == 1
+        ledger = results.read(storage, "attempt")
+        assert ledger.height == 4 + 1 + 1  # four to the first rung, the best of them to the end, its final run
+        assert set(ledger["workers"]) == {workers}
+    one, two = found
+    assert one["rung_steps"].to_list() == two["rung_steps"].to_list()
+    assert two["dev_loss"].to_list() == pytest.approx(one["dev_loss"].to_list(), rel=1e-4)
+
+
 def test_more_workers_than_the_cluster_has_is_an_error(study: Study, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--workers 8: the cluster has 0 GPUs and 2 CPUs"):
         run(study, Storage.of(tmp_path), QUIET, Placement(workers=8))

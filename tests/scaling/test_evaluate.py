@@ -9,18 +9,19 @@ import pytest
 import torch
 from tests_weights import made
 
-from scaling import results
+from scaling import finetune_grid, results
 from scaling.data.preprocessing import eval_images, normalise
 from scaling.data.sources import open_split
 from scaling.evaluate import Options, main
 from scaling.models import build
 from scaling.models.checkpoints import save_npz, save_safetensors
 from scaling.pretrain import pretrain
-from scaling.specs import MaskedPatches, Pretrain, to_json
+from scaling.specs import MaskedPatches, Pretrain, Task, Transfer, to_json
 from scaling.storage import Storage
 from scaling.training import state
 from scaling.training.devices import local_device
 from scaling.training.evaluation import accuracy
+from scaling.transfer import finetune
 from scaling.zoo import model
 
 TEST = "ifs:classes=4,images=24,size=16,split=train"
@@ -71,6 +72,23 @@ def test_a_runs_checkpoint_by_its_datas_labels(
     assert main(Options(checkpoint, TEST, storage=str(tmp_path), resize=20)) == 0
     assert "short side 20, centre 16 pixels" in capsys.readouterr().out
     assert results.read(Storage.of(tmp_path), "evaluation").height == 2
+
+
+def test_a_kept_fine_tuning_by_its_id(
+    tiny_run: Pretrain, checkpoint: str, place: Storage, tiny_task: Task, capsys: pytest.CaptureFixture[str]
+) -> None:
+    final = Transfer(tiny_run, replace(tiny_task, keep=True), tiny_task.own, 0, "final")
+    row = finetune(
+        final, checkpoint=checkpoint, storage=place, study="x", device=local_device(), report=lambda step, metrics: None
+    )
+    assert final.task.data.test is not None
+    for wanted, runs in ((final.id[:8], place.uri), (place.path(f"checkpoints/{final.id}"), None)):
+        found = run(Options(wanted, final.task.data.test, runs=runs), capsys)
+        assert found["top1"] == row["test_top1"]
+        assert found["run_id"] == tiny_run.id
+        assert found["checkpoint"] == place.path(f"checkpoints/{final.id}/final")
+    with pytest.raises(ValueError, match=f"is fine-tuned already: take the run it is of, {tiny_run.id}"):
+        finetune_grid.main(finetune_grid.Options(final.id, "digits", place.uri))
 
 
 def test_real_labels_and_a_class_mapping(

@@ -55,7 +55,7 @@ def test_a_file_of_weights_is_known_by_its_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (Options("x.npz", "digits"), "x.npz does not say its model: give --model"),
+        (Options("x.npz", "digits"), "x.npz does not say which model it is: give --model"),
         (Options("x.npz", "digits", model="ViT-X"), "no model 'ViT-X' in the zoo"),
         (Options("x.npz", "digits", model="ViT-micro-S/4"), "weights x.npz cannot be read"),
         (Options("/nowhere", "digits"), "/nowhere is no checkpoint"),
@@ -76,8 +76,13 @@ def test_the_protocol_follows_the_options() -> None:
     assert searched.search is not None
     assert (searched.search.trials, searched.search.seed) == (5, 3)
     assert isinstance(dict(searched.search.space)["dropout"], Range)
+    own = finetune_grid._task(
+        Options("x", "birds", train="digits:train", test="digits:test", dev="digits:train?part=:9")
+    )
+    assert (own.name, own.steps, own.data.dev, len(own.base_lrs)) == ("birds", 500, "digits:train?part=:9", 4)
     for options, message in (
-        (Options("x", "birds"), "unknown task 'birds'"),
+        (Options("x", "birds"), "unknown task 'birds': take one of .*, or give --train and --test of your own"),
+        (Options("x", "birds", train="digits:train"), "unknown task 'birds'"),
         (Options("x", "cifar10"), "task cifar10 has no data of its own: give --train and --test"),
         (Options("x", "digits", search="all"), "unknown search 'all': take one of regularization"),
     ):

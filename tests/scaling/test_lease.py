@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -144,13 +143,6 @@ def test_a_process_that_slept_is_replaced_and_stops(start: Start, tmp_path: Path
         assert error.count("\n") == 1
         assert len(claims(tmp_path / "s")) == 2  # the next one's are untouched
     assert claims(tmp_path / "s") == []
-
-
-@pytest.fixture(params=["local", "fsspec", "s3"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    if request.param == "s3":
-        return request.getfixturevalue("s3")  # type: ignore[no-any-return]
-    return Storage.of(tmp_path if request.param == "local" else f"memory://{uuid.uuid4().hex}")
 
 
 def test_it_is_given_back_also_after_an_error(place: Storage) -> None:

@@ -31,10 +31,17 @@ def run(tiny_run: Pretrain) -> Pretrain:
     return replace(tiny_run, dev_fraction=0.1)
 
 
+def numbers(count: int, run: Pretrain) -> np.ndarray:
+    """The images that a run trains on."""
+    index, _ = split(count, run)
+    return index[np.arange(len(index))]
+
+
 def test_smaller_subsets_lie_in_larger_ones_and_none_in_the_held_out_share(run: Pretrain) -> None:
     """Whatever the runs' seeds, as the 9M, 30M and 90M of §4.3."""
-    everything, held_out = split(N, run)
-    chosen = [split(N, replace(run, subset=size, seed=seed)) for seed, size in enumerate((9, 30, 90, 900))]
+    everything, (_, held_out) = numbers(N, run), split(N, run)
+    subsets = [replace(run, subset=size, seed=seed) for seed, size in enumerate((9, 30, 90, 900))]
+    chosen = [(numbers(N, some), split(N, some)[1]) for some in subsets]
     for (smaller, _), (larger, _) in pairwise(chosen):
         assert set(smaller) < set(larger)
     for (images, dev), size in zip(chosen, (9, 30, 90, 900), strict=True):
@@ -49,11 +56,11 @@ def test_smaller_subsets_lie_in_larger_ones_and_none_in_the_held_out_share(run: 
 @given(st.integers(2, 5000), st.lists(st.floats(1e-4, 0.9999), min_size=2, max_size=5), st.floats(0, 0.5))
 def test_smaller_shares_lie_in_larger_ones(run: Pretrain, count: int, shares: list[float], dev_fraction: float) -> None:
     runs = [replace(run, subset=share, dev_fraction=dev_fraction) for share in sorted(shares)]
-    chosen = [set(split(count, some)[0].tolist()) for some in runs]
-    whole = set(split(count, replace(run, dev_fraction=dev_fraction))[0].tolist())
+    chosen = [set(numbers(count, some).tolist()) for some in runs]
+    whole = set(numbers(count, replace(run, dev_fraction=dev_fraction)).tolist())
     assert all(small <= large for small, large in pairwise([*chosen, whole]))
     counts = [replace(some, subset=len(indices)) for some, indices in zip(runs, chosen, strict=True)]
-    assert [set(split(count, some)[0].tolist()) for some in counts] == chosen
+    assert [set(numbers(count, some).tolist()) for some in counts] == chosen
 
 
 def test_a_share_and_its_count_are_one_run_of_a_resolved_study(run: Pretrain) -> None:
@@ -67,7 +74,7 @@ def test_a_share_and_its_count_are_one_run_of_a_resolved_study(run: Pretrain) ->
 
 
 def test_a_subset_is_spread_over_the_whole_set(run: Pretrain) -> None:
-    subset, _ = split(N, replace(run, subset=300))
+    subset = numbers(N, replace(run, subset=300))
     quarters = np.histogram(subset, bins=4, range=(0, N))[0]
     assert quarters.min() > 50
     assert quarters.max() < 100
@@ -88,7 +95,7 @@ def test_runs_on_a_subset_see_all_of_it_and_nothing_else(
     monkeypatch.setattr(module, "train_images", spy)
     small = replace(run, subset=20)
     pretrain(small, storage=storage, study="x", device=local_device(), report=lambda step, metrics: None)
-    assert seen == set(split(96, small)[0].tolist())
+    assert seen == set(numbers(96, small).tolist())
     (row,) = results.read(storage, "pretrain").to_dicts()
     assert (row["steps"], row["images"]) == (round(2.2 * 20 / 8), round(2.2 * 20 / 8) * 8)
 

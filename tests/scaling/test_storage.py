@@ -1,7 +1,6 @@
 """Commits are whole or absent, on a directory and on an object store."""
 
 import shutil
-import uuid
 from collections import deque
 from pathlib import Path
 
@@ -16,13 +15,6 @@ from scaling.datasets import LAYOUTS
 from scaling.specs import Scratch, Task
 from scaling.storage import Storage
 from scaling.training import state
-
-
-@pytest.fixture(params=["local", "fsspec", "s3"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    if request.param == "s3":
-        return request.getfixturevalue("s3")  # type: ignore[no-any-return]
-    return Storage.of(tmp_path if request.param == "local" else f"memory://{uuid.uuid4().hex}")
 
 
 def test_write_read_list_delete(place: Storage) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scaling.data.ordering import batch_at, holdout, permute, permute_in_windows, shard, uniforms, words
+from scaling.data.ordering import Rest, batch_at, below, holdout, permute, permute_in_windows, shard, uniforms, words
 
 
 @given(st.integers(1, 3000), st.integers(-(2**70), 2**70))
@@ -101,7 +101,8 @@ def test_shards_are_the_batch(world: int) -> None:
 def test_holdout_splits_without_overlap(n: int, fraction: float) -> None:
     train, dev = holdout(n, fraction, 3)
     assert len(dev) == round(fraction * n)
-    assert np.array_equal(np.sort(np.concatenate([train, dev])), np.arange(n))
+    everything = np.concatenate([train[np.arange(len(train))], dev])
+    assert np.array_equal(np.sort(everything), np.arange(n))
     assert np.array_equal(holdout(n, fraction, 3)[1], dev)
 
 
@@ -205,6 +206,18 @@ def test_windows_need_no_permutation_of_the_images() -> None:
         permute_in_windows(np.array([10_000]), few, 16, (1,))
 
 
-def test_holding_nothing_out_permutes_nothing() -> None:
-    n = 10**6
-    assert peak(lambda: holdout(n, 0.0, 0)) < 10 * n  # the indices themselves are 8
+@given(n=st.integers(1, 200), data=st.data())
+def test_the_rest_is_the_array_of_what_is_not_held_out(n: int, data: st.DataObject) -> None:
+    held = np.array(sorted(data.draw(st.sets(st.integers(0, n - 1)))), np.int64)
+    rest, expected = Rest(n, held), np.setdiff1d(np.arange(n), held)
+    assert len(rest) == len(expected)
+    assert np.array_equal(rest[np.arange(len(rest))], expected)
+    bounds = np.arange(n + 1)
+    assert np.array_equal(below(rest, bounds), below(expected, bounds))
+
+
+def test_what_is_trained_on_needs_the_memory_of_what_is_held_out() -> None:
+    n = 303 * 10**6
+    assert peak(lambda: holdout(n, 0.0, 0)[0][np.array([n - 1])]) < 10_000
+    held = n // 10_000
+    assert peak(lambda: holdout(n, 1e-4, 0)[0][np.array([0])]) < 200 * held
