@@ -25,11 +25,26 @@ NO_ROOM = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 def limit(device: Device) -> int:
     """Bytes that the device has: a GPU's memory, or what this machine or container gives its processes."""
     if device.kind == "cuda":
-        return torch.cuda.get_device_properties(device.torch).total_memory
+        return _total(device)
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with contextlib.suppress(OSError, ValueError):  # 'max' where there is none
         total = min(total, int(CGROUP.read_text()))
     return total
+
+
+def _total(device: Device) -> int:
+    return torch.cuda.get_device_properties(device.torch).total_memory
+
+
+def restrict(device: Device, limit: int) -> None:
+    """Let this process have so many bytes of a GPU, so that what is tried is tried within them."""
+    if device.kind == "cuda":
+        torch.cuda.set_per_process_memory_fraction(min(1.0, limit / _total(device)), device.torch)
+
+
+def beyond(expected: int, limit: int, device: Device) -> bool:
+    """Whether work that is expected to take so many bytes must not even be tried: a GPU says no, a machine dies."""
+    return device.kind == "cpu" and expected > limit
 
 
 def peak(work: Callable[[], object], device: Device) -> int | None:
