@@ -60,11 +60,11 @@ def _curve_panel(shown: pl.DataFrame, domain: list[float], log: bool, families: 
     colour = alt.Color("shown:N", title=None, scale=colours, legend=None)
     drawn = lines.encode(x=images, y=loss, color=colour, detail="run_id:N", tooltip="name:N", description="name:N")
     last = shown.group_by("run_id", "name", "family", maintain_order=True).last()
-    names = _end_labels(last, "images", "train_loss", domain, log)
+    names = end_labels(last, "images", "train_loss", domain, log)
     return (drawn + names).properties(width=150, height=HEIGHT, title=style.panel_title(style.family_name(family)))
 
 
-def _end_labels(last: pl.DataFrame, x: str, y: str, domain: list[float], log: bool = False) -> Any:
+def end_labels(last: pl.DataFrame, x: str, y: str, domain: list[float], log: bool = False) -> Any:
     """Names to the right of the lines' ends, moved apart where they would overlap."""
     scaled, bounds = (last[y].log(), pl.Series(domain).log()) if log else (last[y], pl.Series(domain))
     low, high = bounds
@@ -134,7 +134,7 @@ def _fewshot_panel(means: pl.DataFrame, scales: style.Scales) -> Any:
         shape=alt.Shape("shown:N", title=None, scale=scales[1]), tooltip="about:N", description="about:N"
     )
     last = shown.group_by("run_id", "name", "family", maintain_order=True).last()
-    names = _end_labels(last, "shots", "percent", domain)
+    names = end_labels(last, "shots", "percent", domain)
     drawn = base.mark_line(strokeWidth=1.6, opacity=0.8, aria=False) + points + names
     return drawn.properties(width=270, height=HEIGHT, title=style.panel_title(shown["dataset"][0]))
 

@@ -71,14 +71,21 @@ def report(storage: str | Path | Storage, out: Storage | None = None) -> list[st
     files: dict[str, bytes] = {}
     drawn = []
     for name, (chart, caption) in charts(rows).items():
-        svg = vl_convert.vegalite_to_svg(chart.to_dict())
-        files[f"figures/{name}.png"] = vl_convert.svg_to_png(svg, scale=PNG_SCALE)
-        files[f"figures/{name}.svg"] = svg.encode()
-        drawn.append(_figure(name, svg, caption))
+        files |= images(name, chart)
+        drawn.append(_figure(name, files[f"figures/{name}.svg"].decode(), caption))
     files["report.html"] = _page(study_name(place, rows), rows, drawn).encode()
     for name, content in files.items():
         target.write(name, content)
     return list(files)
+
+
+def images(name: str, chart: Any) -> dict[str, bytes]:
+    """A chart as PNG and SVG, by the names of their files inside a storage."""
+    svg = vl_convert.vegalite_to_svg(chart.to_dict())
+    return {
+        f"figures/{name}.png": vl_convert.svg_to_png(svg, scale=PNG_SCALE),
+        f"figures/{name}.svg": svg.encode(),
+    }
 
 
 def charts(rows: Rows) -> dict[str, tuple[Any, str]]:

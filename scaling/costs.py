@@ -30,7 +30,7 @@ from scaling.training.optim import make_optimizer
 
 RECIPE = Recipe(head_bias=0.0)
 WORSE = 2  # batches in a row that are no better than the best before no larger one is tried
-ROUNDS = 3  # at least, of which the median counts
+ROUNDS = 3  # of which the median counts
 INPUT_IMAGES = 256
 RISE = 2**28  # bytes, of the peaks that a line is drawn through: noise is some MiB
 DOUBLINGS = 16
@@ -131,10 +131,11 @@ def training(
 
 
 def median_seconds(work: Callable[[], object], seconds: float, device: Device) -> float:
-    """Seconds a call: the median of ROUNDS or more timings that take `seconds` together, after a call to warm up."""
-    work()
-    times = max(1, round(seconds / ROUNDS / max(timed(work, 1, device), 1e-9)))
-    return statistics.median(timed(work, times, device) for _ in range(ROUNDS))
+    """Seconds a call of warm work: the median of ROUNDS timings that take about `seconds` together, or a call each."""
+    first = timed(work, 1, device)
+    times = max(1, round(seconds / ROUNDS / max(first, 1e-9)))
+    rounds = [timed(work, times, device) for _ in range(ROUNDS - (times == 1))]
+    return statistics.median([*rounds, first] if times == 1 else rounds)
 
 
 @contextlib.contextmanager

@@ -142,5 +142,5 @@ def test_the_largest_batch_of_a_cpu_is_on_a_line_of_measured_peaks(monkeypatch: 
 def test_other_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     strange = replace(local_device("fp32", 1), kind="xla")  # type: ignore[arg-type]
     monkeypatch.setattr("scaling.measure.local_device", lambda *_: strange)
-    with pytest.raises(ValueError, match="costs are measured on cpu.* so far, and this is xla"):
+    with pytest.raises(ValueError, match=r"costs are measured on cpu.* so far, and this is xla"):
         main(options("tiny"))
