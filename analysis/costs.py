@@ -14,6 +14,7 @@ from analysis.lines import HEIGHT, end_labels
 from scaling.results import read
 from scaling.storage import Storage
 
+GIB = 2**30
 COLUMNS = {  # of a panel: (what is over it, what is at its axis)
     "per_core": ("Inference at the best batch", "images a second and core"),
     "largest_batch": ("Largest batch of inference", "images"),
@@ -70,7 +71,10 @@ def costs_chart(rows: pl.DataFrame) -> Any:
         for column in COLUMNS
         if part[column].drop_nulls().len()
     ]
-    where = ", ".join(f"{part['device'][0]} in {part['precision'][0]}" for part in parts)
+    where = ", ".join(
+        f"{part['device'][0]} in {part['precision'][0]}, with {part['memory_limit'][-1] / GIB:.3g} GiB"
+        for part in parts
+    )
     title = style.titled("Speed and memory by the size of images", f"Measured on {where}.")
     return style.styled(alt.concat(*panels, columns=2, spacing=28), title)
 

@@ -54,6 +54,8 @@ def test_figure_12_has_a_panel_of_speed_and_one_of_memory_for_each_device(storag
         "Largest batch of inference, NVIDIA H100 80GB HBM3 in bf16",
         "Inference at the best batch, cpu in fp32",
     ]
+    where = "Measured on NVIDIA H100 80GB HBM3 in bf16, with 64 GiB, cpu in fp32, with 64 GiB."
+    assert spec["title"]["subtitle"] == where
     text = json.dumps(spec)
     assert "R50x1 at 512 pixels: 195.3 images a second and core" in text
     assert "ViT-B/16 at 64 pixels: 64 images" in text

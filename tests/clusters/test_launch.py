@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusters.__main__ import Check, Launch, Options, Slices, main
@@ -155,6 +155,39 @@ def test_every_key_has_the_line_that_it_stands_in(value) -> None:
     for path, line in document.lines.items():
         if path and isinstance(path[-1], str):
             assert f"{path[-1]}:" in lines[line - 1] or f"'{path[-1]}':" in lines[line - 1]
+
+
+def paths(value, path=()):
+    """Where the parts of a YAML value lie, the whole left out."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        yield (*path, key)
+        yield from paths(part, (*path, key))
+
+
+PUT = [None, 0, -1, 3, 1.5, "", "x", "8", [], {}, [1], ["x"], {"a": 1}, {"google.com/tpu": None}, True, 10**30]
+
+
+@settings(max_examples=60)
+@given(st.sampled_from([text for name, text in samples.files().items() if name.endswith("yaml")]), st.data())
+def test_whatever_stands_in_a_file_it_is_judged(text: str, data) -> None:
+    """A value of another type, or one that is missing, is a mistake or none, and never a crash of the check."""
+    document = yaml.safe_load(text)
+    *above, last = data.draw(st.sampled_from(list(paths(document))))
+    part = document
+    for key in above:
+        part = part[key]
+    value = data.draw(st.sampled_from(["missing", *PUT]))
+    if value == "missing":
+        del part[last]
+    else:
+        part[last] = value
+    spoilt = yaml.safe_dump(document)
+    try:
+        _, found = mistakes(spoilt)
+    except LineError as mistake:
+        found = [mistake]
+    assert all(1 <= mistake.line <= len(spoilt.splitlines()) and str(mistake) for mistake in found)
 
 
 def test_commands(tmp_path: Path, capsys) -> None:
