@@ -51,8 +51,10 @@ def inference(module: nn.Module, resolution: int, budget: Budget, device: Device
 
     def rate(batch: int) -> float | None:
         nonlocal peak
-        work = partial(_forward, module, _images(batch, resolution, device))
-        if memory.beyond(2 * peak, budget.memory, device) or not memory.fits(work):
+        if memory.beyond(2 * peak, budget.memory, device):
+            return None
+        work = memory.tried(lambda: partial(_forward, module, _images(batch, resolution, device)))
+        if work is None:
             return None
         peak = memory.peak(work, device) or 0
         return batch / median_seconds(work, budget.seconds, device)
@@ -87,7 +89,7 @@ def largest_batch(
 
     with frozen(module, device):
         if device.kind == "cuda":
-            return "trial", memory.largest(lambda batch: memory.fits(lambda: forward(batch)()))
+            return "trial", memory.largest(lambda batch: memory.tried(partial(forward, batch)) is not None)
         peaks: list[int] = []
         while not peaks or (peaks[-1] - peaks[0] < RISE and peaks[-1] < limit / 2 and len(peaks) < DOUBLINGS):
             peak = memory.peak(forward(start << len(peaks)), device)
@@ -115,13 +117,16 @@ def training(
         optimizer.step()
         optimizer.zero_grad()
 
-    found: tuple[int, partial[None], int | None] | None = None
+    def made(batch: int) -> Callable[[], None]:
+        labels = torch.randint(classes, (batch,), device=device.torch)
+        return partial(step, _images(batch, resolution, device), labels)
+
+    found: tuple[int, Callable[[], None], int | None] | None = None
     for batch in sorted({wanted >> halvings for halvings in range(wanted.bit_length())}):
         if found is not None and memory.beyond(2 * (found[2] or 0), budget.memory, device):
             break
-        labels = torch.randint(classes, (batch,), device=device.torch)
-        work = partial(step, _images(batch, resolution, device), labels)
-        if not memory.fits(work):
+        work = memory.tried(partial(made, batch))
+        if work is None:
             break
         found = batch, work, memory.peak(work, device)
     if found is None:

@@ -9,12 +9,14 @@ import ctypes
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from scaling.training.devices import Device
 
+Work = TypeVar("Work", bound=Callable[[], object])
 PROCESS = Path("/proc/self")
 CGROUP = Path("/sys/fs/cgroup/memory.max")
 MOST = 2**20  # images of a batch, at most
@@ -72,18 +74,19 @@ def _give_back() -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
-def fits(work: Callable[[], object]) -> bool:
-    """Whether a GPU has room for it."""
+def tried(make: Callable[[], Work]) -> Work | None:
+    """Work that was made and done once; None where a GPU has no room for one or the other."""
     try:
+        work = make()
         work()
     except RuntimeError as error:  # torch.OutOfMemoryError is one
         if not any(words in str(error) for words in NO_ROOM):
             raise
-        return False
+        return None
     finally:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-    return True
+    return work
 
 
 def largest(enough: Callable[[int], bool], most: int = MOST) -> int:

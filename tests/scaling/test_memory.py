@@ -49,10 +49,15 @@ def test_only_want_of_memory_is_no_room() -> None:
     def fails(text: str) -> None:
         raise RuntimeError(text)
 
-    assert memory.fits(lambda: None)
-    assert not memory.fits(lambda: fails("CUDA out of memory. Tried to allocate 2 GiB"))
+    done: list[int] = []
+    work = memory.tried(lambda: lambda: done.append(1))
+    assert work is not None
+    assert done == [1]
+    full = "CUDA out of memory. Tried to allocate 2 GiB"
+    assert memory.tried(lambda: lambda: fails(full)) is None
+    assert memory.tried(lambda: fails(full) or work) is None  # no room for what it works on
     with pytest.raises(RuntimeError, match="shape"):
-        memory.fits(lambda: fails("shape mismatch"))
+        memory.tried(lambda: lambda: fails("shape mismatch"))
 
 
 def test_the_limit_is_the_containers_or_the_machines(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
