@@ -45,7 +45,7 @@ class Options:
     threads: int = 1
     """CPU threads."""
     batch: int | None = None
-    """Images of a training step, such as a study's. Default: the best batch of inference; halved until there is room."""
+    """Images of a training step, such as a study's. Default: inference's best batch; halved until there is room."""
     max_batch: int = 1024
     """Images of inference, at most, to look for the best rate."""
     classes: int = 1000
