@@ -1,7 +1,7 @@
-"""`python -m analysis report|frontier|core-days|vtab STORAGE`: read the rows of a study. STORAGE is a path or a URI.
+"""`python -m analysis report|frontier|core-days|costs|vtab STORAGE`: read the rows of a study.
 
-`python -m analysis zoo` prints the named models with their sizes and costs. `python -m analysis fit|next FILE|STORAGE`
-fits scaling laws to any table and says what to run next (`analysis/fit_cli.py`).
+STORAGE is a path or a URI. `python -m analysis zoo` prints the named models with their sizes and costs.
+`python -m analysis fit|next FILE|STORAGE` fits scaling laws to any table and says what to run next.
 """
 
 import argparse
@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         ("report", _report, "write report.html and figures/ into the storage"),
         ("frontier", _frontier, "accuracies and the Pareto frontier by task"),
         ("core-days", _core_days, "occupied, productive and lost core time"),
+        ("costs", _costs, "measured speed and memory of models (rows of scaling.measure), as figures/costs.*"),
         ("vtab", _vtab, "VTAB-1k scores by task, group and mean, beside the ViT paper's"),
     ):
         command = commands.add_parser(name, help=text, description=text)
@@ -88,6 +89,23 @@ def _core_days(options: argparse.Namespace) -> None:
     keys: dict[str, tuple[str, ...]] = {"by_kind": ("kind",), "by_model": ("family", "name"), "total": ()}
     for name, frame in parts.items():
         _print_table(account_table(frame, keys[name]), f"Core time, {name.replace('_', ' ')}")
+
+
+def _costs(options: argparse.Namespace) -> None:
+    from analysis import costs
+    from scaling.storage import Storage
+
+    place = Storage.of(options.storage)
+    rows = costs.newest(place)
+    if options.json:
+        _print_json(costs.table(rows).to_dicts())
+        return
+    _print_table(costs.table(rows), "Measured costs, a core")
+    from analysis.report import images
+
+    for name, content in images("costs", costs.costs_chart(rows)).items():
+        place.write(name, content)
+        print(place.path(name))
 
 
 def _vtab(options: argparse.Namespace) -> None:

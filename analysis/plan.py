@@ -1,16 +1,19 @@
 """What a study will cost, from closed forms alone: no model is built and no data read but their counts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from clusters.hardware import Hardware
+import polars as pl
+
+from clusters.hardware import SECONDS_PER_DAY, Hardware, recognised
 from scaling.candidates import planned
-from scaling.flops import parameters, pretrain_flops, transfer_flops
-from scaling.specs import Pretrain, Study, family
+from scaling.flops import parameters, pretrain_flops, train_flops, transfer_flops
+from scaling.specs import Architecture, Pretrain, Study, family, from_json, to_json, without_representation
 from scaling.study import pairs
 
 EXA = 1e18
+Rates = Mapping[tuple[str, int], float]  # exaFLOPs a core-day by (architecture without its head, pixels): measured
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class RunCost:
     exaflops_valid: float
     core_days: float
     price_usd: float | None
+    measured: bool  # whether this model's training was timed on the chip
 
 
 @dataclass(frozen=True)
@@ -75,20 +79,40 @@ class Plan:
         }
 
 
-def plan(study: Study, chip: Hardware, utilisation: float | None = None) -> Plan:
-    """The cost of a study whose data sets have their counts. Raises ValueError when one has not."""
-    return Plan(
-        study=study.name,
-        hardware=chip.name,
-        rate_note=chip.rate_note(utilisation),
-        runs=tuple(_run_cost(run, chip, utilisation) for run in study.runs),
-        transfer=_transfer_cost(study, chip, utilisation),
-    )
+def plan(study: Study, chip: Hardware, utilisation: float | None = None, measured: Rates | None = None) -> Plan:
+    """The cost of a study whose data sets have their counts. Raises ValueError when one has not.
+
+    A given utilisation goes first, then what was measured of the model at the resolution, then the chip's own rate.
+    """
+    rates = {} if measured is None or utilisation is not None else measured
+    runs = tuple(_run_cost(run, chip, utilisation, rates) for run in study.runs)
+    note = chip.rate_note(utilisation)
+    if rates:
+        note = f"the measured step times of {sum(run.measured for run in runs)} of {len(runs)} runs, else {note}"
+    return Plan(study.name, chip.name, note, runs, _transfer_cost(study, chip, utilisation, rates))
 
 
-def _run_cost(run: Pretrain, chip: Hardware, utilisation: float | None) -> RunCost:
+def measured_rates(rows: pl.DataFrame, chip: Hardware) -> Rates:
+    """What the newest rows of table measure say of a chip's training; empty when none is of the chip."""
+    found: dict[tuple[str, int], float] = {}
+    for row in rows.sort("measured_at").iter_rows(named=True):
+        if recognised(row["device"]) == chip:
+            model: Architecture = from_json(Architecture, row["spec"])  # type: ignore[arg-type]
+            flops = train_flops(model, row["resolution"], row["num_classes"], 1, valid=True)
+            rate = flops * row["train_images_per_second"] / row["cores"] * SECONDS_PER_DAY / EXA
+            found[_timed(model), row["resolution"]] = rate
+    return found
+
+
+def _timed(model: Architecture) -> str:
+    """What costs are looked up by: a model, whatever its head."""
+    return to_json(without_representation(model))
+
+
+def _run_cost(run: Pretrain, chip: Hardware, utilisation: float | None, rates: Rates) -> RunCost:
     valid = pretrain_flops(run, valid=True) / EXA
-    core_days = valid / chip.rate(run.name, utilisation)
+    rate = rates.get((_timed(run.model), run.resolution))
+    core_days = valid / (rate or chip.rate(run.name, utilisation))
     return RunCost(
         name=run.name,
         family=family(run.model),
@@ -100,18 +124,22 @@ def _run_cost(run: Pretrain, chip: Hardware, utilisation: float | None) -> RunCo
         exaflops_valid=valid,
         core_days=core_days,
         price_usd=chip.price_usd(core_days),
+        measured=rate is not None,
     )
 
 
-def _transfer_cost(study: Study, chip: Hardware, utilisation: float | None) -> TransferCost:
+def _transfer_cost(study: Study, chip: Hardware, utilisation: float | None, rates: Rates) -> TransferCost:
     trials = finals = 0
     exaflops = valid = core_days = 0.0
     for pair in pairs(study):
         dev, last = planned(pair, study.seeds)
         trials, finals = trials + len(dev), finals + len(last)
-        cost = [sum(transfer_flops(each, valid=v) for each in (*dev, *last)) / EXA for v in (False, True)]
-        exaflops, valid = exaflops + cost[0], valid + cost[1]
-        core_days += cost[1] / chip.rate(pair.upstream.name, utilisation)
+        for each in (*dev, *last):
+            exaflops += transfer_flops(each, valid=False) / EXA
+            cost = transfer_flops(each, valid=True) / EXA
+            valid += cost
+            rate = rates.get((_timed(pair.upstream.model), each.resolution))
+            core_days += cost / (rate or chip.rate(pair.upstream.name, utilisation))
     return TransferCost(trials, finals, exaflops, valid, core_days, chip.price_usd(core_days))
 
 

@@ -30,7 +30,6 @@ from PIL import Image
 
 from scaling import results
 from scaling.cli import command_line, console
-from scaling.data import ifs, parquet
 from scaling.data.loading import Stream, batches
 from scaling.data.ordering import uniforms
 from scaling.data.preprocessing import BLOCK, inception_boxes, train_images
@@ -40,6 +39,7 @@ from scaling.pretrain import pretrain
 from scaling.recipe import Recipe
 from scaling.specs import Dataset, Pretrain, without_representation
 from scaling.storage import Storage
+from scaling.timing import photographs
 from scaling.training.devices import local_device
 from scaling.zoo import model
 
@@ -73,7 +73,7 @@ def main(options: Options) -> int:
         raise ValueError("rounds, images and batch must be positive")
     out = console(options.json)
     with tempfile.TemporaryDirectory() as folder:
-        data = resolve(Dataset("photographs", options.data or made(Path(folder))))
+        data = resolve(Dataset("photographs", options.data or photographs(Path(folder))))
         assert data.train is not None
         images = open_split(data.train, None)
         seconds = race(images, options)
@@ -89,19 +89,6 @@ def main(options: Options) -> int:
     if options.json:
         print(json.dumps({"images_per_second": rates, "ratio": median, "seconds": seconds, "waiting": waiting}))
     return 0
-
-
-def made(folder: Path, count: int = 200, side: int = 348) -> str:
-    """Fractals as JPEGs: the URI of a file that is made in the folder."""
-    files = []
-    for label in range(10):
-        for pixels in ifs.render(0, label, np.arange(count // 10), side):
-            out = io.BytesIO()
-            Image.fromarray(pixels).convert("RGB").save(out, "JPEG", quality=90)
-            files.append(out.getvalue())
-    path = folder / "photographs.parquet"
-    path.write_bytes(parquet.encode(files, np.repeat(np.arange(10), count // 10), [str(i) for i in range(10)]))
-    return f"parquet:{path}"
 
 
 def race(images: Images, options: Options) -> dict[str, list[float]]:

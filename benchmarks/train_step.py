@@ -16,7 +16,6 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Literal, get_args
 
 import torch
@@ -30,6 +29,7 @@ from scaling.cli import command_line, console
 from scaling.flops import train_flops
 from scaling.models import build
 from scaling.specs import Precision, Recipe, without_representation
+from scaling.timing import gemm_rate, timed
 from scaling.training.devices import Device, local_device
 from scaling.training.optim import make_optimizer
 
@@ -38,7 +38,6 @@ Side = Literal["ours", "peer"]
 RECIPE = Recipe()
 CLASSES = 1000
 BATCH = {"cpu": 8, "cuda": 128}
-GEMM_SIZES = {"cpu": (512, 1024, 2048), "cuda": (4096, 8192, 16384)}
 
 
 @dataclass(frozen=True)
@@ -156,32 +155,6 @@ def race(contestants: list[Contestant], options: Options, device: Device, out: C
         for contestant in contestants:
             contestant.step()
             contestant.seconds.append(timed(contestant.step, contestant.steps, device))
-
-
-def timed(step: Callable[[], object], times: int, device: Device) -> float:
-    """Seconds a call, all work of the device included.
-
-    With one CPU thread they are CPU seconds, which other processes disturb less.
-    """
-    synchronize = torch.cuda.synchronize if device.kind == "cuda" else lambda: None
-    clock = time.process_time if device.kind == "cpu" and device.cores == 1 else time.perf_counter
-    synchronize()
-    start = clock()
-    for _ in range(times):
-        step()
-    synchronize()
-    return (clock() - start) / times
-
-
-def gemm_rate(device: Device, precision: Precision) -> float:
-    """TFLOP/s of the best product of two square matrices."""
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    rates = []
-    for size in GEMM_SIZES[device.kind]:
-        a, b = (torch.randn(size, size, device=device.torch, dtype=dtype) for _ in range(2))
-        seconds = min(timed(partial(torch.matmul, a, b), 3, device) for _ in range(5))
-        rates.append(2 * size**3 / seconds / 1e12)
-    return max(rates)
 
 
 def report(contestants: list[Contestant], rates: dict[str, float]) -> list[str]:

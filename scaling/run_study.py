@@ -9,19 +9,24 @@ if __name__ == "__main__":  # as a script, its own directory is first on the pat
 
 import json
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
 
 from scaling.cli import Machine, command_line, console
+from scaling.identity import check
 from scaling.lease import lease
 from scaling.provenance import record, typed
 from scaling.recipe import check_batches
-from scaling.results import skipped
+from scaling.results import read, skipped
 from scaling.specs import Study, to_json
 from scaling.storage import Storage
 from scaling.study import load, resolved, select
+
+if TYPE_CHECKING:
+    from analysis.plan import Rates
+    from clusters.hardware import Hardware
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,9 @@ class Options:
     hardware: str | None = None
     """Chip that the plan is priced on, such as tpu-v3 or h100. Default: the study's."""
     utilisation: float | None = None
-    """Share of the chip's peak for the plan. Default: a measured rate, or the paper's share."""
+    """Share of the chip's peak for the plan. Default: measured rates, or the paper's share."""
+    measured: str | None = None
+    """Storage of `python -m scaling.measure`'s rows on that chip, to plan by. Default: the study's, if it has some."""
     save_seconds: float = 15.0
     """Seconds between two checkpoints of a run."""
     json: bool = False
@@ -50,6 +57,8 @@ class Options:
 
 
 def main(options: Options) -> int:
+    check(options.plan or options.measured is None, "--measured goes with --plan")
+    check(options.measured is None or options.utilisation is None, "give --measured or --utilisation: one rate")
     study = resolved(select(load(options.study, options.miniature), options.only))
     if options.plan:
         return _plan(study, options)
@@ -111,12 +120,29 @@ def _plan(study: Study, options: Options) -> int:
     from analysis.plan import plan, render
     from clusters.hardware import hardware
 
-    costs = plan(study, hardware(options.hardware or study.hardware), options.utilisation)
+    chip = hardware(options.hardware or study.hardware)
+    costs = plan(study, chip, options.utilisation, _measured(study, chip, options))
     if options.json:
         print(json.dumps(costs.as_json(), indent=1))
     else:
         console().print(*render(costs), sep="\n")
     return 0
+
+
+def _measured(study: Study, chip: "Hardware", options: Options) -> "Rates":
+    """What was measured on the chip: in the storage that is given for it, else in the study's own local one."""
+    from analysis.plan import measured_rates
+
+    place = Storage.of(options.measured or options.storage or ROOT / "results" / study.name)
+    if options.measured is None and place.local is None:
+        return {}
+    rows = read(place, "measure")
+    rates = measured_rates(rows, chip)
+    devices = ", ".join(rows["device"].unique().sort()) or "no device"
+    check(
+        options.measured is None or rates != {}, f"{place.uri} has no costs of {chip.name}: its rows are of {devices}"
+    )
+    return rates
 
 
 def _check_runnable(study: Study, options: Options) -> None:

@@ -7,15 +7,16 @@ import pytest
 import torch
 
 from benchmarks import input_pipeline
-from benchmarks.input_pipeline import Options, made, main, ours, usual
+from benchmarks.input_pipeline import Options, main, ours, usual
 from scaling.data.sources import open_split
 from scaling.specs import ViT
+from scaling.timing import photographs
 from scaling.zoo import ZOO
 
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory):
-    return made(tmp_path_factory.mktemp("photographs"), count=20, side=150)
+    return photographs(tmp_path_factory.mktemp("photographs"), count=20, side=150)
 
 
 def test_both_sides_make_the_same_images(uri):
@@ -43,6 +44,6 @@ def test_rates_and_waiting_are_told(uri, monkeypatch, capsys):
 
 
 def test_photographs_are_made_where_none_are_given(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(input_pipeline, "made", lambda folder: made(folder, count=10, side=140))
+    monkeypatch.setattr(input_pipeline, "photographs", lambda folder: photographs(folder, count=10, side=140))
     assert main(Options(resolution=32, rounds=1, images=4, steps=0)) == 0
     assert "images a second" in capsys.readouterr().out

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import peers, plain, train_step
+from benchmarks import peers, plain
 from benchmarks.train_step import Contestant, Options, main, make_step, ratio
+from scaling import timing
 from scaling.flops import parameters, train_flops
 from scaling.specs import Hybrid, ResNet, ViT
 from scaling.training.devices import local_device
@@ -47,7 +48,7 @@ def test_ratios_are_taken_round_by_round():
 
 
 def test_both_sides_of_a_model_are_measured(monkeypatch, capsys):
-    monkeypatch.setattr(train_step, "GEMM_SIZES", {"cpu": (8,)})
+    monkeypatch.setattr(timing, "GEMM_SIZES", {"cpu": (8,)})
     monkeypatch.setitem(ZOO, "tiny", VIT)
     options = Options(("tiny",), ("fp32", "bf16"), rounds=2, seconds=0, batch=2, resolution=8, json=True)
     assert main(options) == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clusters.hardware import catalogue, hardware
+from clusters.hardware import catalogue, generation, hardware, recognised
 
 
 @pytest.mark.parametrize("name", catalogue())
@@ -33,3 +33,61 @@ def test_mistakes_are_named() -> None:
         hardware("h100").rate("x", utilisation=1.5)
     with pytest.raises(ValueError, match="no catalogued peak"):
         hardware("cpu").rate("x", utilisation=0.5)
+
+
+CHIPS = [name for name in catalogue() if name != "cpu"]
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_facts_are_known_with_their_source_or_left_out(name: str) -> None:
+    chip = hardware(name)
+    assert chip.memory_gb
+    assert chip.peak_tflops
+    assert all(peak > 0 for peak in chip.peaks.values())
+    assert chip.peak_source
+    assert chip.as_of
+    price = chip.price_usd_per_chip_hour
+    assert price is None or price > 0
+    assert (price is None) == (chip.price_source is None)
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_rays_names_of_the_chips(name: str) -> None:
+    from ray.util.accelerators import accelerators
+
+    assert hardware(name).ray in {value for value in vars(accelerators).values() if isinstance(value, str)}
+
+
+@pytest.mark.parametrize(
+    ("device", "chip"),
+    [
+        ("cpu", "cpu"),
+        (None, "cpu"),
+        ("tpu-v4", "tpu-v4"),
+        ("NVIDIA H100 80GB HBM3", "h100"),
+        ("NVIDIA H100 PCIe", None),  # another peak
+        ("NVIDIA A100-SXM4-40GB", "a100"),
+        ("NVIDIA A100-SXM4-80GB", "a100-80gb"),
+        ("NVIDIA A100 80GB PCIe", "a100-80gb"),
+        ("NVIDIA L4", "l4"),
+        ("NVIDIA L40S", None),
+        ("Tesla T4", "t4"),
+        ("NVIDIA GeForce RTX 3090", None),
+    ],
+)
+def test_a_device_is_recognised_by_its_name(device: str | None, chip: str | None) -> None:
+    found = recognised(device, {})
+    assert (found and found.name) == chip
+
+
+@pytest.mark.parametrize(
+    ("kind", "chip"), [("v4-16", "tpu-v4"), ("v5litepod-16", "tpu-v5e"), ("tpu7x-8", "tpu-v7x"), ("v99-8", None)]
+)
+def test_a_tpu_machine_is_recognised_by_its_environment(kind: str, chip: str | None) -> None:
+    found = recognised(None, {"TPU_ACCELERATOR_TYPE": kind})
+    assert (found and found.name) == chip
+
+
+def test_generations_have_several_names() -> None:
+    assert generation("v5e") == generation("v5litepod") == generation("tpu-v5e") == hardware("tpu-v5e")
+    assert generation("h100") is None

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests_measured import measured
 
 from scaling import finetune_grid, results, run_study
 from scaling.cli import command_line
@@ -144,6 +145,38 @@ def test_a_plan_as_json_from_another_directory(tmp_path: Path) -> None:
     assert keys <= plan["runs"][0].keys()
     assert {"exaflops", "exaflops_valid", "core_days", "price_usd"} <= plan["total"].keys()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_by_measured_costs(tmp_path: Path, monkeypatch, capfd) -> None:  # type: ignore[no-untyped-def]
+    """Those of --measured, or else of the study's own storage; what is not there is said."""
+    place = Storage.of(tmp_path / "measured")
+    results.write(place, "measure", [measured("ViT-L/16", 224)])
+
+    def told(*arguments: str) -> tuple[int, str]:
+        code = call(run_study, monkeypatch, "vit_paper", "--plan", "--only=ViT-L/*", "--hardware=h100", *arguments)
+        shown = capfd.readouterr()
+        return code, " ".join((shown.out if code == 0 else shown.err).split())
+
+    note = "the measured step times of 2 of 3 runs, else 35% of peak"  # L/16 of 7 and 14 epochs, not L/32
+    for flag in ("--measured", "--storage"):
+        code, text = told(flag, place.uri)
+        assert code == 0
+        assert note in text
+    for arguments in (
+        (),
+        ("--storage", place.uri, "--hardware", "a100"),
+        ("--storage", place.uri, "--utilisation=0.3"),
+    ):
+        code, text = told(*arguments)
+        assert code == 0
+        assert "measured step times" not in text
+    elsewhere = f"error: {place.uri} has no costs of a100: its rows are of NVIDIA H100 80GB HBM3"
+    assert told("--measured", place.uri, "--hardware", "a100") == (2, elsewhere)
+    nowhere = f"error: {tmp_path}/no has no costs of h100: its rows are of no device"
+    assert told("--measured", f"{tmp_path}/no") == (2, nowhere)
+    both = "error: give --measured or --utilisation: one rate"
+    assert told("--measured", place.uri, "--utilisation", "0.3") == (2, both)
+    assert not (tmp_path / "no").exists()
 
 
 def test_a_plan_of_the_users_own_study(mine, monkeypatch, capfd) -> None:  # type: ignore[no-untyped-def]

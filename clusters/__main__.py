@@ -1,0 +1,163 @@
+"""Clusters without a cluster: `python -m clusters slices|launch|check ...`. Reads no cloud and starts nothing."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.table import Table
+
+from clusters.launch.check import mistakes
+from clusters.launch.files import launch_file
+from clusters.launch.marked import LineError
+from clusters.launch.wish import Kind, Wish
+from clusters.slices import slice_named, wanted
+from scaling.cli import USER_ERROR, command_line, console
+from scaling.identity import check
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Slices by name: chips, hosts, workers, topology, and Ray Train's ScalingConfig, validated by Ray."""
+
+    names: tyro.conf.Positional[tuple[str, ...]]
+    """Such as v4-16 (cores), v5e-16 (chips), v4:2x2x4 (shape), h100:64."""
+    json: bool = False
+    """Print one JSON value instead of text."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Write the file that brings up a cluster for a study, as comments in it say how."""
+
+    kind: tyro.conf.Positional[Kind]
+    """What brings it up: Ray's cluster launcher, KubeRay, Slurm or SkyPilot."""
+    slice: str | None = None
+    """The machines by name, such as v4-16, v5e-16, h100:64; see `slices`."""
+    hardware: str | None = None
+    """Or by chip, such as h100 or tpu-v4 ..."""
+    nodes: int | None = None
+    """... and number of machines, each with all its chips. Default: 1."""
+    storage: str | None = None
+    """Where rows and checkpoints go: a URI, or an absolute path that all machines see."""
+    study: str = "quickstart"
+    """The study to run."""
+    workers: int | None = None
+    """Data-parallel workers of a run. Default: all of the slice, one a GPU or TPU host."""
+    name: str = "scaling-studies"
+    """Of the cluster or job."""
+    image: str | None = None
+    """Container image. Default: Ray's own; for KubeRay, one that the file says how to build."""
+    zone: str | None = None
+    """Of the cloud (ray up)."""
+    project: str | None = None
+    """Of Google Cloud (ray up)."""
+    claim: str = "scaling-studies"
+    """Kubernetes volume claim of a storage that is a path."""
+    partition: str | None = None
+    """Of Slurm."""
+    hours: int = 24
+    """At most, of a job (Slurm, RayJob)."""
+    spot: bool = False
+    """Machines that may be taken away."""
+    out: Path | None = None
+    """File to write. Default: standard output."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Check launch files, ours or yours: exit code 2 and a line for each mistake."""
+
+    files: tyro.conf.Positional[tuple[Path, ...]]
+    """Of ray up, KubeRay, Slurm or SkyPilot."""
+
+
+Command = (
+    Annotated[Slices, tyro.conf.subcommand("slices")]
+    | Annotated[Launch, tyro.conf.subcommand("launch")]
+    | Annotated[Check, tyro.conf.subcommand("check")]
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Slices of TPUs and GPUs, and the files that bring clusters of them up."""
+
+    command: tyro.conf.OmitSubcommandPrefixes[tyro.conf.OmitArgPrefixes[Command]]
+
+
+def main(options: Options) -> int:
+    match options.command:
+        case Slices():
+            return slices(options.command)
+        case Launch():
+            return launch(options.command)
+        case Check():
+            return check_files(options.command)
+
+
+def slices(options: Slices) -> int:
+    from clusters.resources import described  # here: ray takes seconds to import
+
+    check(options.names != (), "give the names of slices, such as v4-16 h100:64")
+    found = [described(slice_named(name)) for name in options.names]
+    if options.json:
+        print(json.dumps(found, indent=1))
+        return 0
+    table = Table(title="Slices", title_justify="left", header_style="bold")
+    headings = ("slice", "chips", "cores", "hosts", "chips a host", "workers", "topology", "$/h")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in ("slice", "topology") else "right")
+    for each in found:
+        price = each["price_usd_per_hour"]
+        numbers = [str(each[key]) for key in ("chips", "cores", "hosts", "chips_on_host", "workers")]
+        table.add_row(each["slice"], *numbers, each["topology"] or "–", "–" if price is None else f"{price:,.2f}")
+    out = console()
+    out.print(table)
+    for each in found:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in each["scaling_config"].items())
+        out.print(f"{each['slice']}: ScalingConfig({arguments})", markup=False, soft_wrap=True)
+    return 0
+
+
+def launch(options: Launch) -> int:
+    found = wanted(options.slice, options.hardware, options.nodes)
+    fields = ("kind", "name", "study", "storage", "workers", "image", "zone", "project", "claim", "partition", "hours")
+    text = launch_file(Wish(slice=found, spot=options.spot, **{field: getattr(options, field) for field in fields}))
+    if options.out is None:
+        print(text, end="")
+        return 0
+    try:
+        options.out.write_text(text)
+    except OSError as error:
+        raise ValueError(f"--out {options.out}: {error.strerror}") from None
+    return 0
+
+
+def check_files(options: Check) -> int:
+    check(options.files != (), "give the files to check")
+    wrong = 0
+    for file in options.files:
+        kind, found = _read(file)
+        for mistake in found:
+            print(f"{file}:{mistake.line}: {' '.join(str(mistake).split())}", file=sys.stderr)
+        if not found:
+            print(f"{file}: {kind}, no mistakes found")
+        wrong += len(found)
+    return USER_ERROR if wrong else 0
+
+
+def _read(file: Path) -> tuple[str, list[LineError]]:
+    try:
+        return mistakes(file.read_text())
+    except LineError as mistake:
+        return "unknown", [mistake]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise ValueError(f"{file}: {reason}") from None
+
+
+if __name__ == "__main__":
+    command_line(main, Options)

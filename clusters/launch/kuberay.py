@@ -1,0 +1,148 @@
+"""KubeRay 1.7's RayCluster and RayJob: GPUs on any Kubernetes, TPU slices on GKE."""
+
+import json
+from textwrap import indent
+
+from clusters.launch.wish import Wish, indented, ray_image, ray_version, title
+from clusters.slices import Slice
+from scaling.identity import check
+
+HOME = "/home/ray/scaling-studies"
+GPU_RESOURCE = {"mi300x": "amd.com/gpu"}  # nvidia.com/gpu for all others
+
+
+def ray_cluster(wish: Wish) -> str:
+    return f"""\
+{_head_lines(wish)}
+#   kubectl apply -f FILE
+#   kubectl port-forward service/{wish.name}-head-svc 8265    leave it running: nobody else can reach the dashboard
+#   export RAY_AUTH_MODE=token
+#   export RAY_AUTH_TOKEN="$(kubectl get secret {wish.name} -o jsonpath='{{.data.auth_token}}' | base64 -d)"
+#   RAY_API_SERVER_ADDRESS=http://127.0.0.1:8265 ray job submit --working-dir . -- \\
+#     python {wish.command}
+apiVersion: ray.io/v1
+kind: RayCluster
+metadata:
+  name: {wish.name}
+spec:
+  {indented(_cluster_spec(wish), 2)}
+"""
+
+
+def ray_job(wish: Wish) -> str:
+    return f"""\
+{_head_lines(wish)}
+#   kubectl apply -f FILE
+#   kubectl logs -f job/{wish.name}
+apiVersion: ray.io/v1
+kind: RayJob
+metadata:
+  name: {wish.name}
+spec:
+  entrypoint: {json.dumps(f"python {HOME}/{wish.command}")}
+  submissionMode: K8sJobMode
+  backoffLimit: 3  # a new cluster goes on from the last checkpoints
+  activeDeadlineSeconds: {wish.hours * 3600}
+  shutdownAfterJobFinishes: true
+  ttlSecondsAfterFinished: 600
+  rayClusterSpec:
+    {indented(_cluster_spec(wish), 4)}
+"""
+
+
+def _head_lines(wish: Wish) -> str:
+    tpu = wish.slice.topology is not None
+    constraint = "" if tpu else f"--constraint {HOME}/constraints.txt "
+    pool = "\n# GKE needs a node pool of this topology, and its Ray add-on, which tells TPU hosts their numbers."
+    return f"""\
+{title(wish, f"KubeRay {'RayJob' if wish.kind == 'rayjob' else 'RayCluster'}")}{pool if tpu else ""}
+# The image is this project in Ray's own. In the checkout, Dockerfile:
+#   FROM {ray_image(wish.slice.chip.kind)}
+#   COPY --chown=ray . {HOME}
+#   RUN pip install {constraint}--editable '{HOME}[{wish.extras}]'
+# Then:"""
+
+
+def _cluster_spec(wish: Wish) -> str:
+    return f"""\
+rayVersion: "{ray_version()}"
+authOptions:
+  mode: token  # KubeRay makes one, in the Secret named as the cluster
+headGroupSpec:
+  serviceType: ClusterIP
+  rayStartParams:
+    num-cpus: "0"  # no work is placed on the head
+  template:
+    spec:
+      containers:
+        - name: ray-head
+          {indented(_container(wish, {"cpu": "4", "memory": "16Gi"}), 10)}
+          ports:
+            - {{containerPort: 6379, name: gcs-server}}
+            - {{containerPort: 8265, name: dashboard}}
+            - {{containerPort: 10001, name: client}}{_storage(wish, shared_memory=False, spaces=6)}
+workerGroupSpecs:
+  - groupName: {wish.slice.chip.name}
+    {indented(_numbers(wish.slice), 4)}
+    rayStartParams: {{}}
+    template:
+      spec:{_after(_selector(wish), 8)}
+        containers:
+          - name: ray-worker
+            {indented(_container(wish, _worker_resources(wish.slice)), 12)}\
+{_storage(wish, shared_memory=True, spaces=8)}"""
+
+
+def _after(block: str, spaces: int) -> str:
+    """A block on lines of its own, nothing for an empty one."""
+    return "\n" + indent(block, " " * spaces) if block else ""
+
+
+def _numbers(found: Slice) -> str:
+    """KubeRay counts TPU slices, each of several hosts, but single GPU machines."""
+    slices, hosts = (1, found.hosts) if found.topology else (found.hosts, 1)
+    return f"replicas: {slices}\nminReplicas: {slices}\nmaxReplicas: {slices}\nnumOfHosts: {hosts}"
+
+
+def _container(wish: Wish, resources: dict[str, str]) -> str:
+    asked = json.dumps(resources)
+    return f"""\
+image: {wish.image or "scaling-studies:latest"}  # change: where you pushed it
+securityContext: {{allowPrivilegeEscalation: false}}
+resources:
+  limits: {asked}
+  requests: {asked}"""
+
+
+def _worker_resources(found: Slice) -> dict[str, str]:
+    name = "google.com/tpu" if found.topology else GPU_RESOURCE.get(found.chip.name, "nvidia.com/gpu")
+    host = {"cpu": str(found.host_cpus), "memory": f"{found.host_memory_gib}Gi"}
+    return {**host, name: str(found.chips_on_host)}
+
+
+def _selector(wish: Wish) -> str:
+    found = wish.slice
+    labels = {}
+    if found.topology is not None:
+        check(found.chip.gke != (), f"{wish.kind}: GKE has no {found.chip.name}")
+        labels["cloud.google.com/gke-tpu-accelerator"] = found.chip.gke[found.hosts > 1]
+        labels["cloud.google.com/gke-tpu-topology"] = found.topology
+    if wish.spot:
+        labels["cloud.google.com/gke-spot"] = '"true"'
+    return "\n".join(["nodeSelector:", *(f"  {key}: {value}" for key, value in labels.items())]) if labels else ""
+
+
+def _storage(wish: Wish, *, shared_memory: bool, spaces: int) -> str:
+    """What the last container of a pod mounts, and the pod's volumes, at so many spaces."""
+    mounts, volumes = [], []
+    if shared_memory:
+        mounts.append("  - {name: shared-memory, mountPath: /dev/shm}")
+        volumes.append("  - {name: shared-memory, emptyDir: {medium: Memory}}")
+    if wish.storage is not None and wish.storage.startswith("/"):
+        mounts.append(f"  - {{name: storage, mountPath: {json.dumps(wish.storage)}}}")
+        claim = f"persistentVolumeClaim: {{claimName: {wish.claim}}}"
+        volumes.append(f"  - {{name: storage, {claim}}}  # change: a claim that many nodes may write to")
+    if not mounts:
+        return ""
+    mount, volume = ("\n".join(lines) for lines in (["volumeMounts:", *mounts], ["volumes:", *volumes]))
+    return _after(mount, spaces + 4) + _after(volume, spaces)

@@ -1,0 +1,165 @@
+"""Ray's cluster launcher (`ray up`): a small head and the slice's machines, on GCP or AWS."""
+
+import json
+
+from clusters.launch.wish import Wish, indented, ray_image, title
+from scaling.identity import check
+
+HEAD = {"gcp": "n2-standard-8", "aws": "m6i.2xlarge"}
+GCP_IMAGE = "projects/deeplearning-platform-release/global/images/family/common-cu128-ubuntu-2204-nvidia-570"
+GCP_HEAD_IMAGE = "projects/ubuntu-os-cloud/global/images/family/ubuntu-2204-lts"
+START = "export RAY_AUTH_MODE=token; ulimit -n 65536; ray start"
+DOCKER = "sudo apt-get update; sudo apt-get install -y docker.io; sudo usermod -aG docker $USER"
+_PRIVILEGED = '\n  worker_run_options: ["--privileged"]  # the TPUs are seen in no other way'
+
+
+def cluster(wish: Wish) -> str:
+    cloud = wish.kind.removeprefix("ray-up-")
+    tpu = wish.slice.topology is not None
+    number = 1 if tpu else wish.slice.hosts  # the launcher takes a TPU slice as one worker
+    constraint = "" if tpu else "--constraint ~/scaling-studies/constraints.txt "
+    return f"""\
+{title(wish, "ray up")} Then:
+#   ray get-auth-token --generate             once: only who has this token may use the cluster
+#   ray up FILE                               in the checkout, which is copied to the machines
+#   ray dashboard FILE                        leave it running: forwards port 8265, which nobody else can reach
+#   RAY_AUTH_MODE=token RAY_API_SERVER_ADDRESS=http://127.0.0.1:8265 ray job submit --working-dir . -- \\
+#     python {wish.command}
+#   ray down FILE
+cluster_name: {wish.name}
+max_workers: {number}
+idle_timeout_minutes: 30
+{_provider(wish, cloud)}
+auth:
+  ssh_user: ubuntu
+docker:
+  image: {wish.image or ray_image(wish.slice.chip.kind)}  # Ray and Python as here
+  container_name: ray
+  pull_before_run: true{_PRIVILEGED if tpu else ""}
+file_mounts:
+  "~/.ray/auth_token": "~/.ray/auth_token"
+  "~/scaling-studies": "."
+rsync_exclude: [".git/**", ".venv/**", "results/**"]
+head_node_type: head
+available_node_types:
+  head:  # no work is placed on it
+    resources: {{"CPU": 0}}
+    node_config:
+      {indented(_head_node(cloud), 6)}
+  worker:
+    min_workers: {number}
+    max_workers: {number}
+    resources: {json.dumps(_resources(wish))}  # of each host
+    node_config:
+      {indented(_worker_node(wish, cloud), 6)}
+initialization_commands:  # outside the container
+  - command -v docker || ({DOCKER})
+setup_commands:
+  - pip install {constraint}"$HOME/scaling-studies[{wish.extras}]"
+head_start_ray_commands:
+  - ray stop
+  - >-
+    {START} --head --port=6379 --object-manager-port=8076
+    --autoscaling-config=~/ray_bootstrap_config.yaml --dashboard-host=127.0.0.1
+worker_start_ray_commands:
+  - ray stop
+  - {START} --address=$RAY_HEAD_IP:6379 --object-manager-port=8076
+"""
+
+
+def _provider(wish: Wish, cloud: str) -> str:
+    if cloud == "aws":
+        zone = wish.zone or "us-east-1a"
+        return f"""provider:
+  type: aws
+  region: {zone[:-1]}
+  availability_zone: {zone}  # change: one where you have a quota for {wish.slice.chip.aws_machine}
+  cache_stopped_nodes: false"""
+    zone = wish.zone or "us-central1-a"
+    what = wish.slice.name if wish.slice.topology else wish.slice.chip.gcp_machine
+    return f"""provider:
+  type: gcp
+  region: {zone.rpartition("-")[0]}
+  availability_zone: {zone}  # change: one where you have a quota for {what}
+  project_id: {wish.project or "my-project"}  # change: yours"""
+
+
+def _resources(wish: Wish) -> dict[str, int]:
+    found = wish.slice
+    if found.topology is not None:
+        return {"CPU": found.host_cpus, "TPU": found.chips_on_host}
+    return {"CPU": found.host_cpus, "GPU": found.chips_on_host, f"accelerator_type:{found.chip.ray}": 1}
+
+
+def _head_node(cloud: str) -> str:
+    if cloud == "aws":
+        return f"""InstanceType: {HEAD[cloud]}
+BlockDeviceMappings:
+  - DeviceName: /dev/sda1
+    Ebs: {{VolumeSize: 128, VolumeType: gp3}}"""
+    return f"machineType: {HEAD[cloud]}\n{_gcp_disk(GCP_HEAD_IMAGE)}"
+
+
+def _worker_node(wish: Wish, cloud: str) -> str:
+    if wish.slice.topology is not None:
+        return _tpu_node(wish)
+    return _aws_node(wish) if cloud == "aws" else _gcp_node(wish)
+
+
+def _tpu_node(wish: Wish) -> str:
+    found = wish.slice
+    what = f"acceleratorType: {found.accelerator_type}"
+    if not found.standard:
+        kind = (found.chip.gcp_generation or "").upper()
+        what = f'acceleratorConfig: {{type: {kind}, topology: "{found.topology}"}}'
+    check(found.chip.gcp_runtime is not None, f"ray-up-gcp: no software version is known for {found.chip.name}")
+    spot = "\nschedulingConfig: {preemptible: true}" if wish.spot else ""
+    return (
+        f"{what}  # {found.hosts} hosts of {found.chips_on_host} chips\nruntimeVersion: {found.chip.gcp_runtime}{spot}"
+    )
+
+
+def _gcp_node(wish: Wish) -> str:
+    chip = wish.slice.chip
+    check(chip.gcp_machine is not None, f"ray-up-gcp: {chip.name} is on no GCP machine of the catalogue")
+    _check_full(wish)
+    attached = ""
+    if chip.gcp_attached:
+        zone = f"projects/{wish.project or 'my-project'}/zones/{wish.zone or 'us-central1-a'}"
+        attached = f"""guestAccelerators:
+  - acceleratorType: {zone}/acceleratorTypes/{chip.gcp_attached}
+    acceleratorCount: {wish.slice.chips_on_host}
+"""
+    spot = ", preemptible: true" if wish.spot else ""
+    return f"""machineType: {chip.gcp_machine}
+{attached}scheduling:
+  - {{onHostMaintenance: TERMINATE, automaticRestart: {json.dumps(not wish.spot)}{spot}}}
+{_gcp_disk(GCP_IMAGE)}"""
+
+
+def _aws_node(wish: Wish) -> str:
+    chip = wish.slice.chip
+    check(chip.aws_machine is not None, f"ray-up-aws: {chip.name} is on no AWS machine of the catalogue")
+    _check_full(wish)
+    spot = "\nInstanceMarketOptions: {MarketType: spot}" if wish.spot else ""
+    return f"""InstanceType: {chip.aws_machine}
+BlockDeviceMappings:
+  - DeviceName: /dev/sda1
+    Ebs: {{VolumeSize: 256, VolumeType: gp3}}{spot}
+# change: add ImageId, an Ubuntu image with the GPU's driver and NVIDIA's container toolkit (Deep Learning Base AMI)"""
+
+
+def _check_full(wish: Wish) -> None:
+    found = wish.slice
+    full = found.chip.chips_per_host
+    check(found.chips_on_host == full, f"{wish.kind}: the machines have {full} {found.chip.name}, not {found.chips}")
+
+
+def _gcp_disk(image: str) -> str:
+    return f"""disks:
+  - boot: true
+    autoDelete: true
+    type: PERSISTENT
+    initializeParams:
+      diskSizeGb: 256
+      sourceImage: {image}"""

@@ -1,0 +1,198 @@
+"""What schemas cannot say of launch files: hosts that fit the topology, closed dashboards, storage for all machines."""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from clusters.hardware import catalogue, generation
+from clusters.launch.marked import LineError, Marked, Path
+from clusters.launch.wish import is_shared
+from clusters.slices import Slice, gpus, of_shape, slice_named
+
+ACCELERATOR, TOPOLOGY = "cloud.google.com/gke-tpu-accelerator", "cloud.google.com/gke-tpu-topology"
+CLOSED = ("127.0.0.1", "localhost", "::1")
+DASHBOARD_HOST = re.compile(r"dashboard[-_]host[\"']?\s*[=: ]\s*[\"']?([^\s\"',}]+)")
+STORAGE = re.compile(r"--storage[= ]+[\"']?([^\s\"']+)")
+DASHBOARD_PORT = 8265
+
+
+def kuberay(document: Marked, text: str) -> Iterator[LineError]:
+    job = document.value["kind"] == "RayJob"
+    root: Path = ("spec", "rayClusterSpec") if job else ("spec",)
+    if document.get(*root, "authOptions", "mode") != "token":  # KubeRay's dashboard listens to all of the network
+        at = document.line((*root, "authOptions", "mode"))
+        yield LineError(at, "the dashboard is open, and who reaches it runs code: set authOptions.mode: token")
+    groups = document.get(*root, "workerGroupSpecs") or []
+    machines = 1
+    for number, group in enumerate(groups):
+        machines += group.get("replicas", 0) * group.get("numOfHosts", 1)
+        yield from _group(document, (*root, "workerGroupSpecs", number), group)
+    if job:
+        yield from storage(document.value["spec"]["entrypoint"], document.line(("spec", "entrypoint")), machines)
+
+
+def _group(document: Marked, path: Path, group: dict[str, Any]) -> Iterator[LineError]:
+    """A group of hosts: those of TPU slices must be the topology's, in number and in chips."""
+    pod = group["template"]["spec"]
+    now = group.get("replicas", 0)
+    low, high = group.get("minReplicas", 0), group.get("maxReplicas", now)
+    if not low <= now <= high:
+        at = document.line((*path, "replicas"))
+        yield LineError(at, f"replicas {now} are not between minReplicas {low} and maxReplicas {high}")
+    selector = (*path, "template", "spec", "nodeSelector")
+    labels = pod.get("nodeSelector", {})
+    chips, at = _asked(document, path, pod, "google.com/tpu")
+    if not (chips or ACCELERATOR in labels or TOPOLOGY in labels):
+        if group.get("numOfHosts", 1) != 1:
+            yield LineError(document.line((*path, "numOfHosts")), "numOfHosts is for TPU slices: set replicas")
+        return
+    missing = [label for label in (ACCELERATOR, TOPOLOGY) if label not in labels]
+    if missing:
+        yield LineError(document.line(selector), f"TPU hosts are selected by {missing[0]}, which is missing")
+        return
+    known = {label: chip for chip in catalogue().values() for label in chip.gke}
+    if labels[ACCELERATOR] not in known:
+        names = ", ".join(sorted(known))
+        yield LineError(document.line((*selector, ACCELERATOR)), f"no TPU is called {labels[ACCELERATOR]!r}: {names}")
+        return
+    try:
+        found = of_shape(known[labels[ACCELERATOR]], labels[TOPOLOGY])
+    except ValueError as error:
+        yield LineError(document.line((*selector, TOPOLOGY)), str(error))
+        return
+    hosts = group.get("numOfHosts", 1)
+    if hosts != found.hosts:
+        says = f"topology {found.topology} of {found.chip.name} has {found.hosts} hosts, numOfHosts is {hosts}"
+        yield LineError(document.line((*path, "numOfHosts")), says)
+    if chips != found.chips_on_host:
+        yield LineError(at, f"a host of {found.name} has {found.chips_on_host} chips, google.com/tpu asks for {chips}")
+
+
+def _asked(document: Marked, path: Path, pod: dict[str, Any], resource: str) -> tuple[int, int]:
+    """(number of a resource that the containers of a pod are limited to, its line)."""
+    total, line = 0, document.line((*path, "template", "spec"))
+    for number, container in enumerate(pod["containers"]):
+        value = container.get("resources", {}).get("limits", {}).get(resource)
+        if value is not None:
+            total += int(value) if str(value).isdecimal() else 0
+            line = document.line((*path, "template", "spec", "containers", number, "resources", "limits", resource))
+    return total, line
+
+
+def ray_up(document: Marked, text: str) -> Iterator[LineError]:
+    yield from dashboard(text)
+    types = document.get("available_node_types") or {}
+    head = document.get("head_node_type")
+    if head not in types:
+        yield LineError(document.line(("head_node_type",)), f"head_node_type {head!r} is none of available_node_types")
+    least, most = sum(node.get("min_workers", 0) for node in types.values()), document.get("max_workers")
+    if most is not None and least > most:
+        yield LineError(document.line(("max_workers",)), f"max_workers {most} is less than the {least} of min_workers")
+    for name, node in types.items():
+        yield from _node(document, ("available_node_types", name), node)
+    rules = document.get("provider", "security_group", "IpPermissions") or []
+    for number, rule in enumerate(rules):
+        low, high = rule.get("FromPort", 0), rule.get("ToPort", 65535)
+        world = any(each.get("CidrIp") == "0.0.0.0/0" for each in rule.get("IpRanges", []))
+        if world and low <= DASHBOARD_PORT <= high:
+            at = document.line(("provider", "security_group", "IpPermissions", number))
+            yield LineError(at, f"port {DASHBOARD_PORT}, the dashboard's, is open to the world")
+
+
+def _node(document: Marked, path: Path, node: dict[str, Any]) -> Iterator[LineError]:
+    """A machine of a cloud: the chips that Ray is told of must be those it has."""
+    config, resources = node["node_config"], node["resources"]
+    key = "acceleratorConfig" if "acceleratorConfig" in config else "acceleratorType"
+    try:
+        found = _tpu(config) or _machine(config)
+    except ValueError as error:
+        yield LineError(document.line((*path, "node_config", key)), str(error))
+        return
+    if found is None:
+        return
+    name = "TPU" if found.topology else "GPU"
+    if resources.get(name, 0) != found.chips_on_host:
+        says = f"a host of {found.name} has {found.chips_on_host} chips, resources say {name} {resources.get(name, 0)}"
+        yield LineError(document.line((*path, "resources", name)), says)
+    if found.topology and node.get("max_workers", 0) > 1 and found.hosts > 1:
+        says = f"{found.name} is one worker, all its {found.hosts} hosts included: max_workers counts slices"
+        if node["max_workers"] == found.hosts:
+            yield LineError(document.line((*path, "max_workers")), says)
+
+
+def _tpu(config: dict[str, Any]) -> Slice | None:
+    if "machineType" in config:
+        return None
+    if "acceleratorType" in config:
+        return slice_named(str(config["acceleratorType"]))
+    if shape := config.get("acceleratorConfig"):
+        chip = generation(str(shape.get("type", "")).lower().replace("lite_pod", "litepod"))
+        if chip is None:
+            raise ValueError(f"unknown TPU type {shape.get('type')!r}: such as V4 or V5P")
+        return of_shape(chip, str(shape.get("topology")))
+    return None
+
+
+def _machine(config: dict[str, Any]) -> Slice | None:
+    """The GPUs of a catalogued machine type."""
+    machine = config.get("InstanceType") or config.get("machineType")
+    for chip in catalogue().values():
+        attached = config.get("guestAccelerators", [])
+        if machine is not None and machine == chip.gcp_machine and chip.gcp_attached:
+            mine = [each for each in attached if str(each["acceleratorType"]).endswith(chip.gcp_attached)]
+            if mine:
+                return Slice(chip, math.prod(each["acceleratorCount"] for each in mine))
+        elif machine is not None and machine in (chip.gcp_machine, chip.aws_machine):
+            return gpus(chip, chip.chips_per_host)
+    return None
+
+
+def skypilot(document: Marked, text: str) -> Iterator[LineError]:
+    yield from dashboard(text)
+    resources, nodes = document.value["resources"], document.get("num_nodes") or 1
+    ports = resources.get("ports", [])
+    if any(str(port) == str(DASHBOARD_PORT) for port in (ports if isinstance(ports, list) else [ports])):
+        yield LineError(document.line(("resources", "ports")), f"port {DASHBOARD_PORT}, the dashboard's, is opened")
+    name, at = resources.get("accelerators"), document.line(("resources", "accelerators"))
+    hosts = nodes
+    if isinstance(name, str):
+        try:
+            found = _sky_slice(name)
+        except ValueError as error:
+            yield LineError(at, str(error))
+            return
+        if found.topology:
+            hosts = found.hosts * nodes
+        elif found.hosts > 1:
+            yield LineError(at, f"{name} is more than one machine has, {found.chip.chips_per_host}: set num_nodes")
+    line = next((n for n, each in enumerate(text.splitlines(), 1) if "run_study.py" in each), document.line(("run",)))
+    yield from storage(document.value["run"], line, hosts)
+
+
+def _sky_slice(name: str) -> Slice:
+    if name.startswith("tpu"):
+        return slice_named(name.removeprefix("tpu-"))
+    return slice_named(name if ":" in name else f"{name}:1")
+
+
+def dashboard(text: str) -> Iterator[LineError]:
+    """Who reaches the dashboard runs code, and a token passes the network in the clear: it listens to its own machine.
+
+    `text` is the file without its comments.
+    """
+    for number, line in enumerate(text.splitlines(), 1):
+        for host in DASHBOARD_HOST.findall(line):
+            if host not in CLOSED:
+                says = f"the dashboard is open on {host}, and who reaches it runs code: take 127.0.0.1"
+                yield LineError(number, f"{says} and a tunnel (ray dashboard, ssh -L 8265:127.0.0.1:8265)")
+
+
+def storage(command: str, line: int, machines: int) -> Iterator[LineError]:
+    """Several machines need one storage that all of them see."""
+    found = STORAGE.search(command)
+    if machines > 1 and "run_study.py" in command and not (found and is_shared(found[1])):
+        says = (
+            f"{machines} machines need a storage that all of them see: --storage gs://BUCKET/PATH or an absolute path"
+        )
+        yield LineError(line, f"{says}, not {found[1] if found else 'none'}")

@@ -1,0 +1,37 @@
+"""The samples to read: `python -m clusters.launch.samples` writes them again."""
+
+from pathlib import Path
+
+from clusters.launch.files import launch_file
+from clusters.launch.wish import Kind, Wish
+from clusters.slices import slice_named
+
+FOLDER = Path(__file__).parent / "samples"
+SAMPLES: tuple[tuple[Kind, str, str], ...] = (  # (kind, slice, storage)
+    ("ray-up-gcp", "h100:64", "gs://my-bucket/quickstart"),
+    ("ray-up-gcp", "v4-16", "gs://my-bucket/quickstart"),
+    ("ray-up-aws", "h100:8", "s3://my-bucket/quickstart"),
+    ("raycluster", "h100:64", "/shared/quickstart"),
+    ("raycluster", "v4-16", "gs://my-bucket/quickstart"),
+    ("rayjob", "h100:8", "s3://my-bucket/quickstart"),
+    ("rayjob", "v5e-8", "gs://my-bucket/quickstart"),
+    ("rayjob", "v6e-64", "gs://my-bucket/quickstart"),
+    ("slurm", "h100:64", "/shared/quickstart"),
+    ("skypilot", "h100:64", "s3://my-bucket/quickstart"),
+    ("skypilot", "v6e-8", "gs://my-bucket/quickstart"),
+)
+
+
+def files() -> dict[str, str]:
+    """Names and texts of the samples."""
+    found = {}
+    for kind, name, storage in SAMPLES:
+        suffix = "sbatch" if kind == "slurm" else "yaml"
+        wish = Wish(kind, slice_named(name), storage=storage)
+        found[f"{kind}-{name.replace(':', '-')}.{suffix}"] = launch_file(wish)
+    return found
+
+
+if __name__ == "__main__":
+    for file, text in files().items():
+        (FOLDER / file).write_text(text)

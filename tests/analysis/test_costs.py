@@ -1,0 +1,131 @@
+"""Figure 12 from rows of table measure, and plans by them."""
+
+import json
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from tests_measured import measured
+
+from analysis import costs, style
+from analysis.__main__ import main
+from analysis.plan import measured_rates, plan, render
+from clusters.hardware import SECONDS_PER_DAY, hardware
+from scaling import results
+from scaling.flops import train_flops
+from scaling.specs import without_representation
+from scaling.storage import Storage
+from scaling.study import load, resolved
+from scaling.zoo import model
+
+H100 = hardware("h100")
+
+
+def keep(storage: Storage, *rows: dict) -> pl.DataFrame:
+    for row in rows:
+        results.write(storage, "measure", [row])
+    return results.read(storage, "measure")
+
+
+def test_the_newest_row_counts_and_speeds_are_of_a_core(storage: Storage) -> None:
+    keep(
+        storage,
+        measured("ViT-B/16", 224, day=2, images_per_second=80.0, cores=2, train_images_per_second=30.0),
+        measured("ViT-B/16", 224, day=1),
+        measured("ViT-B/16", 224, day=1, precision="fp32"),
+        measured("ViT-B/16", 384, largest_batch=None, largest_batch_by=None),
+    )
+    rows = costs.newest(storage)
+    found = rows.select("precision", "resolution", "per_core", "trained_per_core").rows()
+    assert found == [("bf16", 224, 40.0, 15.0), ("bf16", 384, 100.0, 40.0), ("fp32", 224, 100.0, 40.0)]
+
+
+def test_figure_12_has_a_panel_of_speed_and_one_of_memory_for_each_device(storage: Storage) -> None:
+    sizes = (64, 224, 512)
+    keep(
+        storage,
+        *(measured(name, size, images_per_second=1e5 / size) for name in ("ViT-B/16", "R50x1") for size in sizes),
+        measured("ViT-B/16", 224, device="cpu", precision="fp32", largest_batch=None),
+    )
+    spec = costs.costs_chart(costs.newest(storage)).to_dict()
+    titles = [panel["title"]["text"] for panel in spec["concat"]]
+    assert titles == [  # nothing is known of the CPU's memory
+        "Inference at the best batch, NVIDIA H100 80GB HBM3 in bf16",
+        "Largest batch of inference, NVIDIA H100 80GB HBM3 in bf16",
+        "Inference at the best batch, cpu in fp32",
+    ]
+    where = "Measured on NVIDIA H100 80GB HBM3 in bf16, with 64 GiB, cpu in fp32, with 64 GiB."
+    assert spec["title"]["subtitle"] == where
+    text = json.dumps(spec)
+    assert "R50x1 at 512 pixels: 195.3 images a second and core" in text
+    assert "ViT-B/16 at 64 pixels: 64 images" in text
+
+
+def test_the_command_writes_the_figure_and_prints_the_table(storage: Storage, capsys: pytest.CaptureFixture) -> None:
+    keep(storage, measured("ViT-B/16", 224), measured("R50x1", 224))
+    assert main(["costs", storage.uri]) == 0
+    told = capsys.readouterr().out
+    assert "R50x1" in told
+    for suffix in ("png", "svg"):
+        assert storage.exists(f"figures/costs.{suffix}")
+        assert storage.path(f"figures/costs.{suffix}") in told
+    assert main(["costs", storage.uri, "--json"]) == 0
+    first, _ = json.loads(capsys.readouterr().out)
+    assert (first["model"], first["pixels"], first["largest_batch"]) == ("R50x1", 224, 64)
+
+
+def test_without_rows_it_is_said_how_to_get_them(storage: Storage, capsys: pytest.CaptureFixture) -> None:
+    assert main(["costs", storage.uri]) == 2
+    assert "python -m scaling.measure" in capsys.readouterr().err
+    with pytest.raises(style.NothingToDrawError, match="no measured costs to draw"):
+        costs.costs_chart(pl.DataFrame())
+
+
+def test_a_plan_goes_by_what_was_measured(storage: Storage) -> None:
+    """Core-days are images by measured images/s; the head does not matter, nor what another chip or size took."""
+    study = resolved(load("vit_paper"))
+    plain = without_representation(model("ViT-B/16"))
+    rows = keep(
+        storage,
+        measured("ViT-B/16", 224, day=2, spec=plain, train_images_per_second=500.0),
+        measured("ViT-B/16", 224, day=1, train_images_per_second=1.0),
+        measured("ViT-B/32", 384),
+        measured("ViT-L/16", 224, device="cpu"),
+    )
+    rates = measured_rates(rows, H100)
+    assert len(rates) == 2
+    costs_ = plan(study, H100, measured=rates)
+    by_name = {run.name: run for run in costs_.runs}
+    assert [run.name for run in costs_.runs if run.measured] == ["ViT-B/16"]
+    run = by_name["ViT-B/16"]
+    # but for the head of 21,000 classes more, the measured seconds of all images
+    flops = [train_flops(plain, 224, 1000, run.images, valid=True) / 1e18, run.exaflops_valid]
+    assert run.core_days == pytest.approx(run.images / 500 / SECONDS_PER_DAY * flops[1] / flops[0])
+    assert by_name["ViT-B/32"] == {each.name: each for each in plan(study, H100).runs}["ViT-B/32"]
+    note = "the measured step times of 1 of 18 runs, else 35% of peak"
+    assert note in costs_.rate_note
+    assert note in "\n".join(str(part) for part in render(costs_))
+    assert measured_rates(rows, hardware("tpu-v3")) == {}
+    # a given utilisation goes first
+    assert not any(run.measured for run in plan(study, H100, utilisation=0.5, measured=rates).runs)
+
+
+def test_fine_tunings_go_by_it_too(storage: Storage) -> None:
+    study = resolved(load("quickstart"))
+    cpu = hardware("cpu")
+    rows = keep(
+        storage,
+        *(
+            measured(run.name, size, device="cpu", spec=run.model, train_images_per_second=0.01)
+            for run in study.runs
+            for size in (8, 16)
+        ),
+    )
+    rates = measured_rates(rows, cpu)
+    assert plan(study, cpu, measured=rates).transfer.core_days > 100 * plan(study, cpu).transfer.core_days
+
+
+def test_another_form_of_a_model_has_its_own_rate(storage: Storage) -> None:
+    changed = replace(model("ViT-B/16"), pool="gap")
+    rates = measured_rates(keep(storage, measured("ViT-B/16", 224, spec=changed)), H100)
+    assert not any(run.measured for run in plan(resolved(load("vit_paper")), H100, measured=rates).runs)
