@@ -1,6 +1,6 @@
 """A look inside a Transformer: `python -m scaling.inspection --checkpoint DIR --data URI --storage OUT`.
 
-Attention distance, rollout, filters and positions (§4.5, D.7, D.8) as rows, which `python -m analysis report OUT` draws.
+Attention distance, rollout, filters and positions (§4.5, D.7, D.8) as rows; `python -m analysis inspection OUT` draws.
 """
 
 import hashlib
@@ -63,9 +63,7 @@ class Options:
 def main(options: Options) -> int:
     for flag, least in (("images", 1), ("rollouts", 0), ("components", 1)):
         check(getattr(options, flag) >= least, f"--{flag} must be at least {least}, got {getattr(options, flag)}")
-    found = classifier(
-        options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution
-    )
+    found = classifier(options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution)
     made = inspection(found, open_split(options.data, None), options, local_device("fp32"))
     place = Storage.of(options.storage)
     place.make()
@@ -88,7 +86,14 @@ def inspection(found: Classifier, images: Images, options: Options, device: Devi
     module = module.to(device.torch).eval()
     chosen = _chosen(len(images), options.images, options.seed)
     fingerprint = facts(parse(options.data)).fingerprint
-    digest = (found.weights_sha256, fingerprint, found.resolution, chosen.tolist(), options.rollouts)
+    digest = (
+        found.weights_sha256,
+        fingerprint,
+        found.resolution,
+        chosen.tolist(),
+        options.rollouts,
+        options.components,
+    )
     common = {
         "inspection_id": hashlib.sha256(json.dumps(digest).encode()).hexdigest()[:16],
         "run_id": found.run_id,
@@ -143,9 +148,7 @@ def _grid(module: VisionTransformer, resolution: int) -> int:
         return round(module.embed(x).shape[1] ** 0.5)
 
 
-def _distance_rows(
-    distances: Tensor, images: int, resolution: int, module: VisionTransformer
-) -> list[dict[str, Any]]:
+def _distance_rows(distances: Tensor, images: int, resolution: int, module: VisionTransformer) -> list[dict[str, Any]]:
     token = resolution / _grid(module, resolution)
     return [
         {"layer": layer, "head": head, "pixels": value * token, "token_pixels": token, "images": images}
@@ -198,7 +201,8 @@ def _show(found: Classifier, made: Rows, place: Storage) -> None:
     out = console()
     rows = made["attention_distance"]
     title = f"{found.name}: attention distance, mean over {rows[0]['images']} images of {found.resolution} pixels"
-    table = Table("layer", "shortest head", "mean", "longest head", title=title, title_justify="left")
+    out.print(title, markup=False, soft_wrap=True)
+    table = Table("layer", "shortest head", "mean", "longest head")
     for layer in range(rows[-1]["layer"] + 1):
         values = [row["pixels"] for row in rows if row["layer"] == layer]
         table.add_row(str(layer), *(f"{v:.1f} px" for v in (min(values), sum(values) / len(values), max(values))))
@@ -208,7 +212,7 @@ def _show(found: Classifier, made: Rows, place: Storage) -> None:
     if not made["position_similarity"]:
         out.print("No positions: it has no table of them.")
     out.print(f"Rows: {place.path(TABLES[0])} and beside it", markup=False, soft_wrap=True)
-    out.print(f"Pictures: python -m analysis report {place.uri}", markup=False, soft_wrap=True)
+    out.print(f"Pictures: python -m analysis inspection {place.uri}", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

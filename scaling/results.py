@@ -54,7 +54,7 @@ _TRANSFER = (
 )
 
 _INSPECTED = (
-    ("inspection_id", STRING, "hash of the weights, the data, the resolution and the images"),
+    ("inspection_id", STRING, "hash of the weights, the data, the resolution and the choice of images"),
     ("run_id", STRING, "id of the upstream run whose checkpoint it is, null for a file from elsewhere"),
     ("name", STRING, "the model's name"),
     ("family", STRING, "vit, hybrid or axial"),
@@ -195,7 +195,11 @@ TABLES: dict[str, pa.Schema] = {
         ("table", INT, "table of positions, from 0: one, or one a layer"),
         ("grid", INT, "patches a side of the image"),
         ("position", INT, "patch in raster order, from 0"),
-        ("cosines", pa.list_(FLOAT), "grid x grid cosine similarities of its position embedding with all, raster order"),
+        (
+            "cosines",
+            pa.list_(FLOAT),
+            "grid x grid cosine similarities of its embedding with all, raster order",
+        ),
     ),
     "rollout": _schema(
         "inspection_id",
