@@ -1,4 +1,4 @@
-"""`python -m analysis report|frontier|core-days|inspection|paper|vtab STORAGE`: read the rows of a study by path or URI.
+"""`python -m analysis report|frontier|core-days|inspection|paper|vtab STORAGE`: read the rows of a study, path or URI.
 
 `python -m analysis zoo` prints the named models with their sizes and costs.
 """

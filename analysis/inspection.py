@@ -85,13 +85,13 @@ def charts(seen: Inspections) -> dict[str, tuple[Any, str]]:
 def distance_chart(rows: pl.DataFrame) -> Any:
     """Mean attention distance of every head by layer, a panel a model; a line through the layers' means."""
     _something(rows, "no attention distances to draw")
-    top = style.extent(rows["pixels"])[1] * 1.06 or 1.0
-    panels = [_distance_panel(part, top) for part in rows.partition_by("label", maintain_order=True)]
+    tops = rows.with_columns(top=pl.col("pixels").max().over("resolution") * 1.06)  # one axis for one image size
+    panels = [_distance_panel(part) for part in tops.partition_by("label", maintain_order=True)]
     title = style.titled("Attention distance by depth", "Each point is one head, the line the mean of a layer's heads.")
     return style.styled(alt.concat(*panels, columns=min(len(panels), 2), spacing=28), title)
 
 
-def _distance_panel(rows: pl.DataFrame, top: float) -> Any:
+def _distance_panel(rows: pl.DataFrame) -> Any:
     first = rows.row(0, named=True)
     layers = int(str(rows["layer"].max())) + 1
     shown = rows.sort("layer", "head").select(
@@ -103,7 +103,7 @@ def _distance_panel(rows: pl.DataFrame, top: float) -> Any:
     x = alt.X("layer:Q", title="layer").scale(domain=[-0.5, layers - 0.5], nice=False)
     ticks = list(range(0, layers, max(1, -(-layers // 8))))
     x = x.axis(values=ticks, format="d", grid=False)
-    y = alt.Y("pixels:Q", title="mean distance (px)").scale(domain=[0, top], nice=False)
+    y = alt.Y("pixels:Q", title="mean distance (px)").scale(domain=[0, first["top"] or 1.0], nice=False)
     points = alt.Chart(style.data(shown.to_dicts())).mark_point(filled=True, size=34, opacity=0.75, color="#0072B2")
     means = shown.group_by("layer", maintain_order=True).agg(pl.col("pixels").mean())
     line = alt.Chart(style.data(means.to_dicts())).mark_line(color=style.INK, strokeWidth=1.4, opacity=0.7, aria=False)
