@@ -101,9 +101,7 @@ def groups_chart(means: pl.DataFrame) -> Any:
         x = alt.X("percent:Q", title="accuracy (%)").scale(domain=[0, 112], nice=False)
         base = alt.Chart(style.data(shown.select("model", "percent", "text", "about").to_dicts())).encode(
             y=alt.Y("model:N", title=None, sort=models).axis(grid=False, labels=place % 2 == 0, ticks=False),
-            x=alt.X("percent:Q", title="accuracy (%)")
-            .scale(domain=[0, 112], nice=False)
-            .axis(values=[0, 25, 50, 75, 100]),
+            x=x.axis(values=[0, 25, 50, 75, 100]),
         )
         bars = base.mark_bar(color="#0072B2").encode(tooltip="about:N", description="about:N")
         words = base.mark_text(align="left", dx=4, fontSize=style.LABEL_SIZE, aria=False).encode(text="text:N")
@@ -212,7 +210,7 @@ def shapes(shown: pl.DataFrame) -> pl.DataFrame:
     """Runs of plain ViTs as lines from a common base: adds `line` and `relative` compute; the base is on every line.
 
     The base is the shape from which most others differ in one dimension. Those that differ in two or three dimensions
-    are on no line. No rows when there are not two lines.
+    are on no line. No rows when there are not two lines of one dimension.
     """
     plain = shown.filter(pl.col("kind") == "vit").drop_nulls([*SHAPE, "exaflops_valid"])
     models = plain.select("run_id", *SHAPE).unique("run_id", maintain_order=True).sort(*SHAPE)
@@ -227,7 +225,7 @@ def shapes(shown: pl.DataFrame) -> pl.DataFrame:
         if sum(line != "all" for line in lines.values()) > sum(line != "all" for line in found.values()):
             base, found = one["run_id"], lines
     names = [name for name in SHOWN if name in found.values()]
-    if base is None or len(names) < 2:
+    if base is None or len(set(names) - {"all"}) < 2:
         return plain.clear().with_columns(line=pl.lit(""), relative=pl.lit(1.0))
     pairs = [*found.items(), *((base, name) for name in names)]
     on = pl.DataFrame(pairs, schema=["run_id", "line"], orient="row")

@@ -110,6 +110,7 @@ def _pivot(scores: pl.DataFrame, index: list[str], column: str) -> pl.DataFrame:
     """Cells 'mean ± deviation' of rows and columns in the order of their first occurrence; of several, the first."""
     if scores.is_empty():
         return pl.DataFrame()
+    scores = scores.filter(pl.col("task").is_in(tasks_of(scores)))
     firsts = scores.unique([*index, column], keep="first", maintain_order=True)
     texts = [percent(mean, std) for mean, std in firsts.select("top1_mean", "top1_std").iter_rows()]
     return (

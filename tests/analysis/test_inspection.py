@@ -35,7 +35,7 @@ def write_inspection(storage: Storage, name: str, weights: str, grid: int = 3, t
     ]
     made = {"attention_distance": distances, "filters": filters, "position_similarity": cosines, "rollout": images}
     for table, rows in made.items():
-        write(storage, table, [row(table, **about, **values) for values in rows])
+        write(storage, table, [row(table) | about | values for values in rows])
 
 
 def pictures(chart: object) -> list[np.ndarray]:
