@@ -116,7 +116,8 @@ def groups_chart(means: pl.DataFrame) -> Any:
 
 def _panel(shown: pl.DataFrame, x: alt.X, lines: list[str], title: str, band: pl.DataFrame | None = None) -> Any:
     """Lines of `percent` over `x`, one a `line`, each with its own colour and marker in the order of `lines`."""
-    low, high = style.extent(shown["percent"])
+    band = shown.clear() if band is None else band
+    low, high = style.extent(pl.concat([shown["percent"], *(band[end] for end in ("low", "high") if end in band)]))
     margin = max((high - low) * 0.06, 0.5)
     y = alt.Y("percent:Q", title="accuracy (%)").scale(domain=[low - margin, high + margin], nice=False, zero=False)
     colour = alt.Color("line:N", title=None).scale(domain=lines, range=_cycled(COLOURS, lines))
@@ -127,9 +128,9 @@ def _panel(shown: pl.DataFrame, x: alt.X, lines: list[str], title: str, band: pl
         shape=shape, tooltip="about:N", description="about:N"
     )
     drawn = base.mark_line(strokeWidth=1.8, opacity=0.8, aria=False) + points
-    if band is not None and not band.is_empty():
-        area = alt.Chart(style.data(band.to_dicts())).mark_area(color=style.GREY, opacity=0.25, aria=False)
-        drawn = area.encode(x=x, y=alt.Y("low:Q"), y2="high:Q") + drawn
+    if not band.is_empty():
+        ranges = alt.Chart(style.data(band.to_dicts())).mark_bar(width=34, color=style.GREY, opacity=0.25, aria=False)
+        drawn = ranges.encode(x=x, y=alt.Y("low:Q", title="accuracy (%)"), y2="high:Q") + drawn
     return drawn.properties(width=300, height=260, title=style.panel_title(title))
 
 
@@ -154,7 +155,7 @@ def _log_axis(column: str, title: str, values: pl.Series) -> alt.X:
 
 
 def datasets_chart(rows: Rows) -> Any:
-    """Accuracy by the data set of pre-training, in order of its size, a line a ViT, all ResNets as one grey band.
+    """Accuracy by the data set of pre-training, in order of its size, a line a ViT, the range of all ResNets in grey.
 
     Of several runs of one model on one set, the one of most compute. Raises NothingToDrawError for a single set.
     """
@@ -174,15 +175,22 @@ def datasets_chart(rows: Rows) -> Any:
     others = shown.filter(~resnets)
     if others.is_empty():
         others, band = shown, band.clear()
-    words = " Grey: range of the ResNets." if not band.is_empty() else ""
+    words = " Grey: the ResNets' range." if not band.is_empty() else ""
     x = alt.X("dataset:N", title="pre-training set, by size", sort=order).axis(labelAngle=0, grid=False)
     return _by_task(others, x, "What more data of pre-training gives", f"Each line is one model.{words}", band)
 
 
 def samples_chart(rows: Rows) -> Any:
-    """Few-shot accuracy by images of pre-training (log), of models trained on several subsets of one data set."""
-    shown = probed(rows).drop_nulls(["samples", "dataset"])
-    shown = shown.filter(pl.col("samples").n_unique().over("model", "dataset") > 1)
+    """Few-shot accuracy by images of pre-training (log), of models trained on several subsets of one data set.
+
+    Of several runs on about as many images (a tenth of a decade), the one that saw as many as those on the others.
+    """
+    seen = rows.pretrain.select("run_id", seen="images")
+    shown = probed(rows).drop_nulls(["samples", "dataset"]).join(seen, on="run_id")
+    usual = (pl.col("seen") - pl.col("seen").median().over("model", "dataset")).abs()
+    shown = shown.with_columns(size=(pl.col("samples").log10() * 10).round()).sort(usual, maintain_order=True)
+    shown = shown.unique(["model", "dataset", "task", "size"], keep="first", maintain_order=True)
+    shown = shown.filter(pl.col("size").n_unique().over("model", "dataset") > 1)
     if shown.is_empty():
         raise style.NothingToDrawError("no model is pre-trained on several subsets of one data set")
     shown = shown.with_columns(percent=pl.col("top1_mean") * 100, line="model").sort("family", "model", "samples")

@@ -13,7 +13,8 @@ SAMPLES = {"jft": 303_000_000, "i21k": 14_000_000, "imagenet": 1_280_000}
 
 
 def samples_of(run: Pretrain) -> int:
-    return run.subset or SAMPLES["imagenet" if "1k" in run.data.name else "i21k" if "21k" in run.data.name else "jft"]
+    name = run.data.name
+    return run.subset or SAMPLES["i21k" if "21k" in name else "jft" if "jft" in name else "imagenet"]
 
 
 def accuracy(run: Pretrain, flops: float) -> float:

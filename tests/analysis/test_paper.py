@@ -1,5 +1,7 @@
 """The paper's figures and tables from the rows of its own studies, with made accuracies."""
 
+import json
+import re
 from pathlib import Path
 
 import polars as pl
@@ -51,6 +53,16 @@ def test_figure_4s_runs_are_lines_of_one_model_over_subsets(tmp_path: Path) -> N
         (found,) = known.filter(pl.col("run_id") == run.id).to_dicts()
         assert found["model"] in run.name
         assert found["samples"] == pytest.approx(samples_of(run), rel=1e-6)
+
+
+def test_figure_4_has_one_point_a_subset_and_figure_3_the_sets_by_size(tmp_path: Path) -> None:
+    rows = rows_of(data_requirements, tmp_path)
+    made = json.dumps(paper.samples_chart(rows).to_dict())
+    points = set(re.findall(r'"percent": ([\d.]+), "line": "ViT-B/32"', made))
+    assert len(points) == len(data_requirements.PAPER.subsets) + 1
+    text = json.dumps(paper.datasets_chart(rows).to_dict())
+    (order,) = set(re.findall(r'"sort": (\[[^]]+\])', text))
+    assert [name.split("-")[-1] for name in json.loads(order)] == ["imagenet", "21k", "300m"]
 
 
 def test_figure_8s_lines_meet_at_the_base(tmp_path: Path) -> None:
