@@ -1,4 +1,4 @@
-"""`python -m analysis report|frontier|core-days|costs|vtab STORAGE`: read the rows of a study.
+"""`python -m analysis report|frontier|core-days|costs|inspection|paper|vtab STORAGE`: read the rows of a study.
 
 STORAGE is a path or a URI. `python -m analysis zoo` prints the named models with their sizes and costs.
 `python -m analysis fit|next FILE|STORAGE` fits scaling laws to any table and says what to run next.
@@ -36,11 +36,13 @@ def _parser() -> argparse.ArgumentParser:
         ("frontier", _frontier, "accuracies and the Pareto frontier by task"),
         ("core-days", _core_days, "occupied, productive and lost core time"),
         ("costs", _costs, "measured speed and memory of models (rows of scaling.measure), as figures/costs.*"),
+        ("inspection", _inspection, "draw what models look at, from rows of scaling.inspection, into figures/"),
+        ("paper", _paper, "draw the ViT paper's figures and tables from the rows, into paper/"),
         ("vtab", _vtab, "VTAB-1k scores by task, group and mean, beside the ViT paper's"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("storage", metavar="STORAGE", help="path or URI that holds the rows")
-        if run is not _report:
+        if run not in (_report, _inspection, _paper):
             command.add_argument("--json", action="store_true", help="print JSON")
         command.set_defaults(run=run)
     text = "the named models, their parameters and MACs, as Markdown"
@@ -61,6 +63,32 @@ def _report(options: argparse.Namespace) -> None:
 
     place = Storage.of(options.storage)
     for name in report(place):
+        print(place.path(name))
+
+
+def _inspection(options: argparse.Namespace) -> None:
+    from analysis import drawing, inspection
+    from scaling.storage import Storage
+
+    place = Storage.of(options.storage)
+    made = inspection.charts(inspection.load(place))
+    if not made:
+        raise ValueError(f"storage {place.uri} holds no inspections: python -m scaling.inspection writes them")
+    for name in drawing.write(place, "figures/inspection_", made):
+        print(place.path(name))
+
+
+def _paper(options: argparse.Namespace) -> None:
+    from analysis import drawing, paper, paper_tables
+    from scaling.storage import Storage
+
+    place = Storage.of(options.storage)
+    rows = load(place)
+    made, tables = paper.charts(rows), paper_tables.tables(rows)
+    if not made and not tables:
+        raise ValueError(f"the rows of storage {place.uri} are enough for none of the paper's figures and tables")
+    names = drawing.write(place, "paper/", made) + drawing.write_tables(place, "paper/", tables)
+    for name in names:
         print(place.path(name))
 
 

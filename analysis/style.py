@@ -89,9 +89,18 @@ def titled(text: str, subtitle: str = "") -> alt.TitleParams:
     return alt.TitleParams(text, anchor="start", offset=14, subtitle=subtitle or alt.Undefined)
 
 
-def panel_title(text: str) -> alt.TitleParams:
+def panel_title(text: str, subtitle: str = "") -> alt.TitleParams:
     """The title of one panel, smaller than that of the figure."""
-    return alt.TitleParams(text, anchor="middle", fontSize=FONT_SIZE, fontWeight="bold", offset=6)
+    return alt.TitleParams(
+        text,
+        anchor="middle",
+        fontSize=FONT_SIZE,
+        fontWeight="bold",
+        offset=6,
+        subtitle=subtitle or alt.Undefined,
+        subtitleFontSize=LABEL_SIZE,
+        subtitlePadding=3,
+    )
 
 
 def data(records: list[dict[str, Any]]) -> alt.InlineData:

@@ -150,6 +150,27 @@ def to_markdown(frame: pl.DataFrame) -> str:
     return "\n".join("| " + " | ".join(_plain(str(cell)) for cell in line) + " |" for line in lines) + "\n"
 
 
+LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "±": r"$\pm$"}
+LATEX |= {character: f"\\{character}" for character in "&%$#_{}"} | {"×": r"$\times$", "<": r"$<$", ">": r"$>$"}
+
+
+def to_latex(frame: pl.DataFrame, caption: str) -> str:
+    """A table for a paper, with the rules of the package booktabs; the first column to the left. All is escaped."""
+    columns = "l" + "r" * (frame.width - 1)
+    head, *body = (
+        " & ".join(_latex(str(cell)) for cell in line) + r" \\" for line in (frame.columns, *frame.iter_rows())
+    )
+    lines = [
+        r"\begin{table}",
+        rf"\caption{{{_latex(caption)}}}",
+        rf"\begin{{tabular}}{{{columns}}}",
+        *(r"\toprule", head, r"\midrule", *body, r"\bottomrule"),
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def to_rich(frame: pl.DataFrame, title: str) -> Table:
     """A table for the terminal."""
     table = Table(title=Text(title, style="bold"), title_justify="left", header_style="bold")
@@ -162,6 +183,10 @@ def to_rich(frame: pl.DataFrame, title: str) -> Table:
 
 def _plain(cell: str) -> str:
     return html.escape(cell, quote=False).replace("|", "\\|").replace("\n", " ")
+
+
+def _latex(cell: str) -> str:
+    return "".join(LATEX.get(character, character) for character in cell.replace("\n", " "))
 
 
 def _heading(text: str, taken: dict[str, list[str]]) -> str:

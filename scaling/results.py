@@ -53,6 +53,16 @@ _TRANSFER = (
     ("spec", STRING, "the whole Transfer as JSON"),
 )
 
+_INSPECTED = (
+    ("inspection_id", STRING, "hash of the weights, the data, the resolution and the choice of images"),
+    ("run_id", STRING, "id of the upstream run whose checkpoint it is, null for a file from elsewhere"),
+    ("name", STRING, "the model's name"),
+    ("family", STRING, "vit, hybrid or axial"),
+    ("checkpoint", STRING, "where the weights were read from"),
+    ("weights_sha256", STRING, "hash of the weights"),
+    ("resolution", INT, "pixels: side of the images"),
+)
+
 TABLES: dict[str, pa.Schema] = {
     "pretrain": _schema(
         "run_id",
@@ -188,6 +198,48 @@ TABLES: dict[str, pa.Schema] = {
         ("train_flops_valid", FLOAT, "FLOPs: of the committed steps"),
         ("outcome", STRING, "done, failed, diverged (its loss), or running: killed when nothing follows it"),
         ("reason", STRING, "one line, why it failed"),
+    ),
+    "attention_distance": _schema(
+        "inspection_id",
+        *_INSPECTED,
+        ("layer", INT, "layer of attention, from 0; an axial block is two"),
+        ("head", INT, "head of the layer, from 0"),
+        ("pixels", FLOAT, "pixels: mean distance from a patch to what it attends to, over patches and images"),
+        ("token_pixels", FLOAT, "pixels a side of a token"),
+        ("images", INT, "images that it is the mean over"),
+        ("data", STRING, "URI of the images"),
+        ("fingerprint", STRING, "what is in the data"),
+    ),
+    "filters": _schema(
+        "inspection_id",
+        *_INSPECTED,
+        ("component", INT, "principal component of the filters of the patch embedding, from 0, the strongest first"),
+        ("variance", FLOAT, "fraction: of the filters' variance that it explains"),
+        ("side", INT, "pixels a side of a patch"),
+        ("values", pa.list_(FLOAT), "side x side x 3 weights of unit length: rows, columns, colours"),
+    ),
+    "position_similarity": _schema(
+        "inspection_id",
+        *_INSPECTED,
+        ("table", INT, "table of positions, from 0: one, or one a layer"),
+        ("grid", INT, "patches a side of the image"),
+        ("position", INT, "patch in raster order, from 0"),
+        (
+            "cosines",
+            pa.list_(FLOAT),
+            "grid x grid cosine similarities of its embedding with all, raster order",
+        ),
+    ),
+    "rollout": _schema(
+        "inspection_id",
+        *_INSPECTED,
+        ("image", INT, "index of the image in the data"),
+        ("grid", INT, "patches a side of the image"),
+        ("shares", pa.list_(FLOAT), "fraction: of the output's attention to each patch, raster order; they sum to one"),
+        ("side", INT, "pixels a side of the small image"),
+        ("pixels", pa.list_(pa.uint8()), "the small image: side x side x 3 values, rows, columns, colours"),
+        ("data", STRING, "URI of the images"),
+        ("fingerprint", STRING, "what is in the data"),
     ),
 }
 
