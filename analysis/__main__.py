@@ -120,7 +120,7 @@ def _core_days(options: argparse.Namespace) -> None:
 
 
 def _costs(options: argparse.Namespace) -> None:
-    from analysis import costs
+    from analysis import costs, drawing
     from scaling.storage import Storage
 
     place = Storage.of(options.storage)
@@ -129,10 +129,7 @@ def _costs(options: argparse.Namespace) -> None:
         _print_json(costs.table(rows).to_dicts())
         return
     _print_table(costs.table(rows), "Measured costs, a core")
-    from analysis.report import images
-
-    for name, content in images("costs", costs.costs_chart(rows)).items():
-        place.write(name, content)
+    for name in drawing.write(place, "figures/", {"costs": (costs.costs_chart(rows), "")}):
         print(place.path(name))
 
 

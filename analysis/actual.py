@@ -7,7 +7,7 @@ import polars as pl
 
 from analysis.plan import plan
 from analysis.rows import labels
-from clusters.hardware import catalogue
+from clusters.hardware import catalogue, recognised
 from scaling.specs import Study, from_json
 from scaling.storage import Storage
 
@@ -34,7 +34,7 @@ def planned(study: Study, device: str) -> pl.DataFrame:
 
     Core-days are null where the catalogue has no rate of the device.
     """
-    chip = catalogue().get(device)
+    chip = recognised(device)
     try:
         costs = plan(study, chip or catalogue()[study.hardware])
     except (ValueError, KeyError):  # data sets without counts, or a chip without a rate

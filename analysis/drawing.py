@@ -18,10 +18,14 @@ def write(storage: Storage, before: str, charts: Charts) -> list[str]:
     """Write each chart as `<before><name>.png` and `.svg`; all are drawn before any is written. Returns the names."""
     files: dict[str, bytes] = {}
     for name, (chart, _) in charts.items():
-        svg = vl_convert.vegalite_to_svg(chart.to_dict())
-        files[f"{before}{name}.png"] = vl_convert.svg_to_png(svg, scale=PNG_SCALE)
-        files[f"{before}{name}.svg"] = svg.encode()
+        files |= images(f"{before}{name}", chart)
     return _write(storage, files)
+
+
+def images(name: str, chart: Any) -> dict[str, bytes]:
+    """A chart as `<name>.png` and `<name>.svg`."""
+    svg = vl_convert.vegalite_to_svg(chart.to_dict())
+    return {f"{name}.png": vl_convert.svg_to_png(svg, scale=PNG_SCALE), f"{name}.svg": svg.encode()}
 
 
 def write_tables(storage: Storage, before: str, tables: Tables) -> list[str]:

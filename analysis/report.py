@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import vl_convert
 
-from analysis import actual, core_days, figures, fitted, lines, page, sections, sweeps
+from analysis import actual, core_days, drawing, figures, fitted, inspection, lines, page, sections, sweeps
 from analysis.frontier import frontier
 from analysis.replicas import merged, models
 from analysis.rows import Rows, accuracies, load, relabelled
@@ -17,7 +16,6 @@ from analysis.style import NothingToDrawError
 from scaling.provenance import recorded
 from scaling.storage import Storage
 
-PNG_SCALE = 2.0  # pixels a CSS pixel
 CAPTIONS = {
     "frontier": "Accuracy by compute of pre-training: fine-tuned, or few-shot if nothing was.",
     "pretraining": "Accuracy with pre-training and from scratch, by model.",
@@ -40,8 +38,9 @@ def report(storage: str | Path | Storage, out: Storage | None = None) -> list[st
     target = place if out is None else out
     files: dict[str, bytes] = {}
     drawn = dict.fromkeys(CAPTIONS, "")
-    for name, (chart, caption) in charts(seen).items():
-        files |= images(name, chart)
+    every = charts(seen) | _inspections(place)
+    for name, (chart, caption) in every.items():
+        files |= drawing.images(f"figures/{name}", chart)
         drawn[name] = page.figure(name, files[f"figures/{name}.svg"].decode(), caption)
     text = page.page(seen.name, sections.about(seen), sections.sections(seen, drawn))
     files["report.html"] = text.encode()
@@ -50,13 +49,9 @@ def report(storage: str | Path | Storage, out: Storage | None = None) -> list[st
     return list(files)
 
 
-def images(name: str, chart: Any) -> dict[str, bytes]:
-    """A chart as PNG and SVG, by the names of their files inside a storage."""
-    svg = vl_convert.vegalite_to_svg(chart.to_dict())
-    return {
-        f"figures/{name}.png": vl_convert.svg_to_png(svg, scale=PNG_SCALE),
-        f"figures/{name}.svg": svg.encode(),
-    }
+def _inspections(storage: Storage) -> dict[str, tuple[Any, str]]:
+    made = inspection.charts(inspection.load(storage))
+    return {f"inspection_{name}": chart for name, chart in made.items()}
 
 
 def view(storage: Storage) -> View:
