@@ -111,7 +111,8 @@ def _slopes(found: Fit, at: Sequence[Sequence[float]]) -> Array:
 
 def proposed(found: Fit, budget: float, flops_per: float = 1.0) -> list[Candidate]:
     """Candidates where none are given: from a tenth of the largest run so far to a third of the budget (or as much as
-    the largest, but never more than the budget), and for L(N, D) with a quarter, the best and four times the best number of parameters.
+    the largest, but never more than the budget), and for L(N, D) with a quarter, the best and four times the best
+    number of parameters.
 
     `budget` and costs are in units of `flops_per` x the product of the inputs.
     """
