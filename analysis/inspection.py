@@ -1,6 +1,6 @@
 """Pictures of what models look at (§4.5, Figures 6, 7, 10, 11 and 14), from the rows that `scaling.inspection` left.
 
-Frame -> altair chart; each function takes the rows of one table of `scaling.results.TABLES`, of any number of models.
+Frame -> altair chart; each function takes the rows of one table of `scaling.schemas.TABLES`, of any number of models.
 """
 
 import base64

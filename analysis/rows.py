@@ -22,7 +22,7 @@ ACCURACY_COLUMNS = (
 
 @dataclass(frozen=True)
 class Rows:
-    """All rows of a storage, one frame a table of `scaling.results.TABLES` (columns and units: there)."""
+    """All rows of a storage, one frame a table of `scaling.schemas.TABLES` (columns and units: there)."""
 
     pretrain: pl.DataFrame
     curve: pl.DataFrame

@@ -20,7 +20,8 @@ from analysis.report import charts, report
 from analysis.report import view as viewed
 from scaling.cli import command_line, console
 from scaling.flops import parameters, pretrain_flops
-from scaling.results import TABLES, write
+from scaling.results import write
+from scaling.schemas import TABLES
 from scaling.specs import Pretrain, Probe, Study, Transfer, family, to_json
 from scaling.storage import Storage
 from scaling.study import final_runs, pairs, resolved
@@ -117,6 +118,7 @@ def _attempt(storage: Storage, unit_id: str, kind: str, run: Pretrain, noise: ra
         row |= {"precision": "fp32", "workers": 1, "cores": 1, "host": "a", "first_step": 0, "last_step": 100}
         row |= {"started": START + timedelta(seconds=noise.random() * 1e6), "committed_step": 100}
         row |= {"seconds_total": 10.0, "seconds_training": 8.0, "seconds_evaluating": 1.0, "seconds_waiting": 0.5}
+        row |= {"hosts": 1, "slice": None, "start_reason": "first", "seconds_queued": 0.0}
         row |= {"seconds_lost": 1.0 if outcome == "running" else 0.0, "corrupt_images": 0, "first_corrupt": ""}
         row |= {"train_flops_valid": 1e10, "outcome": outcome}
         write(storage, "attempt", [row])

@@ -3,13 +3,17 @@
 A fit costs many seconds before its first step, and a TPU slice minutes to get, so a group stays for a whole queue.
 """
 
+import os
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import ray
+import torch.distributed as dist
 from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchConfig, TorchTrainer
 
@@ -19,7 +23,7 @@ from clusters.run_queue import RESTARTS, RunQueue, Snapshot
 from clusters.tracking import tracked
 from clusters.work import Work, perform
 from scaling.storage import DRAFTS, Storage
-from scaling.training.devices import broadcast
+from scaling.training.devices import Device, broadcast
 from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError
 
 Watch = Callable[[Snapshot], None]
@@ -72,6 +76,7 @@ def train_queue(
 
 
 def _fit(config: dict[str, Any], placement: Placement, cache: str, units: int) -> None:
+    config = {**config, "asked": time.time()}
     fewest = placement.min_workers or placement.workers
     scaling: dict[str, Any] = {
         "num_workers": placement.workers if fewest == placement.workers else (fewest, placement.workers),
@@ -95,7 +100,7 @@ def _fit(config: dict[str, Any], placement: Placement, cache: str, units: int) -
 def _work(config: dict[str, Any]) -> None:
     """One worker's shift: take a unit, do it, until the queue is empty. Every rank is told rank 0's unit."""
     queue, group, placement = config["queue"], config["group"], config["placement"]
-    device = placement.device()
+    device = _placed(placement.device(), config["asked"])
     lead = get_context().get_world_rank() == 0
     while (unit_id := broadcast(ray.get(queue.take.remote(group, device.world)) if lead else None, device)) is not None:
         error = ""
@@ -121,6 +126,16 @@ def _work(config: dict[str, Any]) -> None:
             error = f"{type(reason).__name__}: {reason}"
         if lead:
             ray.get(queue.finish.remote(group, error))
+        device = replace(device, seconds_queued=0.0)
+
+
+def _placed(device: Device, asked: float) -> Device:
+    """With what the account says of the group: its machines, its slice, and how long it was waited for."""
+    names: list[str] = [""] * device.world
+    if device.world > 1:
+        dist.all_gather_object(names, ray.get_runtime_context().get_node_id())
+    queued = 0.0 if get_context().get_world_rank() else max(0.0, time.time() - asked)
+    return replace(device, hosts=len(set(names)), slice=os.environ.get("TPU_NAME"), seconds_queued=queued)
 
 
 def _silent(step: int, metrics: dict[str, Any]) -> None: ...

@@ -10,6 +10,7 @@ from scaling.specs import Pretrain, Probe, Study, Transfer, Upstream
 from scaling.storage import Storage
 from scaling.study import final_runs, pairs, upstreams
 
+RESULT = ("steps_done", "dev_top1", "dev_loss", "rung_steps", "rung_dev_top1")  # what a search reads of a trial's row
 Given = Mapping[str, str]  # checkpoints that come from elsewhere: directory by id of the upstream
 
 
@@ -29,7 +30,8 @@ def missing_runs(study: Study, storage: Storage, given: Given) -> list[Pretrain]
 def trial_results(storage: Storage) -> dict[str, Result | None]:
     """What the rows say of dev trials, by id; None for those that diverged, as they do every time."""
     found: dict[str, Result | None] = dict.fromkeys(_diverged(storage))
-    return found | {row["trial_id"]: result(row) for row in results.read(storage, "trial").iter_rows(named=True)}
+    rows = results.read(storage, "trial", ["trial_id", *RESULT])
+    return found | {row["trial_id"]: result(row) for row in rows.iter_rows(named=True)}
 
 
 def result(row: Mapping[str, Any]) -> Result:
@@ -75,7 +77,7 @@ def finished(study: Study, storage: Storage, given: Given) -> bool:
 
 
 def _diverged(storage: Storage) -> set[str]:
-    return set(results.read(storage, "attempt").filter(outcome="diverged")["unit_id"])
+    return set(results.read(storage, "attempt", ["unit_id", "outcome"]).filter(outcome="diverged")["unit_id"])
 
 
 def _ready(study: Study, storage: Storage, given: Given) -> Iterator[Upstream]:

@@ -24,6 +24,9 @@ class Device:
     compile: bool = False  # training steps through torch.compile
     microbatch: int | None = None  # images of a forward pass; None: the worker's whole share of the batch
     loaders: int = 0  # processes that decode and crop photographs for this worker; 0: its own threads do
+    hosts: int = 1  # machines that the workers of the run are on
+    slice: str | None = None  # of TPUs, by its name
+    seconds_queued: float = 0.0  # s: that the worker group was waited for, of its first unit
 
     @property
     def occupied(self) -> int:

@@ -16,6 +16,7 @@ from scaling.training.devices import Device
 
 Kind = Literal["pretrain", "trial", "transfer", "fewshot"]
 Outcome = Literal["running", "done", "failed", "diverged", "interrupted"]
+StartReason = Literal["first", "failure", "preemption", "resize", "rung"]
 Activity = Literal["training", "evaluating", "waiting"]
 BEAT_SECONDS = {True: 1.0, False: 30.0}  # between two writings of the row: local storage, object store
 
@@ -52,6 +53,7 @@ class Ledger:
     def __init__(self, unit: Unit, study: str, storage: Storage, device: Device) -> None:
         self.unit, self.study, self.storage, self.device = unit, study, storage, device
         self.attempt_id = f"{unit.id}-{uuid.uuid4().hex[:8]}"
+        self.start_reason = start_reason(unit.id, storage, device.world) if device.rank == 0 else ""
         self.started, self._start = datetime.now(UTC), time.monotonic()
         self.seconds = dict.fromkeys(get_args(Activity), 0.0)
         self.first_step = self.step = self.committed_step = 0
@@ -110,6 +112,9 @@ class Ledger:
             "workers": self.device.world,
             "cores": self.device.occupied * self.device.world,
             "host": socket.gethostname(),
+            "hosts": self.device.hosts,
+            "slice": self.device.slice,
+            "start_reason": self.start_reason,
             "started": self.started,
             "first_step": self.first_step,
             "last_step": self.step,
@@ -118,6 +123,7 @@ class Ledger:
             "seconds_training": self.seconds["training"],
             "seconds_evaluating": self.seconds["evaluating"],
             "seconds_waiting": self.seconds["waiting"],
+            "seconds_queued": self.device.seconds_queued,
             "seconds_lost": self.seconds["training"] - self._training_at_commit,
             "corrupt_images": len(self.skipped),
             "first_corrupt": next(iter(self.skipped), ""),
@@ -126,6 +132,20 @@ class Ledger:
             "reason": reason,
         }
         results.write(self.storage, "attempt", [row])
+
+
+def start_reason(unit_id: str, storage: Storage, workers: int) -> StartReason:
+    """Why an attempt begins, by how the unit's latest one ended and how many workers that had."""
+    names = [name for name in storage.list("attempt") if name.startswith(f"{unit_id}-")]
+    before = [results.read_one(storage, "attempt", name.removesuffix(".parquet")) for name in names]
+    last = max((row for row in before if row), key=lambda row: row["started"], default=None)
+    if last is None:
+        return "first"
+    if last["outcome"] == "done":
+        return "rung"
+    if last["workers"] != workers:
+        return "resize"
+    return "preemption" if last["outcome"] == "interrupted" else "failure"
 
 
 @contextlib.contextmanager

@@ -5,7 +5,8 @@ import random
 from datetime import UTC, datetime
 from typing import Any
 
-from scaling.results import TABLES, write
+from scaling.results import write
+from scaling.schemas import TABLES
 from scaling.storage import Storage
 
 FLOPS = {"vit": (1e14, 4e14, 1.6e15), "resnet": (1.3e14, 5e14, 2.1e15), "hybrid": (2e14, 6e14, 1.8e15)}
@@ -124,6 +125,7 @@ def attempt(storage: Storage, attempt_id: str, kind: str, **values: Any) -> None
             "workers": 1,
             "cores": 2,
             "host": "a",
+            **{"hosts": 1, "slice": None, "start_reason": "first", "seconds_queued": 0.0},
             "first_step": 0,
             "last_step": 400,
         },

@@ -11,7 +11,8 @@ from tests_specs import RECIPE, TINY
 from clusters import tracking
 from clusters.tracking import prepare, tracked
 from clusters.work import Work
-from scaling.results import TABLES, write
+from scaling.results import write
+from scaling.schemas import TABLES
 from scaling.specs import Dataset, Pretrain
 from scaling.storage import Storage
 from scaling.tracking import Tracking

@@ -10,25 +10,26 @@ import pyarrow.parquet as pq
 import pytest
 
 from scaling import results
+from scaling.schemas import ADDED, SCHEMA_VERSION, TABLES
 from scaling.storage import Storage
 
 EXAMPLE: dict[Any, Any] = {pa.string(): "x", pa.int64(): 1, pa.float64(): 0.5, pa.bool_(): True}
-EXAMPLE |= {pa.list_(pa.int64()): [1, 2], pa.list_(pa.float64()): [0.5, 0.25]}
+EXAMPLE |= {pa.list_(pa.int64()): [1, 2], pa.list_(pa.float64()): [0.5, 0.25], pa.list_(pa.uint8()): [7, 255]}
 
 
 def row(table: str, **given: Any) -> dict[str, Any]:
-    fields = results.TABLES[table]
+    fields = TABLES[table]
     return {f.name: EXAMPLE.get(f.type, datetime(2026, 1, 1, tzinfo=UTC)) for f in fields} | given
 
 
-@pytest.mark.parametrize("table", results.TABLES)
+@pytest.mark.parametrize("table", TABLES)
 def test_every_table_round_trips_with_units_and_version(table: str, storage: Storage) -> None:
-    key = results.TABLES[table].metadata[b"key"].decode()
+    key = TABLES[table].metadata[b"key"].decode()
     results.write(storage, table, [row(table, **{key: "unit"})])
     assert results.done(storage, table) == {"unit"}
     assert results.read(storage, table).to_dicts() == [row(table, **{key: "unit"})]
     schema = pq.read_schema(io.BytesIO(storage.read(f"{table}/unit.parquet")))
-    assert schema.metadata[b"schema_version"] == str(results.SCHEMA_VERSION).encode()
+    assert schema.metadata[b"schema_version"] == str(SCHEMA_VERSION).encode()
     assert all(schema.field(name).metadata[b"doc"] for name in schema.names)
     if "train_flops_valid" in schema.names:
         assert schema.field("train_flops_valid").metadata[b"unit"] == b"FLOPs"
@@ -41,7 +42,7 @@ def test_writing_again_leaves_one_row(storage: Storage) -> None:
 
 
 def test_no_rows_yet_is_an_empty_frame_with_all_columns(storage: Storage) -> None:
-    assert results.read(storage, "pretrain").columns == results.TABLES["pretrain"].names
+    assert results.read(storage, "pretrain").columns == TABLES["pretrain"].names
 
 
 def test_a_missing_column_or_two_units_in_one_file_cannot_be_written(storage: Storage) -> None:
@@ -80,6 +81,34 @@ def test_another_schema_version_is_named(storage: Storage) -> None:
     storage.write("trial/t.parquet", sink.getvalue())
     with pytest.raises(ValueError, match="schema version none"):
         results.read(storage, "trial")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_rows_of_an_older_version_have_nulls_where_columns_came_later(table: str, storage: Storage) -> None:
+    key, later = TABLES[table].metadata[b"key"].decode(), ADDED[3].get(table, ())
+    old = pa.Table.from_pylist([row(table, **{key: "old"})], schema=TABLES[table]).drop_columns(list(later))
+    sink = io.BytesIO()
+    pq.write_table(old.replace_schema_metadata({"key": key, "schema_version": "2"}), sink)
+    storage.write(f"{table}/old.parquet", sink.getvalue())
+    results.write(storage, table, [row(table, **{key: "new"})])
+    new, upgraded = results.read(storage, table).sort(key).to_dicts()
+    assert new == row(table, **{key: "new"})
+    assert upgraded == row(table, **{key: "old"}) | dict.fromkeys(later)
+
+
+def test_rows_of_a_newer_version_are_refused(storage: Storage) -> None:
+    made = pa.Table.from_pylist([row("trial", trial_id="t")], schema=TABLES["trial"])
+    sink = io.BytesIO()
+    pq.write_table(made.replace_schema_metadata({"schema_version": str(SCHEMA_VERSION + 1)}), sink)
+    storage.write("trial/t.parquet", sink.getvalue())
+    with pytest.raises(ValueError, match=f"schema version {SCHEMA_VERSION + 1}, this project reads versions 2 to"):
+        results.read(storage, "trial")
+
+
+def test_some_columns_are_read_in_the_order_asked_for(storage: Storage) -> None:
+    results.write(storage, "trial", [row("trial", trial_id="t")])
+    assert results.read(storage, "trial", ["steps", "trial_id"]).rows() == [(1, "t")]
+    assert results.read(storage, "transfer", ["test_top1"]).columns == ["test_top1"]
 
 
 def test_the_best_trial_goes_by_dev_accuracy_then_loss_then_smaller_rate() -> None:

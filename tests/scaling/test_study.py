@@ -9,6 +9,7 @@ from tests_specs import at
 
 from scaling import results, study
 from scaling.candidates import Pair, chosen, fixed, wanted
+from scaling.schemas import TABLES
 from scaling.specs import Pretrain, Scratch, Study, Task, Transfer
 from scaling.storage import Storage
 from scaling.units import missing_finals, missing_probes, missing_runs, ready_pairs, trial_results
@@ -95,7 +96,7 @@ def test_finals_wait_for_the_whole_grid_but_not_for_what_diverges(
     first, second = missing_trials(made, storage)
     results.write(storage, "trial", [trial_row(first, 0.5)])
     assert missing_finals(made, storage, {}) == []  # the other may have been killed, and be the better one
-    attempt = dict.fromkeys(results.TABLES["attempt"].names) | {"unit_id": second.id}
+    attempt = dict.fromkeys(TABLES["attempt"].names) | {"unit_id": second.id}
     results.write(storage, "attempt", [attempt | {"attempt_id": "a", "outcome": "running"}])
     results.write(storage, "attempt", [attempt | {"attempt_id": "b", "outcome": "failed"}])
     assert missing_finals(made, storage, {}) == []

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from scaling.results import TABLES, write
+from scaling.results import write
+from scaling.schemas import TABLES
 from scaling.storage import Storage
 from scaling.tracking import Options, Tracking, main, numbers, run_directory
 

@@ -1,13 +1,14 @@
 """The account of an attempt, whole or cut off."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from scaling import results
 from scaling.storage import Storage
 from scaling.training.devices import Device
-from scaling.training.ledger import Ledger, Unit, attempt
+from scaling.training.ledger import Ledger, Outcome, Unit, attempt
 
 CPU = Device("cpu", "cpu", "fp32", cores=2, world=1)
 UNIT = Unit("unit", "pretrain", "small", "vit", step_flops=10.0)
@@ -57,6 +58,29 @@ def test_success_and_failure_are_told_apart(storage: Storage) -> None:
     done, failed = rows(storage)
     assert (done["outcome"], done["committed_step"], done["seconds_lost"]) == ("done", 4, 0.0)
     assert (failed["outcome"], failed["reason"]) == ("failed", "RuntimeError: no room")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "workers", "reason"),
+    [
+        ("running", 1, "failure"),  # killed
+        ("failed", 1, "failure"),
+        ("interrupted", 1, "preemption"),
+        ("interrupted", 2, "resize"),
+        ("done", 1, "rung"),
+    ],
+)
+def test_the_reason_of_a_start_is_how_the_latest_attempt_ended(
+    storage: Storage, outcome: Outcome, workers: int, reason: str
+) -> None:
+    Ledger(UNIT, "study", storage, CPU).close("failed")
+    time.sleep(0.002)  # rows tell milliseconds
+    Ledger(UNIT, "study", storage, CPU).close(outcome)
+    time.sleep(0.002)
+    Ledger(UNIT, "study", storage, replace(CPU, world=workers, hosts=workers))
+    first, _, last = rows(storage)
+    assert (first["start_reason"], first["hosts"]) == ("first", 1)
+    assert (last["start_reason"], last["hosts"]) == (reason, workers)
 
 
 def test_only_the_first_worker_writes(storage: Storage) -> None:
