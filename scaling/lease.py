@@ -103,19 +103,27 @@ def _acquire(storage: Storage, claim: Claim, stale_seconds: float) -> None:
         _withdraw(storage, other)
 
 
-def _others(storage: Storage, mine: Claim, stale_seconds: float) -> tuple[list[Claim], list[Claim], set[str]]:
+def holder(storage: Storage, stale_seconds: float = STALE_SECONDS) -> Claim | None:
+    """Who holds the lease of a storage now, seen from outside."""
+    living, _, held = _others(storage, None, stale_seconds)
+    return next((claim for claim in living if claim.token in held), None)
+
+
+def _others(storage: Storage, mine: Claim | None, stale_seconds: float) -> tuple[list[Claim], list[Claim], set[str]]:
     """The other claims, living and dead, and the tokens of those that are marked as holders."""
     times = storage.times(CLAIMS)
+    my_file = Path(mine.file).name if mine else ""
+    outside = time.time() if mine is None and storage.local is not None else None  # a disk's clock is ours
     living: list[Claim] = []
     dead: list[Claim] = []
     for name in sorted(times):
-        if not name.endswith(".json") or name == Path(mine.file).name:
+        if not name.endswith(".json") or name == my_file:
             continue
         try:
             other = Claim(**json.loads(storage.read(f"{CLAIMS}/{name}")))
         except FileNotFoundError:  # withdrawn meanwhile
             continue
-        now, then = times.get(Path(mine.file).name), times[name]
+        now, then = times.get(my_file, outside), times[name]
         age = time.time() - other.beat if now is None or then is None else now - then
         (dead if age > stale_seconds or _died(other) else living).append(other)
     return living, dead, {name.removesuffix(".held") for name in times if name.endswith(".held")}

@@ -8,7 +8,7 @@ if __name__ == "__main__":  # as a script, its own directory is first on the pat
     sys.path[0] = str(ROOT)
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -39,6 +39,8 @@ class Options:
     """The study in the small, on the built-in data: the same experiment on a laptop."""
     plan: bool = False
     """Print what it will cost, and stop."""
+    status: bool = False
+    """Print how far it is, from the rows of its storage alone, and stop."""
     storage: str | None = None
     """Directory or URI (s3://, gs://) for rows, checkpoints and report. Default: results/NAME."""
     only: str | None = None
@@ -57,6 +59,8 @@ class Options:
 
 
 def main(options: Options) -> int:
+    if options.status:
+        return _status(options)
     check(options.plan or options.measured is None, "--measured goes with --plan")
     check(options.measured is None or options.utilisation is None, "give --measured or --utilisation: one rate")
     study = resolved(select(load(options.study, options.miniature), options.only))
@@ -114,6 +118,20 @@ def _summarise(storage: Storage, failed: int, out: Console) -> None:
     out.print(f"report   {storage.path('report.html')}", soft_wrap=True)
     out.print(f"rows     {storage.path('*/*.parquet')}", soft_wrap=True)
     out.print(f"account  python -m analysis core-days {storage.uri}", soft_wrap=True)
+
+
+def _status(options: Options) -> int:
+    """The study is the one that ran in the storage: neither its file nor its data need to be here."""
+    from scaling.status import render, status
+
+    check(not options.plan, "give --plan or --status")
+    place = options.storage or ROOT / "results" / load(options.study, options.miniature).name
+    found = status(Storage.of(place))
+    if options.json:
+        print(json.dumps(asdict(found), default=str))
+    else:
+        console().print(*render(found), sep="\n", markup=False, soft_wrap=True)
+    return 0
 
 
 def _plan(study: Study, options: Options) -> int:

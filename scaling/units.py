@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import polars as pl
+
 from scaling import results
 from scaling.candidates import Pair, chosen, wanted
 from scaling.proposals import Result
@@ -27,9 +29,14 @@ def missing_runs(study: Study, storage: Storage, given: Given) -> list[Pretrain]
     return [run for run in study.runs if run.id not in there]
 
 
-def trial_results(storage: Storage) -> dict[str, Result | None]:
-    """What the rows say of dev trials, by id; None for those that diverged, as they do every time."""
-    found: dict[str, Result | None] = dict.fromkeys(_diverged(storage))
+def trial_results(storage: Storage, attempts: pl.DataFrame | None = None) -> dict[str, Result | None]:
+    """What the rows say of dev trials, by id; None for those that diverged, as they do every time.
+
+    `attempts` are the attempt rows, where they are at hand.
+    """
+    if attempts is None:
+        attempts = results.read(storage, "attempt", ["unit_id", "outcome"])
+    found: dict[str, Result | None] = dict.fromkeys(attempts.filter(outcome="diverged")["unit_id"])
     rows = results.read(storage, "trial", ["trial_id", *RESULT])
     return found | {row["trial_id"]: result(row) for row in rows.iter_rows(named=True)}
 
@@ -74,10 +81,6 @@ def finished(study: Study, storage: Storage, given: Given) -> bool:
     """Whether every unit of the study has its rows."""
     missing = (missing_runs, searching, missing_finals, missing_probes)
     return not any(find(study, storage, given) for find in missing)
-
-
-def _diverged(storage: Storage) -> set[str]:
-    return set(results.read(storage, "attempt", ["unit_id", "outcome"]).filter(outcome="diverged")["unit_id"])
 
 
 def _ready(study: Study, storage: Storage, given: Given) -> Iterator[Upstream]:

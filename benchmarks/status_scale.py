@@ -1,0 +1,93 @@
+"""How long the status of a large study takes: `python benchmarks/status_scale.py [--cells N]`.
+
+Its rows are made up: ten tasks, seven rates and three seeds for each of as many models as are needed.
+"""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # as a script, its own directory is first on the path
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from benchmarks.sweep_scale import made_row
+from scaling import results
+from scaling.candidates import chosen, wanted
+from scaling.cli import command_line, console
+from scaling.datasets import resolve
+from scaling.schemas import TABLES
+from scaling.specs import Released, Study, Transfer, to_json
+from scaling.status import status
+from scaling.storage import Storage
+from scaling.study import final_runs, pairs
+from scaling.transfer import facts_of, table
+from scaling.units import result
+from scaling.zoo import model
+from search_spaces.grids import TASKS
+
+TASKS_EACH, RATES, SEEDS = 10, 7, (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Make a finished study of so many cells, and time its status."""
+
+    cells: int = 10_000
+    """Trials and final runs, about."""
+
+
+def main(options: Options) -> int:
+    out = console()
+    with tempfile.TemporaryDirectory(prefix="status-") as folder:
+        storage = Storage.of(folder)
+        storage.make()
+        made = make(options.cells, storage)
+        began, cpu = time.perf_counter(), time.process_time()
+        found = status(storage)
+        wall, cpu = time.perf_counter() - began, time.process_time() - cpu
+    assert found.finished
+    out.print(f"{made} cells: status in {wall:.1f} s, {cpu:.1f} CPU s")
+    return 0
+
+
+def make(cells: int, storage: Storage) -> int:
+    """Write the rows of a finished study; returns how many cells it has."""
+    digits = replace(TASKS["digits"], data=resolve(TASKS["digits"].data))
+    tasks = tuple(
+        replace(digits, name=f"task-{i}", steps=50 + i, base_lrs=tuple(0.1 * (1 + rate) for rate in range(RATES)))
+        for i in range(TASKS_EACH)
+    )
+    models = -(-cells // (TASKS_EACH * (RATES + len(SEEDS))))
+    released = tuple(Released(f"model-{i}", model("ViT-micro-S/4"), "made-up.npz", f"{i:064x}") for i in range(models))
+    study = Study(name="large", runs=(), tasks=tasks, released=released, seeds=SEEDS)
+    storage.write("study.json", to_json(study).encode())
+    count = 0
+    for pair in pairs(study):
+        known = {}
+        for trial in wanted(pair, {})[0]:
+            row = made_row(trial.transfer)
+            known[trial.transfer.id] = result(row)
+            _leave(storage, trial.transfer, row)
+        finals = final_runs(pair, chosen(pair, known), SEEDS)
+        for final in finals:
+            judged = {"transfer_id": final.id, "test_top1": 0.5, "train_loss": 1.0}
+            _leave(storage, final, facts_of(final) | judged)
+        count += len(known) + len(finals)
+    return count
+
+
+def _leave(storage: Storage, transfer: Transfer, row: dict[str, Any]) -> None:
+    kind = table(transfer)
+    results.write(storage, kind, [row])
+    known = {"attempt_id": f"{transfer.id}-0", "unit_id": transfer.id, "kind": kind, "name": transfer.upstream.name}
+    ended = {"started": datetime.now(UTC), "seconds_total": 1.0, "last_step": transfer.steps, "outcome": "done"}
+    results.write(storage, "attempt", [dict.fromkeys(TABLES["attempt"].names) | known | ended])
+
+
+if __name__ == "__main__":
+    command_line(main, Options)
