@@ -50,6 +50,41 @@ def by_model(attempts: pl.DataFrame) -> pl.DataFrame:
     return account(attempts, ("family", "name"))
 
 
+def inconsistent(runs: pl.DataFrame, tolerance: float = 0.02) -> pl.DataFrame:
+    """Runs of one model whose compute does not grow with their epochs: `name`, `epochs`, `exaflops` (of the run that
+    costs most an epoch, beside the run that costs least), `expected` by the other's cost, and a sentence `text`.
+
+    `runs`: pre-training rows, or accuracy rows of one task. Only runs alike in upstream data, resolution, batch and
+    parameters are compared, where the frame has these. The ViT paper's Table 6 has one such: 859 at 7 epochs.
+    """
+    cost = pl.col("exaflops_valid") if "exaflops_valid" in runs.columns else pl.col("train_flops_valid") / 1e18
+    alike = [name for name in ("name", "dataset", "resolution", "batch_size", "parameters") if name in runs.columns]
+    per = runs.select(*alike, "epochs", exaflops=cost).drop_nulls(["epochs", "exaflops"])
+    per = per.filter((pl.col("epochs") > 0) & (pl.col("exaflops") > 0)).with_columns(
+        rate=pl.col("exaflops") / pl.col("epochs")
+    )
+    ends = (
+        per.sort("rate")
+        .group_by(alike, maintain_order=True)
+        .agg(
+            pl.col("epochs", "exaflops", "rate").last(),
+            other_epochs=pl.col("epochs").first(),
+            other=pl.col("exaflops").first(),
+            low=pl.col("rate").first(),
+        )
+    )
+    odd = ends.filter((pl.col("rate") > pl.col("low") * (1 + tolerance)) & (pl.col("epochs") != pl.col("other_epochs")))
+    odd = odd.with_columns(expected=pl.col("low") * pl.col("epochs")).sort("name")
+    made = pl.struct("name", "epochs", "exaflops", "other", "other_epochs", "expected").map_elements(
+        lambda row: (
+            f"{row['name']}: {row['exaflops']:,.5g} exaFLOPs at {row['epochs']:g} epochs is inconsistent with its own "
+            f"{row['other']:,.5g} at {row['other_epochs']:g}, which gives {row['expected']:,.4g}."
+        ),
+        pl.String,
+    )
+    return odd.with_columns(text=made).select("name", "epochs", "exaflops", "expected", "text")
+
+
 def _parts() -> list[pl.Expr]:
     cores, total, training = pl.col("cores"), pl.col("seconds_total"), pl.col("seconds_training")
     evaluating, waiting, lost = pl.col("seconds_evaluating"), pl.col("seconds_waiting"), pl.col("seconds_lost")

@@ -33,6 +33,8 @@ def averaged(accuracies: pl.DataFrame, tasks: list[str]) -> pl.DataFrame:
         if name not in there:
             raise ValueError(f"no accuracies on {name!r}: the rows have {', '.join(there) or 'none'}")
     wanted = list(dict.fromkeys(tasks))
+    if not wanted:
+        raise ValueError(f"no data set is chosen: the rows have {', '.join(there) or 'none'}")
     whole = accuracies.filter(task=MEAN)
     if len(wanted) == 1:
         return _finite(accuracies.filter(task=wanted[0]))

@@ -1,4 +1,6 @@
+import json
 import math
+from pathlib import Path
 
 import made_table6 as made
 import polars as pl
@@ -6,8 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.__main__ import main
 from analysis.frontier import averaged
 from analysis.ratios import by_task, compared, default_tasks, doublings, points, summary
+from analysis.ratios_cli import answer
+from scaling.storage import Storage
 
 TABLE6 = made.accuracies()
 
@@ -122,14 +127,65 @@ def test_points_without_a_number_stand_outside(bad: tuple[str, float, float]) ->
 
 def test_one_point_one_family_no_rows() -> None:
     single = points(frame([("b", 1.0, 0.5), ("a", 2.0, 0.5), ("a", 2.0, 0.6), ("a", 8.0, 0.4)]), ["t"])
-    level, above, below = compared(single, "a", "b").sort("top1_mean", descending=False).to_dicts()[1:] + [
-        compared(single, "a", "b").sort("top1_mean").to_dicts()[0]
-    ]
-    assert (level["where"], level["ratio"]) == ("interior", 0.5)
-    assert (above["where"], above["bound"], above["ratio_extrapolated"]) == ("beyond", 0.5, None)
-    assert (below["where"], below["bound"], below["gain"]) == ("below", 0.125, None)
+    below, level, above = compared(single, "a", "b").sort("top1_mean").to_dicts()
+    assert (level["where"], level["ratio"]) == ("interior", pytest.approx(0.5))
+    assert (above["where"], above["bound"], above["ratio_extrapolated"]) == ("beyond", pytest.approx(0.5), None)
+    assert (below["where"], below["bound"], below["gain"]) == ("below", pytest.approx(0.125), None)
     assert compared(single, "a", "nobody").is_empty()
     assert doublings(single).is_empty()
     nothing = points(frame([("a", 1.0, 0.5)]).clear().vstack(frame([("a", 0.0, 0.5)])), ["t"])
     assert compared(nothing, "a", "b").is_empty()
     assert summary(compared(nothing, "a", "b"))["geometric_mean"] is None
+
+
+def test_the_answer_in_words_says_the_claim_the_caveat_and_the_odd_row() -> None:
+    found = answer(None, TABLE6, None, None, None)
+    assert found["tasks"] == made.FIVE
+    assert [(pair["of"], pair["against"]) for pair in found["comparisons"]] == [
+        *(("vit", "resnet"), ("hybrid", "resnet"), ("hybrid", "vit"))
+    ]
+    result, claim, caveat = found["comparisons"][0]["sentences"]
+    assert "needs 3.69 times the compute of ViT" in result
+    assert "3 beyond its range" in result
+    assert "2–4 times" in claim
+    assert "3 of 6 points lie there (2 of them interior), 5 after rounding" in claim
+    assert "imagenet_real 1.01 (5 interior)" in caveat
+    assert "On imagenet_real alone ViT has no advantage" in caveat
+    (odd,) = [note for note in found["notes"] if "inconsistent" in note]
+    assert "859" in odd
+    assert "834" in odd
+    (only,) = answer(None, TABLE6, ["imagenet"], "vit", "resnet")["comparisons"]
+    assert only["geometric_mean"] == pytest.approx(2.04, abs=0.005)
+
+
+def test_families_that_cannot_be_compared_are_one_line() -> None:
+    for of, against, said in (("axial", None, "no family 'axial'"), ("vit", "vit", "needs two families")):
+        with pytest.raises(ValueError, match=said):
+            answer(None, TABLE6, None, of, against)
+    with pytest.raises(ValueError, match="no pre-trained model has compute"):
+        answer(None, TABLE6.with_columns(exaflops_valid=pl.lit(0.0)), None, None, None)
+    with pytest.raises(ValueError, match="no accuracies to compare"):
+        answer(None, TABLE6.clear(), None, None, None)
+    alone = answer(None, TABLE6.filter(family="vit"), None, None, None)
+    assert alone["comparisons"] == []
+    assert len(alone["doublings"]) == 4
+    assert any("of one family" in note for note in alone["notes"])
+
+
+def test_the_command(study: Storage, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ratios", study.uri, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["tasks"] == ["digits", "fashion"]
+    assert [len(pair["points_beside"]) for pair in found["comparisons"]] == [3, 3, 3]
+    assert any(row["ratio_low"] is not None for pair in found["comparisons"] for row in pair["points_beside"])
+    assert main(["ratios", study.uri, "--of", "vit", "--tasks", "digits"]) == 0
+    shown = capsys.readouterr().out
+    assert "ViT against the Hybrid frontier: digits" in shown
+    assert "Gain per doubling" in shown
+    assert main(["frontier", study.uri, "--tasks", "digits, fashion", "--json"]) == 0
+    assert {row["task"] for row in json.loads(capsys.readouterr().out)["points"]} == {"mean"}
+    for wrong in (["--tasks", "nothing"], ["--tasks", ","], ["--of", "vit", "--against", "vit"]):
+        assert main(["ratios", study.uri, *wrong]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert main(["ratios", str(tmp_path)]) == 2
+    assert "holds no rows" in capsys.readouterr().err
