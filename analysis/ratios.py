@@ -49,8 +49,9 @@ def compared(known: pl.DataFrame, of: str, against: str) -> pl.DataFrame:
     """Each point of family `of` beside the frontier of family `against`: one row a point, columns `POINT`.
 
     `ratio` is that of an interior point, `ratio_low` and `ratio_high` it with one standard error of the seeds' means on
-    both sides (first order; null when a seed is alone). `bound` holds outside: the ratio of a point `beyond` is
-    above it, of one `below` under it. `gain` is the point's accuracy less B's at equal compute (fraction), null outside B's range of compute.
+    both sides (first order; null when a seed is alone). `bound` holds outside: the ratio of a point `beyond` is above
+    it, of one `below` under it. `gain` is the point's accuracy less B's at equal compute (fraction), null outside B's
+    range of compute.
     """
     line = _line(known, against)
     made = [_beside(row, line) for row in known.filter(family=of).to_dicts()] if line.height else []
