@@ -132,15 +132,27 @@ def _core_days(options: argparse.Namespace) -> None:
         "by_kind": core_days.by_kind(attempts),
         "by_model": core_days.by_model(attempts),
         "total": core_days.account(attempts),
+        "by_family": core_days.by_family(attempts),
+        "by_study": core_days.by_study(attempts),
+        "losses": core_days.losses(attempts),
     }
+    apart = core_days.apart(attempts)
     if options.json:
-        _print_json({name: frame.to_dicts() for name, frame in parts.items()})
+        runs = {"by_run": core_days.by_run(attempts)}
+        found = {name: frame.to_dicts() for name, frame in (parts | runs).items()}
+        _print_json(found | {"notes": [apart] if apart else []})
         return
-    from analysis.tables import account_table
+    from analysis.tables import account_table, losses_table
 
-    keys: dict[str, tuple[str, ...]] = {"by_kind": ("kind",), "by_model": ("family", "name"), "total": ()}
-    for name, frame in parts.items():
-        _print_table(account_table(frame, keys[name]), f"Core time, {name.replace('_', ' ')}")
+    keys: dict[str, tuple[str, ...]] = {
+        **{"by_kind": ("kind",), "by_model": ("family", "name"), "total": ()},
+        **{"by_family": ("family",), "by_study": ("study",)},
+    }
+    for name, by in keys.items():
+        _print_table(account_table(parts[name], by), f"Core time, {name.replace('_', ' ')}")
+    _print_table(losses_table(parts["losses"]), "Not productive, by cause")
+    if apart:
+        print(apart)
 
 
 def _costs(options: argparse.Namespace) -> None:
