@@ -128,6 +128,8 @@ def _frontier(options: argparse.Namespace) -> None:
 
 def _core_days(options: argparse.Namespace) -> None:
     attempts = load(options.storage).attempt
+    if attempts.is_empty() and not options.json:
+        raise ValueError(f"storage {options.storage} holds no attempts to account for")
     parts = {
         "by_kind": core_days.by_kind(attempts),
         "by_model": core_days.by_model(attempts),

@@ -69,13 +69,13 @@ def _beside(row: dict[str, Any], line: pl.DataFrame) -> dict[str, Any]:
     own, own_top1 = math.log(row["exaflops"]), row["top1_mean"]
     where, equal, drawn_on = _read(top1, cost, own_top1)
     bound = cost[-1] if where == BEYOND else cost[0]
-    found = {"where": where, "ratio": None, "bound": None, "ratio_extrapolated": None}
+    found: dict[str, Any] = {"where": where, "ratio": None, "bound": None, "ratio_extrapolated": None}
     if where == INTERIOR:
         found |= {"ratio": math.exp(equal - own)} | _spread(row, line, top1, equal - own)
     else:
         found |= {"bound": math.exp(bound - own), "ratio_extrapolated": _exp(drawn_on, own)}
     side, level, level_on = _read(cost, top1, own)
-    gains = {
+    gains: dict[str, Any] = {
         "gain": own_top1 - level if side == INTERIOR else None,
         "gain_extrapolated": None if level_on is None else own_top1 - level_on,
     }
