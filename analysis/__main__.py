@@ -1,4 +1,4 @@
-"""`python -m analysis report|frontier|core-days|costs|inspection|paper|vtab STORAGE`: read the rows of a study.
+"""`python -m analysis report|frontier|ratios|core-days|costs|inspection|paper|vtab STORAGE`: read a study's rows.
 
 STORAGE is a path or a URI. `python -m analysis zoo` prints the named models with their sizes and costs.
 `python -m analysis fit|next FILE|STORAGE` fits scaling laws to any table and says what to run next.
@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from analysis import core_days, fit_cli
-from analysis.frontier import frontier
+from analysis.frontier import averaged, frontier
 from analysis.rows import accuracies, load
 
 
@@ -44,11 +44,32 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("storage", metavar="STORAGE", help="path or URI that holds the rows")
         if run not in (_report, _inspection, _paper):
             command.add_argument("--json", action="store_true", help="print JSON")
+        if run is _frontier:
+            command.add_argument("--tasks", metavar="TASKS", help="only their mean: data sets a,b,…")
         command.set_defaults(run=run)
     text = "the named models, their parameters and MACs, as Markdown"
     commands.add_parser("zoo", help=text, description=text).set_defaults(run=_zoo)
     fit_cli.add(commands, _print_json)
+    _add_ratios(commands)
     return parser
+
+
+def _add_ratios(commands: Any) -> None:
+    text = "how much compute one family needs for the accuracy of another; gain at equal compute and per doubling"
+    command = commands.add_parser("ratios", help=text, description=text)
+    command.add_argument("storage", metavar="STORAGE", help="path or URI that holds the rows")
+    command.add_argument("--of", metavar="FAMILY", help="the family whose points are judged")
+    command.add_argument("--against", metavar="FAMILY", help="the family whose frontier they are judged by")
+    text = "data sets to average, a,b,… (default: the ViT paper's five when all are there, or else all)"
+    command.add_argument("--tasks", metavar="TASKS", help=text)
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=_ratios)
+
+
+def _ratios(options: argparse.Namespace) -> None:
+    from analysis import ratios_cli
+
+    ratios_cli.run(options, _print_json, _print_table)
 
 
 def _zoo(_options: argparse.Namespace) -> None:
@@ -93,7 +114,10 @@ def _paper(options: argparse.Namespace) -> None:
 
 
 def _frontier(options: argparse.Namespace) -> None:
-    points = frontier(accuracies(load(options.storage)))
+    scores = accuracies(load(options.storage))
+    if options.tasks is not None:
+        scores = averaged(scores, [name.strip() for name in options.tasks.split(",") if name.strip()])
+    points = frontier(scores)
     if options.json:
         _print_json({"points": points.to_dicts()})
         return
@@ -104,19 +128,33 @@ def _frontier(options: argparse.Namespace) -> None:
 
 def _core_days(options: argparse.Namespace) -> None:
     attempts = load(options.storage).attempt
+    if attempts.is_empty() and not options.json:
+        raise ValueError(f"storage {options.storage} holds no attempts to account for")
     parts = {
         "by_kind": core_days.by_kind(attempts),
         "by_model": core_days.by_model(attempts),
         "total": core_days.account(attempts),
+        "by_family": core_days.by_family(attempts),
+        "by_study": core_days.by_study(attempts),
+        "losses": core_days.losses(attempts),
     }
+    apart = core_days.apart(attempts)
     if options.json:
-        _print_json({name: frame.to_dicts() for name, frame in parts.items()})
+        runs = {"by_run": core_days.by_run(attempts)}
+        found = {name: frame.to_dicts() for name, frame in (parts | runs).items()}
+        _print_json(found | {"notes": [apart] if apart else []})
         return
-    from analysis.tables import account_table
+    from analysis.tables import account_table, losses_table
 
-    keys: dict[str, tuple[str, ...]] = {"by_kind": ("kind",), "by_model": ("family", "name"), "total": ()}
-    for name, frame in parts.items():
-        _print_table(account_table(frame, keys[name]), f"Core time, {name.replace('_', ' ')}")
+    keys: dict[str, tuple[str, ...]] = {
+        **{"by_kind": ("kind",), "by_model": ("family", "name"), "total": ()},
+        **{"by_family": ("family",), "by_study": ("study",)},
+    }
+    for name, by in keys.items():
+        _print_table(account_table(parts[name], by), f"Core time, {name.replace('_', ' ')}")
+    _print_table(losses_table(parts["losses"]), "Not productive, by cause")
+    if apart:
+        print(apart)
 
 
 def _costs(options: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ import polars as pl
 from rich.table import Table
 from rich.text import Text
 
-from analysis.core_days import PARTS
+from analysis.core_days import CAUSES, PARTS
 from analysis.lines import WORK, fewshot_means
 from analysis.replicas import merged, models
 from analysis.rows import MEAN, Rows, accuracies, labels, tasks_of
@@ -95,7 +95,29 @@ def account_table(account: pl.DataFrame, by: tuple[str, ...] = ("kind",)) -> pl.
             | {"productive share": "–" if share is None else f"{share:.0%}", "attempts": str(row["attempts"])}
             | {"failed": str(row["failed"]), "killed": str(row["killed"])}
             | {"TFLOP/s a core": "–" if speed is None else f"{speed:.3g}"}
+            | _worth(row)
         )
+    # what the catalogue knows of no chip here is no column
+    empty = [name for name in _worth({}) if all(row[name] == "–" for row in made)]
+    return pl.DataFrame(made).drop(empty, strict=False)
+
+
+def _worth(row: dict[str, Any]) -> dict[str, str]:
+    """Cells of what needs the catalogue: utilisation over productive and occupied time, list price."""
+    shares = {"of peak": row.get("utilisation"), "of peak, occupied": row.get("utilisation_occupied")}
+    price = row.get("price_usd")
+    told = {name: "–" if share is None else f"{share:.1%}" for name, share in shares.items()}
+    return told | {"list price": "–" if price is None else f"${price:,.2f}"}
+
+
+def losses_table(losses: pl.DataFrame) -> pl.DataFrame:
+    """`core_days.losses` as text cells, without causes that took nothing."""
+    made = []
+    for row in losses.filter(pl.col("core_seconds") > 0).to_dicts():
+        seconds, unit = core_unit(row["core_seconds"])
+        time = f"{row['core_seconds'] / seconds:,.2f} {unit}"
+        share = "–" if row["share"] is None else f"{row['share']:.1%}"
+        made.append({"device": row["device"], "cause": CAUSES[row["cause"]], "time": time, "of occupied": share})
     return pl.DataFrame(made)
 
 

@@ -32,7 +32,7 @@ def test_frontier_prints_json(study: Storage) -> None:
 def test_core_days_prints_json(study: Storage, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["core-days", study.uri, "--json"]) == 0
     account = json.loads(capsys.readouterr().out)
-    assert list(account) == ["by_kind", "by_model", "total"]
+    assert list(account) == [*("by_kind", "by_model", "total", "by_family", "by_study", "losses", "by_run", "notes")]
     assert [row["kind"] for row in account["by_kind"]] == ["pretrain", "trial", "transfer", "fewshot"]
     assert account["total"][0]["device"] == "cpu"
 

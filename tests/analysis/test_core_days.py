@@ -4,8 +4,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.core_days import PARTS, account, by_kind, by_model
+from analysis.__main__ import main
+from analysis.core_days import (
+    CAUSES,
+    PARTS,
+    account,
+    apart,
+    by_family,
+    by_kind,
+    by_model,
+    by_run,
+    by_study,
+    implied,
+    inconsistent,
+    losses,
+)
 from analysis.rows import load
+from clusters.hardware import catalogue
 from scaling.storage import Storage
 
 SECONDS = st.floats(0, 1e6)
@@ -67,3 +82,94 @@ def test_devices_are_never_added_up(storage: Storage) -> None:
 
 def test_no_attempts_give_an_empty_account(study: Storage) -> None:
     assert by_kind(load(study).attempt.clear()).is_empty()
+
+
+def test_what_the_papers_tables_imply() -> None:
+    huge, large = implied(4262, 2500, "tpu-v3"), implied(1567, 680, "tpu-v3")
+    assert huge["exaflops_per_core_day"] == pytest.approx(1.70, abs=0.005)
+    assert large["exaflops_per_core_day"] == pytest.approx(2.30, abs=0.005)
+    assert (huge["utilisation"], large["utilisation"]) == pytest.approx((0.32, 0.43), abs=0.005)
+    assert implied(1.0, 1.0, "abacus")["utilisation"] is None
+    with pytest.raises(ValueError, match="must be above 0, got 1 and 0"):
+        implied(1.0, 0.0, "tpu-v3")
+
+
+def test_a_published_total_without_clocks(storage: Storage) -> None:
+    clocks = dict.fromkeys(("seconds_training", "seconds_evaluating", "seconds_waiting", "seconds_lost"))
+    flops = {"train_flops_valid": 4262e18, "seconds_total": 2500 * 86_400.0}
+    made.attempt(storage, "a", "pretrain", device="tpu-v3", precision="bf16", cores=1, **clocks, **flops)
+    (row,) = account(load(storage).attempt).to_dicts()
+    assert row["core_days"] == pytest.approx(2500)
+    assert row["exaflops_per_core_day"] == pytest.approx(1.7048)
+    assert row["utilisation_occupied"] == pytest.approx(0.3208, abs=1e-4)
+    assert row["price_usd"] == pytest.approx(2500 / 2 * 24 * 2.0)
+    assert (row["productive_share"], row["tflops_per_core"], row["utilisation"]) == (None, None, None)
+
+
+def test_utilisation_is_of_the_peak_in_the_attempts_precision(storage: Storage) -> None:
+    work = {"cores": 4, "seconds_training": 100.0, "seconds_total": 200.0, "seconds_waiting": 0.0}
+    device = next(chip for chip in catalogue().values() if {"bfloat16", "float32"} <= set(chip.peaks))
+    work |= {"device": device.name, "train_flops_valid": 4 * 100 * 1e12}
+    made.attempt(storage, "a", "pretrain", precision="fp32", **work)
+    made.attempt(storage, "b", "pretrain", precision="bf16", study="other", **work)
+    attempts = load(storage).attempt
+    of = {row["study"]: row for row in by_study(attempts).to_dicts()}
+    for study, dtype in (("made", "float32"), ("other", "bfloat16")):
+        peak = device.peaks[dtype] / device.cores_per_chip
+        assert of[study]["utilisation"] == pytest.approx(1 / peak)
+        assert of[study]["utilisation_occupied"] == pytest.approx(0.5 / peak)
+    (total,) = account(attempts).to_dicts()
+    assert total["utilisation"] == pytest.approx(
+        2 * device.cores_per_chip / (device.peaks["float32"] + device.peaks["bfloat16"])
+    )
+    (unknown,) = account(attempts.with_columns(device=pl.lit("abacus"))).to_dicts()
+    assert (unknown["utilisation"], unknown["price_usd"]) == (None, None)
+
+
+def test_losses_by_cause_add_up(study: Storage) -> None:
+    attempts = load(study).attempt
+    lost = losses(attempts)
+    assert lost["cause"].to_list() == list(CAUSES)
+    of = dict(zip(lost["cause"], lost["core_seconds"], strict=True))
+    (whole,) = account(attempts).to_dicts()
+    assert sum(of.values()) + whole["productive"] == pytest.approx(whole["core_seconds"])
+    assert (of["killed"], of["failed"], of["diverged"]) == (2 * 30, 2 * 80, 0)
+    assert of["restarts"] == 2 * (96 - 80 - 5 - 7)  # the second attempt at run-vit-2
+    assert lost["share"].sum() == pytest.approx(1 - whole["productive"] / whole["core_seconds"])
+    assert losses(attempts, ("kind",)).height == 4 * len(CAUSES)
+    assert losses(attempts.clear()).is_empty()
+
+
+def test_other_groups_add_up_to_the_same(study: Storage) -> None:
+    attempts = load(study).attempt
+    (whole,) = account(attempts).to_dicts()
+    for frame, rows in ((by_run(attempts), 5), (by_family(attempts), 2), (by_study(attempts), 1)):
+        assert frame.height == rows
+        assert frame["core_seconds"].sum() == pytest.approx(whole["core_seconds"])
+
+
+def test_several_chips_are_said_not_summed(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
+    made.attempt(storage, "a", "pretrain", device="tpu-v3", precision="bf16")
+    assert apart(load(storage).attempt) == ""
+    made.attempt(storage, "b", "pretrain", device="cpu")
+    assert "not added up" in apart(load(storage).attempt)
+    assert main(["core-days", storage.uri]) == 0
+    shown = capsys.readouterr().out
+    assert "2 kinds of chip worked" in shown
+    assert "Not productive, by cause" in shown
+
+
+def test_compute_that_does_not_follow_the_epochs() -> None:
+    runs = pl.DataFrame(
+        {
+            "name": ["h", "h", "v", "v", "z", "n"],
+            "epochs": [7.0, 14.0, 7.0, 14.0, 7.0, None],
+            "exaflops_valid": [859.0, 1668.0, 783.0, 1567.0, 0.0, 1.0],
+        }
+    )
+    (row,) = inconsistent(runs).to_dicts()
+    assert (row["name"], row["exaflops"], row["expected"]) == ("h", 859.0, 834.0)
+    assert "inconsistent with its own" in row["text"]
+    apart_by_data = runs.with_columns(dataset=pl.Series(list("abaaaa")))
+    assert inconsistent(apart_by_data).is_empty()
+    assert inconsistent(runs.clear()).is_empty()
