@@ -10,6 +10,7 @@ from scaling.training.devices import Device, local_device
 @dataclass(frozen=True)
 class Placement:
     workers: int = 1  # data-parallel workers of a pre-training run
+    min_workers: int | None = None  # fewest that it goes on with when machines are lost; None: all of them
     cpus: int = 1  # a worker, when it has no GPU
     gpus: int = 0  # a worker: 0 or 1
     groups: int = 1  # runs that train side by side
@@ -43,6 +44,7 @@ def wished(machine: Machine) -> Placement:
     """What the options of a front door ask for."""
     return Placement(
         workers=machine.workers,
+        min_workers=machine.min_workers,
         trial_workers=machine.trial_workers,
         trial_gpus=machine.trial_gpus,
         slots=machine.max_concurrent or 0,

@@ -3,16 +3,16 @@
 A fit costs many seconds before its first step, and a TPU slice minutes to get, so a group stays for a whole queue.
 """
 
-import threading
-import time
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from clusters.grace import Line, together
 from clusters.placement import Placement
 from clusters.run_queue import RESTARTS, RunQueue, Snapshot
 from clusters.work import Work, perform
@@ -21,7 +21,8 @@ from scaling.training.devices import broadcast
 from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError
 
 Watch = Callable[[Snapshot], None]
-GRACE_SECONDS = 15.0  # after a SIGTERM or Ctrl-C, for checkpoints; a cluster that takes a machine back gives 20 or 30
+RESIZE_SECONDS = 30.0  # between two looks whether a group can have more workers
+COLLECTIVE_SECONDS = 1800  # then a worker that waits for the others gives up: nothing hangs for ever
 
 
 def train_queue(
@@ -41,7 +42,6 @@ def train_queue(
     """
     ordered = sorted(units, key=lambda work: work.flops, reverse=True)
     queue: Any = ray.remote(RunQueue).options(num_cpus=0).remote([work.id for work in ordered])
-    groups = min(placement.groups, len(units))
     config = {
         "queue": queue,
         "units": {work.id: work for work in units},
@@ -51,26 +51,15 @@ def train_queue(
         "save_seconds": save_seconds,
     }
     cache = f"{DRAFTS}/ray-{uuid.uuid4().hex}"  # Ray's own files, deleted at the end
-    errors: list[BaseException] = []
-
-    def fit(group: int) -> None:
-        try:
-            _fit({**config, "group": group}, placement, storage.path(cache), len(units))
-        except Exception as error:
-            errors.append(error)
-
-    # daemons: Ctrl-C must not wait for a fit
-    threads = [threading.Thread(target=fit, args=(group,), daemon=True) for group in range(groups)]
-    for thread in threads:
-        thread.start()
-    try:
-        while any(thread.is_alive() for thread in threads):
-            watch(ray.get(queue.snapshot.remote()))
-            time.sleep(poll_seconds)
-    except KeyboardInterrupt:
-        queue.stop.remote()
-        _wait(threads, GRACE_SECONDS)
-        raise
+    errors = together(
+        [
+            partial(_fit, {**config, "group": group}, placement, storage.path(cache), len(units))
+            for group in range(min(placement.groups, len(units)))
+        ],
+        stop=queue.stop.remote,
+        watch=lambda: watch(ray.get(queue.snapshot.remote())),
+        poll_seconds=poll_seconds,
+    )
     last: Snapshot = ray.get(queue.snapshot.remote())
     watch(last)
     storage.delete(cache)
@@ -80,21 +69,19 @@ def train_queue(
     return {unit_id: error for unit_id, error in last.finished.items() if error}
 
 
-def _wait(threads: Sequence[threading.Thread], seconds: float) -> None:
-    """Until all have ended, so long at most."""
-    end = time.monotonic() + seconds
-    for thread in threads:
-        thread.join(max(0.0, end - time.monotonic()))
-
-
 def _fit(config: dict[str, Any], placement: Placement, cache: str, units: int) -> None:
+    fewest = placement.min_workers or placement.workers
+    scaling: dict[str, Any] = {
+        "num_workers": placement.workers if fewest == placement.workers else (fewest, placement.workers),
+        "elastic_resize_monitor_interval_s": RESIZE_SECONDS,
+        "use_gpu": placement.gpus > 0,
+        "resources_per_worker": placement.resources,
+    }
     TorchTrainer(
         _work,
         train_loop_config=config,
-        torch_config=TorchConfig(backend="nccl" if placement.gpus else "gloo"),
-        scaling_config=ScalingConfig(
-            num_workers=placement.workers, use_gpu=placement.gpus > 0, resources_per_worker=placement.resources
-        ),
+        torch_config=TorchConfig(backend="nccl" if placement.gpus else "gloo", timeout_s=COLLECTIVE_SECONDS),
+        scaling_config=ScalingConfig(**scaling),
         run_config=RunConfig(
             name=f"group-{config['group']}",
             storage_path=cache,
@@ -108,7 +95,7 @@ def _work(config: dict[str, Any]) -> None:
     queue, group, placement = config["queue"], config["group"], config["placement"]
     device = placement.device()
     lead = get_context().get_world_rank() == 0
-    while (unit_id := broadcast(ray.get(queue.take.remote(group)) if lead else None, device)) is not None:
+    while (unit_id := broadcast(ray.get(queue.take.remote(group, device.world)) if lead else None, device)) is not None:
         error = ""
         try:
             perform(
@@ -116,7 +103,7 @@ def _work(config: dict[str, Any]) -> None:
                 storage=Storage(config["storage"]),
                 study=config["study"],
                 device=device,
-                report=_Line(queue, unit_id) if lead else _silent,
+                report=Line(queue, unit_id) if lead else _silent,
                 save_seconds=config["save_seconds"],
             )
         except TrainingInterruptedError:
@@ -129,21 +116,6 @@ def _work(config: dict[str, Any]) -> None:
             error = f"{type(reason).__name__}: {reason}"
         if lead:
             ray.get(queue.finish.remote(group, error))
-
-
-class _Line:
-    """The lead worker's line to the queue: it says how far it is and hears whether to stop, and waits for neither."""
-
-    def __init__(self, queue: Any, unit_id: str) -> None:
-        self._queue, self._unit_id = queue, unit_id
-        self._answer: Any = None
-
-    def __call__(self, step: int, metrics: dict[str, Any]) -> bool:
-        if self._answer is not None and not ray.wait([self._answer], timeout=0)[0]:
-            return False
-        stop = self._answer is not None and ray.get(self._answer)
-        self._answer = self._queue.report.remote(self._unit_id, step, metrics)
-        return stop
 
 
 def _silent(step: int, metrics: dict[str, Any]) -> None: ...

@@ -17,13 +17,14 @@ class Snapshot:
 class RunQueue:
     """Hands each waiting item to one group, keeps what every group is at, and gathers progress.
 
-    A group that asks again without having finished was restarted after a worker died: it gets the same item back, up to
-    RESTARTS times.
+    A group that asks again without having finished was restarted: it gets the same item back, up to RESTARTS times
+    where a worker died, and always when it has more or fewer workers than before.
     """
 
     def __init__(self, items: list[str]) -> None:
         self._waiting = list(items)
         self._held: dict[int, str] = {}
+        self._workers: dict[int, int] = {}  # of each group, when it last asked
         self._restarts: dict[str, int] = {}
         self._progress: dict[str, dict[str, Any]] = {}
         self._finished: dict[str, str] = {}
@@ -33,13 +34,14 @@ class RunQueue:
         """Hand out nothing more, and tell whoever reports."""
         self._stopped = True
 
-    def take(self, group: int) -> str | None:
+    def take(self, group: int, workers: int = 1) -> str | None:
         """The item that group `group` is to work on next, or None when nothing waits or all is to stop."""
         if self._stopped:
             return None
-        held = self._held.get(group)
+        held, resized = self._held.get(group), self._workers.get(group) != workers
+        self._workers[group] = workers
         if held is not None:
-            self._restarts[held] = self._restarts.get(held, 0) + 1
+            self._restarts[held] = self._restarts.get(held, 0) + (not resized)
             if self._restarts[held] <= RESTARTS:
                 return held
             self.finish(group, f"its workers died {RESTARTS + 1} times")

@@ -3,6 +3,8 @@
 import contextlib
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +44,7 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
         return
     os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
     address = os.environ.get("RAY_ADDRESS")
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     ray.init(
         address=address or "local",
         num_cpus=None if address else num_cpus,
@@ -50,6 +53,8 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
         logging_level=logging.ERROR,
         runtime_env=_runtime_env(address),
     )
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts an exit of its own there, which would save nothing
     try:
         yield
     finally:
@@ -79,14 +84,14 @@ def place(wish: Placement) -> Placement:
         return sum(map(min, of_cpus, of_gpus))
 
     slots, trials = room(1), room(wish.trial_gpus)
-    for flag, workers in (("--workers", wish.workers), ("--trial-workers", wish.trial_workers)):
+    for flag, workers in (("--workers", wish.min_workers or wish.workers), ("--trial-workers", wish.trial_workers)):
         if workers > slots:
             each = f", and each worker takes {a_worker} CPUs: lower --loaders" if loaders else ""
             raise ValueError(f"{flag} {workers}: the cluster has {gpus} GPUs and {cpus} CPUs{each}")
     return replace(
         wish,
         gpus=1 if with_gpus else 0,
-        groups=slots // wish.workers,
+        groups=max(1, slots // wish.workers),
         slots=min(wish.slots or trials, trials),
         loaders=loaders,
     )

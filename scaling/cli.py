@@ -22,6 +22,8 @@ class Machine:
 
     workers: int = 1
     """Data-parallel workers of each pre-training run; runs go side by side where the cluster has room."""
+    min_workers: int | None = None
+    """Fewest workers that a run goes on with when machines are lost, to grow again later. Default: --workers."""
     trial_workers: int = 1
     """Data-parallel workers of each fine-tuning, where one device is not enough."""
     trial_gpus: float = 1.0
@@ -39,11 +41,18 @@ class Machine:
     optuna_storage: str | None = None
     """Where the searches are shown as Optuna studies, as a URL. Default: optuna.db in a local storage."""
 
+    @property
+    def numbers_of_workers(self) -> range:
+        """What a pre-training run may have on the way."""
+        return range(self.min_workers or self.workers, self.workers + 1)
+
     def check(self) -> None:
         """Raise ValueError for what no machine can do."""
-        for flag in ("workers", "trial_workers", "max_concurrent"):
+        for flag in ("workers", "min_workers", "trial_workers", "max_concurrent"):
             value = getattr(self, flag)
             check(value is None or value >= 1, f"--{flag.replace('_', '-')} must be at least 1, got {value}")
+        fewest = self.min_workers or self.workers
+        check(fewest <= self.workers, f"--min-workers {fewest} is more than --workers {self.workers}")
         check(self.loaders is None or self.loaders >= 0, f"--loaders must not be negative, got {self.loaders}")
         check(0 < self.trial_gpus <= 1, f"--trial-gpus must be in (0, 1], got {self.trial_gpus}")
 

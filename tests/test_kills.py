@@ -36,8 +36,9 @@ STUDY = Study(
 pytestmark = pytest.mark.slow
 
 
-def start(study: Path, storage: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, ROOT / "scaling" / "run_study.py", study, "--storage", storage, "--save-seconds", "0.3"]
+def start(study: Path, storage: Path, save_seconds: str = "0.3") -> subprocess.Popen[bytes]:
+    front_door = [sys.executable, ROOT / "scaling" / "run_study.py"]
+    command = [*front_door, study, "--storage", storage, "--save-seconds", save_seconds]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -98,12 +99,34 @@ def test_a_killed_driver(undisturbed: tuple[Path, Path], tmp_path: Path, moment:
     check(tmp_path, whole)
 
 
+def test_a_driver_that_is_told_to_end(undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
+    """SIGTERM: within a grace of 20 s what trains is in a checkpoint, at its last step."""
+    study, whole = undisturbed
+    driver = start(study, tmp_path, save_seconds="1000")
+    attempts = pl.DataFrame()
+    while attempts.is_empty():
+        assert driver.poll() is None, "the study ended before its moment"
+        time.sleep(0.05)
+        ledger = results.read(Storage.of(tmp_path), "attempt")
+        attempts = ledger.filter(kind="pretrain", outcome="running").filter(pl.col("last_step") > 0)
+    driver.terminate()
+    assert driver.wait(timeout=20) == 130
+    ledger = results.read(Storage.of(tmp_path), "attempt").filter(pl.col("outcome") != "done")
+    assert set(ledger["outcome"]) == {"interrupted"}
+    assert (ledger["last_step"] > 0).all()
+    assert ledger["committed_step"].equals(ledger["last_step"])
+    finish(study, tmp_path)
+    check(tmp_path, whole)
+    again = results.read(Storage.of(tmp_path), "attempt").filter(pl.col("unit_id").is_in(ledger["unit_id"].implode()))
+    assert again.filter(outcome="done").sort("unit_id")["first_step"].equals(ledger.sort("unit_id")["last_step"])
+
+
 def workers_of(driver: int) -> list[int]:
     """Process ids of what trains or evaluates under the driver: its raylet's children."""
     listing = subprocess.run(["ps", "-ewwo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     processes = [line.split(None, 2) for line in listing.splitlines()[1:]]
     raylets = {pid for pid, parent, args in processes if int(parent) == driver and "raylet" in args}
-    names = ("ray::RayTrainWorker", "ray::ImplicitFunc", "ray::_unit")
+    names = ("ray::RayTrainWorker", "ray::ImplicitFunc", "ray::_perform")
     return [int(pid) for pid, parent, args in processes if parent in raylets and args.startswith(names)]
 
 

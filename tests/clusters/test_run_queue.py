@@ -21,6 +21,21 @@ def test_a_restarted_group_gets_its_run_back_but_not_for_ever() -> None:
     assert queue.snapshot().finished == {"a": f"its workers died {RESTARTS + 1} times"}
 
 
+def test_a_group_that_grows_or_shrinks_keeps_its_run() -> None:
+    queue = RunQueue(["a"])
+    assert [queue.take(0, workers) for workers in (2, 1) * (1 + RESTARTS)] == ["a"] * 2 * (1 + RESTARTS)
+
+
+def test_a_stopped_queue_hands_out_nothing_and_tells_who_reports() -> None:
+    queue = RunQueue(["a", "b"])
+    queue.take(0)
+    assert not queue.report("a", 1, {})
+    queue.stop()
+    assert queue.report("a", 2, {})
+    assert queue.take(0) is None
+    assert queue.take(1) is None
+
+
 def test_progress_ends_with_the_run() -> None:
     queue = RunQueue(["a"])
     queue.take(0)

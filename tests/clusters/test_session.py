@@ -30,6 +30,13 @@ def test_groups_fill_the_cluster_and_options_are_handed_through(monkeypatch: pyt
     assert place(wish) == replace(wish, groups=5, loaders=0)
 
 
+def test_a_group_may_begin_with_fewer_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes_of(monkeypatch, {"CPU": 3.0})
+    assert place(Placement(workers=8, min_workers=2)).groups == 1
+    with pytest.raises(ValueError, match="--workers 4: the cluster has 0 GPUs and 3 CPUs"):
+        place(Placement(workers=8, min_workers=4))
+
+
 def test_trials_share_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     nodes_of(monkeypatch, {"CPU": 16.0, "GPU": 2.0})
     found = place(Placement(trial_gpus=0.25, loaders=0))

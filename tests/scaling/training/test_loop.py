@@ -1,4 +1,4 @@
-"""The loop: exact resume, non-finite losses, and the same training whatever the number of workers."""
+"""The loop: exact resume, non-finite losses, what is kept in the end, compiled steps."""
 
 import hashlib
 from collections.abc import Callable
@@ -6,23 +6,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
-from tests_photographs import photograph, written
 
 from scaling import results
-from scaling.data.loading import Stream, batches
-from scaling.data.ordering import batch_at
-from scaling.datasets import resolve
 from scaling.flops import pretrain_flops
 from scaling.models import build
 from scaling.pretrain import pretrain
-from scaling.specs import Dataset, Hybrid, Pretrain, Recipe, ResNet, ViT, from_json, to_json
+from scaling.specs import Hybrid, Pretrain, Recipe, ResNet, ViT, from_json
 from scaling.storage import Storage
-from scaling.training.devices import Device, local_device
+from scaling.training.devices import local_device
 from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError
 from scaling.training.state import read_weights
 
@@ -131,68 +124,6 @@ def test_a_run_learns(tiny_run: Pretrain, storage: Storage) -> None:
     curve = results.read(storage, "curve").sort("step")
     assert curve["train_loss"].tail(20).mean() < 0.7 * curve["train_loss"].head(5).mean()  # type: ignore[operator]
     assert curve["dev_top1"].drop_nulls().len() == 5
-
-
-@pytest.mark.parametrize("world", [2, 4])
-def test_workers_share_the_global_batch_in_order(tiny_run: Pretrain, world: int) -> None:
-    stream = Stream(tiny_run.data.train, None, np.arange(96), tiny_run.recipe, tiny_run.seed, 16)
-
-    def share(rank: int, world: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return next(batches(17, 18, stream=replace(stream, rank=rank, world=world), skipped={}))
-
-    whole, shares = share(0, 1), [share(rank, world) for rank in range(world)]
-    for part in (0, 1):  # images, labels
-        assert torch.equal(whole[part], torch.cat([s[part] for s in shares]))
-
-
-def worker(rank: int, world: int, meet: str, jobs: list[tuple[str, int | None]], uri: str) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{meet}", rank=rank, world_size=world)
-    for run, microbatch in jobs:
-        pretrain(
-            from_json(Pretrain, run),
-            storage=Storage(uri),
-            study="x",
-            device=local_device(microbatch=microbatch, loaders=1),
-            report=ignore,
-            save_seconds=0.0,
-        )
-    dist.destroy_process_group()
-
-
-def test_two_workers_train_as_one(tiny_run: Pretrain, tmp_path: Path) -> None:
-    """The same losses to float32 tolerance. Dropout is off: its masks are drawn worker by worker.
-
-    The second has MixUp and a Polyak average, and goes in microbatches through standardized convolutions. The third has
-    photographs, by a loader, and each worker meets another corrupt one.
-    """
-    plain = replace(tiny_run, recipe=replace(tiny_run.recipe, dropout=0.0))
-    recipe = replace(plain.recipe, optimizer="sgd", mixup=0.4, polyak=0.7)
-    rich = replace(plain, model=MODELS["hybrid"], base_lr=0.03, recipe=recipe)
-    one, two = Storage.of(tmp_path / "one"), Storage.of(tmp_path / "two")
-    bad = batch_at(0, 8, 8, 0)[1][[0, 7]]  # of the one batch
-    uri = written(tmp_path / "torn.parquet", [photograph(i) for i in range(8)], bad)
-    torn = replace(plain, data=resolve(Dataset("torn", uri, corrupt="skip")), epochs=1, dev_fraction=0.0)
-    for run in (plain, rich, torn):
-        train(run, one)
-    jobs = [(to_json(plain), None), (to_json(rich), 2), (to_json(torn), None)]
-    mp.spawn(worker, (2, str(tmp_path / "meet"), jobs, two.uri), nprocs=2)
-    for run in (plain, rich, torn):
-        a, b = (results.read(s, "curve").filter(run_id=run.id).sort("step") for s in (one, two))
-        np.testing.assert_allclose(b["train_loss"], a["train_loss"], rtol=2e-6)
-        np.testing.assert_allclose(b["dev_top1"].drop_nulls(), a["dev_top1"].drop_nulls())
-    weights = [final_weights(rich, s) for s in (one, two)]  # by SGD: AdamW makes steps of rounding errors too
-    for name, value in weights[0].items():
-        torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=1e-5, msg=name)
-    for attempt in results.read(two, "attempt").to_dicts():
-        assert (attempt["workers"], attempt["cores"]) == (2, 4)
-        assert attempt["corrupt_images"] == (2 if attempt["unit_id"] == torn.id else 0)
-
-
-def test_a_batch_that_workers_cannot_share_is_an_error(tiny_run: Pretrain, storage: Storage) -> None:
-    device = Device("cpu", "cpu", "fp32", 1, 0, 3)
-    with pytest.raises(ValueError, match="batch_size 8 is not divisible by 3 workers"):
-        pretrain(tiny_run, storage=storage, study="x", device=device, report=ignore)
-    assert results.done(storage, "attempt") == set()
 
 
 def final_weights(run: Pretrain, storage: Storage) -> dict[str, torch.Tensor]:

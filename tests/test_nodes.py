@@ -1,0 +1,123 @@
+"""Three raylets: a job's study outlives one of them, uses one that comes later, and leaves nothing running."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from scaling import results
+from scaling.storage import Storage
+
+ROOT = Path(__file__).parent.parent
+STUDY = """
+from scaling.datasets import ifs
+from scaling.specs import Pretrain, Recipe, ResNet, Study, Task, ViT
+RECIPE = Recipe(batch_size=16, warmup_steps=5, dropout=0.1, grad_clip=1.0, loss="softmax", head_bias=0.0)
+TUNING = Recipe(optimizer="sgd", batch_size=16, warmup_steps=5, schedule="cosine", weight_decay=0.0, loss="softmax")
+DATA = ifs(classes=8, images=60, size=16)
+MODELS = {"vit": ViT(4, 32, 2, 64, 2), "resnet": ResNet((1, 1), width=8, groups=8)}
+STUDY = Study(
+    "nodes",
+    tuple(
+        Pretrain(f"{name}-{seed}", model, DATA, 1e-3, 40, RECIPE, resolution=16, dev_fraction=0.1, seed=seed)
+        for name, model in MODELS.items()
+        for seed in range(3)
+    ),
+    (Task("t", DATA, (0.01, 0.1), 20, TUNING, dev_fraction=0.2, resolution=16),),
+    seeds=(0,),
+)
+"""
+RUNS = 6
+pytestmark = pytest.mark.slow
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture
+def cluster() -> Iterator["object"]:
+    """A head and two more nodes, a CPU each."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(
+        initialize_head=True,
+        head_node_args={
+            "num_cpus": 1,
+            "include_dashboard": True,
+            "dashboard_port": free_port(),
+            "dashboard_agent_listen_port": free_port(),
+        },
+    )
+    for _ in range(2):
+        made.add_node(num_cpus=1, dashboard_agent_listen_port=free_port())
+    yield made
+    made.shutdown()
+
+
+def trained(storage: Path) -> int:
+    return sum(1 for _ in storage.glob("pretrain/*.parquet"))
+
+
+def busy(cluster) -> list[str]:  # type: ignore[no-untyped-def]
+    """What the nodes' workers are at, but for idle ones; and workers of raylets that are no more."""
+    listing = subprocess.run(["ps", "-ewwo", "ppid,args"], capture_output=True, text=True, check=True).stdout
+    raylets = {node.all_processes["raylet"][0].process.pid for node in cluster.list_all_nodes()}
+    parents = [line.split(None, 1) for line in listing.splitlines()[1:]]
+    names = ("ray::RayTrainWorker", "ray::ImplicitFunc", "ray::_perform", "ray::RunQueue")
+    return [args for parent, args in parents if int(parent) in {1, *raylets} and args.startswith(names)]
+
+
+def test_a_study_outlives_a_node(cluster, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "nodes.py").write_text(STUDY)
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    front_door = [sys.executable, ROOT / "scaling" / "run_study.py", tmp_path / "nodes.py"]
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    subprocess.run([*front_door, "--storage", whole], env=environment, check=True, stdout=subprocess.DEVNULL)
+
+    job = subprocess.Popen(
+        [
+            *(Path(sys.executable).parent / "ray", "job", "submit"),
+            *("--address", f"http://{cluster.webui_url}", "--working-dir", ROOT),
+            *("--runtime-env-json", '{"excludes": [".git", ".venv", "results"]}', "--"),
+            *(sys.executable, "scaling/run_study.py", tmp_path / "nodes.py", "--storage", torn),
+            *("--save-seconds", "0.5"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while not (torn / "pretrain").is_dir() or trained(torn) < 1:
+        assert job.poll() is None, job.communicate()[0]
+        time.sleep(0.1)
+    victim = next(iter(cluster.worker_nodes))
+    os.kill(victim.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+    time.sleep(10)
+    cluster.add_node(num_cpus=1, dashboard_agent_listen_port=free_port())
+    told, _ = job.communicate(timeout=1500)
+    assert job.returncode == 0, told
+
+    first, second = (results.read(Storage.of(place), "pretrain").sort("run_id") for place in (whole, torn))
+    assert first.drop("checkpoint").equals(second.drop("checkpoint"))  # the weights' SHA-256 among the columns
+    assert second.height == RUNS
+    for table in ("trial", "transfer"):
+        one, other = (results.read(Storage.of(place), table).sort(f"{table}_id") for place in (whole, torn))
+        assert one.equals(other)
+    ledger = results.read(Storage.of(torn), "attempt")
+    assert ledger.filter(outcome="done")["unit_id"].is_unique().all()
+    cut = ledger.filter(pl.col("outcome") != "done")
+    assert cut.height >= 1
+    assert (cut["seconds_total"] > 0).all()
+    end = time.monotonic() + 30
+    while left := busy(cluster):
+        assert time.monotonic() < end, left
+        time.sleep(0.5)
