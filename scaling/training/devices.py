@@ -176,8 +176,8 @@ def _xla_device() -> tuple[Precision, str, int, int]:
     chips = xr.addressable_runtime_device_count()
     check(
         chips == xr.global_runtime_device_count(),
-        f"device xla: {xr.global_runtime_device_count()} devices of which this host has {chips}: the runtime must end "
-        "at the host, as clusters.xla sets it up",
+        f"device xla: {xr.global_runtime_device_count()} devices of which this host has {chips}: set up the TPU "
+        "runtime for this host alone (TPU_PROCESS_BOUNDS=1,1,1); workers exchange gradients over the network",
     )
     if xr.device_type() != "TPU":
         return "fp32", f"xla-{str(xr.device_type()).lower()}", chips, chips

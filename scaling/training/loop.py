@@ -125,6 +125,7 @@ def train(
                 raise TrainingInterruptedError(f"asked to stop after step {now.step}")
         ledger.beat()
     now.finish()
+    device.run()
     return Trained(now.step, now.curve, sum(now.recent) / len(now.recent), _dev_top1(now))
 
 
