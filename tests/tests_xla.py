@@ -1,9 +1,16 @@
-"""Runs that XLA's devices and torch's CPU both train."""
+"""Runs that XLA's devices and torch's CPU both train, and what they have learnt."""
 
 from dataclasses import replace
 
+import torch
+
+from scaling import results
 from scaling.datasets import ifs, resolve
+from scaling.models import build
 from scaling.specs import Hybrid, Pretrain, Recipe, ResNet, ViT
+from scaling.storage import Storage
+from scaling.training.devices import Device
+from scaling.training.state import read_weights
 
 MODELS = {
     "vit": ViT(8, 16, 2, 32, 2),
@@ -24,3 +31,12 @@ DROPOUT = {
     "sgd": replace(PLAIN["resnet"], name="sgd", recipe=replace(RECIPE, optimizer="sgd")),
 }
 RUNS = PLAIN | DROPOUT
+
+
+def logits(storage: Storage, run: Pretrain, device: Device) -> torch.Tensor:
+    """What a run's committed weights answer on a device to two images: [2, classes]."""
+    module = build(run.model, run.data.num_classes, resolution=run.resolution)
+    module.load_state_dict(read_weights(Storage.of(storage.path(results.checkpoint_name(run.id)))))
+    images = torch.linspace(-1, 1, 2 * 3 * run.resolution**2).reshape(2, 3, run.resolution, run.resolution)
+    with torch.no_grad():
+        return module.to(device.torch).eval()(device.put(images)).cpu()

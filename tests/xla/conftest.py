@@ -22,10 +22,11 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Done:
-    """What a process left behind: rows and weights, and per run the programs compiled so far, step by step."""
+    """What a process left behind: rows and weights, and per run the programs compiled so far, step by step, and logits."""
 
     storage: Storage
     compiled: list[list[int]]
+    logits: list[list[list[float]]]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -42,16 +43,16 @@ def job(_xla: None) -> Job:
     """Run job.py in a process of its own on so many of XLA's CPU devices."""
 
     def start(folder: Path, runs: list[tuple[str, int | None]], devices: int) -> Done:
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         specs = folder / "specs.json"
         specs.write_text(json.dumps([(to_json(RUNS[name]), kill_at) for name, kill_at in runs]))
         command = [sys.executable, str(Path(__file__).with_name("job.py")), str(folder / "storage"), str(specs)]
         environment = os.environ | {
-            "PJRT_DEVICE": "CPU", "CPU_NUM_DEVICES": str(devices), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"
+            "PJRT_DEVICE": "CPU", "CPU_NUM_DEVICES": str(devices), "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"
         }  # fmt: skip
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
         assert ended.returncode == 0, ended.stderr[-4000:]
-        return Done(Storage.of(folder / "storage"), json.loads(ended.stdout.splitlines()[-1]))
+        return Done(Storage.of(folder / "storage"), **json.loads(ended.stdout.splitlines()[-1]))
 
     return start
 

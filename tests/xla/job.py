@@ -1,13 +1,16 @@
 """Pre-trains runs on this process's XLA devices: job.py STORAGE SPECS, a JSON list of (spec, step to die at or null).
 
-Its last line of output is a JSON list: for every run the number of programs that XLA had compiled after each step.
+Its last line of output is JSON: for every run the number of programs that XLA had compiled after each step, and the
+logits that the trained weights give on the device for two images.
 """
 
+import contextlib
 import json
 import sys
 from pathlib import Path
 
 import torch_xla.debug.metrics as metrics
+from tests_xla import logits
 
 from scaling.pretrain import pretrain
 from scaling.specs import Pretrain, from_json
@@ -32,13 +35,14 @@ def train(run: Pretrain, storage: Storage, kill_at: int | None) -> list[int]:
         if step == kill_at:
             raise Killed
 
-    try:
+    with contextlib.suppress(Killed):
         pretrain(run, storage=storage, study="x", device=local_device(), report=report, save_seconds=0.0)
-    except Killed:
-        counts.append(-1)
     return counts
 
 
 if __name__ == "__main__":
+    storage = Storage(sys.argv[1])
     runs = [(from_json(Pretrain, spec), kill_at) for spec, kill_at in json.loads(Path(sys.argv[2]).read_text())]
-    print(json.dumps([train(run, Storage(sys.argv[1]), kill_at) for run, kill_at in runs]))
+    counts = [train(run, storage, kill_at) for run, kill_at in runs]
+    answers = [logits(storage, run, local_device()).tolist() for run, kill_at in runs if kill_at is None]
+    print(json.dumps({"compiled": counts, "logits": answers}))

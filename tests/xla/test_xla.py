@@ -5,16 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests_xla import PLAIN, RUNS
+from tests_xla import PLAIN, RUNS, logits
 
 from scaling import results
-from scaling.identity import from_json
-from scaling.models import build
-from scaling.specs import Pretrain
 from scaling.storage import Storage
-from scaling.training.state import read_weights
-
-SEEN = torch.linspace(-1, 1, 2 * 3 * 16 * 16).reshape(2, 3, 16, 16)
+from scaling.training.devices import local_device
 
 
 def losses(storage: Storage, name: str) -> np.ndarray:
@@ -32,13 +27,9 @@ def row(storage: Storage, name: str) -> dict:
     return found
 
 
-def logits(storage: Storage, name: str) -> torch.Tensor:
-    """What a run's committed weights answer, on the CPU."""
-    run = from_json(Pretrain, row(storage, name)["spec"])
-    module = build(run.model, run.data.num_classes, resolution=run.resolution).eval()
-    module.load_state_dict(read_weights(storage.at(results.checkpoint_name(run.id))))
-    with torch.no_grad():
-        return module(SEEN)
+def answers(storage: Storage, name: str) -> torch.Tensor:
+    """The logits of a run's committed weights by torch on the CPU."""
+    return logits(storage, RUNS[name], local_device(kind="cpu", threads=1))
 
 
 @pytest.mark.parametrize("name", [*PLAIN, "sgd"])
@@ -50,11 +41,11 @@ def test_xla_trains_as_torch_does(on_cpu: Storage, on_xla, name: str) -> None:
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_checkpoint_from_xla_answers_on_the_cpu_as_there(on_cpu: Storage, on_xla, name: str) -> None:
-    """The logits that the process on XLA printed from its device, and those of the run that never was on one."""
-    mine = logits(on_xla.storage, name)
+    """The logits that XLA's device gave in that process, and those of the run that never was on one."""
+    mine = answers(on_xla.storage, name)
     there = torch.tensor(on_xla.logits[list(RUNS).index(name)])
     torch.testing.assert_close(mine, there, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(mine, logits(on_cpu, name), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(mine, answers(on_cpu, name), rtol=1e-3, atol=1e-3)
 
 
 def test_no_step_after_the_third_compiles_anything(on_xla) -> None:
@@ -70,7 +61,7 @@ def test_no_step_after_the_third_compiles_anything(on_xla) -> None:
 def test_a_resumed_run_ends_in_the_same_bits(job, on_xla, tmp_path: Path) -> None:
     """Killed between two checkpoints, with dropout and a running average; it goes on in a new process."""
     torn = job(tmp_path / "torn", [("dropout", 13)], 1)
-    assert torn.compiled[0][-1] == -1
+    assert len(torn.compiled[0]) == 13
     ended = job(tmp_path / "torn", [("dropout", None)], 1)
     assert len(ended.compiled[0]) == RUNS["dropout"].steps - 12
     assert row(ended.storage, "dropout")["weights_sha256"] == row(on_xla.storage, "dropout")["weights_sha256"]
@@ -82,6 +73,6 @@ def test_two_devices_train_as_one(job, on_xla, tmp_path: Path) -> None:
     two = job(tmp_path / "two", [(name, None) for name in PLAIN], 2)
     for name in PLAIN:
         np.testing.assert_allclose(losses(two.storage, name), losses(on_xla.storage, name), rtol=1e-4)
-        torch.testing.assert_close(logits(two.storage, name), logits(on_xla.storage, name), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(answers(two.storage, name), answers(on_xla.storage, name), rtol=1e-3, atol=1e-3)
     attempts = results.read(two.storage, "attempt")
     assert set(attempts["cores"]) == {2}
