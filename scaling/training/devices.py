@@ -131,7 +131,7 @@ def local_device(
     match chosen:
         case "cuda":
             check(
-                torch.cuda.is_available(), "device cuda: torch sees no GPU; install a CUDA build of torch, or take cpu"
+                torch.cuda.is_available(), "device cuda: torch sees no GPU; install torch with CUDA, or take cpu"
             )
             torch.backends.cuda.matmul.allow_tf32 = True  # of convolutions it is torch's default
             best: Precision = "bf16" if torch.cuda.is_bf16_supported() else "fp32"

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Done:
-    """What a process left behind: rows and weights, and per run the programs compiled so far, step by step, and logits."""
+    """What a process left behind: rows and weights; per run the programs compiled so far, step by step; logits."""
 
     storage: Storage
     compiled: list[list[int]]
@@ -48,8 +48,11 @@ def job(_xla: None) -> Job:
         specs.write_text(json.dumps([(to_json(RUNS[name]), kill_at) for name, kill_at in runs]))
         command = [sys.executable, str(Path(__file__).with_name("job.py")), str(folder / "storage"), str(specs)]
         environment = os.environ | {
-            "PJRT_DEVICE": "CPU", "CPU_NUM_DEVICES": str(devices), "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"
-        }  # fmt: skip
+            "PJRT_DEVICE": "CPU",
+            "CPU_NUM_DEVICES": str(devices),
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
+            "OMP_NUM_THREADS": "1",
+        }
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
         assert ended.returncode == 0, ended.stderr[-4000:]
         return Done(Storage.of(folder / "storage"), **json.loads(ended.stdout.splitlines()[-1]))
