@@ -130,9 +130,7 @@ def local_device(
     check(chosen in get_args(Kind), f"unknown device {chosen!r}: {', '.join(get_args(Kind))}")
     match chosen:
         case "cuda":
-            check(
-                torch.cuda.is_available(), "device cuda: torch sees no GPU; install torch with CUDA, or take cpu"
-            )
+            check(torch.cuda.is_available(), "device cuda: torch sees no GPU; install torch with CUDA, or take cpu")
             torch.backends.cuda.matmul.allow_tf32 = True  # of convolutions it is torch's default
             best: Precision = "bf16" if torch.cuda.is_bf16_supported() else "fp32"
             name, cores, chips = torch.cuda.get_device_name(), 1, 1

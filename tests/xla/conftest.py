@@ -27,6 +27,7 @@ class Done:
     storage: Storage
     compiled: list[list[int]]
     logits: list[list[list[float]]]
+    split: str
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,7 +1,7 @@
 """Pre-trains runs on this process's XLA devices: job.py STORAGE SPECS, a JSON list of (spec, step to die at or null).
 
-Its last line of output is JSON: for every run the number of programs that XLA had compiled after each step, and the
-logits that the trained weights give on the device for two images.
+Its last line of output is JSON: for every run the number of programs that XLA had compiled after each step, the
+logits that the trained weights give on the device for two images, and how a batch is split over the devices.
 """
 
 import contextlib
@@ -9,6 +9,8 @@ import json
 import sys
 from pathlib import Path
 
+import torch
+import torch_xla
 import torch_xla.debug.metrics as metrics
 from tests_xla import logits
 
@@ -45,4 +47,5 @@ if __name__ == "__main__":
     runs = [(from_json(Pretrain, spec), kill_at) for spec, kill_at in json.loads(Path(sys.argv[2]).read_text())]
     counts = [train(run, storage, kill_at) for run, kill_at in runs]
     answers = [logits(storage, run, local_device()).tolist() for run, kill_at in runs if kill_at is None]
-    print(json.dumps({"compiled": counts, "logits": answers}))
+    split = torch_xla._XLAC._get_xla_sharding_spec(local_device().put(torch.zeros(8, 3)))
+    print(json.dumps({"compiled": counts, "logits": answers, "split": split}))

@@ -71,6 +71,7 @@ def test_a_resumed_run_ends_in_the_same_bits(job, on_xla, tmp_path: Path) -> Non
 def test_two_devices_train_as_one(job, on_xla, tmp_path: Path) -> None:
     """SPMD: half of every batch on each device."""
     two = job(tmp_path / "two", [(name, None) for name in PLAIN], 2)
+    assert (on_xla.split, two.split) == ("", "{devices=[2,1]0,1}")
     for name in PLAIN:
         np.testing.assert_allclose(losses(two.storage, name), losses(on_xla.storage, name), rtol=1e-4)
         torch.testing.assert_close(answers(two.storage, name), answers(on_xla.storage, name), rtol=1e-3, atol=1e-3)
