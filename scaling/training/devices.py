@@ -73,8 +73,10 @@ class Device:
     def put(self, batch: Tensor) -> Tensor:
         """A tensor [b, ...] of the host on the device, split over its chips where these can share it evenly.
 
-        A GPU copies from pinned memory, while it computes.
+        A GPU copies from pinned memory, while it computes. What is there already stays as it is.
         """
+        if batch.device.type == self.kind:
+            return batch
         match self.kind:
             case "cuda":
                 return batch.pin_memory().to(self.torch, non_blocking=True)
