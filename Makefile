@@ -2,13 +2,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# torch-xla needs an older torch: an environment of its own, built again when its constraints or the extras changed
+XLA_VENV ?= .venv-xla
+XLA_READY := $(XLA_VENV)/ready-$(shell cat constraints-tpu-xla.txt pyproject.toml | sha256sum | cut -c1-16)
 STUDY ?= quickstart
 RESULTS ?= results/$(STUDY)
 NOTEBOOKS := $(wildcard analysis/notebooks/*.py)
 # the paper's experiments; `make miniatures` runs each in the small
 PAPER := vit_paper data_requirements transformer_shape position_embeddings head_type sgd_vs_adam self_supervision axial
 
-.PHONY: help study miniatures notebooks test test-slow lint format benchmark docs clean
+.PHONY: help study miniatures notebooks test test-slow test-xla lint format benchmark docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +37,9 @@ test: $(VENV)/ready  ## the tests, but for the slow ones
 test-slow: $(VENV)/ready  ## the slow tests: kills, jobs, the whole quickstart
 	$(BIN)/python -m pytest -m slow
 
+test-xla: $(XLA_READY)  ## training by torch-xla, on XLA's CPU devices
+	PJRT_DEVICE=CPU PYTHONPATH=. $(XLA_VENV)/bin/python -m pytest tests/xla
+
 lint: $(VENV)/ready  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -51,7 +57,7 @@ docs: $(VENV)/ready  ## the pages that are printed by code
 	$(BIN)/python -m analysis zoo > docs/zoo.md
 
 clean:  ## remove the environment and caches; results stay
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(XLA_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -60,4 +66,11 @@ $(VENV)/ready: pyproject.toml constraints.txt
 
 $(VENV)/notebooks: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[notebooks]"
+	touch $@
+
+$(XLA_READY):
+	test -x $(XLA_VENV)/bin/python || $(PYTHON) -m venv $(XLA_VENV)
+	$(XLA_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-tpu-xla.txt \
+		--editable ".[tpu-xla]" pytest hypothesis
+	rm -f $(XLA_VENV)/ready-*
 	touch $@

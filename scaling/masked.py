@@ -110,13 +110,14 @@ def masked_accuracy(
         x, index = eval_images_left(images, index, run.resolution, skipped)
         if not len(index):
             continue
-        x = x.to(device.torch)
-        corrupted = corruption(run, np.zeros_like(index), index).to(device.torch)
+        x = device.put(x)
+        corrupted = device.put(corruption(run, np.zeros_like(index), index))
         target = targets(run, x, corrupted[..., 0])  # [B, C, cells]
         with device.autocast():
             predicted = module.forward(normalise(x), corrupted)
         right = (_by_cell(predicted, target).argmax(-1) == target).sum()
         sums += torch.stack([right, torch.full_like(right, target.numel())]).double()
+        device.run()
     right_sum, count = sum_over_workers(sums, device).tolist()
     check(count > 0, f"none of {len(indices)} images to judge by can be decoded")
     return right_sum / count

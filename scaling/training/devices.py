@@ -1,29 +1,42 @@
-"""Where a step runs: the only file that knows one kind of device from another."""
+"""Where a step runs: the only file that knows one kind of device from another.
+
+cpu and cuda are torch's own. xla is torch_xla: operations are recorded, and each step runs as one compiled program over
+all chips of the worker's host. tpu is torch_tpu, its successor, one chip a worker: written by its documentation, never
+run. Neither is imported before it is asked for: torch_tpu ends the process where there is no TPU.
+"""
 
 import contextlib
+import importlib.util
 import os
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
+from scaling.identity import check
 from scaling.specs import Precision
+
+Kind = Literal["cpu", "cuda", "xla", "tpu"]
+MEGACORES = ("v4", "v5p")  # TPUs whose device is a chip of two cores; of the others a device is a core
 
 
 @dataclass(frozen=True)
 class Device:
     """One worker's device, and its place among the workers of the run. Hardware: no part of any spec's identity."""
 
-    kind: Literal["cpu", "cuda"]
+    kind: Kind
     name: str  # of the chip, for the account
     precision: Precision
-    cores: int  # of this worker: CPU threads, or 1 for a GPU
+    cores: int  # of this worker: CPU threads, 1 for a GPU, a TPU's cores by its maker's count
     rank: int = 0
     world: int = 1
     compile: bool = False  # training steps through torch.compile
     microbatch: int | None = None  # images of a forward pass; None: the worker's whole share of the batch
     loaders: int = 0  # processes that decode and crop photographs for this worker; 0: its own threads do
+    chips: int = 1  # that share the worker's part of a batch: all of a host's under XLA
     hosts: int = 1  # machines that the workers of the run are on
     slice: str | None = None  # of TPUs, by its name
     seconds_queued: float = 0.0  # s: that the worker group was waited for, of its first unit
@@ -35,12 +48,24 @@ class Device:
 
     @property
     def torch(self) -> torch.device:
-        return torch.device(self.kind, torch.cuda.current_device()) if self.kind == "cuda" else torch.device("cpu")
+        return torch.device(self.kind, torch.cuda.current_device()) if self.kind == "cuda" else torch.device(self.kind)
+
+    @property
+    def fused(self) -> bool:
+        """Whether torch has its fused optimizers for it; XLA fuses what it compiles anyway."""
+        return self.kind in ("cpu", "cuda")
 
     def seed(self, value: int) -> None:
         """Seed this device's generator (torch.manual_seed seeds all there are, which takes 0.3 ms)."""
-        generator = torch.cuda.default_generators[self.torch.index] if self.kind == "cuda" else torch.default_generator
-        generator.manual_seed(value)
+        match self.kind:
+            case "cpu":
+                torch.default_generator.manual_seed(value)
+            case "cuda":
+                torch.cuda.default_generators[self.torch.index].manual_seed(value)
+            case "xla":
+                _xla().manual_seed(value)
+            case "tpu":
+                torch.get_device_module("tpu").manual_seed(value)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """bf16 arithmetic where the precision says so; weights stay float32."""
@@ -48,28 +73,149 @@ class Device:
             return contextlib.nullcontext()
         return torch.autocast(self.kind, dtype=torch.bfloat16)
 
+    def put(self, batch: Tensor) -> Tensor:
+        """A tensor [b, ...] of the host on the device, split over its chips where these can share it evenly.
+
+        A GPU copies from pinned memory, while it computes. What is there already stays as it is.
+        """
+        if batch.device.type == self.kind:
+            return batch
+        match self.kind:
+            case "cuda":
+                return batch.pin_memory().to(self.torch, non_blocking=True)
+            case "xla" if self.chips > 1 and len(batch) % self.chips == 0:
+                return _split(batch, self.chips)
+        return batch.to(self.torch)
+
+    def run(self) -> None:
+        """Under XLA: run what was recorded since the last time, and wait for nothing. Elsewhere it is running."""
+        if self.kind == "xla":
+            _xla().sync()
+
+    def stacked(self, values: list[Tensor]) -> Tensor:
+        """Numbers [] as one tensor [n]; under XLA on the host, as there every n would be a program of its own."""
+        return torch.stack([value.cpu() for value in values] if self.kind == "xla" else values)
+
+    def joined(self, module: nn.Module) -> nn.Module:
+        """The module as several workers train it: its backward pass exchanges gradients, but see `exchange`."""
+        if self.world == 1 or self.kind == "xla":
+            return module
+        return DistributedDataParallel(module, gradient_as_bucket_view=True)
+
+    def exchange(self, module: nn.Module) -> None:
+        """Under XLA: give every worker the mean of the workers' gradients, through the hosts. DDP has done it else."""
+        if self.world == 1 or self.kind != "xla":
+            return
+        self.run()
+        gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+        flat = mean_over_workers(torch.cat([gradient.flatten() for gradient in gradients]), self).to(self.torch)
+        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
 
 def local_device(
     precision: Precision | None = None,
     threads: int | None = None,
     *,
+    kind: Kind | None = None,
     compile: bool = False,
     microbatch: int | None = None,
     loaders: int = 0,
 ) -> Device:
-    """This process's device and rank. Precision None: bf16 on a GPU that has it, float32 on a CPU.
+    """This process's device and rank. Precision None: bf16 on a GPU that has it and on a TPU, float32 on a CPU.
 
+    Kind None: a GPU where there is one; else a TPU where torch_tpu finds it; else XLA where PJRT_DEVICE says on what,
+    which is torch_xla's own switch (TPU, or CPU to try it); else the CPU.
     On a CPU the threads decide how sums are split, so they are set, not left to the machine (default: OMP_NUM_THREADS).
+    Raises ValueError for a kind that is not there, with what to install.
     """
     initialized = dist.is_available() and dist.is_initialized()
     rank, world = (dist.get_rank(), dist.get_world_size()) if initialized else (0, 1)
+    chosen = kind or _kind()
+    check(chosen in get_args(Kind), f"unknown device {chosen!r}: {', '.join(get_args(Kind))}")
+    match chosen:
+        case "cuda":
+            check(torch.cuda.is_available(), "device cuda: torch sees no GPU; install torch with CUDA, or take cpu")
+            torch.backends.cuda.matmul.allow_tf32 = True  # of convolutions it is torch's default
+            best: Precision = "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+            name, cores, chips = torch.cuda.get_device_name(), 1, 1
+        case "xla":
+            best, name, cores, chips = _xla_device()
+            compile = False  # every step is compiled
+        case "tpu":
+            best, name, cores, chips = _tpu_device()
+        case "cpu":
+            cores = threads or int(os.environ.get("OMP_NUM_THREADS", "1"))
+            torch.set_num_threads(cores)
+            best, name, chips = "fp32", "cpu", 1
+    return Device(chosen, name, precision or best, cores, rank, world, compile, microbatch, loaders, chips)
+
+
+def _kind() -> Kind:
     if torch.cuda.is_available():
-        torch.backends.cuda.matmul.allow_tf32 = True
-        chosen = precision or ("bf16" if torch.cuda.is_bf16_supported() else "fp32")
-        return Device("cuda", torch.cuda.get_device_name(), chosen, 1, rank, world, compile, microbatch, loaders)
-    threads = threads or int(os.environ.get("OMP_NUM_THREADS", "1"))
-    torch.set_num_threads(threads)
-    return Device("cpu", "cpu", precision or "fp32", threads, rank, world, compile, microbatch, loaders)
+        return "cuda"
+    if _tpu_found():
+        return "tpu"
+    return "xla" if "PJRT_DEVICE" in os.environ else "cpu"
+
+
+def _xla() -> Any:
+    """torch_xla. Raises ValueError when it is not installed."""
+    check(
+        importlib.util.find_spec("torch_xla") is not None,
+        "device xla: torch_xla is not installed; in an environment of its own (it pairs with torch 2.9): "
+        "pip install --constraint constraints-tpu-xla.txt '.[tpu-xla]'; or unset PJRT_DEVICE",
+    )
+    import torch_xla
+
+    return torch_xla
+
+
+def _xla_device() -> tuple[Precision, str, int, int]:
+    """Best precision, name, cores and chips of the host's XLA devices, which from now on work as one."""
+    _xla()
+    import torch_xla.runtime as xr
+
+    if not xr.is_spmd():
+        xr.use_spmd()  # before anything asks for a device
+    chips = xr.addressable_runtime_device_count()
+    check(
+        chips == xr.global_runtime_device_count(),
+        f"device xla: {xr.global_runtime_device_count()} devices of which this host has {chips}: set up the TPU "
+        "runtime for this host alone (TPU_PROCESS_BOUNDS=1,1,1); workers exchange gradients over the network",
+    )
+    if xr.device_type() != "TPU":
+        return "fp32", f"xla-{str(xr.device_type()).lower()}", chips, chips
+    accelerator = os.environ.get("TPU_ACCELERATOR_TYPE", "")
+    return "bf16", f"tpu {accelerator}".strip(), tpu_cores(accelerator, chips), chips
+
+
+def tpu_cores(accelerator: str, devices: int) -> int:
+    """Cores of so many TPU devices, as their maker counts them, by Cloud TPU's name of the slice (v4-16)."""
+    return devices * (2 if accelerator.partition("-")[0] in MEGACORES else 1)
+
+
+def _tpu_found() -> bool:
+    """Whether torch_tpu has a TPU. It comes with `import torch` where it is installed."""
+    module = getattr(torch, "tpu", None)
+    return module is not None and bool(module.is_available())
+
+
+def _tpu_device() -> tuple[Precision, str, int, int]:
+    """Best precision, name, cores and chips of this worker's TPU under torch_tpu. Not run so far."""
+    check(_tpu_found(), "device tpu: there is no TPU that torch_tpu sees; on a TPU machine: pip install torch_tpu")
+    accelerator = os.environ.get("TPU_ACCELERATOR_TYPE", "")
+    return "bf16", f"tpu {accelerator}".strip(), tpu_cores(accelerator, 1), 1
+
+
+def _split(batch: Tensor, chips: int) -> Tensor:
+    """The tensor on XLA's devices, an equal part of its first axis on each."""
+    import torch_xla.core.xla_model as xm
+    import torch_xla.distributed.spmd as spmd
+
+    mesh = spmd.Mesh(list(range(chips)), (chips,), ("data",))
+    spec = spmd.ShardingSpec(mesh, ("data",) + (None,) * (batch.ndim - 1))
+    return xm.send_cpu_data_to_device([batch], "xla:0", spec)[0]
 
 
 def broadcast(value: Any, device: Device) -> Any:
@@ -81,17 +227,18 @@ def broadcast(value: Any, device: Device) -> Any:
     return box[0]
 
 
-def mean_over_workers(values: torch.Tensor, device: Device) -> torch.Tensor:
+def mean_over_workers(values: Tensor, device: Device) -> Tensor:
     """The mean of a tensor over all workers, on every worker."""
     if device.world > 1:
-        dist.all_reduce(values)
+        values = sum_over_workers(values, device)
         values /= device.world
     return values
 
 
-def sum_over_workers(values: torch.Tensor, device: Device) -> torch.Tensor:
-    """The sum of a tensor over all workers, on every worker."""
+def sum_over_workers(values: Tensor, device: Device) -> Tensor:
+    """The sum of a tensor over all workers, on every worker; of XLA's it is on the host."""
     if device.world > 1:
+        values = values.cpu() if device.kind == "xla" else values
         dist.all_reduce(values)
     return values
 

@@ -35,7 +35,7 @@ def accuracy(
     sums = torch.zeros(3, dtype=torch.float64, device=device.torch)  # correct, cross-entropy, images
     with _frozen(module, device):
         for x, index in _batches(images, indices[device.rank :: device.world], resolution, device, skipped):
-            labels = torch.from_numpy(images.labels[index]).to(device.torch)
+            labels = device.put(torch.from_numpy(images.labels[index]))
             logits = module.forward(x).float()
             targets = distribution(labels, logits.shape[1])
             top = logits.argmax(1)
@@ -81,7 +81,7 @@ def topk(
     with _frozen(module, device):
         for start in range(0, len(indices), EVAL_BATCH):
             index = indices[start : start + EVAL_BATCH]
-            logits = module.forward(normalise(prepare(index).to(device.torch))).float().cpu()
+            logits = module.forward(normalise(device.put(prepare(index)))).float().cpu()
             targets = torch.from_numpy(right(index))
             if allowed is not None:
                 logits, targets = logits[:, allowed], targets[:, allowed]
@@ -96,6 +96,7 @@ def _frozen(module: nn.Module, device: Device) -> Iterator[None]:
     """No dropout, no gradients, and filters standardized once."""
     module.eval()
     with torch.no_grad(), standardized(module), device.autocast():
+        device.run()  # what follows is one program, the same for every batch
         yield
 
 
@@ -105,4 +106,5 @@ def _batches(
     for start in range(0, len(indices), EVAL_BATCH):
         x, index = eval_images_left(images, indices[start : start + EVAL_BATCH], resolution, skipped)
         if len(index):
-            yield normalise(x.to(device.torch)), index
+            yield normalise(device.put(x)), index
+            device.run()

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from scaling.data.loading import Batch
 from scaling.data.ordering import hashed
@@ -96,12 +95,14 @@ def train(
                 group["lr"] = rate
             device.seed(hashed(what.seed, step, device.rank))  # dropout: no state to carry from step to step
             unread.append(accumulate(model, what.objective, step, images, labels, device))
+            device.exchange(module)
             if what.recipe.grad_clip is not None:
                 nn.utils.clip_grad_norm_(module.parameters(), what.recipe.grad_clip)
             now.optimizer.step()
             now.optimizer.zero_grad()
             if now.average is not None:
                 now.average.update_parameters(module)
+            device.run()
             ledger.step = now.step = step + 1
             reading = now.step in log_steps or now.step >= pulse.next or now.step == stop
             if reading:
@@ -124,6 +125,7 @@ def train(
                 raise TrainingInterruptedError(f"asked to stop after step {now.step}")
         ledger.beat()
     now.finish()
+    device.run()
     return Trained(now.step, now.curve, sum(now.recent) / len(now.recent), _dev_top1(now))
 
 
@@ -131,7 +133,7 @@ def _begin(module: nn.Module, what: Training, storage: Storage, device: Device) 
     """The initial state, or that of the newest checkpoint."""
     average = None if what.recipe.polyak is None else running_average(module, what.recipe.polyak)
     recent: deque[float] = deque(maxlen=max(1, what.steps // 10))
-    now = State(module, make_optimizer(module, what.recipe), average, recent)
+    now = State(module, make_optimizer(module, what.recipe, fused=device.fused), average, recent)
     found = broadcast(state.latest(storage, what.id), device)  # one decision for all ranks
     if found:
         state.resume(storage, found, now)
@@ -139,14 +141,14 @@ def _begin(module: nn.Module, what: Training, storage: Storage, device: Device) 
 
 
 def _prepared(module: nn.Module, device: Device) -> nn.Module:
-    """What a training step calls: the module itself, compiled in place where asked for, behind DDP for several workers.
+    """What a training step calls: the module itself, compiled in place where asked for, joined to other workers'.
 
     Evaluation calls `module.forward`, which is not compiled, and the names of the state dict stay plain.
     """
     if device.compile:
         torch.compiler.reset()  # forgets the trainings before in this process: there is a limit to what is kept
         module.compile()
-    return DistributedDataParallel(module) if device.world > 1 else module
+    return device.joined(module)
 
 
 def _evaluate(now: State, what: Training) -> bool:
@@ -214,7 +216,7 @@ def _spread(steps: int, count: int) -> set[int]:
 def _read(unread: list[Tensor], pulse: _Pulse, last_step: int, device: Device) -> list[float]:
     """The workers' mean losses of the steps up to `last_step`; with them goes what the workers wish."""
     steps = len(unread)
-    losses = torch.stack(unread).float()
+    losses = device.stacked(unread).float()
     unread.clear()
     wishes = torch.tensor(pulse.wishes(), device=losses.device)
     means = mean_over_workers(torch.cat([losses, wishes]), device).tolist()

@@ -21,7 +21,7 @@ def accumulate(
     batch's to float tolerance, but that dropout draws its masks part by part. Filters are standardized once, and
     workers exchange gradients once, with the last part.
     """
-    images, labels = (tensor.to(device.torch, non_blocking=True) for tensor in (images, labels))
+    images, labels = device.put(images), device.put(labels)
     size = device.microbatch or len(images)
     parts = list(zip(images.split(size), labels.split(size), strict=True))
     total = torch.zeros((), device=images.device)

@@ -10,11 +10,11 @@ from scaling.specs import Recipe
 LAYERS_WITH_KERNELS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
-def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimizer(module: nn.Module, recipe: Recipe, *, fused: bool = True) -> torch.optim.Optimizer:
     """AdamW, or SGD with momentum, with weight decay on what `recipe.decayed` says.
 
     AdamW's decay is decoupled and multiplied by the current rate: w <- w - rate * (adam + decay * w). SGD's is BiT's L2
-    penalty: the gradient grows by decay * w, before momentum.
+    penalty: the gradient grows by decay * w, before momentum. `fused`: by torch's fused kernels.
     """
     decayed = kernels(module) if recipe.decayed == "kernels" else list(module.parameters())
     inside = {id(p) for p in decayed}
@@ -24,8 +24,8 @@ def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         {"params": others, "weight_decay": 0.0},
     ]
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=0.0, betas=recipe.betas, fused=True)
-    return torch.optim.SGD(groups, lr=0.0, momentum=recipe.momentum, fused=True)
+        return torch.optim.AdamW(groups, lr=0.0, betas=recipe.betas, fused=fused)
+    return torch.optim.SGD(groups, lr=0.0, momentum=recipe.momentum, fused=fused)
 
 
 def kernels(module: nn.Module) -> list[Tensor]:
