@@ -119,14 +119,24 @@ def _others(storage: Storage, mine: Claim | None, stale_seconds: float) -> tuple
     for name in sorted(times):
         if not name.endswith(".json") or name == my_file:
             continue
-        try:
-            other = Claim(**json.loads(storage.read(f"{CLAIMS}/{name}")))
-        except FileNotFoundError:  # withdrawn meanwhile
+        other = _read(storage, name)
+        if other is None:
             continue
         now, then = times.get(my_file, outside), times[name]
         age = time.time() - other.beat if now is None or then is None else now - then
         (dead if age > stale_seconds or _died(other) else living).append(other)
     return living, dead, {name.removesuffix(".held") for name in times if name.endswith(".held")}
+
+
+def _read(storage: Storage, name: str, tries: int = 5) -> Claim | None:
+    """A claim; None when it was withdrawn meanwhile. On an object store a beat may replace it while it is read."""
+    for _ in range(tries):
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+            return Claim(**json.loads(storage.read(f"{CLAIMS}/{name}")))
+        if not storage.exists(f"{CLAIMS}/{name}"):
+            return None
+        time.sleep(POLL_SECONDS)
+    raise ValueError(f"{storage.path(f'{CLAIMS}/{name}')} is no claim on the storage: delete it if nobody works there")
 
 
 def _keep(storage: Storage, claim: Claim, seconds: float, ended: threading.Event, lost: threading.Event) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scaling import lease as rules
-from scaling.lease import CLAIMS, lease
+from scaling.lease import CLAIMS, holder, lease
 from scaling.storage import Storage
 
 ROOT = Path(__file__).parents[2]
@@ -214,3 +214,26 @@ def test_threads_in_place_of_processes_many_times_over(tmp_path: Path, monkeypat
             thread.join()
         assert wins > before
     assert most == 1
+
+
+def test_a_claim_that_a_beat_replaces_while_it_is_read_is_read_again(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lease(storage, "study s"):
+        whole, torn = Storage.read, [True]
+
+        def read(self: Storage, name: str) -> bytes:
+            content = whole(self, name)
+            return content[:-9] if name.endswith(".json") and torn and torn.pop() else content
+
+        monkeypatch.setattr(Storage, "read", read)
+        claim = holder(storage)
+        assert claim is not None
+        assert claim.what == "study s"
+        assert not torn
+
+
+def test_a_file_that_is_no_claim_is_named(storage: Storage) -> None:
+    storage.write(".lease/x.json", b"{")
+    with pytest.raises(ValueError, match=r"x\.json is no claim on the storage"):
+        holder(storage)
