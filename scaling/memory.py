@@ -1,7 +1,7 @@
 """How much memory work takes, and the largest batch that fits.
 
-On a GPU by trying. On a CPU, where too large a batch would bring the machine down, by the line through the measured
-peaks of smaller ones, against a limit that is said.
+By the line through the measured peaks of smaller ones, against a limit that is said. What it promises is tried on a GPU;
+on a CPU too large a batch would bring the machine down.
 """
 
 import contextlib
@@ -19,7 +19,6 @@ from scaling.training.devices import Device
 Work = TypeVar("Work", bound=Callable[[], object])
 PROCESS = Path("/proc/self")
 CGROUP = Path("/sys/fs/cgroup/memory.max")
-MOST = 2**20  # images of a batch, at most
 NO_ROOM = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
@@ -89,16 +88,12 @@ def tried(make: Callable[[], Work]) -> Work | None:
     return work
 
 
-def largest(enough: Callable[[int], bool], most: int = MOST) -> int:
-    """The largest number in 0..most for which there is enough room, if there is for all smaller ones."""
-    low, high = 0, 1
-    while high <= most and enough(high):
-        low, high = high, 2 * high
-    high = min(high, most + 1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if enough(middle) else (low, middle)
-    return low
+def room(enough: Callable[[int], bool], first: int) -> int:
+    """`first` if there is enough room for it; else a twentieth less, and again, until there is. 0: for none."""
+    batch = first
+    while batch > 0 and not enough(batch):
+        batch = batch * 19 // 20
+    return batch
 
 
 def by_line(batches: Sequence[int], peaks: Sequence[int], limit: int) -> int | None:

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scaling.models.normalization import GroupNorm
+
 EPS = 1e-4  # of both GroupNorms, as in the open code: keys, queries and values start small, so it is felt
 
 
@@ -30,9 +32,9 @@ class LineAttention(nn.Module):
         super().__init__()
         self.num_heads, head = num_heads, width // num_heads
         self.qkv = nn.Linear(width, 2 * width, bias=False)
-        self.gn_qkv = nn.GroupNorm(groups, 2 * width, eps=EPS)
+        self.gn_qkv = GroupNorm(groups, 2 * width, eps=EPS)
         self.offsets = nn.Parameter(torch.randn(2 * head, 2 * length - 1) / head)
-        self.gn_out = nn.GroupNorm(groups, width, eps=EPS)
+        self.gn_out = GroupNorm(groups, width, eps=EPS)
         nn.init.normal_(self.qkv.weight, std=1 / width)
 
     def forward(self, x: Tensor) -> Tensor:

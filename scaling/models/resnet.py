@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from scaling.models.axial_resnet import AxialAttention
 from scaling.models.convolution import convolve
+from scaling.models.normalization import GroupNorm
 from scaling.models.vit import lecun_normal_
 from scaling.specs import ResNet
 
@@ -59,14 +60,13 @@ def standardize(weight: Tensor, fixed: bool) -> Tensor:
 class StdConv(nn.Conv2d):
     """Convolution without bias whose filters are standardized; padded as SAME, or, `fixed`, by (kernel - 1) / 2."""
 
-    kept: Tensor | None = None  # the standardized kernel, while `scaling.models.standardized` keeps it
-
     def __init__(
         self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, *, fixed: bool = False
     ) -> None:
         even = fixed or (stride == 1 and kernel % 2 == 1)  # the border: then it is the convolution's own padding
         super().__init__(in_channels, out_channels, kernel, stride, kernel // 2 if even else 0, bias=False)
         self.fixed, self.even_border = fixed, even
+        self.kept: Tensor | None = None  # the standardized kernel, while `scaling.models.standardized` keeps it
         lecun_normal_(self.weight)
 
     def filters(self) -> Tensor:
@@ -89,14 +89,14 @@ class Bottleneck(nn.Module):
     ) -> None:
         super().__init__()
         out = 4 * width
-        self.conv1, self.gn1 = StdConv(in_channels, width, 1), nn.GroupNorm(groups, width, eps=EPS)
+        self.conv1, self.gn1 = StdConv(in_channels, width, 1), GroupNorm(groups, width, eps=EPS)
         self.conv2 = StdConv(width, width, 3, stride) if axial is None else axial
-        self.gn2 = nn.GroupNorm(groups, width, eps=EPS) if axial is None else nn.Identity()
-        self.conv3, self.gn3 = StdConv(width, out, 1), nn.GroupNorm(groups, out, eps=EPS)
+        self.gn2 = GroupNorm(groups, width, eps=EPS) if axial is None else nn.Identity()
+        self.conv3, self.gn3 = StdConv(width, out, 1), GroupNorm(groups, out, eps=EPS)
         nn.init.zeros_(self.gn3.weight)  # a new block computes its shortcut
         self.conv_proj, self.gn_proj = None, None
         if stride != 1 or in_channels != out:
-            self.conv_proj, self.gn_proj = StdConv(in_channels, out, 1, stride), nn.GroupNorm(groups, out, eps=EPS)
+            self.conv_proj, self.gn_proj = StdConv(in_channels, out, 1, stride), GroupNorm(groups, out, eps=EPS)
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x
@@ -114,11 +114,11 @@ class PreBottleneck(nn.Module):
     def __init__(self, in_channels: int, width: int, stride: int, groups: int) -> None:
         super().__init__()
         out = 4 * width
-        self.gn1 = nn.GroupNorm(groups, in_channels, eps=PRE_EPS)
+        self.gn1 = GroupNorm(groups, in_channels, eps=PRE_EPS)
         self.conv1 = StdConv(in_channels, width, 1, fixed=True)
-        self.gn2 = nn.GroupNorm(groups, width, eps=PRE_EPS)
+        self.gn2 = GroupNorm(groups, width, eps=PRE_EPS)
         self.conv2 = StdConv(width, width, 3, stride, fixed=True)
-        self.gn3, self.conv3 = nn.GroupNorm(groups, width, eps=PRE_EPS), StdConv(width, out, 1, fixed=True)
+        self.gn3, self.conv3 = GroupNorm(groups, width, eps=PRE_EPS), StdConv(width, out, 1, fixed=True)
         projects = stride != 1 or in_channels != out
         self.conv_proj = StdConv(in_channels, out, 1, stride, fixed=True) if projects else None
 
@@ -153,7 +153,7 @@ class Backbone(nn.Module):
         self.pre, self.pool = spec.activation == "pre", spec.stem == "imagenet"
         kernel, stride = (7, 2) if self.pool else (3, 1)
         self.conv_root = StdConv(3, spec.width, kernel, stride, fixed=self.pre)
-        self.gn_root = None if self.pre else nn.GroupNorm(spec.groups, spec.width, eps=EPS)
+        self.gn_root = None if self.pre else GroupNorm(spec.groups, spec.width, eps=EPS)
         blocks, channels, reduction = [], spec.width, 4 if self.pool else 1  # pixels per position
         for stage, depth in enumerate(spec.depths):
             for unit in range(depth):
@@ -162,7 +162,7 @@ class Backbone(nn.Module):
                 blocks.append(_block(spec, channels, width, stride, side))
                 channels, reduction = 4 * width, reduction * stride
         self.blocks = nn.ModuleList(blocks)
-        self.gn_out = nn.GroupNorm(spec.groups, channels, eps=PRE_EPS) if self.pre else None
+        self.gn_out = GroupNorm(spec.groups, channels, eps=PRE_EPS) if self.pre else None
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv_root(x)

@@ -128,13 +128,14 @@ class VisionTransformer(nn.Module):
         """Tokens [B, S, D] of the last layer, before the final norm, from embedded patches [B, N, D].
 
         Dropout follows the stem's addition of positions, and is there without one; additions at layers have none.
+        The tokens keep the patches' dtype: under autocast the layers add up in bfloat16, at half the traffic.
         """
         if self.cls_token is not None:
-            x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)  # [B, 1+N, D]
+            x = torch.cat([self.cls_token.expand(len(x), -1, -1).to(x.dtype), x], dim=1)  # [B, 1+N, D]
         at_stem, *at_layers = tables_by_place(self.pos_embed, self.spec)
-        x = self.dropout(x if at_stem is None else x + at_stem)
+        x = self.dropout(x if at_stem is None else (x + at_stem).to(x.dtype))
         for block, table in zip(self.blocks, at_layers, strict=True):
-            x = block(x if table is None else x + table)
+            x = block(x if table is None else (x + table).to(x.dtype))
         return x
 
     def features(self, x: Tensor) -> Tensor:

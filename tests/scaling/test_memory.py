@@ -11,16 +11,11 @@ from scaling.training.devices import local_device
 MIB = 2**20
 
 
-@given(st.integers(0, 5000), st.integers(1, 5000))
-def test_the_largest_batch_is_found_by_trying(room: int, most: int) -> None:
-    tried: list[int] = []
-
-    def enough(batch: int) -> bool:
-        tried.append(batch)
-        return batch <= room
-
-    assert memory.largest(enough, most) == min(room, most)
-    assert len(tried) <= 2 * most.bit_length() + 1
+@given(st.integers(0, 5000), st.integers(0, 5000))
+def test_what_a_gpu_has_no_room_for_is_lowered_until_it_has(most: int, first: int) -> None:
+    found = memory.room(lambda batch: batch <= most, first)
+    assert 0 <= found <= min(first, most)
+    assert found == first or found >= most * 0.95 - 1
 
 
 @given(st.integers(1, 10**8), st.integers(0, 10**10), st.integers(10, 10**6))

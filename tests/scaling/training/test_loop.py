@@ -236,6 +236,23 @@ def test_compiled_steps_are_the_same_steps(
     torch.testing.assert_close(traced, plain, rtol=1e-3, atol=1e-5)  # the compiler is given GELU in another form
 
 
+@pytest.mark.parametrize("kind", MODELS)
+def test_evaluations_between_steps_compile_nothing_anew(
+    tiny_run: Pretrain, storage: Storage, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    graphs = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list) -> Callable:
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr("torch.compile", partial(torch.compile, backend=backend))
+    run = replace(tiny_run, model=MODELS[kind], evaluations=4)
+    pretrain(run, storage=storage, study="x", device=local_device(compile=True), report=ignore)
+    assert results.read(storage, "curve")["dev_top1"].drop_nulls().len() == 4
+    assert len(graphs) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
 def test_compiled_runs_resume_in_the_same_bits(tiny_run: Pretrain, tmp_path: Path) -> None:
