@@ -1,9 +1,9 @@
 """Time our training steps against timm's: `python benchmarks/train_step.py [--models NAME ...] [--modes MODE ...]`.
 
 A step is forward, loss, backward and optimizer step on one batch that lies on the device; both sides share loss,
-optimizer and autocast. (In bf16 our layers also add up in bf16; timm's do so in float32.) The
-contestants of a model live in one process and take turns, round after round, so that whatever else the machine does
-falls on all of them. What counts are ratios: seconds depend on the machine.
+optimizer and autocast. (In bf16 our layers also add up in bf16; timm's do so in float32.)
+The contestants of a model live in one process and take turns, round after round, so that whatever else the machine
+does falls on all of them. What counts are ratios: seconds depend on the machine.
 """
 
 import sys

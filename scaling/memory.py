@@ -1,7 +1,7 @@
 """How much memory work takes, and the largest batch that fits.
 
-By the line through the measured peaks of smaller ones, against a limit that is said. What it promises is tried on a GPU;
-on a CPU too large a batch would bring the machine down.
+By the line through the measured peaks of smaller ones, against a limit that is said. What the line promises is tried
+on a GPU; on a CPU too large a batch would bring the machine down.
 """
 
 import contextlib
