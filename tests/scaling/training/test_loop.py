@@ -212,18 +212,23 @@ def test_early_stopping_keeps_the_best_and_resumes_in_the_same_bits(
     assert digest(kept) == list(score_of)[1]
 
 
-@pytest.mark.parametrize(("kind", "microbatch"), [("vit", None), ("resnet", None), ("hybrid", 3)])
-def test_compiled_steps_are_the_same_steps(
-    tiny_run: Pretrain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, microbatch: int | None
-) -> None:
-    """Traced, but not turned into machine code, which takes a minute: the slow test does that."""
-    graphs = []
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> list[torch.fx.GraphModule]:
+    """What is compiled: traced, but not turned into machine code, which takes a minute; a slow test does that."""
+    traced = []
 
     def backend(graph: torch.fx.GraphModule, inputs: list) -> Callable:
-        graphs.append(graph)
+        traced.append(graph)
         return graph.forward
 
     monkeypatch.setattr("torch.compile", partial(torch.compile, backend=backend))
+    return traced
+
+
+@pytest.mark.parametrize(("kind", "microbatch"), [("vit", None), ("resnet", None), ("hybrid", 3)])
+def test_compiled_steps_are_the_same_steps(
+    tiny_run: Pretrain, tmp_path: Path, graphs: list, kind: str, microbatch: int | None
+) -> None:
     run = replace(tiny_run, epochs=0.6, model=MODELS[kind], recipe=replace(tiny_run.recipe, dropout=0.0))
     stores = []
     for compiled in (False, True):
@@ -238,15 +243,8 @@ def test_compiled_steps_are_the_same_steps(
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_evaluations_between_steps_compile_nothing_anew(
-    tiny_run: Pretrain, storage: Storage, monkeypatch: pytest.MonkeyPatch, kind: str
+    tiny_run: Pretrain, storage: Storage, graphs: list, kind: str
 ) -> None:
-    graphs = []
-
-    def backend(graph: torch.fx.GraphModule, inputs: list) -> Callable:
-        graphs.append(graph)
-        return graph.forward
-
-    monkeypatch.setattr("torch.compile", partial(torch.compile, backend=backend))
     run = replace(tiny_run, model=MODELS[kind], evaluations=4)
     pretrain(run, storage=storage, study="x", device=local_device(compile=True), report=ignore)
     assert results.read(storage, "curve")["dev_top1"].drop_nulls().len() == 4
