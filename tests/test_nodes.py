@@ -64,6 +64,17 @@ def cluster() -> Iterator["object"]:
     made.shutdown()
 
 
+@pytest.fixture
+def two_nodes() -> Iterator["object"]:
+    """A head that trains nothing, and a node with a CPU."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    made.add_node(num_cpus=1)
+    yield made
+    made.shutdown()
+
+
 def trained(storage: Path) -> int:
     return sum(1 for _ in storage.glob("pretrain/*.parquet"))
 
@@ -121,3 +132,37 @@ def test_a_study_outlives_a_node(cluster, tmp_path: Path) -> None:  # type: igno
     while left := busy(cluster):
         assert time.monotonic() < end, left
         time.sleep(0.5)
+
+
+def test_a_node_that_is_to_be_taken_away(two_nodes, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Ray's notice: a checkpoint at the last step, within the grace of 20 s, and no step again on another node."""
+    (tmp_path / "nodes.py").write_text(STUDY)
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    front_door = [sys.executable, ROOT / "scaling" / "run_study.py", tmp_path / "nodes.py"]
+    command = [*front_door, "--only", "vit-0", "--save-seconds", "1000"]
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    subprocess.run([*command, "--storage", whole], env=environment, check=True, stdout=subprocess.DEVNULL)
+
+    environment |= {"RAY_ADDRESS": two_nodes.address, "PYTHONPATH": str(ROOT)}
+    driver = subprocess.Popen([*command, "--storage", torn], env=environment, stdout=subprocess.DEVNULL)
+    while (attempts := results.read(Storage.of(torn), "attempt")).is_empty() or attempts["last_step"].max() == 0:  # type: ignore[operator]
+        assert driver.poll() is None
+        time.sleep(0.2)
+    (leaving,) = two_nodes.worker_nodes
+    two_nodes.add_node(num_cpus=1)
+    subprocess.run(
+        [
+            *(Path(sys.executable).parent / "ray", "drain-node", "--address", two_nodes.address),
+            *("--node-id", leaving.node_id, "--reason", "DRAIN_NODE_REASON_PREEMPTION"),
+            *("--reason-message", "spot", "--deadline-remaining-seconds", "20"),
+        ],
+        check=True,
+    )
+    assert driver.wait(timeout=600) == 0
+    first, second = results.read(Storage.of(torn), "attempt").filter(kind="pretrain").sort("started").to_dicts()
+    assert (first["outcome"], first["start_reason"], first["seconds_lost"]) == ("interrupted", "first", 0.0)
+    assert 0 < first["committed_step"] == first["last_step"] == second["first_step"] < second["last_step"]
+    assert (second["outcome"], second["start_reason"]) == ("done", "preemption")
+    assert second["seconds_queued"] > 1
+    rows = [results.read(Storage.of(place), "pretrain").drop("checkpoint") for place in (whole, torn)]
+    assert rows[0].equals(rows[1])

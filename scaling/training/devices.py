@@ -195,6 +195,18 @@ def tpu_cores(accelerator: str, devices: int) -> int:
     return devices * (2 if accelerator.partition("-")[0] in MEGACORES else 1)
 
 
+def tpu_library() -> Kind:
+    """The kind of device by which TPUs are used with what is installed: xla, or its successor tpu."""
+    found: dict[str, Kind] = {"torch_xla": "xla", "torch_tpu": "tpu"}
+    there = [kind for library, kind in found.items() if importlib.util.find_spec(library) is not None]
+    check(
+        there != [],
+        "the cluster has TPUs, and neither torch_xla nor torch_tpu is installed here: "
+        "pip install --constraint constraints-tpu-xla.txt '.[tpu-xla]'",
+    )
+    return there[0]
+
+
 def _tpu_found() -> bool:
     """Whether torch_tpu has a TPU. It comes with `import torch` where it is installed."""
     module = getattr(torch, "tpu", None)
