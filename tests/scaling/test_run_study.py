@@ -209,7 +209,6 @@ def test_a_storage_that_another_process_works_on_is_one_line(mine, tiny_run, tmp
     assert sorted(path.name for path in place.iterdir()) == [".lease", ".tmp"]  # not even study.json
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("place", [(), ("--storage", "results/here"), ("--status",)])
 def test_a_job_needs_a_storage_that_lasts(monkeypatch: pytest.MonkeyPatch, capsys, tmp_path: Path, place) -> None:  # type: ignore[no-untyped-def]
     """Its working directory is a copy that goes with it."""
@@ -220,6 +219,7 @@ def test_a_job_needs_a_storage_that_lasts(monkeypatch: pytest.MonkeyPatch, capsy
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_study_on_s3(mine, s3: Storage) -> None:  # type: ignore[no-untyped-def]
     """Pre-training, a grid and the report; what is done is seen there by the next start."""
     task = "Task('t', RUN.data, (0.01, 0.1), 4, RECIPE, dev_fraction=0.25, resolution=16)"
