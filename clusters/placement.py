@@ -9,7 +9,7 @@ from clusters.slices import SLICE_NAME, Slice
 from scaling.cli import Machine
 from scaling.specs import Precision
 from scaling.tracking import Tracking
-from scaling.training.devices import Device, Kind, local_device
+from scaling.training.devices import Device, Kind, host_alone, local_device
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class Placement:
         """The device of the worker that calls, a process of Ray's where there are TPUs."""
         if self.slice is not None:
             os.environ.setdefault(TPU_TYPE, self.slice.accelerator_type)  # Cloud TPU's machines tell Ray, not us
+            if self.kind == "xla" and self.slice.hosts > 1:
+                host_alone()
         device = local_device(
             self.precision,
             self.cpus,
