@@ -38,7 +38,7 @@ test: $(VENV)/ready  ## the tests, but for the slow ones
 test-slow: $(VENV)/ready  ## the slow tests: kills, jobs, the whole quickstart
 	$(BIN)/python -m pytest -m slow
 
-test-xla: xla  ## training by torch-xla, on XLA's CPU devices (its environment takes 7 GB)
+test-xla: xla  ## training by torch-xla, on XLA's CPU devices (its environment takes 9 GB)
 	PJRT_DEVICE=CPU PYTHONPATH=. $(XLA_VENV)/bin/python -m pytest tests/xla
 
 # two at once: the second waits for the first; one that was cut off is begun anew

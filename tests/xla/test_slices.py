@@ -37,7 +37,7 @@ def slices(_xla: None) -> Iterator[None]:
         for worker in range(2):
             cluster.add_node(
                 num_cpus=1,
-                resources={"TPU": 4} | ({} if worker else {"TPU-v4-16-head": 1}),
+                resources={"TPU": 4, "accelerator_type:TPU-V4": 1} | ({} if worker else {"TPU-v4-16-head": 1}),
                 labels={SLICE_NAME: name, POD: "v4-16", TOPOLOGY: "2x2x2", "ray.io/tpu-worker-id": str(worker)},
                 env_vars={"TPU_NAME": name, "CPU_NUM_DEVICES": "4"},
             )
