@@ -14,7 +14,9 @@ import pytest
 
 from analysis.core_days import account
 from scaling import results
+from scaling.specs import Pretrain, from_json
 from scaling.storage import Storage
+from scaling.training.schedules import learning_rate
 
 ROOT = Path(__file__).parent.parent
 STUDY = """
@@ -142,6 +144,40 @@ def test_a_study_outlives_a_node(cluster, tmp_path: Path) -> None:  # type: igno
     while left := busy(cluster):
         assert time.monotonic() < end, left
         time.sleep(0.5)
+
+
+def test_a_run_grows_and_shrinks(two_nodes, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """To two workers when a node comes, and back when its raylet is killed: no step is left out or counted twice."""
+    (tmp_path / "nodes.py").write_text(STUDY.replace("40, RECIPE", "500, RECIPE"))
+    torn = Storage.of(tmp_path / "torn")
+    command = [sys.executable, ROOT / "scaling" / "run_study.py", tmp_path / "nodes.py", "--storage", torn.uri]
+    options = ["--only", "vit-0", "--workers", "2", "--min-workers", "1", "--save-seconds", "2"]
+    environment = os.environ | {"RAY_ADDRESS": two_nodes.address, "PYTHONPATH": str(ROOT)}
+    driver = subprocess.Popen([*command, *options], env=environment, stdout=subprocess.DEVNULL)
+
+    def reached(workers: int) -> bool:
+        """Whether an attempt with so many workers has a checkpoint."""
+        mine = results.read(torn, "attempt").filter(kind="pretrain", workers=workers)
+        return not mine.filter(pl.col("committed_step") > pl.col("first_step")).is_empty()
+
+    for workers in (1, 2):
+        while not reached(workers):
+            assert driver.poll() is None
+            time.sleep(0.2)
+        if workers == 1:
+            second = two_nodes.add_node(num_cpus=1)
+    os.kill(second.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+    assert driver.wait(timeout=1500) == 0
+    attempts = results.read(torn, "attempt").filter(kind="pretrain").sort("started")
+    assert attempts["workers"].to_list() == [1, 2, 1]
+    assert attempts["start_reason"].to_list() == ["first", "resize", "resize"]
+    assert attempts["first_step"].to_list() == [0, *attempts["committed_step"].to_list()[:2]]
+    (run,) = results.read(torn, "pretrain").to_dicts()
+    assert attempts["last_step"].to_list()[-1] == run["steps"]
+    curve = results.read(torn, "curve").sort("step")
+    spec = from_json(Pretrain, run["spec"])
+    rates = [learning_rate(i - 1, base_lr=1e-3, steps=run["steps"], recipe=spec.recipe) for i in curve["step"]]
+    assert curve["lr"].to_list() == rates
 
 
 def test_a_node_that_is_to_be_taken_away(two_nodes, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
