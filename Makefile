@@ -41,9 +41,10 @@ test-slow: $(VENV)/ready  ## the slow tests: kills, jobs, the whole quickstart
 test-xla: xla  ## training by torch-xla, on XLA's CPU devices (its environment takes 9 GB)
 	PJRT_DEVICE=CPU PYTHONPATH=. $(XLA_VENV)/bin/python -m pytest tests/xla
 
-# two at once: the second waits for the first; one that was cut off is begun anew
+# two at once: the second waits for the first; one that was cut off, or whose Python is gone, is begun anew
 xla:
 	@mkdir -p $(dir $(XLA_VENV))
+	@test -e $(XLA_VENV)/bin/python || rm -f $(XLA_READY)
 	@flock $(XLA_VENV).lock $(MAKE) --no-print-directory $(XLA_READY)
 
 lint: $(VENV)/ready  ## ruff and mypy
