@@ -18,9 +18,10 @@ from scaling.storage import Storage
 from scaling.training.devices import local_device
 
 NAMES = ("fake-a", "fake-b")
-STUDY = Study(
+STUDY = Study("slices", tuple(PLAIN.values()))
+FINE_TUNED = Study(  # one model, as XLA compiles long
     "slices",
-    tuple(PLAIN.values()),
+    (PLAIN["vit"],),
     (Task("fractals", DATA, (0.01, 0.1), 4, TUNING, dev_fraction=0.25, resolution=16),),
     (FewShot(DATA, shots=(5,), resolution=16),),
     seeds=(0,),
@@ -49,9 +50,10 @@ def slices(_xla: None) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def done(slices: None, tmp_path_factory: pytest.TempPathFactory) -> Storage:
-    """A storage in which the study is finished, each run by the two hosts of a slice."""
+    """A storage in which the studies are finished, each run by the two hosts of a slice."""
     storage = Storage.of(tmp_path_factory.mktemp("slices") / "storage")
-    assert run(STUDY, storage, Console(quiet=True), Placement(workers=2)) == 0
+    for study in (STUDY, FINE_TUNED):
+        assert run(study, storage, Console(quiet=True), Placement(workers=2)) == 0
     return storage
 
 
@@ -77,8 +79,9 @@ def test_the_account_knows_the_slices(done: Storage) -> None:
 
 
 def test_trials_and_probes_have_a_host_each(done: Storage) -> None:
-    rest = results.read(done, "attempt").filter(~(results.read(done, "attempt")["kind"] == "pretrain"))
-    assert dict(rest["kind"].value_counts().rows()) == {"trial": 6, "transfer": 3, "fewshot": 3}
+    attempts = results.read(done, "attempt")
+    rest = attempts.filter(attempts["kind"] != "pretrain")
+    assert dict(rest["kind"].value_counts().rows()) == {"trial": 2, "transfer": 1, "fewshot": 1}
     assert set(rest.select("device", "workers", "hosts", "cores").rows()) == {("xla-cpu", 1, 1, 4)}
     assert set(rest["slice"]) <= set(NAMES)
-    assert results.read(done, "transfer").height == 3
+    assert results.read(done, "transfer").height == 1
