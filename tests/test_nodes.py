@@ -1,13 +1,16 @@
 """Three raylets: a job's study outlives one of them, uses one that comes later, and leaves nothing running."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -47,35 +50,39 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-@pytest.fixture
-def cluster() -> Iterator["object"]:
-    """A head and two more nodes, a CPU each."""
+def joined(cluster: Any) -> Any:
+    """A further node with a CPU; as on a machine of its own, the copy of a job's directory is not the other nodes'."""
+    place = tempfile.mkdtemp(dir=cluster.places)
+    return cluster.add_node(num_cpus=1, dashboard_agent_listen_port=free_port(), temp_dir=place)
+
+
+@contextlib.contextmanager
+def nodes(number: int, **head: Any) -> Iterator[Any]:
+    """A head and further nodes, with directories whose names are short enough for those of sockets."""
     from ray.cluster_utils import Cluster
 
-    made = Cluster(
-        initialize_head=True,
-        head_node_args={
-            "num_cpus": 1,
-            "include_dashboard": True,
-            "dashboard_port": free_port(),
-            "dashboard_agent_listen_port": free_port(),
-        },
-    )
-    for _ in range(NODES - 1):
-        made.add_node(num_cpus=1, dashboard_agent_listen_port=free_port())
-    yield made
-    made.shutdown()
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as places:
+        made = Cluster(initialize_head=True, head_node_args=head)
+        made.places = places
+        for _ in range(number):
+            joined(made)
+        yield made
+        made.shutdown()
 
 
 @pytest.fixture
-def two_nodes() -> Iterator["object"]:
+def cluster() -> Iterator[Any]:
+    """Three nodes with a CPU each, that take jobs."""
+    ports = {"dashboard_port": free_port(), "dashboard_agent_listen_port": free_port()}
+    with nodes(NODES - 1, num_cpus=1, include_dashboard=True, **ports) as made:
+        yield made
+
+
+@pytest.fixture
+def two_nodes() -> Iterator[Any]:
     """A head that trains nothing, and a node with a CPU."""
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    made.add_node(num_cpus=1)
-    yield made
-    made.shutdown()
+    with nodes(1, num_cpus=0, include_dashboard=False) as made:
+        yield made
 
 
 def trained(storage: Path) -> int:
@@ -122,7 +129,7 @@ def test_a_study_outlives_a_node(cluster, tmp_path: Path) -> None:  # type: igno
     victim = next(iter(cluster.worker_nodes))
     os.kill(victim.all_processes["raylet"][0].process.pid, signal.SIGKILL)
     time.sleep(10)
-    cluster.add_node(num_cpus=1, dashboard_agent_listen_port=free_port())
+    joined(cluster)
     told, _ = job.communicate(timeout=1500)
     assert job.returncode == 0, told
 
@@ -165,7 +172,7 @@ def test_a_run_grows_and_shrinks(two_nodes, tmp_path: Path) -> None:  # type: ig
             assert driver.poll() is None
             time.sleep(0.2)
         if workers == 1:
-            second = two_nodes.add_node(num_cpus=1)
+            second = joined(two_nodes)
     os.kill(second.all_processes["raylet"][0].process.pid, signal.SIGKILL)
     assert driver.wait(timeout=1500) == 0
     attempts = results.read(torn, "attempt").filter(kind="pretrain").sort("started")
@@ -195,7 +202,7 @@ def test_a_node_that_is_to_be_taken_away(two_nodes, tmp_path: Path) -> None:  # 
         assert driver.poll() is None
         time.sleep(0.2)
     (leaving,) = two_nodes.worker_nodes
-    two_nodes.add_node(num_cpus=1)
+    joined(two_nodes)
     subprocess.run(
         [
             *(Path(sys.executable).parent / "ray", "drain-node", "--address", two_nodes.address),
