@@ -2,16 +2,17 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# torch-xla needs an older torch: an environment of its own, built again when its constraints or the extras changed
+# torch-xla needs an older torch: an environment of its own, which holds what its constraints list and nothing of this
+# checkout, so that CI can keep it elsewhere (XLA_VENV=...)
 XLA_VENV ?= .venv-xla
-XLA_READY := $(XLA_VENV)/ready-$(shell cat constraints-tpu-xla.txt pyproject.toml | sha256sum | cut -c1-16)
+XLA_READY := $(XLA_VENV)/ready-$(shell sha256sum < constraints-tpu-xla.txt | cut -c1-16)
 STUDY ?= quickstart
 RESULTS ?= results/$(STUDY)
 NOTEBOOKS := $(wildcard analysis/notebooks/*.py)
 # the paper's experiments; `make miniatures` runs each in the small
 PAPER := vit_paper data_requirements transformer_shape position_embeddings head_type sgd_vs_adam self_supervision axial
 
-.PHONY: help study miniatures notebooks test test-slow test-xla lint format benchmark docs clean
+.PHONY: help study miniatures notebooks test test-slow test-xla xla lint format benchmark docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,8 +38,14 @@ test: $(VENV)/ready  ## the tests, but for the slow ones
 test-slow: $(VENV)/ready  ## the slow tests: kills, jobs, the whole quickstart
 	$(BIN)/python -m pytest -m slow
 
-test-xla: $(XLA_READY)  ## training by torch-xla, on XLA's CPU devices
+test-xla: xla  ## training by torch-xla, on XLA's CPU devices (its environment takes 9 GB)
 	PJRT_DEVICE=CPU PYTHONPATH=. $(XLA_VENV)/bin/python -m pytest tests/xla
+
+# two at once: the second waits for the first; one that was cut off, or whose Python is gone, is begun anew
+xla:
+	@mkdir -p $(dir $(XLA_VENV))
+	@test -e $(XLA_VENV)/bin/python || rm -f $(XLA_READY)
+	@flock $(XLA_VENV).lock $(MAKE) --no-print-directory $(XLA_READY)
 
 lint: $(VENV)/ready  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -57,7 +64,7 @@ docs: $(VENV)/ready  ## the pages that are printed by code
 	$(BIN)/python -m analysis zoo > docs/zoo.md
 
 clean:  ## remove the environment and caches; results stay
-	rm -rf $(VENV) $(XLA_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-xla .venv-xla.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -69,8 +76,8 @@ $(VENV)/notebooks: $(VENV)/ready
 	touch $@
 
 $(XLA_READY):
-	test -x $(XLA_VENV)/bin/python || $(PYTHON) -m venv $(XLA_VENV)
-	$(XLA_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-tpu-xla.txt \
-		--editable ".[tpu-xla]" pytest hypothesis
-	rm -f $(XLA_VENV)/ready-*
+	rm -rf $(XLA_VENV)
+	$(PYTHON) -m venv $(XLA_VENV)
+	$(XLA_VENV)/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps \
+		--requirement constraints-tpu-xla.txt
 	touch $@

@@ -1,5 +1,6 @@
 """What a study will cost, from closed forms alone: no model is built and no data read but their counts."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -111,7 +112,7 @@ def _timed(model: Architecture) -> str:
 
 def _run_cost(run: Pretrain, chip: Hardware, utilisation: float | None, rates: Rates) -> RunCost:
     valid = pretrain_flops(run, valid=True) / EXA
-    rate = rates.get((_timed(run.model), run.resolution))
+    rate = rates.get((_timed(run.model), run.resolution)) if rates else None
     core_days = valid / (rate or chip.rate(run.name, utilisation))
     return RunCost(
         name=run.name,
@@ -129,17 +130,21 @@ def _run_cost(run: Pretrain, chip: Hardware, utilisation: float | None, rates: R
 
 
 def _transfer_cost(study: Study, chip: Hardware, utilisation: float | None, rates: Rates) -> TransferCost:
+    """Fine-tunings of one model on one task cost the same, whichever run the model is of: they are reckoned once."""
     trials = finals = 0
     exaflops = valid = core_days = 0.0
-    for pair in pairs(study):
+    alike = Counter((pair.upstream.name, pair.upstream.model, pair.task) for pair in pairs(study))
+    first = {(pair.upstream.name, pair.upstream.model, pair.task): pair for pair in pairs(study)}
+    for key, times in alike.items():
+        pair = first[key]
         dev, last = planned(pair, study.seeds)
-        trials, finals = trials + len(dev), finals + len(last)
+        trials, finals = trials + times * len(dev), finals + times * len(last)
+        model = _timed(pair.upstream.model) if rates else ""
         for each in (*dev, *last):
-            exaflops += transfer_flops(each, valid=False) / EXA
-            cost = transfer_flops(each, valid=True) / EXA
+            exaflops += times * transfer_flops(each, valid=False) / EXA
+            cost = times * transfer_flops(each, valid=True) / EXA
             valid += cost
-            rate = rates.get((_timed(pair.upstream.model), each.resolution))
-            core_days += cost / (rate or chip.rate(pair.upstream.name, utilisation))
+            core_days += cost / (rates.get((model, each.resolution)) or chip.rate(pair.upstream.name, utilisation))
     return TransferCost(trials, finals, exaflops, valid, core_days, chip.price_usd(core_days))
 
 

@@ -1,6 +1,7 @@
-"""How long the status of a large study takes: `python benchmarks/status_scale.py [--cells N]`.
+"""How long plan and status of large studies take: `python benchmarks/status_scale.py [--cells N] [--runs N]`.
 
-Its rows are made up: ten tasks, seven rates and three seeds for each of as many models as are needed.
+The status's rows are made up: ten tasks, seven rates and three seeds for each of as many models as are needed. The plan
+is of the ViT paper's study with as many seeds of its runs.
 """
 
 import sys
@@ -15,7 +16,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from analysis.plan import plan
 from benchmarks.sweep_scale import made_row
+from clusters.hardware import hardware
 from scaling import results
 from scaling.candidates import chosen, wanted
 from scaling.cli import command_line, console
@@ -29,20 +32,30 @@ from scaling.transfer import facts_of, table
 from scaling.units import result
 from scaling.zoo import model
 from search_spaces.grids import TASKS
+from search_spaces.vit_paper import STUDY as PAPER
 
 TASKS_EACH, RATES, SEEDS = 10, 7, (0, 1, 2)
 
 
 @dataclass(frozen=True)
 class Options:
-    """Make a finished study of so many cells, and time its status."""
+    """Make a finished study of so many cells, and time its status; and the plan of one of so many runs."""
 
     cells: int = 10_000
     """Trials and final runs, about."""
+    runs: int = 1000
+    """Pre-training runs of the study that is planned."""
 
 
 def main(options: Options) -> int:
     out = console()
+    seeds = range(-(-options.runs // len(PAPER.runs)))
+    large = replace(PAPER, runs=tuple(replace(run, seed=seed) for seed in seeds for run in PAPER.runs)[: options.runs])
+    began, cpu = time.perf_counter(), time.process_time()
+    costs = plan(large, hardware(large.hardware))
+    wall, cpu = time.perf_counter() - began, time.process_time() - cpu
+    fine_tunings = costs.transfer.trials + costs.transfer.finals
+    out.print(f"{options.runs} runs, {fine_tunings} fine-tunings: plan in {wall:.1f} s, {cpu:.1f} CPU s")
     with tempfile.TemporaryDirectory(prefix="status-") as folder:
         storage = Storage.of(folder)
         storage.make()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 GRACE_SECONDS = 15.0  # for checkpoints; a cluster that takes a machine back gives 20 or 30
 
@@ -54,6 +55,12 @@ def _join(threads: Sequence[threading.Thread], seconds: float) -> None:
     end = time.monotonic() + seconds
     for thread in threads:
         thread.join(max(0.0, end - time.monotonic()))
+
+
+def beside(kind: type, *arguments: Any) -> Any:
+    """An actor of that class on the driver's machine: any other may be lost while it is needed."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(kind).options(num_cpus=0, scheduling_strategy=here).remote(*arguments)
 
 
 class Flag:

@@ -120,12 +120,14 @@ def generation(name: str) -> Hardware | None:
 def recognised(device: str | None, environment: Mapping[str, str] | None = None) -> Hardware | None:
     """The chip of a machine; None for an accelerator that the catalogue has not.
 
-    `device` is a name of the catalogue, as torch.cuda gives it ('NVIDIA H100 80GB HBM3'), or None without a GPU. A TPU
-    machine's environment says what slice it is part of.
+    `device` is a name of the catalogue, as torch.cuda gives it ('NVIDIA H100 80GB HBM3'), as attempts on TPUs have it
+    ('tpu v4-16'), or None without a GPU. A TPU machine's environment says what slice it is part of.
     """
     if device is not None and device != "cpu":
         if device in catalogue():
             return catalogue()[device]
+        if device.startswith("tpu "):
+            return generation(device.removeprefix("tpu ").rpartition("-")[0])
         return next((chip for chip in catalogue().values() if chip.device and re.search(chip.device, device)), None)
     if kind := (environment or {}).get(TPU_TYPE):
         return generation(kind.rpartition("-")[0])

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import optuna
 import ray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from clusters.grace import beside
 from scaling.candidates import Pair, fixed, searched
 from scaling.proposals import Result, Results, objectives
 from scaling.search import Choice, Setting, parameters_of
@@ -33,8 +33,7 @@ def mirrored(url: str | None, pairs: Sequence[Pair], known: Results) -> Iterator
     if url is None or not pairs:
         yield None
         return
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    mirror: Any = ray.remote(Mirror).options(num_cpus=0, scheduling_strategy=here).remote(url, pairs)
+    mirror = beside(Mirror, url, pairs)
     try:
         ray.get(mirror.open.remote(known))
         yield mirror

@@ -1,11 +1,15 @@
 """What a unit of work gets of a cluster. Hardware: no part of any spec."""
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from clusters.hardware import TPU_TYPE
+from clusters.slices import SLICE_NAME, Slice
 from scaling.cli import Machine
 from scaling.specs import Precision
 from scaling.tracking import Tracking
-from scaling.training.devices import Device, local_device
+from scaling.training.devices import Device, Kind, host_alone, local_device
 
 
 @dataclass(frozen=True)
@@ -14,6 +18,8 @@ class Placement:
     min_workers: int | None = None  # fewest that it goes on with when machines are lost; None: all of them
     cpus: int = 1  # a worker, when it has no GPU
     gpus: int = 0  # a worker: 0 or 1
+    slice: Slice | None = None  # of TPUs: worker groups reserve whole ones of this shape
+    kind: Kind | None = None  # of device; None: what the worker finds
     groups: int = 1  # runs that train side by side
     slots: int = 0  # trials that train side by side; of a wish: at most, 0 for as many as fit
     trial_workers: int = 1  # data-parallel workers of a trial
@@ -28,6 +34,8 @@ class Placement:
     def resources(self) -> dict[str, float]:
         """Ray resources of one worker and its loaders."""
         cpus = self.cpus + (self.loaders or 0)
+        if self.slice is not None:
+            return {"CPU": cpus, "TPU": self.slice.chips_on_host if self.kind == "xla" else 1}
         return {"CPU": cpus, "GPU": self.gpus} if self.gpus else {"CPU": cpus}
 
     @property
@@ -36,10 +44,28 @@ class Placement:
         return {**self.resources, "GPU": self.trial_gpus} if self.gpus else self.resources
 
     def device(self) -> Device:
-        """The device of the worker that calls."""
-        return local_device(
-            self.precision, self.cpus, compile=self.compile, microbatch=self.microbatch, loaders=self.loaders or 0
+        """The device of the worker that calls, a process of Ray's where there are TPUs."""
+        if self.slice is not None:
+            os.environ.setdefault(TPU_TYPE, self.slice.accelerator_type)  # Cloud TPU's machines tell Ray, not us
+            if self.kind == "xla" and self.slice.hosts > 1:
+                host_alone()
+        device = local_device(
+            self.precision,
+            self.cpus,
+            kind=self.kind,
+            compile=self.compile,
+            microbatch=self.microbatch,
+            loaders=self.loaders or 0,
         )
+        return device if self.slice is None else replace(device, slice=_slice_here())
+
+
+def _slice_here() -> str | None:
+    """The name of the slice that this node is of, by Ray's label."""
+    import ray  # here: a placement is made where there is none
+
+    labels: Any = ray.get_runtime_context().get_node_labels()
+    return labels.get(SLICE_NAME)
 
 
 def wished(machine: Machine) -> Placement:

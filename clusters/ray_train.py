@@ -3,7 +3,6 @@
 A fit costs many seconds before its first step, and a TPU slice minutes to get, so a group stays for a whole queue.
 """
 
-import os
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -14,20 +13,25 @@ from typing import Any
 
 import ray
 import torch.distributed as dist
-from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
+from ray.train import FailureConfig, RunConfig, get_context
 from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.v2._internal.execution.context import get_train_context
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
-from clusters.grace import Line, together
+from clusters.gloo import GlooConfig
+from clusters.grace import Line, beside, together
 from clusters.placement import Placement
+from clusters.resources import group_config
 from clusters.run_queue import RESTARTS, RunQueue, Snapshot
 from clusters.tracking import tracked
 from clusters.work import Work, perform
 from scaling.storage import DRAFTS, Storage
 from scaling.training.devices import Device, broadcast
 from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError
+from scaling.training.loop import Report
 
 Watch = Callable[[Snapshot], None]
-RESIZE_SECONDS = 30.0  # between two looks whether a group can have more workers
+LATE_SECONDS = 60.0  # after a machine's last moment; by then Ray has moved the group
 COLLECTIVE_SECONDS = 1800  # then a worker that waits for the others gives up: nothing hangs for ever
 
 
@@ -47,7 +51,7 @@ def train_queue(
     queue does.
     """
     ordered = sorted(units, key=lambda work: work.flops, reverse=True)
-    queue: Any = ray.remote(RunQueue).options(num_cpus=0).remote([work.id for work in ordered])
+    queue = beside(RunQueue, [work.id for work in ordered])
     config = {
         "queue": queue,
         "units": {work.id: work for work in units},
@@ -76,32 +80,29 @@ def train_queue(
 
 
 def _fit(config: dict[str, Any], placement: Placement, cache: str, units: int) -> None:
-    config = {**config, "asked": time.time()}
-    fewest = placement.min_workers or placement.workers
-    scaling: dict[str, Any] = {
-        "num_workers": placement.workers if fewest == placement.workers else (fewest, placement.workers),
-        "elastic_resize_monitor_interval_s": RESIZE_SECONDS,
-        "use_gpu": placement.gpus > 0,
-        "resources_per_worker": placement.resources,
-    }
-    TorchTrainer(
-        _work,
-        train_loop_config=config,
-        torch_config=TorchConfig(backend="nccl" if placement.gpus else "gloo", timeout_s=COLLECTIVE_SECONDS),
-        scaling_config=ScalingConfig(**scaling),
-        run_config=RunConfig(
+    ray.get(config["queue"].asked.remote(config["group"]))
+    asked: dict[str, Any] = {
+        "train_loop_config": config,
+        "scaling_config": group_config(placement),
+        "run_config": RunConfig(
             name=f"group-{config['group']}",
             storage_path=cache,
             failure_config=FailureConfig(max_failures=RESTARTS * units),
         ),
-    ).fit()
+    }
+    if placement.kind == "xla":
+        DataParallelTrainer(_work, backend_config=GlooConfig(COLLECTIVE_SECONDS), **asked).fit()
+        return
+    backend = None if placement.kind == "tpu" else "nccl" if placement.gpus else "gloo"  # None: Ray's own, for TPUs
+    TorchTrainer(_work, torch_config=TorchConfig(backend=backend, timeout_s=COLLECTIVE_SECONDS), **asked).fit()
 
 
 def _work(config: dict[str, Any]) -> None:
     """One worker's shift: take a unit, do it, until the queue is empty. Every rank is told rank 0's unit."""
     queue, group, placement = config["queue"], config["group"], config["placement"]
-    device = _placed(placement.device(), config["asked"])
     lead = get_context().get_world_rank() == 0
+    waited = ray.get(queue.waited.remote(group)) if lead else 0.0
+    device = _placed(placement.device(), waited)
     while (unit_id := broadcast(ray.get(queue.take.remote(group, device.world)) if lead else None, device)) is not None:
         error = ""
         try:
@@ -113,10 +114,11 @@ def _work(config: dict[str, Any]) -> None:
                     storage=storage,
                     study=study,
                     device=device,
-                    report=report,
+                    report=partial(_told, report),
                     save_seconds=config["save_seconds"],
                 )
         except TrainingInterruptedError:
+            _leave(queue, group)
             return
         except (ValueError, NonFiniteLossError) as reason:  # the same on every rank, so the group can go on
             error = str(reason)
@@ -129,13 +131,35 @@ def _work(config: dict[str, Any]) -> None:
         device = replace(device, seconds_queued=0.0)
 
 
-def _placed(device: Device, asked: float) -> Device:
-    """With what the account says of the group: its machines, its slice, and how long it was waited for."""
+def _placed(device: Device, waited: float) -> Device:
+    """With what the account says of the group: its machines, and how long it was waited for."""
     names: list[str] = [""] * device.world
     if device.world > 1:
         dist.all_gather_object(names, ray.get_runtime_context().get_node_id())
-    queued = 0.0 if get_context().get_world_rank() else max(0.0, time.time() - asked)
-    return replace(device, hosts=len(set(names)), slice=os.environ.get("TPU_NAME"), seconds_queued=queued)
+    return replace(device, hosts=len(set(names)), seconds_queued=waited)
+
+
+def _told(report: Report, step: int, metrics: dict[str, Any]) -> bool:
+    """Whether to stop: the driver says so, or a machine of the group is about to be taken away."""
+    return bool(report(step, metrics)) or _notice() is not None
+
+
+def _notice() -> Any:
+    """Ray's PreemptionInfo, which every worker of a group gets. Its public reader waits for the other workers."""
+    return get_train_context().preemption_context.preemption_info
+
+
+def _leave(queue: Any, group: int) -> None:
+    """After a checkpoint at the last step. On a machine that is taken away: wait until Ray moves the group elsewhere.
+
+    A worker that returns has done all that there is to do, and one that fails counts as a failure.
+    """
+    notice = _notice()
+    if notice is None or not ray.get(queue.leave.remote(group)):
+        return
+    if notice.deadline_ms is not None:
+        time.sleep(max(0.0, notice.deadline_ms / 1000 - time.time()) + LATE_SECONDS)
+    raise RuntimeError("a machine of this group is taken away")
 
 
 def _silent(step: int, metrics: dict[str, Any]) -> None: ...

@@ -16,8 +16,9 @@ import ray
 from ray import tune
 from ray.tune.search.searcher import Searcher
 
-from clusters.grace import Flag, Line, together
+from clusters.grace import Flag, Line, beside, together
 from clusters.placement import Placement
+from clusters.run_queue import RESTARTS
 from clusters.tracking import tracked
 from clusters.work import Work, perform
 from scaling.candidates import Pair, Trial, wanted
@@ -46,11 +47,11 @@ def sweep(
 ) -> None:
     """Run the dev trials that the searches of all pairs call for, and leave their rows.
 
-    A failed trial leaves its attempt row and no trial row, and is not tried again in this sweep. `do` stands in for
-    doing a trial, in a benchmark. `mirror` is of `mirrored`.
+    A failed trial leaves its attempt row and no trial row, and is not tried again in this sweep; one whose machine was
+    lost is, up to RESTARTS times. `do` stands in for doing a trial, in a benchmark. `mirror` is of `mirrored`.
     """
     feed = _Feed(pairs, known, mirror, done)
-    flag: Any = ray.remote(Flag).options(num_cpus=0).remote()
+    flag = beside(Flag)
     trial = partial(_trial, do=do or _perform, storage=storage, study=study, placement=placement, flag=flag)
     cache = tempfile.mkdtemp(prefix="sweep-")
     tuner = tune.Tuner(
@@ -60,7 +61,9 @@ def sweep(
         tune_config=tune.TuneConfig(
             search_alg=feed, num_samples=-1, max_concurrent_trials=placement.slots, reuse_actors=True
         ),
-        run_config=tune.RunConfig(name="sweep", storage_path=cache, verbose=0),
+        run_config=tune.RunConfig(
+            name="sweep", storage_path=cache, verbose=0, failure_config=tune.FailureConfig(max_failures=RESTARTS)
+        ),
     )
 
     def stop() -> None:
@@ -109,8 +112,8 @@ class _Feed(Searcher):
         number, trial = self._at.pop(trial_id)
         if self.stopped:
             return
-        reason = "failed" if error or result is None else result["error"]
-        if result is not None and not error:
+        reason = "its worker died" if error or result is None else result["error"]
+        if result is not None and not error and not result["failed"]:
             pair, self._known[trial.transfer.id] = self._pairs[number], result["result"]
             if pair.task.halving is not None or not self._ahead[number]:  # else nothing new can be wanted
                 self._ahead[number] = self._next(pair)
@@ -147,18 +150,24 @@ def _trial(
     work = Work(transfer, checkpoints[transfer.upstream.id], config["until"])
     try:
         row = do(work, storage, study, placement, flag)
-    except (NonFiniteLossError, TrainingInterruptedError) as error:
-        tune.report({"result": None, "error": str(error)})
+    except Exception as error:  # Tune would try the trial again, as it has to when a machine is lost
+        known = isinstance(error, NonFiniteLossError | TrainingInterruptedError)
+        text = str(error) if known else f"{type(error).__name__}: {error}"
+        tune.report({"result": None, "error": text.strip().splitlines()[0], "failed": not known})
     else:
         assert row is not None
-        tune.report({"result": result(row), "error": ""})
+        tune.report({"result": result(row), "error": "", "failed": False})
 
 
 def run_all(units: Sequence[Work], *, storage: Storage, study: str, placement: Placement, done: Done) -> None:
     """Run final fine-tunings and few-shot probes side by side, and leave their rows; a failure stops no other."""
     resources = placement.trial_resources
-    flag: Any = ray.remote(Flag).options(num_cpus=0).remote()
-    task = ray.remote(_perform).options(num_cpus=resources["CPU"], num_gpus=resources.get("GPU", 0))
+    flag = beside(Flag)
+    task = ray.remote(_perform).options(
+        num_cpus=resources["CPU"],
+        num_gpus=resources.get("GPU", 0),
+        resources={kind: number for kind, number in resources.items() if kind == "TPU"},
+    )
     ahead = deque(units)
 
     def stop() -> None:

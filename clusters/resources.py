@@ -1,8 +1,33 @@
-"""What Ray Train is asked for: a slice as a ScalingConfig, checked by Ray's own validation when it is made."""
+"""What Ray Train is asked for: ScalingConfigs, checked by Ray's own validation when they are made."""
 
 from typing import Any
 
+from clusters.placement import Placement
 from clusters.slices import Slice
+
+RESIZE_SECONDS = 30.0  # between two looks whether a group can have more workers
+
+
+def group_config(placement: Placement) -> Any:
+    """The ray.train.ScalingConfig of a group of workers: on TPUs of whole slices, of a changing number if so placed.
+
+    Raises ValueError where Ray finds the numbers at odds with each other.
+    """
+    import ray.train
+
+    make: Any = ray.train.ScalingConfig
+    most, fewest = placement.workers, placement.min_workers or placement.workers
+    asked: dict[str, Any] = {
+        "num_workers": most if fewest == most else (fewest, most),
+        "elastic_resize_monitor_interval_s": RESIZE_SECONDS,
+        "use_gpu": placement.gpus > 0,
+        "resources_per_worker": placement.resources,
+    }
+    if placement.slice is not None:
+        asked["use_tpu"] = True
+        if most > 1:  # one worker needs no slice by topology, which Ray does not know for single hosts of v2 and v3
+            asked |= {"topology": placement.slice.topology, "accelerator_type": placement.slice.chip.ray}
+    return make(**asked)
 
 
 def scaling_config(wanted: Slice, *, slices: int = 1, cpus: int = 1) -> Any:

@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,16 @@ from typing import Any
 import ray
 
 from clusters.placement import Placement
+from clusters.slices import Slice, slices_of
+from scaling.cli import IN_JOB
+from scaling.identity import check
+from scaling.training.devices import tpu_library
 
 MOST_LOADERS = 16  # of a worker, unless more are asked for
 ROOT = Path(__file__).resolve().parent.parent
-IN_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray for the driver of a job
+LOCAL = {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}  # nobody takes this machine away
+CLUSTER = {"RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "1"}  # Ray's 5 s are much of a notice of 20
 QUIET = {  # measured on 2.60: without these a local fit takes several seconds longer
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.25",
     "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING": "0",
@@ -42,8 +46,9 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
     address = os.environ.get("RAY_ADDRESS")
+    ours = QUIET | (CLUSTER if address else LOCAL)
+    os.environ.update({name: os.environ.get(name, value) for name, value in ours.items()})
     on_sigterm = signal.getsignal(signal.SIGTERM)
     ray.init(
         address=address or "local",
@@ -51,7 +56,7 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
         include_dashboard=None if address else False,
         log_to_driver=False,
         logging_level=logging.ERROR,
-        runtime_env=_runtime_env(address),
+        runtime_env=_runtime_env(address, ours),
     )
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts an exit of its own there, which would save nothing
@@ -62,19 +67,24 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
 
 
 def place(wish: Placement) -> Placement:
-    """The wish fitted into the cluster: a GPU a worker where there are GPUs, else a CPU; as many side by side as fit.
+    """The wish fitted into the cluster: on its TPU slices, else a GPU a worker where there are GPUs, else a CPU.
 
-    `wish.slots` limits the trials that train side by side, 0 does not. `wish.loaders` processes of each worker take a
-    CPU each; None: the CPUs that GPUs leave over, none without GPUs. Raises ValueError when not even one run or trial
-    fits.
+    As many runs and trials side by side as fit; `wish.slots` limits the trials, 0 does not. `wish.loaders` processes of
+    each worker take a CPU each; None: the CPUs that accelerators leave over, none without. Raises ValueError when not
+    even one run or trial fits.
     """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    found = slices_of(nodes)
+    resources = [node["Resources"] for node in nodes]
+    return _on_machines(wish, resources) if found is None else _on_slices(wish, *found, resources)
+
+
+def _on_machines(wish: Placement, nodes: Sequence[Mapping[str, float]]) -> Placement:
     cpus, gpus = (int(sum(node.get(kind, 0) for node in nodes)) for kind in ("CPU", "GPU"))
     with_gpus = [node for node in nodes if node.get("GPU", 0) >= 1]
     loaders = wish.loaders
     if loaders is None:
-        spare = min((int(node.get("CPU", 0) // node["GPU"]) - 1 for node in with_gpus), default=0)
-        loaders = min(max(spare, 0), MOST_LOADERS)
+        loaders = _spare(int(node.get("CPU", 0) // node["GPU"]) for node in with_gpus)
     a_worker = 1 + loaders
 
     def room(share: float) -> int:
@@ -85,9 +95,8 @@ def place(wish: Placement) -> Placement:
 
     slots, trials = room(1), room(wish.trial_gpus)
     for flag, workers in (("--workers", wish.min_workers or wish.workers), ("--trial-workers", wish.trial_workers)):
-        if workers > slots:
-            each = f", and each worker takes {a_worker} CPUs: lower --loaders" if loaders else ""
-            raise ValueError(f"{flag} {workers}: the cluster has {gpus} GPUs and {cpus} CPUs{each}")
+        each = f", and each worker takes {a_worker} CPUs: lower --loaders" if loaders else ""
+        check(workers <= slots, f"{flag} {workers}: the cluster has {gpus} GPUs and {cpus} CPUs{each}")
     return replace(
         wish,
         gpus=1 if with_gpus else 0,
@@ -97,11 +106,40 @@ def place(wish: Placement) -> Placement:
     )
 
 
-def _runtime_env(address: str | None) -> dict[str, Any]:
+def _on_slices(wish: Placement, shape: Slice, whole: int, nodes: Sequence[Mapping[str, float]]) -> Placement:
+    """Groups reserve whole slices; a trial with one worker has a host's chips (torch_xla), or one (torch_tpu)."""
+    kind = tpu_library()
+    host = shape.chips_on_host if kind == "xla" else 1  # chips of a worker
+    each = shape.chips // host
+    wishes = {"--workers": wish.workers, "--min-workers": wish.min_workers}
+    if wish.trial_workers > 1:
+        wishes["--trial-workers"] = wish.trial_workers
+    for flag, workers in wishes.items():
+        check((workers or each) % each == 0, f"{flag} {workers}: {shape.name} takes {each} workers: give a multiple")
+    needed = max(wish.min_workers or wish.workers, wish.trial_workers)
+    check(needed <= whole * each, f"{needed} workers: the cluster has {whole} whole slices {shape.name}, {each} each")
+    on_host = shape.chips_on_host // host  # workers
+    spare = _spare(int(node.get("CPU", 0) // on_host) for node in nodes if node.get("TPU", 0))
+    return replace(
+        wish,
+        slice=shape,
+        kind=kind,
+        groups=max(1, whole // (wish.workers // each)),
+        slots=min(wish.slots or whole * each, whole * each),
+        loaders=spare if wish.loaders is None else wish.loaders,
+    )
+
+
+def _spare(cpus: Iterable[int]) -> int:
+    """CPUs that the workers of every node leave over, a worker."""
+    return min(max(min(cpus, default=1) - 1, 0), MOST_LOADERS)
+
+
+def _runtime_env(address: str | None, ours: dict[str, str]) -> dict[str, Any]:
     """How workers find these packages: a job's working directory, a copy of the checkout, or the checkout itself."""
     if address is None:
         path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
-        return {"env_vars": {**QUIET, "PYTHONPATH": path}}
+        return {"env_vars": {**ours, "PYTHONPATH": path}}
     if IN_JOB in os.environ or not (ROOT / "pyproject.toml").is_file():
-        return {"env_vars": QUIET}
-    return {"env_vars": QUIET, "working_dir": str(ROOT), "excludes": [".git", ".venv", "results"]}
+        return {"env_vars": ours}
+    return {"env_vars": ours, "working_dir": str(ROOT), "excludes": [".git", ".venv", "results"]}

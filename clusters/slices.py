@@ -2,12 +2,16 @@
 
 import math
 import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from clusters.hardware import Hardware, catalogue, generation, hardware
 from scaling.identity import check
 
 ONE_HOST = 8  # chips of a v5e or v6e slice that one machine can hold, where other TPU machines have four
+SLICE_NAME, POD, TOPOLOGY = (f"ray.io/tpu-{what}" for what in ("slice-name", "pod-type", "topology"))  # Ray's labels
 SHAPE = re.compile(r"\d+x\d+(x\d+)?")
 
 
@@ -94,8 +98,7 @@ def slice_named(name: str) -> Slice:
 
 def of_shape(chip: Hardware, topology: str) -> Slice:
     """The TPU slice of a topology. Raises ValueError with the shapes there are."""
-    known = topology in chip.topologies or _of_cubes(chip, topology)
-    check(known, f"{chip.name} has no topology {topology!r}: there are {', '.join(chip.topologies)}")
+    check(_known(chip, topology), f"{chip.name} has no topology {topology!r}: there are {', '.join(chip.topologies)}")
     return Slice(chip, math.prod(map(int, topology.split("x"))), topology)
 
 
@@ -107,6 +110,29 @@ def gpus(chip: Hardware, number: int) -> Slice:
         f"{number} {chip.name} are no whole machines: up to {full} on one, or a multiple of {full}",
     )
     return Slice(chip, number)
+
+
+def slices_of(nodes: Sequence[Mapping[str, Any]]) -> tuple[Slice, int] | None:
+    """The TPU slices that nodes, as `ray.nodes()` lists them, make up: their shape, and how many are whole.
+
+    None without TPUs. Raises ValueError for slices of several shapes, or nodes that do not say what they are part of.
+    """
+    chips: Counter[str] = Counter()  # by the slice
+    shapes: dict[str, Slice] = {}  # by name
+    for node in nodes:
+        number, labels = int(node["Resources"].get("TPU", 0)), node.get("Labels") or {}
+        if node["Alive"] and number:
+            pod, topology = labels.get(POD, ""), labels.get(TOPOLOGY, "")
+            check(pod != "", f"node {node['NodeID']} has {number} TPU chips and no label {POD}")
+            chip = generation(pod.rpartition("-")[0])
+            shape = of_shape(chip, topology) if chip and _known(chip, topology) else slice_named(pod)
+            shapes[shape.name] = shape
+            chips[labels.get(SLICE_NAME, node["NodeID"])] += number
+    if not chips:
+        return None
+    check(len(shapes) == 1, f"the cluster has TPU slices {' and '.join(sorted(shapes))}: a study runs on one kind")
+    (shape,) = shapes.values()
+    return shape, sum(number == shape.chips for number in chips.values())
 
 
 def wanted(name: str | None, chip: str | None, nodes: int | None) -> Slice:
@@ -134,6 +160,10 @@ def _of_cores(chip: Hardware, size: str) -> Slice:
     names = ", ".join(each.name for each in found.values())
     check(size in found, f"{chip.name} has no slice of {size} {what}: there are {names}")
     return found[size]
+
+
+def _known(chip: Hardware, topology: str) -> bool:
+    return topology in chip.topologies or _of_cubes(chip, topology)
 
 
 def _of_cubes(chip: Hardware, topology: str) -> bool:

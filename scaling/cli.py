@@ -1,5 +1,6 @@
 """What the front doors share: parsing, exit codes, and the console."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -12,10 +13,12 @@ from rich.console import Console
 
 from scaling.identity import check
 from scaling.specs import Precision
+from scaling.storage import Storage
 from scaling.tracking import Tracking
 
 Options = TypeVar("Options")
 USER_ERROR, INTERRUPTED = 2, 130
+IN_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray for the driver of a job
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,20 @@ class Machine:
         check(self.loaders is None or self.loaders >= 0, f"--loaders must not be negative, got {self.loaders}")
         self.tracking.check()
         check(0 < self.trial_gpus <= 1, f"--trial-gpus must be in (0, 1], got {self.trial_gpus}")
+
+
+def storage_of(given: str | None, default: Path | None = None) -> Storage:
+    """The storage that a command was given, or else the default.
+
+    Raises ValueError in a Ray job for one inside the job's copy of the working directory, which goes with the job.
+    """
+    lasting = given is not None and ("://" in given or Path(given).expanduser().is_absolute())
+    check(
+        lasting or IN_JOB not in os.environ,
+        "a Ray job works in a copy of the directory, which is deleted: --storage must be an absolute path that all "
+        f"nodes see, or a URI, not {given or 'the default'}",
+    )
+    return Storage.of(given or default or ".")
 
 
 def console(quiet: bool = False) -> Console:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from scaling import results
 from scaling.candidates import chosen, searched
-from scaling.cli import Machine, command_line, console
+from scaling.cli import Machine, command_line, console, storage_of
 from scaling.lease import lease
 from scaling.proposals import Result
 from scaling.provenance import record, typed
@@ -74,7 +74,7 @@ def main(options: Options) -> int:
     upstream, given = _upstream(options)
     runs, released = ((), (upstream,)) if isinstance(upstream, Released) else ((upstream,), ())
     study = resolved(Study("finetune", runs, (_task(options),), released=released, seeds=options.seeds))
-    storage = Storage.of(options.storage)
+    storage = storage_of(options.storage)
     storage.make()
 
     out, failed = console(quiet=options.json), 0

@@ -5,6 +5,8 @@ forward pass. A padded convolution is counted in one of two ways: all its taps (
 `valid=True`, only the taps that fall inside the image, which is what reproduces the paper's Table 6.
 """
 
+from functools import lru_cache
+
 from scaling.flops_resnet import feature_side, resnet_macs, resnet_parameters
 from scaling.flops_vit import vit_macs, vit_parameters
 from scaling.specs import (
@@ -50,6 +52,7 @@ def parameters(model: Architecture, *, num_classes: int | None = None, resolutio
     return body + (last * num_classes + num_classes if num_classes is not None else 0)
 
 
+@lru_cache(maxsize=4096)  # a plan asks for few models, many times
 def forward_macs(model: Architecture, resolution: int, num_classes: int, *, valid: bool = False) -> int:
     """MACs of the forward pass of one image of `resolution` pixels a side, head included.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from rich.console import Console
 
-from scaling.cli import Machine, command_line, console
+from scaling.cli import Machine, command_line, console, storage_of
 from scaling.identity import check
 from scaling.lease import lease
 from scaling.provenance import record, typed
@@ -68,7 +68,7 @@ def main(options: Options) -> int:
         return _plan(study, options)
     _check_runnable(study, options)
 
-    storage = Storage.of(options.storage or ROOT / "results" / study.name)
+    storage = storage_of(options.storage, ROOT / "results" / study.name)
     storage.make()
 
     from analysis.report import report  # not before: a plan should not wait for charts, nor a finished study for ray
@@ -125,8 +125,8 @@ def _status(options: Options) -> int:
     from scaling.status import render, status
 
     check(not options.plan, "give --plan or --status")
-    place = options.storage or ROOT / "results" / load(options.study, options.miniature).name
-    found = status(Storage.of(place))
+    default = None if options.storage else ROOT / "results" / load(options.study, options.miniature).name
+    found = status(storage_of(options.storage, default))
     if options.json:
         print(json.dumps(asdict(found), default=str))
     else:

@@ -143,3 +143,21 @@ def test_a_killed_worker(undisturbed: tuple[Path, Path], tmp_path: Path, moment:
     driver.wait(timeout=3000)
     finish(study, tmp_path)
     check(tmp_path, whole)
+
+
+def test_a_trial_whose_worker_dies_is_tried_again(undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
+    """By the same driver, which has no failure to tell of."""
+    study, whole = undisturbed
+    driver = start(study, tmp_path)
+    trials = pl.DataFrame()
+    while trials.is_empty():
+        assert driver.poll() is None, "the study ended before its moment"
+        time.sleep(0.05)
+        trials = results.read(Storage.of(tmp_path), "attempt").filter(kind="trial", outcome="running")
+    for worker in workers_of(driver.pid):
+        os.kill(worker, signal.SIGKILL)
+    assert driver.wait(timeout=3000) == 0
+    check(tmp_path, whole)
+    tries = results.read(Storage.of(tmp_path), "attempt").filter(unit_id=trials["unit_id"][0]).sort("started")
+    assert tries["outcome"].to_list()[-1] == "done"
+    assert tries["start_reason"].to_list() == ["first"] + ["failure"] * (tries.height - 1)

@@ -1,19 +1,25 @@
 """Three raylets: a job's study outlives one of them, uses one that comes later, and leaves nothing running."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+from analysis.core_days import account
 from scaling import results
+from scaling.specs import Pretrain, from_json
 from scaling.storage import Storage
+from scaling.training.schedules import learning_rate
 
 ROOT = Path(__file__).parent.parent
 STUDY = """
@@ -34,7 +40,7 @@ STUDY = Study(
     seeds=(0,),
 )
 """
-RUNS = 6
+RUNS, NODES = 6, 3
 pytestmark = pytest.mark.slow
 
 
@@ -44,28 +50,49 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-@pytest.fixture
-def cluster() -> Iterator["object"]:
-    """A head and two more nodes, a CPU each."""
+def joined(cluster: Any) -> Any:
+    """A further node with a CPU; as on a machine of its own, the copy of a job's directory is not the other nodes'."""
+    place = tempfile.mkdtemp(dir=cluster.places)
+    return cluster.add_node(num_cpus=1, dashboard_agent_listen_port=free_port(), temp_dir=place)
+
+
+@contextlib.contextmanager
+def nodes(number: int, **head: Any) -> Iterator[Any]:
+    """A head and further nodes, with directories whose names are short enough for those of sockets."""
     from ray.cluster_utils import Cluster
 
-    made = Cluster(
-        initialize_head=True,
-        head_node_args={
-            "num_cpus": 1,
-            "include_dashboard": True,
-            "dashboard_port": free_port(),
-            "dashboard_agent_listen_port": free_port(),
-        },
-    )
-    for _ in range(2):
-        made.add_node(num_cpus=1, dashboard_agent_listen_port=free_port())
-    yield made
-    made.shutdown()
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as places:
+        made = Cluster(initialize_head=True, head_node_args=head)
+        made.places = places
+        for _ in range(number):
+            joined(made)
+        yield made
+        made.shutdown()
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """Three nodes with a CPU each, that take jobs."""
+    ports = {"dashboard_port": free_port(), "dashboard_agent_listen_port": free_port()}
+    with nodes(NODES - 1, num_cpus=1, include_dashboard=True, **ports) as made:
+        yield made
+
+
+@pytest.fixture
+def two_nodes() -> Iterator[Any]:
+    """A head that trains nothing, and a node with a CPU."""
+    with nodes(1, num_cpus=0, include_dashboard=False) as made:
+        yield made
 
 
 def trained(storage: Path) -> int:
     return sum(1 for _ in storage.glob("pretrain/*.parquet"))
+
+
+def losing(storage: Path) -> int:
+    """Runs at work that a kill would cost steps."""
+    running = results.read(Storage.of(storage), "attempt").filter(kind="pretrain", outcome="running")
+    return running.filter(pl.col("seconds_lost") > 0).height
 
 
 def busy(cluster) -> list[str]:  # type: ignore[no-untyped-def]
@@ -87,22 +114,22 @@ def test_a_study_outlives_a_node(cluster, tmp_path: Path) -> None:  # type: igno
     job = subprocess.Popen(
         [
             *(Path(sys.executable).parent / "ray", "job", "submit"),
-            *("--address", f"http://{cluster.webui_url}", "--working-dir", ROOT),
-            *("--runtime-env-json", '{"excludes": [".git", ".venv", "results"]}', "--"),
+            *("--address", f"http://{cluster.webui_url}", "--working-dir", ".", "--"),
             *(sys.executable, "scaling/run_study.py", tmp_path / "nodes.py", "--storage", torn),
-            *("--save-seconds", "0.5"),
+            *("--save-seconds", "4"),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        cwd=ROOT,
     )
-    while not (torn / "pretrain").is_dir() or trained(torn) < 1:
+    while not (torn / "pretrain").is_dir() or trained(torn) < 1 or losing(torn) < NODES:
         assert job.poll() is None, job.communicate()[0]
         time.sleep(0.1)
     victim = next(iter(cluster.worker_nodes))
     os.kill(victim.all_processes["raylet"][0].process.pid, signal.SIGKILL)
     time.sleep(10)
-    cluster.add_node(num_cpus=1, dashboard_agent_listen_port=free_port())
+    joined(cluster)
     told, _ = job.communicate(timeout=1500)
     assert job.returncode == 0, told
 
@@ -116,8 +143,79 @@ def test_a_study_outlives_a_node(cluster, tmp_path: Path) -> None:  # type: igno
     assert ledger.filter(outcome="done")["unit_id"].is_unique().all()
     cut = ledger.filter(pl.col("outcome") != "done")
     assert cut.height >= 1
-    assert (cut["seconds_total"] > 0).all()
+    assert set(cut["outcome"]) == {"running"}  # as far as the killed one could tell
+    assert account(ledger)["repeated"].sum() > 0  # core-seconds that were lost
+    after = ledger.filter(pl.col("unit_id").is_in(cut["unit_id"].implode()), outcome="done")
+    assert set(after["start_reason"]) == {"failure"}
     end = time.monotonic() + 30
     while left := busy(cluster):
         assert time.monotonic() < end, left
         time.sleep(0.5)
+
+
+def test_a_run_grows_and_shrinks(two_nodes, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """To two workers when a node comes, and back when its raylet is killed: no step is left out or counted twice."""
+    (tmp_path / "nodes.py").write_text(STUDY.replace("40, RECIPE", "500, RECIPE"))
+    torn = Storage.of(tmp_path / "torn")
+    command = [sys.executable, ROOT / "scaling" / "run_study.py", tmp_path / "nodes.py", "--storage", torn.uri]
+    options = ["--only", "vit-0", "--workers", "2", "--min-workers", "1", "--save-seconds", "2"]
+    environment = os.environ | {"RAY_ADDRESS": two_nodes.address, "PYTHONPATH": str(ROOT)}
+    driver = subprocess.Popen([*command, *options], env=environment, stdout=subprocess.DEVNULL)
+
+    def reached(workers: int) -> bool:
+        """Whether an attempt with so many workers has a checkpoint."""
+        mine = results.read(torn, "attempt").filter(kind="pretrain", workers=workers)
+        return not mine.filter(pl.col("committed_step") > pl.col("first_step")).is_empty()
+
+    for workers in (1, 2):
+        while not reached(workers):
+            assert driver.poll() is None
+            time.sleep(0.2)
+        if workers == 1:
+            second = joined(two_nodes)
+    os.kill(second.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+    assert driver.wait(timeout=1500) == 0
+    attempts = results.read(torn, "attempt").filter(kind="pretrain").sort("started")
+    assert attempts["workers"].to_list() == [1, 2, 1]
+    assert attempts["start_reason"].to_list() == ["first", "resize", "resize"]
+    assert attempts["first_step"].to_list() == [0, *attempts["committed_step"].to_list()[:2]]
+    (run,) = results.read(torn, "pretrain").to_dicts()
+    assert attempts["last_step"].to_list()[-1] == run["steps"]
+    curve = results.read(torn, "curve").sort("step")
+    spec = from_json(Pretrain, run["spec"])
+    rates = [learning_rate(i - 1, base_lr=1e-3, steps=run["steps"], recipe=spec.recipe) for i in curve["step"]]
+    assert curve["lr"].to_list() == rates
+
+
+def test_a_node_that_is_to_be_taken_away(two_nodes, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Ray's notice: a checkpoint at the last step, within the grace of 20 s, and no step again on another node."""
+    (tmp_path / "nodes.py").write_text(STUDY)
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    front_door = [sys.executable, ROOT / "scaling" / "run_study.py", tmp_path / "nodes.py"]
+    command = [*front_door, "--only", "vit-0", "--save-seconds", "1000"]
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    subprocess.run([*command, "--storage", whole], env=environment, check=True, stdout=subprocess.DEVNULL)
+
+    environment |= {"RAY_ADDRESS": two_nodes.address, "PYTHONPATH": str(ROOT)}
+    driver = subprocess.Popen([*command, "--storage", torn], env=environment, stdout=subprocess.DEVNULL)
+    while (attempts := results.read(Storage.of(torn), "attempt")).is_empty() or attempts["last_step"].max() == 0:  # type: ignore[operator]
+        assert driver.poll() is None
+        time.sleep(0.2)
+    (leaving,) = two_nodes.worker_nodes
+    joined(two_nodes)
+    subprocess.run(
+        [
+            *(Path(sys.executable).parent / "ray", "drain-node", "--address", two_nodes.address),
+            *("--node-id", leaving.node_id, "--reason", "DRAIN_NODE_REASON_PREEMPTION"),
+            *("--reason-message", "spot", "--deadline-remaining-seconds", "20"),
+        ],
+        check=True,
+    )
+    assert driver.wait(timeout=600) == 0
+    first, second = results.read(Storage.of(torn), "attempt").filter(kind="pretrain").sort("started").to_dicts()
+    assert (first["outcome"], first["start_reason"], first["seconds_lost"]) == ("interrupted", "first", 0.0)
+    assert 0 < first["committed_step"] == first["last_step"] == second["first_step"] < second["last_step"]
+    assert (second["outcome"], second["start_reason"]) == ("done", "preemption")
+    assert second["seconds_queued"] > 1
+    rows = [results.read(Storage.of(place), "pretrain").drop("checkpoint") for place in (whole, torn)]
+    assert rows[0].equals(rows[1])

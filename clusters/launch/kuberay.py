@@ -52,14 +52,13 @@ spec:
 
 def _head_lines(wish: Wish) -> str:
     tpu = wish.slice.topology is not None
-    constraint = "" if tpu else f"--constraint {HOME}/constraints.txt "
     pool = "\n# GKE needs a node pool of this topology, and its Ray add-on, which tells TPU hosts their numbers."
     return f"""\
 {title(wish, f"KubeRay {'RayJob' if wish.kind == 'rayjob' else 'RayCluster'}")}{pool if tpu else ""}
 # The image is this project in Ray's own. In the checkout, Dockerfile:
 #   FROM {ray_image(wish.slice.chip.kind)}
 #   COPY --chown=ray . {HOME}
-#   RUN pip install {constraint}--editable '{HOME}[{wish.extras}]'
+#   RUN pip install --constraint {HOME}/{wish.constraints} --editable '{HOME}[{wish.extras}]'
 # Then:"""
 
 

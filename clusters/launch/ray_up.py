@@ -17,7 +17,6 @@ def cluster(wish: Wish) -> str:
     cloud = wish.kind.removeprefix("ray-up-")
     tpu = wish.slice.topology is not None
     number = 1 if tpu else wish.slice.hosts  # the launcher takes a TPU slice as one worker
-    constraint = "" if tpu else "--constraint ~/scaling-studies/constraints.txt "
     return f"""\
 {title(wish, "ray up")} Then:
 #   ray get-auth-token --generate             once: only who has this token may use the cluster
@@ -55,7 +54,7 @@ available_node_types:
 initialization_commands:  # outside the container
   - command -v docker || ({DOCKER})
 setup_commands:
-  - pip install {constraint}"$HOME/scaling-studies[{wish.extras}]"
+  - pip install --constraint ~/scaling-studies/{wish.constraints} "$HOME/scaling-studies[{wish.extras}]"
 head_start_ray_commands:
   - ray stop
   - >-

@@ -33,7 +33,7 @@ setup: |
   export PATH="$HOME/.local/bin:$PATH"
   command -v uv || pip install --user uv
   uv venv --python 3.11 .venv
-  uv pip install --python .venv{_constraints(wish)} '.[{wish.extras}]'
+  uv pip install --python .venv --constraint {wish.constraints} '.[{wish.extras}]'
 run: |
   set -uo pipefail
   head=$(echo "$SKYPILOT_NODE_IPS" | head -n 1)
@@ -86,8 +86,3 @@ def _pod(wish: Wish) -> str:
 
 def _image(wish: Wish) -> str:
     return f"\n  image_id: docker:{wish.image}" if wish.image else ""
-
-
-def _constraints(wish: Wish) -> str:
-    """TPUs want other versions of torch than the pinned one."""
-    return "" if wish.slice.topology else " --constraint constraints.txt"

@@ -73,6 +73,11 @@ class Wish:
         return shlex.join([*parts, "--workers", str(self.workers or self.slice.workers)])
 
     @property
+    def constraints(self) -> str:
+        """The checkout's file of exact versions: torch-xla pairs with one version of torch, and does not say so."""
+        return "constraints-tpu-xla.txt" if self.slice.chip.kind == "tpu" else "constraints.txt"
+
+    @property
     def extras(self) -> str:
         """Extras of this package that the machines need."""
         return "remote,tpu-xla" if self.slice.chip.kind == "tpu" else "remote,jpeg"

@@ -190,9 +190,26 @@ def _xla_device() -> tuple[Precision, str, int, int]:
     return "bf16", f"tpu {accelerator}".strip(), tpu_cores(accelerator, chips), chips
 
 
+def host_alone() -> None:
+    """On a slice of several hosts, before its first step: this process's TPUs are its host's four. Not run so far."""
+    os.environ.update(TPU_PROCESS_BOUNDS="1,1,1", TPU_CHIPS_PER_PROCESS_BOUNDS="2,2,1", TPU_VISIBLE_CHIPS="0,1,2,3")
+
+
 def tpu_cores(accelerator: str, devices: int) -> int:
     """Cores of so many TPU devices, as their maker counts them, by Cloud TPU's name of the slice (v4-16)."""
     return devices * (2 if accelerator.partition("-")[0] in MEGACORES else 1)
+
+
+def tpu_library() -> Kind:
+    """The kind of device by which TPUs are used with what is installed: xla, or its successor tpu."""
+    found: dict[str, Kind] = {"torch_xla": "xla", "torch_tpu": "tpu"}
+    there = [kind for library, kind in found.items() if importlib.util.find_spec(library) is not None]
+    check(
+        there != [],
+        "the cluster has TPUs, and neither torch_xla nor torch_tpu is installed here: "
+        "pip install --constraint constraints-tpu-xla.txt '.[tpu-xla]'",
+    )
+    return there[0]
 
 
 def _tpu_found() -> bool:

@@ -83,9 +83,9 @@ def test_a_device_is_recognised_by_its_name(device: str | None, chip: str | None
 @pytest.mark.parametrize(
     ("kind", "chip"), [("v4-16", "tpu-v4"), ("v5litepod-16", "tpu-v5e"), ("tpu7x-8", "tpu-v7x"), ("v99-8", None)]
 )
-def test_a_tpu_machine_is_recognised_by_its_environment(kind: str, chip: str | None) -> None:
-    found = recognised(None, {"TPU_ACCELERATOR_TYPE": kind})
-    assert (found and found.name) == chip
+def test_a_tpu_machine_is_recognised_by_its_environment_and_in_the_account(kind: str, chip: str | None) -> None:
+    for found in (recognised(None, {"TPU_ACCELERATOR_TYPE": kind}), recognised(f"tpu {kind}")):
+        assert (found and found.name) == chip
 
 
 def test_generations_have_several_names() -> None:

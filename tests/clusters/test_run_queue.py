@@ -1,5 +1,7 @@
 """The queue of worker groups."""
 
+import pytest
+
 from clusters.run_queue import RESTARTS, RunQueue, Snapshot
 
 
@@ -43,3 +45,27 @@ def test_progress_ends_with_the_run() -> None:
     assert queue.snapshot().progress == {"a": {"step": 5, "train_loss": 1.0}}
     queue.finish(0)
     assert queue.snapshot().progress == {}
+
+
+def test_a_group_whose_machine_is_taken_away_keeps_its_run() -> None:
+    queue = RunQueue(["a"])
+    for _ in range(2 * RESTARTS):
+        assert queue.take(0) == "a"
+        assert queue.leave(0)
+    assert queue.take(0) == "a"
+    queue.stop()
+    assert not queue.leave(0)  # all is to end, there is nowhere to go on
+
+
+def test_waiting_is_counted_from_the_last_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("clusters.run_queue.time.monotonic", lambda: now[0])
+    queue = RunQueue(["a"])
+    queue.asked(0)
+    now[0] += 30
+    assert queue.waited(0) == 30
+    queue.take(0)
+    now[0] += 1000
+    queue.report("a", 1, {})
+    now[0] += 20  # the workers die, and come again
+    assert queue.waited(0) == 20

@@ -6,7 +6,9 @@ import pytest
 import ray
 
 from clusters.placement import Placement
+from clusters.resources import group_config
 from clusters.session import place
+from clusters.slices import slice_named
 
 
 def test_a_worker_gets_the_placements_hardware_options() -> None:
@@ -62,3 +64,68 @@ def test_loaders_take_cpus_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert place(Placement(loaders=1)).slots == 3
     with pytest.raises(ValueError, match="0 GPUs and 8 CPUs, and each worker takes 3 CPUs: lower --loaders"):
         place(Placement(workers=3, loaders=2))
+
+
+def tpu_nodes(name: str, pod: str, topology: str, hosts: int, chips: int, cpus: float = 9.0) -> list[dict]:
+    labels = {"ray.io/tpu-slice-name": name, "ray.io/tpu-pod-type": pod, "ray.io/tpu-topology": topology}
+    node = {"Alive": True, "Resources": {"CPU": cpus, "TPU": float(chips)}, "Labels": labels}
+    return [node | {"NodeID": f"{name}-{host}"} for host in range(hosts)]
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch):
+    """Pretend that this library for TPUs is installed, and no other."""
+
+    def pretend(name: str) -> None:
+        monkeypatch.setattr("importlib.util.find_spec", lambda asked: object() if asked == name else None)
+
+    return pretend
+
+
+def test_groups_reserve_slices(monkeypatch: pytest.MonkeyPatch, library) -> None:
+    """A worker a host under torch_xla, a worker a chip under torch_tpu; a slice that lost a host is none."""
+    head = {"Alive": True, "Resources": {"CPU": 2.0}, "Labels": {}, "NodeID": "head"}
+    whole = [node for name in "abc" for node in tpu_nodes(name, "v4-16", "2x2x2", 2, 4)]
+    monkeypatch.setattr(ray, "nodes", lambda: [head, *whole, *tpu_nodes("torn", "v4-16", "2x2x2", 1, 4)])
+    library("torch_xla")
+    found = place(Placement(workers=2))
+    assert (found.slice, found.kind, found.groups, found.slots) == (slice_named("v4-16"), "xla", 3, 6)
+    assert (found.resources, found.trial_resources) == ({"CPU": 9, "TPU": 4}, {"CPU": 9, "TPU": 4})
+    assert place(Placement(workers=6, min_workers=2)).groups == 1
+    config = group_config(found)
+    assert (config.num_workers, config.topology, config.accelerator_type) == (2, "2x2x2", "TPU-V4")
+    assert config.use_tpu
+    for wish, says in (
+        (Placement(), "--workers 1: v4-16 takes 2 workers: give a multiple"),
+        (Placement(workers=2, trial_workers=3), "--trial-workers 3: v4-16 takes 2 workers"),
+        (Placement(workers=8), "8 workers: the cluster has 3 whole slices v4-16, 2 each"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            place(wish)
+    library("torch_tpu")
+    found = place(Placement(workers=8, loaders=0))
+    assert (found.kind, found.groups, found.slots, found.resources) == ("tpu", 3, 24, {"CPU": 1, "TPU": 1})
+    library("nothing")
+    with pytest.raises(ValueError, match=r"neither torch_xla nor torch_tpu is installed here: pip install"):
+        place(Placement(workers=2))
+
+
+@pytest.mark.parametrize("name", ["v3-8", "v5e-8", "v6e-1"])
+def test_a_host_of_its_own(monkeypatch: pytest.MonkeyPatch, library, name: str) -> None:
+    shape = slice_named(name)
+    nodes = [node for at in "ab" for node in tpu_nodes(at, shape.accelerator_type, "", 1, shape.chips)]
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    library("torch_xla")
+    found = place(Placement(loaders=1))
+    assert (found.groups, found.slots, found.resources) == (2, 2, {"CPU": 2, "TPU": shape.chips})
+    assert group_config(found).total_resources == {"CPU": 2, "TPU": shape.chips}
+
+
+def test_slices_of_two_shapes_or_none_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = [*tpu_nodes("a", "v4-16", "2x2x2", 2, 4), *tpu_nodes("b", "v5litepod-8", "2x4", 1, 8)]
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    with pytest.raises(ValueError, match="the cluster has TPU slices v4-16 and v5e-8: a study runs on one kind"):
+        place(Placement())
+    nodes[0] = nodes[0] | {"Labels": {}}
+    with pytest.raises(ValueError, match=r"node a-0 has 4 TPU chips and no label ray.io/tpu-pod-type"):
+        place(Placement())

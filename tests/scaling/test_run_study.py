@@ -209,6 +209,16 @@ def test_a_storage_that_another_process_works_on_is_one_line(mine, tiny_run, tmp
     assert sorted(path.name for path in place.iterdir()) == [".lease", ".tmp"]  # not even study.json
 
 
+@pytest.mark.parametrize("place", [(), ("--storage", "results/here"), ("--status",)])
+def test_a_job_needs_a_storage_that_lasts(monkeypatch: pytest.MonkeyPatch, capsys, tmp_path: Path, place) -> None:  # type: ignore[no-untyped-def]
+    """Its working directory is a copy that goes with it."""
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    monkeypatch.chdir(tmp_path)
+    assert call(run_study, monkeypatch, "quickstart", *place) == 2
+    assert "--storage must be an absolute path that all nodes see, or a URI" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.slow
 def test_a_study_on_s3(mine, s3: Storage) -> None:  # type: ignore[no-untyped-def]
     """Pre-training, a grid and the report; what is done is seen there by the next start."""
