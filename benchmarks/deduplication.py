@@ -36,8 +36,8 @@ SIZES = (25_000, 100_000)  # test entries and queries of the comparison's timing
 
 @dataclass(frozen=True)
 class Options:
-    """Recall by kind of copy (JPEG of quality 50, resized to 60 %, cropped by 5 %, brightness +- 10 %), false positives,
-    and rates of de-duplication on a corpus that is made for it."""
+    """Recall by kind of copy (JPEG of quality 50, resized to 60 %, cropped by 5 %, brightness +- 10 %), false
+    positives, and rates of de-duplication on a corpus that is made for it."""
 
     data: tuple[str, ...] = ("ifs:classes=40,images=100", "fashion:test")
     """URIs of splits to make the corpus of."""
