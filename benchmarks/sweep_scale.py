@@ -150,7 +150,7 @@ def _ours(options: Options, storage: Storage, ended: Callable[[], None]) -> None
             storage=storage,
             study="scale",
             placement=place(Placement(precision="fp32")),
-            done=lambda error: ended(),
+            done=lambda unit, error: ended(),
             do=nothing,
         )
 

@@ -118,7 +118,7 @@ def _sweep(pair: Pair, storage: Storage) -> None:
         storage=storage,
         study="overhead",
         placement=place(Placement(precision="fp32")),
-        done=lambda error: None,
+        done=lambda unit, error: None,
     )
 
 

@@ -68,12 +68,18 @@ class Flag:
 
     def __init__(self) -> None:
         self._stopped = False
+        self._steps: dict[str, int] = {}
 
     def stop(self) -> None:
         self._stopped = True
 
     def report(self, unit_id: str, step: int, metrics: dict[str, Any]) -> bool:
+        self._steps[unit_id] = step
         return self._stopped
+
+    def steps(self) -> dict[str, int]:
+        """How far those that report are, by id."""
+        return self._steps
 
 
 class Line:

@@ -23,12 +23,14 @@ from clusters.tracking import tracked
 from clusters.work import Work, perform
 from scaling.candidates import Pair, Trial, wanted
 from scaling.proposals import Result
+from scaling.specs import Pretrain, Probe, Transfer
 from scaling.storage import Storage
 from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError
 from scaling.training.loop import SAVE_SECONDS
 from scaling.units import result
 
-Done = Callable[[str], None]  # called with a unit's error, '' when it succeeded
+Done = Callable[[Transfer | Probe, str], None]  # called with a unit and its error, '' when it succeeded
+Follow = Callable[[Mapping[str, int]], None]  # called with the steps that units have done, by id
 Do = Callable[[Work, Storage, str, Placement, Any], dict[str, Any] | None]
 Checkpoints = Mapping[str, str | None]  # directory by id of the upstream
 
@@ -43,6 +45,7 @@ def sweep(
     study: str,
     placement: Placement,
     done: Done,
+    follow: Follow | None = None,
     do: Do | None = None,
 ) -> None:
     """Run the dev trials that the searches of all pairs call for, and leave their rows.
@@ -71,7 +74,7 @@ def sweep(
         flag.stop.remote()
 
     try:
-        errors = together([tuner.fit], stop=stop)
+        errors = together([tuner.fit], stop=stop, watch=_watch(flag, follow))
     finally:
         shutil.rmtree(cache, ignore_errors=True)
         ray.kill(flag)
@@ -119,7 +122,7 @@ class _Feed(Searcher):
                 self._ahead[number] = self._next(pair)
             if self._mirror is not None:
                 self._mirror.end.remote(number, trial.transfer.setting, result["result"])
-        self._done(reason)
+        self._done(trial.transfer, reason)
 
     def _next(self, pair: Pair) -> deque[Trial]:
         return deque(trial for trial in wanted(pair, self._known)[0] if trial.key not in self._given)
@@ -159,7 +162,15 @@ def _trial(
         tune.report({"result": result(row), "error": "", "failed": False})
 
 
-def run_all(units: Sequence[Work], *, storage: Storage, study: str, placement: Placement, done: Done) -> None:
+def run_all(
+    units: Sequence[Work],
+    *,
+    storage: Storage,
+    study: str,
+    placement: Placement,
+    done: Done,
+    follow: Follow | None = None,
+) -> None:
     """Run final fine-tunings and few-shot probes side by side, and leave their rows; a failure stops no other."""
     resources = placement.trial_resources
     flag = beside(Flag)
@@ -175,25 +186,38 @@ def run_all(units: Sequence[Work], *, storage: Storage, study: str, placement: P
         flag.stop.remote()
 
     def work() -> None:
-        waiting: list[Any] = []
+        waiting: dict[Any, Transfer | Probe] = {}
         while ahead or waiting:
             while len(waiting) < placement.slots and ahead:
-                waiting.append(task.remote(ahead.popleft(), storage, study, placement, flag))
-            (ready, *_), waiting = ray.wait(waiting)
+                each = ahead.popleft()
+                assert not isinstance(each.unit, Pretrain)
+                waiting[task.remote(each, storage, study, placement, flag)] = each.unit
+            (ready, *_), _ = ray.wait(list(waiting))
+            unit = waiting.pop(ready)
             try:
                 ray.get(ready)
-                done("")
+                done(unit, "")
             except ray.exceptions.RayError as error:
-                done(str(error).strip().splitlines()[-1])
+                done(unit, str(error).strip().splitlines()[-1])
 
-    errors = together([work], stop=stop)
+    errors = together([work], stop=stop, watch=_watch(flag, follow))
     ray.kill(flag)
     if errors:
         raise errors[0]
 
 
+def _watch(flag: Any, follow: Follow | None) -> Callable[[], None]:
+    """What the driver does while it waits: tell how far the units are, where somebody follows them."""
+
+    def watch() -> None:
+        if follow is not None:
+            follow(ray.get(flag.steps.remote()))
+
+    return watch
+
+
 def _perform(work: Work, storage: Storage, study: str, placement: Placement, flag: Any) -> dict[str, Any] | None:
-    with tracked(Line(flag, work.id), work, placement.tracking, storage, study) as report:
+    with tracked(Line(flag, work.unit.id), work, placement.tracking, storage, study) as report:
         return perform(
             work,
             storage=storage,

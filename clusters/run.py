@@ -1,6 +1,6 @@
 """A study's missing units, stage by stage: pre-training, sweep, final runs and probes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -9,14 +9,14 @@ from rich.console import Console
 from clusters.optuna_mirror import default_url, mirrored
 from clusters.placement import Placement
 from clusters.ray_train import train_queue
-from clusters.ray_tune import run_all, sweep
+from clusters.ray_tune import Done, Follow, run_all, sweep
 from clusters.run_queue import Snapshot
 from clusters.session import place, session
 from clusters.work import Work
 from scaling.candidates import Pair, left, searched, wanted
 from scaling.data.sources import open_split
 from scaling.data.uris import built_in
-from scaling.display import phase
+from scaling.display import View, phase
 from scaling.specs import Pretrain, Probe, Study, Transfer
 from scaling.storage import Storage
 from scaling.training import state
@@ -41,11 +41,12 @@ def run(
     given: Given | None = None,
     optuna_url: str | None = None,
     save_seconds: float = SAVE_SECONDS,
+    view: View | None = None,
 ) -> int:
     """Do what the rows do not show yet, and return the number of units that failed.
 
     `given` are checkpoints of upstreams that are not to be trained here. `optuna_url` is where the searches are shown
-    as Optuna studies, by default a file in the storage.
+    as Optuna studies, by default a file in the storage. `view` shows each fine-tuning, besides their number.
     """
     given = given or {}
     console.print("Making the built-in data and starting Ray ...")
@@ -55,8 +56,8 @@ def run(
             data.result()
             where = place(wish or Placement())
             failed = _pretrain(study, storage, console, where, given, save_seconds)
-            failed += _search(study, storage, console, where, given, optuna_url)
-            return failed + _measure(study, storage, console, where, given)
+            failed += _search(study, storage, console, where, given, optuna_url, view)
+            return failed + _measure(study, storage, console, where, given, view)
 
 
 def _make_data(study: Study, storage: Storage) -> None:
@@ -97,7 +98,13 @@ def _at(run: Pretrain, at: dict[str, float]) -> str:
 
 
 def _search(
-    study: Study, storage: Storage, console: Console, where: Placement, given: Given, optuna_url: str | None
+    study: Study,
+    storage: Storage,
+    console: Console,
+    where: Placement,
+    given: Given,
+    optuna_url: str | None,
+    view: View | None,
 ) -> int:
     """The dev trials of every pair whose search is not over."""
     pairs = searching(study, storage, given)
@@ -107,15 +114,17 @@ def _search(
     errors: list[str] = []
     with (
         mirrored(optuna_url or default_url(storage), pairs, known) as mirror,
-        phase(console, "Dev trials", sum(left(pair, known) for pair in pairs)) as stage,
+        phase(console, "Dev trials", sum(left(pair, known) for pair in pairs), view) as stage,
     ):
 
-        def done(error: str) -> None:
+        def done(unit: Transfer | Probe, error: str) -> None:
             errors.extend([error] if error else [])
-            stage.advance(error)
+            stage.advance(unit, error)
+
+        follow = stage.follow if stage.follows else None
 
         if where.trial_workers > 1:
-            _search_in_groups(pairs, study, storage, where, given, done)
+            _search_in_groups(pairs, study, storage, where, given, done, follow)
         else:
             checkpoints = {pair.upstream.id: checkpoint_of(pair.upstream, storage, given) for pair in pairs}
             sweep(
@@ -127,13 +136,20 @@ def _search(
                 study=study.name,
                 placement=where,
                 done=done,
+                follow=follow,
             )
     _clear_paused(pairs, storage)
     return len(errors)
 
 
 def _search_in_groups(
-    pairs: Sequence[Pair], study: Study, storage: Storage, where: Placement, given: Given, done: Callable[[str], None]
+    pairs: Sequence[Pair],
+    study: Study,
+    storage: Storage,
+    where: Placement,
+    given: Given,
+    done: Done,
+    follow: Follow | None,
 ) -> None:
     """Trials of several workers each: all that are known at a time go through worker groups, until none is left."""
     failed: set[str] = set()
@@ -147,19 +163,22 @@ def _search_in_groups(
         works = [work for work in works if work.id not in failed]
         if not works:
             return
-        failed |= _in_groups(works, study, storage, where, done).keys()
+        failed |= _in_groups(works, study, storage, where, done, follow).keys()
 
 
 def _in_groups(
-    works: Sequence[Work], study: Study, storage: Storage, where: Placement, done: Callable[[str], None]
+    works: Sequence[Work], study: Study, storage: Storage, where: Placement, done: Done, follow: Follow | None
 ) -> dict[str, str]:
-    seen: set[str] = set()
+    units, seen = {work.id: work.unit for work in works}, set[str]()
 
     def watch(snapshot: Snapshot) -> None:
-        for unit_id, error in snapshot.finished.items():
-            if unit_id not in seen:
-                seen.add(unit_id)
-                done(error)
+        for work_id, error in snapshot.finished.items():
+            unit = units[work_id]
+            if work_id not in seen and not isinstance(unit, Pretrain):
+                seen.add(work_id)
+                done(unit, error)
+        if follow is not None:
+            follow({units[work_id].id: at["step"] for work_id, at in snapshot.progress.items()})
 
     groups = replace(where, workers=where.trial_workers, groups=where.groups * where.workers // where.trial_workers)
     return train_queue(
@@ -176,23 +195,27 @@ def _clear_paused(pairs: Sequence[Pair], storage: Storage) -> None:
                 state.clear(storage, pair.dev(setting).id)
 
 
-def _measure(study: Study, storage: Storage, console: Console, where: Placement, given: Given) -> int:
+def _measure(
+    study: Study, storage: Storage, console: Console, where: Placement, given: Given, view: View | None
+) -> int:
     """Final runs and few-shot probes."""
     finals, probes = missing_finals(study, storage, given), missing_probes(study, storage, given)
     if not finals and not probes:
         return 0
     errors: list[str] = []
     title = f"Final runs {len(finals)}, few-shot probes {len(probes)}"
-    with phase(console, title, len(finals) + len(probes)) as stage:
+    with phase(console, title, len(finals) + len(probes), view) as stage:
 
-        def done(error: str) -> None:
+        def done(unit: Transfer | Probe, error: str) -> None:
             errors.extend([error] if error else [])
-            stage.advance(error)
+            stage.advance(unit, error)
 
+        follow = stage.follow if stage.follows else None
         units: list[Transfer | Probe] = [*finals, *probes]
         works = [Work(unit, checkpoint_of(unit.upstream, storage, given)) for unit in units]
         if where.trial_workers > 1:
-            _in_groups([work for work in works if isinstance(work.unit, Transfer)], study, storage, where, done)
+            trained = [work for work in works if isinstance(work.unit, Transfer)]
+            _in_groups(trained, study, storage, where, done, follow)
             works = [work for work in works if isinstance(work.unit, Probe)]
-        run_all(works, storage=storage, study=study.name, placement=where, done=done)
+        run_all(works, storage=storage, study=study.name, placement=where, done=done, follow=follow)
     return len(errors)

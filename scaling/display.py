@@ -1,47 +1,83 @@
-"""What people see while a study runs: live bars on a terminal, plain lines in a job's log."""
+"""What people see while a study runs: live bars and tables on a terminal, plain lines in a job's log."""
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from scaling.specs import Transfer
 
 LINE_SECONDS = 10.0  # between two plain lines of counted units
 
 
-class Phase:
-    """One stage of a study with a number of units; `now` is a bar's changing text."""
+class View(Protocol):
+    """What a front door shows of its fine-tunings while they run, besides how many are through."""
 
-    def __init__(self, console: Console, title: str, total: int, bars: Progress | None) -> None:
-        self._console, self._title, self._total, self._bars = console, title, total, bars
+    def begin(self) -> None:
+        """A stage begins: what is known may have changed."""
+
+    def ended(self, unit: Transfer, error: str) -> str:
+        """The unit is through, '' for without an error. Returns a line that says how it came out."""
+
+    def table(self, steps: Mapping[str, int]) -> RenderableType:
+        """All of them as they stand; `steps` that those at work have done, by id."""
+
+
+class Phase:
+    """One stage of a study with a number of units."""
+
+    def __init__(self, console: Console, title: str, total: int, bars: Progress | None, view: View | None) -> None:
+        self._console, self._total, self._bars, self._view = console, total, bars, view
         self._task = bars.add_task(title, total=total, now="") if bars else None
         self._count, self._started, self._printed = 0, time.monotonic(), time.monotonic()
+        self._steps: Mapping[str, int] = {}
+        self.follows = bars is not None and view is not None  # whether it shows how far each unit is
+
+    def __rich__(self) -> RenderableType:
+        assert self._bars is not None
+        return Group(self._view.table(self._steps), self._bars) if self._view else self._bars
 
     def line(self, text: str) -> None:
         """A line that stays."""
         self._console.print(f"  {text}", highlight=False, markup=False, soft_wrap=True)
 
-    def advance(self, error: str = "") -> None:
+    def advance(self, unit: object = None, error: str = "") -> None:
         """One unit more is through."""
         self._count += 1
+        told = self._view.ended(unit, error) if self._view and isinstance(unit, Transfer) else ""
         if error:
             self.line(f"failed: {error}")
         if self._bars and self._task is not None:
             self._bars.advance(self._task)
+        elif told and not error:
+            self.line(f"{told}  ({self._count}/{self._total}, {time.monotonic() - self._started:.0f} s)")
         elif time.monotonic() - self._printed > LINE_SECONDS or self._count == self._total:
             self._printed = time.monotonic()
             self.line(f"{self._count}/{self._total} after {self._printed - self._started:.0f} s")
 
     def now(self, text: str) -> None:
+        """The changing text beside a bar."""
         if self._bars and self._task is not None:
             self._bars.update(self._task, now=text)
 
+    def follow(self, steps: Mapping[str, int]) -> None:
+        """The steps that units at work have done, by id."""
+        self._steps = steps
+
 
 @contextlib.contextmanager
-def phase(console: Console, title: str, total: int) -> Iterator[Phase]:
-    """A titled stage; its bar goes when it ends, its lines stay."""
+def phase(console: Console, title: str, total: int, view: View | None = None) -> Iterator[Phase]:
+    """A titled stage; its bar and table go when it ends, its lines stay."""
     console.print(f"[bold]{title}[/bold]: {total}")
+    if view:
+        view.begin()
+    if not console.is_terminal:
+        yield Phase(console, title, total, None, view)
+        return
     columns = (
         TextColumn(" "),
         BarColumn(30),
@@ -49,8 +85,6 @@ def phase(console: Console, title: str, total: int) -> Iterator[Phase]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[now]}"),
     )
-    if not console.is_terminal:
-        yield Phase(console, title, total, None)
-        return
-    with Progress(*columns, console=console, transient=True) as bars:
-        yield Phase(console, title, total, bars)
+    stage = Phase(console, title, total, Progress(*columns, console=console), view)
+    with Live(stage, console=console, transient=True, vertical_overflow="crop"):
+        yield stage

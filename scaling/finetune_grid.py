@@ -1,23 +1,24 @@
 """Fine-tune one checkpoint over a grid: `python -m scaling.finetune_grid --checkpoint DIR --task NAME`."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from statistics import mean, stdev
+from typing import Literal
 
 import polars as pl
 import tyro
 from rich.console import Console
-from rich.table import Table
 
 from scaling import results
 from scaling.candidates import chosen, searched
 from scaling.cli import Machine, command_line, console, storage_of
+from scaling.grid_table import GridTable, Line, accuracy, figure, finals_of, lines, table
 from scaling.lease import lease
-from scaling.proposals import Result
 from scaling.provenance import record, typed
-from scaling.search import PARAMETERS, parameters_of
-from scaling.specs import Halving, Pretrain, Released, Search, Setting, Study, Task, Transfer
+from scaling.recipe import check_batches
+from scaling.specs import FewShot, Halving, Pretrain, Probe, Released, Search, Study, Task, Transfer
 from scaling.storage import Storage
 from scaling.study import pairs, resolved
 from scaling.trained import directory, is_file, model_of, spec_of
@@ -44,10 +45,17 @@ class Options:
     """URI of the test split."""
     dev: str | None = None
     """URI of an official validation split, whose images are among those of --train. Default: a random share of them."""
+    dev_fraction: float | None = None
+    """Share of the training images that settings are judged on, without --dev. Default: the task's."""
+    vtab: str | None = None
+    """Directory of VTAB-1k's lists, for its tasks by name: vtab-dtd, vtab-pets, ..."""
+    corrupt: Literal["fail", "skip"] = "fail"
+    """What happens with an image that cannot be decoded: it ends the run, or is counted and skipped."""
     base_lrs: tuple[float, ...] | None = None
     """The grid. Default: the task's."""
     search: str | None = None
-    """After the grid, a search of search_spaces.regularization: regularization."""
+    """After the grid, a search of search_spaces.regularization: `regularization` (TPE over rate, weight decay, dropout
+    and label smoothing), or `cost` (accuracy against FLOPs by rate, steps and pixels; keeps the Pareto set)."""
     trials: int = 24
     """Trials of the search, besides the grid."""
     search_seed: int = 0
@@ -55,13 +63,17 @@ class Options:
     halving: int | None = None
     """End poor trials early (ASHA): steps of the first rung, each of the following is three times as long."""
     steps: int | None = None
-    """Optimizer steps. Default: the task's."""
+    """Optimizer steps, a fifth of them warm-up at most. Default: the task's."""
+    batch_size: int | None = None
+    """Images of a step. Default: the task's."""
     resolution: int | None = None
     """Pixels a side. Default: the task's."""
     final_resolution: int | None = None
     """Pixels a side of the final runs, where they differ. Default: the task's."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of the final runs."""
+    shots: tuple[int, ...] = ()
+    """Few-shot accuracy of the checkpoint as it is, besides: training images a class, such as 1 5 10 25."""
     keep: bool = False
     """Keep the fine-tuned weights, for scaling.evaluate."""
     json: bool = False
@@ -73,7 +85,12 @@ def main(options: Options) -> int:
     options.machine.check()
     upstream, given = _upstream(options)
     runs, released = ((), (upstream,)) if isinstance(upstream, Released) else ((upstream,), ())
-    study = resolved(Study("finetune", runs, (_task(options),), released=released, seeds=options.seeds))
+    task = _task(options)
+    for setting in (task.own, *task.resnet_settings):
+        machine = options.machine
+        check_batches(setting.recipe, setting.resolution, workers=machine.trial_workers, microbatch=machine.microbatch)
+    probes = (FewShot(task.data, options.shots, resolution=task.resolution),) if options.shots else ()
+    study = resolved(Study("finetune", runs, (task,), probes, released=released, seeds=options.seeds))
     storage = storage_of(options.storage)
     storage.make()
 
@@ -93,12 +110,12 @@ def main(options: Options) -> int:
                 wished(options.machine),
                 given=given,
                 optuna_url=options.machine.optuna_storage,
+                view=GridTable(pairs(study)[0], study.seeds, storage),
             )
-    summary = _summary(study, storage)
     if options.json:
-        print(json.dumps(summary, indent=1))
+        print(json.dumps(_summary(study, storage), indent=1))
     else:
-        _show(summary, storage, out)
+        _show(study, storage, out)
     return 1 if failed else 0
 
 
@@ -114,8 +131,27 @@ def _upstream(options: Options) -> tuple[Pretrain | Released, dict[str, str]]:
 
 
 def _task(options: Options) -> Task:
-    from search_spaces.grids import TASKS, own_task
+    from search_spaces.grids import adjusted
 
+    task = adjusted(_named(options), steps=options.steps, resolution=options.resolution, batch_size=options.batch_size)
+    task = replace(
+        task,
+        base_lrs=options.base_lrs or task.base_lrs,
+        halving=Halving(options.halving) if options.halving is not None else None,
+        dev_fraction=task.dev_fraction if options.dev_fraction is None else options.dev_fraction,
+        final_resolution=options.final_resolution or task.final_resolution,
+        keep=options.keep or task.keep,
+    )
+    return replace(task, search=_search(options, task))
+
+
+def _named(options: Options) -> Task:
+    """The task as it is known, or somebody's own, with its data."""
+    from search_spaces.grids import TASKS, own_task
+    from search_spaces.vtab import vtab_task
+
+    if options.vtab is not None:
+        return vtab_task(options.task, options.vtab)
     if options.task not in TASKS and (options.train is None or options.test is None):
         raise ValueError(
             f"unknown task {options.task!r}: take one of {', '.join(TASKS)}, or give --train and --test of your own"
@@ -126,97 +162,81 @@ def _task(options: Options) -> Task:
         train=options.train or task.data.train,
         test=options.test or task.data.test,
         dev=options.dev or task.data.dev,
+        corrupt=options.corrupt,
     )
     if data.train is None or data.test is None:
         raise ValueError(f"task {task.name} has no data of its own: give --train and --test, such as parquet:PATH")
-    return replace(
-        task,
-        data=data,
-        base_lrs=options.base_lrs or task.base_lrs,
-        search=_search(options),
-        halving=Halving(options.halving) if options.halving is not None else None,
-        steps=options.steps or task.steps,
-        resolution=options.resolution or task.resolution,
-        final_resolution=options.final_resolution or task.final_resolution,
-        keep=options.keep or task.keep,
-    )
+    return replace(task, data=data)
 
 
-def _search(options: Options) -> Search | None:
+def _search(options: Options, task: Task) -> Search | None:
     from search_spaces.regularization import SEARCHES
 
     if options.search is None:
         return None
     if options.search not in SEARCHES:
         raise ValueError(f"unknown search {options.search!r}: take one of {', '.join(SEARCHES)}")
-    return SEARCHES[options.search](options.trials, options.search_seed)
+    return SEARCHES[options.search](task, options.trials, options.search_seed)
 
 
 def _summary(study: Study, storage: Storage) -> dict[str, object]:
     """The dev trials, and of each chosen setting the test accuracy over seeds; accuracies are fractions."""
-    (pair,), known = pairs(study), trial_results(storage)
-    settings, best = searched(pair, known)[0], chosen(pair, known)
-    varied = _varied(settings)
-    transfers = results.read(storage, "transfer").filter(run_id=pair.upstream.id, task_id=pair.task.id)
+    (pair,) = pairs(study)
+    made = _lines(study, storage)
     return {
         "model": pair.upstream.name,
         "task": pair.task.name,
-        "varied": varied,
-        "grid": [
-            {**parameters_of(setting, varied), **_outcome(known.get(pair.dev(setting).id)), "chosen": setting in best}
-            for setting in settings
-        ],
-        "chosen": [
-            {**parameters_of(setting, varied), **_over_seeds(transfers.filter(setting_id=setting.id), study.seeds)}
-            for setting in best
-        ],
+        "varied": list(made[0].parameters),
+        "grid": [_trial(line) for line in made],
+        "chosen": [{**line.parameters, **_over_seeds(line.finals)} for line in made if line.chosen],
+        "fewshot": _probed(study, storage).to_dicts(),
     }
 
 
-def _over_seeds(finals: pl.DataFrame, seeds: Sequence[int]) -> dict[str, object]:
-    finals = finals.filter(pl.col("seed").is_in(seeds)).sort("seed")
+def _lines(study: Study, storage: Storage) -> list[Line]:
+    (pair,), known = pairs(study), trial_results(storage)
+    settings, best = searched(pair, known)[0], chosen(pair, known)
+    return lines(pair, settings, best, known, finals_of(pair, study.seeds, storage))
+
+
+def _probed(study: Study, storage: Storage) -> pl.DataFrame:
+    """Few-shot accuracies by shots and seed."""
+    ids = [Probe(pairs(study)[0].upstream, few).id for few in study.fewshot]
+    rows = results.read(storage, "fewshot", ["probe_id", "shots", "seed", "test_top1"])
+    return rows.filter(pl.col("probe_id").is_in(ids)).drop("probe_id").sort("shots", "seed")
+
+
+def _trial(line: Line) -> dict[str, object]:
+    about = asdict(line)
+    names = ("trial_id", "steps_done", "dev_top1", "dev_loss", "flops", "diverged", "chosen")
+    return {**line.parameters, **{name: about[name] for name in names}}
+
+
+def _over_seeds(finals: Mapping[int, float]) -> dict[str, object]:
+    values = list(finals.values())
     return {
-        "finals": finals.select("seed", "test_top1").to_dicts(),
-        "test_top1_mean": finals["test_top1"].mean(),
-        "test_top1_std": finals["test_top1"].std(),
+        "finals": [{"seed": seed, "test_top1": top1} for seed, top1 in finals.items()],
+        "test_top1_mean": mean(values) if values else None,
+        "test_top1_std": stdev(values) if len(values) > 1 else None,
     }
 
 
-def _varied(settings: Sequence[Setting]) -> list[str]:
-    """The parameters in which settings differ, the rate first."""
-    names = ["base_lr", *sorted(PARAMETERS - {"base_lr"})]
-    return [name for name in names if name == "base_lr" or len({parameters_of(s, [name])[name] for s in settings}) > 1]
-
-
-def _outcome(result: Result | None) -> dict[str, object]:
-    if result is None:
-        return {"steps_done": None, "dev_top1": None, "dev_loss": None}
-    return {"steps_done": result.steps, "dev_top1": result.dev_top1, "dev_loss": result.dev_loss}
-
-
-def _show(summary: dict, storage: Storage, out: Console) -> None:
-    table, varied = Table(title=f"{summary['model']} on {summary['task']}", title_justify="left"), summary["varied"]
-    for heading in (*varied, "dev accuracy", "dev loss", ""):
-        table.add_column(heading.replace("_", " "), justify="right")
-    for row in summary["grid"]:
-        accuracy = "–" if row["dev_top1"] is None else f"{row['dev_top1']:.2%}"
-        loss = "–" if row["dev_loss"] is None else f"{row['dev_loss']:.4f}"
-        table.add_row(*(_figure(row[name]) for name in varied), accuracy, loss, "chosen" if row["chosen"] else "")
-    out.print(table)
-    for choice in summary["chosen"]:
-        if choice["finals"]:
-            at = ", ".join(f"{name.replace('_', ' ')} {_figure(choice[name])}" for name in varied)
-            tests = ", ".join(f"{row['test_top1']:.2%} (seed {row['seed']})" for row in choice["finals"])
-            mean, std = choice["test_top1_mean"], choice["test_top1_std"]
-            spread = "" if std is None else f" ± {std:.2%} over {len(choice['finals'])} seeds"
-            out.print(f"test accuracy at {at}: [bold]{mean:.2%}{spread}[/bold]: {tests}")
-    for line in results.skipped(storage):
-        out.print(line, markup=False, soft_wrap=True)
-    out.print(f"rows: {Path(storage.uri) if storage.local else storage.uri}")
-
-
-def _figure(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _show(study: Study, storage: Storage, out: Console) -> None:
+    (pair,), made = pairs(study), _lines(study, storage)
+    out.print(table(f"{pair.upstream.name} on {pair.task.name}", made))
+    for line in made:
+        if line.chosen and line.finals:
+            at = ", ".join(f"{name.replace('_', ' ')} {figure(value)}" for name, value in line.parameters.items())
+            tests = ", ".join(f"{top1:.2%} (seed {seed})" for seed, top1 in line.finals.items())
+            values = list(line.finals.values())
+            seeds = f" over {len(values)} seeds" if len(values) > 1 else ""
+            out.print(f"test accuracy at {at}: [bold]{accuracy(values)}{seeds}[/bold]: {tests}", soft_wrap=True)
+    for (shots,), rows in _probed(study, storage).group_by("shots", maintain_order=True):
+        top1 = rows["test_top1"].to_list()
+        out.print(f"few-shot accuracy with {shots} images a class: {accuracy(top1)} over {len(top1)} seeds")
+    for told in results.skipped(storage):
+        out.print(told, markup=False, soft_wrap=True)
+    out.print(f"rows: {Path(storage.uri) if storage.local else storage.uri}", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,29 @@ BUILT_IN_TASKS = (
 TASKS = {task.name: task for task in (*PAPER_TASKS, IMAGENET_TABLE_2, *BUILT_IN_TASKS)}
 
 
+def adjusted(
+    task: Task, *, steps: int | None = None, resolution: int | None = None, batch_size: int | None = None
+) -> Task:
+    """The task with other steps, pixels a side or images of a batch in all that it tries, BiT's rule included.
+
+    The warm-up is a fifth of the steps at most, and random crops stay the same share of what they are cut from.
+    """
+
+    def changed(setting: Setting) -> Setting:
+        recipe, length, side = setting.recipe, steps or setting.steps, resolution or setting.resolution
+        recipe = replace(
+            recipe,
+            warmup_steps=recipe.warmup_steps if steps is None else min(recipe.warmup_steps, length // 5),
+            resize=None if recipe.resize is None else round(recipe.resize * side / setting.resolution),
+            batch_size=batch_size or recipe.batch_size,
+        )
+        return replace(setting, steps=length, resolution=side, recipe=recipe)
+
+    own = changed(task.own)
+    bit = tuple(changed(setting) for setting in task.resnet_settings)
+    return replace(task, steps=own.steps, resolution=own.resolution, recipe=own.recipe, resnet_settings=bit)
+
+
 def own_task(name: str) -> Task:
     """A task on somebody's own photographs, by the protocol of Table 4's small sets, 500 steps."""
     return Task(name, Dataset(name), SMALL_RATES, 500, FEW_STEPS, dev_fraction=0.1)

@@ -1,10 +1,13 @@
 """Searches of the fine-tuning: the rate with the regularization (ViT §4.3), and accuracy against its cost.
 
 §4.3 tunes weight decay, dropout and label smoothing where little data is trained on, without giving the ranges: these
-are ours. `python -m scaling.finetune_grid --search regularization` takes the first.
+are ours. `python -m scaling.finetune_grid --search NAME` takes one of SEARCHES.
 """
 
+from collections.abc import Callable
+
 from scaling.search import Choice, Range, Search
+from scaling.specs import Task
 
 RATE = Range(1e-3, 3e-1, log=True)
 SPACE = {
@@ -26,4 +29,15 @@ def accuracy_for_cost(steps: tuple[int, ...], resolutions: tuple[int, ...], tria
     return Search(space, trials, "nsga2", seed, objectives=("dev_top1", "flops"))
 
 
-SEARCHES = {"regularization": regularization}
+def _cost(task: Task, trials: int, seed: int) -> Search:
+    """The task's own length and resolution, and less of both."""
+    steps, resolution = task.steps, task.resolution
+    shorter = tuple(dict.fromkeys(max(1, steps // part) for part in (4, 2, 1)))
+    smaller = tuple(dict.fromkeys(max(1, resolution // part) for part in (2, 1)))
+    return accuracy_for_cost(shorter, smaller, trials, seed)
+
+
+SEARCHES: dict[str, Callable[[Task, int, int], Search]] = {  # of a task, by number of trials and seed
+    "regularization": lambda task, trials, seed: regularization(trials, seed),
+    "cost": _cost,
+}

@@ -71,6 +71,13 @@ def vtab_tasks(root: str | None = None, *, base_lrs: tuple[float, ...] = (BASE_L
     return tuple(_task(row, root, base_lrs) for row in VTAB)
 
 
+def vtab_task(name: str, root: str | None = None, *, base_lrs: tuple[float, ...] = (BASE_LR,)) -> Task:
+    """One of the 19 by its name, such as vtab-dtd. Raises ValueError for another name, and as `vtab_tasks` does."""
+    rows = {row.name: row for row in VTAB}
+    check(name in rows, f"{name!r} is no task of VTAB-1k: take one of {', '.join(rows)}")
+    return _task(rows[name], root, base_lrs)
+
+
 def _task(row: Vtab, root: str | None, base_lrs: tuple[float, ...]) -> Task:
     recipe = replace(
         FINETUNE, crop="random" if row.crop else "none", resize=RESIZE if row.crop else None, flip=row.flip

@@ -2,8 +2,9 @@
 
 Test images, whole and a little cropped, are catalogued under perceptual hashes; every upstream image is looked up among
 them (`hamming`), and the candidates are compared more finely (`perceptual`). What counts as a copy depends on how
-crowded the tests are around it: see `tolerance`. The work grows with the number of upstream images, of which a block is
-described at a time, and little with that of the tests.
+crowded the tests are around it: see `tolerance`; the few upstream images that may be copies are compared with all tests
+for that. The work grows with the number of upstream images, of which a block is described at a time, and little with
+that of the tests.
 """
 
 import hashlib
@@ -26,8 +27,10 @@ KINDS = ("bytes", "whole", "crop")  # the same file; a copy of all of the test i
 RADIUS = 10  # of 63 bits: holds 99 % of the copies of 28-pixel images, the hardest ones
 BLOCK = 1024  # images described at a time
 PAIRS = 1 << 14  # compared at a time
+COMPARED = 1 << 20  # as well, of images with all tests
 MOST = 4  # copies of each other that a test set may hold of a picture
 NO_OTHER = 1.0  # residual to the next test image when there is none
+FAR = 0.02  # residual of an image that may be a copy, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,10 +100,10 @@ def find(upstream: str, tests: Catalogue, processes: int = 1) -> Matches:
 def tolerance(other: np.ndarray) -> np.ndarray:
     """The residual up to which a test image counts as copied, by that of the next test image [p].
 
-    A fifth of the next one's, so that of many look-alikes (shirts on white) none is taken for another's copy; and 0.002
-    among look-alikes, up to 0.01 where there is no other: copies are that near, by benchmarks/deduplication.py.
+    A share of the next one's, so that of many look-alikes (shirts on white) none is taken for another's copy, and at
+    most FAR: copies are that near, by benchmarks/deduplication.py.
     """
-    return np.maximum(np.minimum(0.2 * other, 0.002 + 0.008 * other), 0.0006)
+    return np.clip(0.15 * other, 0.0006, FAR)
 
 
 def judge(queries: np.ndarray, tests: np.ndarray, residual: np.ndarray) -> np.ndarray:
@@ -173,16 +176,34 @@ def _same_bytes(digests: np.ndarray, tests: np.ndarray, readable: np.ndarray) ->
 
 def _similar(chosen: np.ndarray, made: np.ndarray, tests: Catalogue) -> tuple[np.ndarray, ...]:
     """Upstream images among the `chosen` of a block that show a test image: the columns of `Matches`."""
-    queries, entries, distance = tests.hashes.pairs(perceptual.hashes(made[chosen]))
-    bases = perceptual.tangents(made[chosen])
+    hashes, bases = perceptual.hashes(made[chosen]), perceptual.tangents(made[chosen])
+    queries, entries, _ = tests.hashes.pairs(hashes)
     residual = np.zeros(len(queries))
     for start in range(0, len(queries), PAIRS):
         part = slice(start, start + PAIRS)
         residual[part] = perceptual.residuals(bases[queries[part]], tests.signatures[entries[part]])
+    near = _nearest(np.unique(queries[residual <= FAR]), bases, tests)
+    queries, entries, residual = (np.concatenate(both) for both in zip((queries, entries, residual), near, strict=True))
     test, crop = np.divmod(tests.owners[entries], CROPS)
     copies = judge(queries, test, residual)
     kind = np.where(crop > 0, KINDS.index("crop"), KINDS.index("whole"))
+    distance = np.bitwise_count(hashes[queries] ^ tests.hashes.hashes[entries]).astype(np.int64)
     return tuple(column[copies] for column in (chosen[queries], test, kind, distance, residual))
+
+
+def _nearest(queries: np.ndarray, bases: np.ndarray, tests: Catalogue) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each query with the test images nearest to it, MOST + 1 of them, whose hashes need not be near."""
+    wholes = np.flatnonzero(tests.owners % CROPS == 0)
+    count = min(MOST + 1, len(wholes))
+    found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+    step = max(1, COMPARED // max(1, len(wholes)))
+    for some in (queries[start : start + step] for start in range(0, len(queries), step)):
+        every = perceptual.residuals_to_all(bases[some], tests.signatures[wholes])
+        first = np.argpartition(every, count - 1, axis=1)[:, :count]
+        values = np.take_along_axis(every, first, axis=1)
+        found.append((np.repeat(some, count), wholes[first].ravel(), values.ravel()))
+    queried, entries, residual = (np.concatenate([part[i] for part in found]) for i in range(3))
+    return queried, entries, residual
 
 
 def _described(thumbnails: np.ndarray, unreadable: tuple[tuple[int, str], ...]) -> Described:

@@ -52,6 +52,7 @@ class File:
     size: int
     storage: Storage | None = None  # None: `content` is the file
     content: bytes = field(default=b"", repr=False)
+    changed: int | None = None  # ns since 1970, where it is known
 
     def open(self) -> pa.NativeFile:
         if self.storage is None:
@@ -113,7 +114,9 @@ def find(path: str, inside: str, what: str) -> list[File]:
         raise ValueError(f"cannot read {path}: {one_line(error)}") from None
     if not found:
         raise ValueError(f"no {what} at {path}: give a file, a directory of {inside} files or a glob")
-    return [File(info.path, info.size, storage) for info in sorted(found, key=lambda info: info.path)]
+    return [
+        File(info.path, info.size, storage, changed=info.mtime_ns) for info in sorted(found, key=lambda info: info.path)
+    ]
 
 
 def _matches(store: fs.FileSystem, root: PurePosixPath, inside: str) -> list[fs.FileInfo]:

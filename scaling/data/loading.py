@@ -141,7 +141,7 @@ def batches(
         return (whole.pixels, labels), whole.skipped
 
     try:
-        for made, met in _ahead(batch, start, stop):
+        for made, met in ahead(batch, start, stop):
             skipped.update(met)
             yield made
     finally:
@@ -172,15 +172,15 @@ def _joined(blocks: Iterator[Block], count: int) -> Block:
         block = next(blocks)
 
 
-def _ahead(make: Callable[[int], T], start: int, stop: int) -> Iterator[T]:
+def ahead(make: Callable[[int], T], start: int, stop: int) -> Iterator[T]:
     """make(start), ..., make(stop - 1), in this order, by a thread that is AHEAD of who takes them."""
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
     try:
-        ahead = deque(pool.submit(make, step) for step in range(start, min(start + AHEAD, stop)))
+        under_way = deque(pool.submit(make, step) for step in range(start, min(start + AHEAD, stop)))
         for step in range(start, stop):
             if step + AHEAD < stop:
-                ahead.append(pool.submit(make, step + AHEAD))
-            yield ahead.popleft().result()
+                under_way.append(pool.submit(make, step + AHEAD))
+            yield under_way.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 

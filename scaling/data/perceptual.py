@@ -65,6 +65,12 @@ def residuals(bases: np.ndarray, signatures: np.ndarray) -> np.ndarray:
     return np.maximum(1 - (explained**2).sum(1) / energy, 0)
 
 
+def residuals_to_all(bases: np.ndarray, signatures: np.ndarray) -> np.ndarray:
+    """The residuals [n, m] of all pairs of bases [n, F, 5] and signatures [m, F]."""
+    explained = (np.matmul(signatures, bases) ** 2).sum(2)
+    return np.maximum(1 - explained / np.maximum((signatures**2).sum(1), 1e-6), 0)
+
+
 def _grey(pixels: np.ndarray) -> Image.Image:
     return Image.fromarray(pixels).convert("L").convert("F")  # floats, so that dark thumbnails are not rounded
 

@@ -1,6 +1,6 @@
 """Images in tar shards, by webdataset's naming: members of one sample follow one another and share the name up to the
-first dot of its last part. Shards are scanned once for offsets and labels; images are read where they lie, and nothing
-is unpacked.
+first dot of its last part. Shards are scanned once for offsets and labels, which are kept for other processes and runs;
+images are read where they lie, and nothing is unpacked.
 """
 
 import json
@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from scaling.data.encoded import Split
 from scaling.data.files import IMAGES, OPEN_FILES, File, Recent, find, one_line
+from scaling.data.kept import Arrays, kept
 from scaling.data.labels import ragged
 from scaling.data.uris import WebDataset
 
@@ -26,6 +27,8 @@ BRACES = re.compile(r"\{([^{}]*)\}")
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
 BLOCK = 512  # bytes of a tar header
 LABEL_KEY = "label"
+KEPT_BYTES = 16 << 20  # of a shard whose scan is kept
+FORMAT = 1  # of a scan
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +86,12 @@ def read(source: WebDataset) -> Split:
     """
     files = [file for path in expand(source.path) for file in find(path, "*.tar", "tar shard")]
     with ThreadPoolExecutor(8) as pool:
-        scans = list(pool.map(lambda file: _scan(file, source), files))
-    shards = np.array([len(scan.headers) for scan in scans], np.int64)
+        scans = list(pool.map(lambda file: _known(file, source), files))
+    shards = np.array([len(scan["headers"]) for scan in scans], np.int64)
     if not shards.sum():
         raise ValueError(f"no images in {source.path}")
     headers, offsets, sizes, counts, values = (
-        np.concatenate([getattr(scan, name) for scan in scans])
-        for name in ("headers", "offsets", "sizes", "counts", "values")
+        np.concatenate([scan[name] for scan in scans]) for name in ("headers", "offsets", "sizes", "counts", "values")
     )
     return Split(ragged(values, counts, None), None, Members(tuple(files), shards, headers, offsets, sizes))
 
@@ -112,17 +114,17 @@ def _choices(text: str) -> list[str]:
     return [str(number).zfill(len(first)) for number in numbers]
 
 
-@dataclass(frozen=True, eq=False)
-class _Scan:
-    headers: np.ndarray
-    offsets: np.ndarray
-    sizes: np.ndarray
-    counts: np.ndarray  # labels of each image
-    values: np.ndarray  # of all images
+def _known(file: File, source: WebDataset) -> Arrays:
+    """The shard's scan, from an earlier one where the file is large and has not changed since."""
+    if file.changed is None or file.size < KEPT_BYTES:
+        return _scan(file, source)
+    place = file.storage.uri if file.storage else ""
+    about = ("tar", FORMAT, place, file.name, file.size, file.changed, source.image, source.label)
+    return kept(about, lambda: _scan(file, source))
 
 
-def _scan(file: File, source: WebDataset) -> _Scan:
-    """Where the images of one shard are, and their labels."""
+def _scan(file: File, source: WebDataset) -> Arrays:
+    """Where the images of one shard are, how many labels each has, and the labels of all: int64 arrays."""
     rows: list[tuple[int, int, int, int]] = []
     values: list[int] = []
     with file.open() as stream:
@@ -134,7 +136,13 @@ def _scan(file: File, source: WebDataset) -> _Scan:
             rows.append((image.offset, image.offset_data, image.size, len(numbers)))
             values += numbers
     headers, offsets, sizes, counts = np.array(rows, np.int64).reshape(-1, 4).T
-    return _Scan(headers, offsets, sizes, counts, np.array(values, np.int64))
+    return {
+        "headers": headers,
+        "offsets": offsets,
+        "sizes": sizes,
+        "counts": counts,
+        "values": np.array(values, np.int64),
+    }
 
 
 def _members(file: File, stream: pa.NativeFile) -> Iterator[tarfile.TarInfo]:

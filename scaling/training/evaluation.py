@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scaling.data.loading import ahead
 from scaling.data.preprocessing import Skipped, eval_images_left, normalise
 from scaling.data.sources import Images
 from scaling.identity import check
@@ -79,9 +80,9 @@ def topk(
     """
     hits = np.zeros(len(ks), np.int64)
     with _frozen(module, device):
-        for start in range(0, len(indices), EVAL_BATCH):
-            index = indices[start : start + EVAL_BATCH]
-            logits = module.forward(normalise(device.put(prepare(index)))).float().cpu()
+        parts = _parts(indices)
+        for index, x in zip(parts, ahead(lambda i: prepare(parts[i]), 0, len(parts)), strict=True):
+            logits = module.forward(normalise(device.put(x))).float().cpu()
             targets = torch.from_numpy(right(index))
             if allowed is not None:
                 logits, targets = logits[:, allowed], targets[:, allowed]
@@ -103,8 +104,13 @@ def _frozen(module: nn.Module, device: Device) -> Iterator[None]:
 def _batches(
     images: Images, indices: np.ndarray, resolution: int, device: Device, skipped: Skipped | None
 ) -> Iterator[tuple[Tensor, np.ndarray]]:
-    for start in range(0, len(indices), EVAL_BATCH):
-        x, index = eval_images_left(images, indices[start : start + EVAL_BATCH], resolution, skipped)
+    """Images on the device and their indices; the next ones are decoded meanwhile."""
+    parts = _parts(indices)
+    for x, index in ahead(lambda i: eval_images_left(images, parts[i], resolution, skipped), 0, len(parts)):
         if len(index):
             yield normalise(device.put(x)), index
             device.run()
+
+
+def _parts(indices: np.ndarray) -> list[np.ndarray]:
+    return [indices[start : start + EVAL_BATCH] for start in range(0, len(indices), EVAL_BATCH)]

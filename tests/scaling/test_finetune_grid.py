@@ -76,6 +76,12 @@ def test_the_protocol_follows_the_options() -> None:
     assert searched.search is not None
     assert (searched.search.trials, searched.search.seed) == (5, 3)
     assert isinstance(dict(searched.search.space)["dropout"], Range)
+    cost = finetune_grid._task(Options("x", "digits", search="cost", trials=6, steps=40)).search
+    assert cost is not None
+    assert dict(cost.space)["steps"].values == (10, 20, 40)  # type: ignore[union-attr]
+    assert cost.objectives == ("dev_top1", "flops")
+    careful = finetune_grid._task(Options("x", "digits", corrupt="skip", dev_fraction=0.5, batch_size=7))
+    assert (careful.data.corrupt, careful.dev_fraction, careful.recipe.batch_size) == ("skip", 0.5, 7)
     own = finetune_grid._task(
         Options("x", "birds", train="digits:train", test="digits:test", dev="digits:train?part=:9")
     )
@@ -84,7 +90,9 @@ def test_the_protocol_follows_the_options() -> None:
         (Options("x", "birds"), "unknown task 'birds': take one of .*, or give --train and --test of your own"),
         (Options("x", "birds", train="digits:train"), "unknown task 'birds'"),
         (Options("x", "cifar10"), "task cifar10 has no data of its own: give --train and --test"),
-        (Options("x", "digits", search="all"), "unknown search 'all': take one of regularization"),
+        (Options("x", "digits", search="all"), "unknown search 'all': take one of regularization, cost"),
+        (Options("x", "vtab-cats", vtab="/lists"), "'vtab-cats' is no task of VTAB-1k: take one of vtab-caltech101"),
+        (Options("x", "vtab-dtd", vtab="/lists"), r"/lists/dtd/train800val200\.txt not found"),
     ):
         with pytest.raises(ValueError, match=message):
             finetune_grid._task(options)
@@ -98,7 +106,7 @@ def test_the_table_tells_what_was_chosen(
     summary = finetune_grid._summary(study, storage)
     assert [row["dev_top1"] for row in summary["grid"]] == [None, None]
     assert summary["chosen"] == []
-    finetune_grid._show(summary, storage, Console(width=140))
+    finetune_grid._show(study, storage, Console(width=140))
     told = capsys.readouterr().out
     assert "tiny on digits" in told
     assert "base lr" in told

@@ -7,7 +7,7 @@ from scaling.specs import Scratch
 from scaling.study import final_runs
 from scaling.training.schedules import learning_rate
 from scaling.zoo import ZOO
-from search_spaces.grids import IMAGENET_TABLE_2, PAPER_TASKS
+from search_spaces.grids import IMAGENET_TABLE_2, PAPER_TASKS, TASKS, adjusted
 from search_spaces.recipes import IMAGENET, IMAGENET_21K, JFT, JFT_BASE_LR, SGD_TABLE_7, SGD_TABLE_7_BASE_LR
 from search_spaces.vit_paper import STUDY
 
@@ -78,3 +78,12 @@ def test_the_papers_study_has_table_6s_18_runs_and_three_seeds() -> None:
     assert len(STUDY.runs) == 18
     assert STUDY.seeds == (0, 1, 2)
     assert all(run.model == ZOO[run.name] for run in STUDY.runs)
+
+
+def test_an_adjusted_task_changes_in_all_that_it_tries() -> None:
+    small = adjusted(TASKS["cifar10"], steps=50, resolution=64, batch_size=32)
+    (bit,) = small.resnet_settings
+    assert (small.steps, small.resolution, small.recipe.batch_size, small.recipe.warmup_steps) == (50, 64, 32, 10)
+    assert (bit.steps, bit.resolution, bit.recipe.resize, bit.recipe.warmup_steps) == (50, 64, 80, 10)
+    assert adjusted(TASKS["cifar10"]) == TASKS["cifar10"]
+    assert adjusted(TASKS["pets"], steps=500) == TASKS["pets"]  # its warm-up is a fifth already

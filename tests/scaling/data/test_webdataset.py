@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 from tests_images import pictures, write_shards, write_tar
 
+from scaling.data import webdataset
+from scaling.data.files import File
+from scaling.data.kept import Arrays
 from scaling.data.labels import MultiLabels
 from scaling.data.sources import open_split
+from scaling.data.uris import WebDataset
 from scaling.data.webdataset import expand
 
 IMAGES = pictures(6)
@@ -141,3 +145,30 @@ def test_shards_of_the_library_are_read(tmp_path: Path) -> None:
     images = open_split(f"webdataset:{tmp_path}/x.tar", None)
     assert np.array_equal(images.labels, LABELS)
     assert [images.encoded[i] for i in range(6)] == IMAGES
+
+
+def test_a_large_shard_is_scanned_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By all processes of a machine, until it changes."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(webdataset, "KEPT_BYTES", 0)
+    scans: list[str] = []
+    scan = webdataset._scan
+
+    def counted(file: File, source: WebDataset) -> Arrays:
+        scans.append(file.name)
+        return scan(file, source)
+
+    monkeypatch.setattr(webdataset, "_scan", counted)
+    source = WebDataset(str(tmp_path / "a.tar"))
+    for count in (3, 4):
+        write_tar(tmp_path / "a.tar", {f"{i}.{kind}": data for i in range(count) for kind, data in sample(i)})
+        first, second = webdataset.read(source), webdataset.read(source)
+        assert first.labels.tolist() == second.labels.tolist() == LABELS[:count].tolist()  # type: ignore[union-attr]
+        assert [first.encoded[i] for i in range(count)] == [second.encoded[i] for i in range(count)] == IMAGES[:count]
+        assert len(scans) == count - 2
+    with pytest.raises(ValueError, match="has no image"):
+        webdataset.read(WebDataset(str(tmp_path / "a.tar"), image="png"))  # another reading of it
+
+
+def sample(i: int) -> list[tuple[str, bytes]]:
+    return [("jpg", IMAGES[i]), ("cls", str(LABELS[i]).encode())]
