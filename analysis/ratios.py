@@ -168,6 +168,7 @@ def default_tasks(names: list[str]) -> list[str]:
 
 
 def by_task(accuracies: pl.DataFrame, of: str, against: str) -> dict[str, dict[str, Any]]:
-    """`summary` of the comparison on each data set alone: how far the answer hangs on the choice of data sets."""
+    """`summary` of the comparison on each data set alone, where there is one: how much hangs on the choice."""
     names = sorted(set(accuracies["task"]) - {MEAN})
-    return {name: summary(compared(points(accuracies, [name]), of, against)) for name in names}
+    found = {name: summary(compared(points(accuracies, [name]), of, against)) for name in names}
+    return {name: one for name, one in found.items() if one["points"]}

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from analysis import ratios
+from analysis.beside import both
 from analysis.core_days import inconsistent
 from analysis.rows import MEAN, Rows, accuracies, labels, load
 from analysis.style import family_name
@@ -19,7 +20,7 @@ def run(
     options: argparse.Namespace, print_json: Callable[[Any], None], print_table: Callable[[pl.DataFrame, str], None]
 ) -> None:
     """The command: `options` has storage, of, against, tasks (a,b,… or None) and json."""
-    rows = load(options.storage)
+    rows = both(load(options.storage), options.beside)
     wanted = None if options.tasks is None else [name.strip() for name in options.tasks.split(",") if name.strip()]
     found = answer(rows, accuracies(rows), wanted, options.of, options.against)
     if options.json:
@@ -124,6 +125,34 @@ def _choice(pair: dict[str, Any]) -> list[str]:
     ]
 
 
+def as_published() -> list[str]:
+    """What the ViT paper's own Table 6 gives on its five data sets, in words: the claim, its numbers, the caveat."""
+    rows = load("published/table6")
+    vit, _, hybrid = answer(rows, accuracies(rows), None, None, None)["comparisons"]
+    low, high = PAPER
+    lead = (
+        f"The ViT paper says that ViT takes {low:g}–{high:g} times less compute than ResNets (§4.4). Its Table 6 gives"
+    )
+    alone, real = (vit["by_task"][task]["geometric_mean"] for task in ("imagenet", "imagenet_real"))
+    return [
+        f"{lead} Its Table 6 gives, on the mean of its five data sets against the ResNet frontier: {_each(vit)}; "
+        f"geometric mean of the interior ones {vit['geometric_mean']:.2f}.",
+        f"The caveat: it hangs on the data sets. ImageNet alone gives {alone:.2f}, ImageNet-ReaL alone {real:.2f}: "
+        "no advantage.",
+        f"Hybrids against the ViT frontier: {_each(hybrid)}: an advantage of small models.",
+    ]
+
+
+def _each(pair: dict[str, Any]) -> str:
+    told = []
+    for row in pair["points_beside"]:
+        sign = {ratios.BEYOND: "> ", ratios.BELOW: "< "}.get(row["where"], "")
+        drawn_on = row["ratio_extrapolated"]
+        more = f" (extrapolated {drawn_on:.2f})" if sign and drawn_on is not None else ""
+        told.append(f"{row['name']} {sign}{row['bound' if sign else 'ratio']:.2f}{more}")
+    return ", ".join(told)
+
+
 def _notes(rows: Rows | None, scores: pl.DataFrame, known: pl.DataFrame, tasks: list[str]) -> list[str]:
     """What a reader should know of the rows: left out points, one family, lone seeds, costs that contradict."""
     made = ["Compute is that of pre-training in FLOPs, valid taps; time and money on a chip follow other ratios."]
@@ -131,7 +160,7 @@ def _notes(rows: Rows | None, scores: pl.DataFrame, known: pl.DataFrame, tasks: 
     left = trained["run_id"].n_unique() - known["run_id"].n_unique()
     if left:
         made.append(
-            f"{left} pre-trained models are left out: without compute, or without an accuracy on {', '.join(tasks)}."
+            f"{left} pre-trained models are left out: without compute, or without an accuracy on all of the data sets."
         )
     if known["family"].n_unique() == 1:
         made.append(f"All points are of one family ({family_name(known['family'][0])}): a ratio needs two.")
