@@ -16,7 +16,7 @@ import polars as pl
 from analysis import fit_cli, published
 from analysis.beside import both
 from analysis.frontier import averaged, frontier
-from analysis.rows import accuracies, load, opened
+from analysis.rows import accuracies, load, opened, tasks_of
 from analysis.thinning import at_most
 
 STORAGE = "path or URI that holds the rows; published: the ViT paper's own"
@@ -64,7 +64,31 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("zoo", help=text, description=text).set_defaults(run=_zoo)
     fit_cli.add(commands, _print_json)
     _add_ratios(commands)
+    _add_adopt(commands)
     return parser
+
+
+def _add_adopt(commands: Any) -> None:
+    from analysis.adopt import ROLES
+
+    text = "turn a CSV or Parquet file of someone else's runs into rows"
+    roles = "; ".join(f"{role}: {what}" for role, (what, _) in ROLES.items())
+    command = commands.add_parser("adopt", help=text, description=f"{text}. Roles: {roles}.")
+    command.add_argument("file", metavar="FILE", help="a .csv, .tsv or .parquet file, a row a run")
+    text = "such as name=model family=arch compute=flops:exaFLOPs accuracy=top1:percent"
+    command.add_argument("--map", nargs="+", action="extend", required=True, metavar="ROLE=COLUMN[:UNIT]", help=text)
+    command.add_argument("--out", required=True, metavar="STORAGE", help="path or URI for the rows")
+    command.set_defaults(run=_adopt)
+
+
+def _adopt(options: argparse.Namespace) -> None:
+    from analysis.adopt import adopt
+    from scaling.storage import Storage
+
+    place = Storage.of(options.out)
+    models, finals, without = adopt(options.file, options.map, place)
+    lacking = f"; {without:,} rows have no accuracy" if without else ""
+    print(f"{models:,} models and {finals:,} accuracies in {place.uri}{lacking}")
 
 
 def _add_ratios(commands: Any) -> None:
@@ -152,9 +176,10 @@ def _frontier(options: argparse.Namespace) -> None:
         return
     from analysis.tables import frontier_table
 
-    shown, left = at_most(points.filter(pl.col("exaflops_valid").is_not_null()))
+    known = points.filter(pl.col("exaflops_valid").is_not_null() & pl.col("task").is_in(tasks_of(points)))
+    shown, left = at_most(known)
     _print_table(frontier_table(shown), "Accuracy by pre-training compute")
-    unknown = points.height - points["exaflops_valid"].count()
+    unknown = points["exaflops_valid"].null_count()
     for count, why in ((unknown, "without compute"), (left, "on no frontier: --json prints all")):
         if count:
             print(f"{count:,} points are left out: {why}")

@@ -53,7 +53,7 @@ def _rises(accuracies: pl.DataFrame) -> list[str]:
     if accuracies.is_empty():
         return []
     task = tasks_of(accuracies)[-1]
-    known = accuracies.filter((pl.col("task") == task) & pl.col("pretrained") & pl.col("exaflops_valid").is_not_null())
+    known = accuracies.filter((pl.col("task") == task) & pl.col("pretrained") & (pl.col("exaflops_valid") > 0))
     return [
         _rise(family_name(str(family)), part.sort("exaflops_valid", "top1_mean"), shown_task(task))
         for (family,), part in known.group_by("family", maintain_order=True)
