@@ -172,7 +172,7 @@ def _frontier(options: argparse.Namespace) -> None:
         scores = averaged(scores, [name.strip() for name in options.tasks.split(",") if name.strip()])
     points = frontier(scores)
     if options.json:
-        _print_json({"points": points.to_dicts()})
+        print(f'{{"points": {points.fill_nan(None).write_json()}}}')  # in a fraction of json's time and memory
         return
     from analysis.tables import frontier_table
 
@@ -180,7 +180,7 @@ def _frontier(options: argparse.Namespace) -> None:
     shown, left = at_most(known)
     _print_table(frontier_table(shown), "Accuracy by pre-training compute")
     unknown = points["exaflops_valid"].null_count()
-    for count, why in ((unknown, "without compute"), (left, "on no frontier: --json prints all")):
+    for count, why in ((unknown, "without compute"), (left, "mostly on no frontier: --json prints all")):
         if count:
             print(f"{count:,} points are left out: {why}")
 

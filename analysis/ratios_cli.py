@@ -11,6 +11,7 @@ from analysis.beside import both
 from analysis.core_days import inconsistent
 from analysis.rows import MEAN, Rows, accuracies, labels, load
 from analysis.style import family_name
+from analysis.thinning import ROWS
 
 ORDER = ("resnet", "vit", "hybrid")  # a pair is asked for once: the later family against the earlier
 PAPER = (2.0, 4.0)  # §4.4: 'ViT uses approximately 2-4x less compute to attain the same performance'
@@ -158,7 +159,9 @@ def _notes(rows: Rows | None, scores: pl.DataFrame, known: pl.DataFrame, tasks: 
     made = ["Compute is that of pre-training in FLOPs, valid taps; time and money on a chip follow other ratios."]
     trained = scores.filter(pl.col("pretrained"))
     left = trained["run_id"].n_unique() - known["run_id"].n_unique()
-    if left:
+    if left > ratios.MANY:
+        made.append(f"Compared are points on a family's frontier, {known.height:,}; {left:,} models are left out.")
+    elif left:
         made.append(
             f"{left} pre-trained models are left out: without compute, or without an accuracy on all of the data sets."
         )
@@ -179,11 +182,11 @@ def show(found: dict[str, Any], print_table: Callable[[pl.DataFrame, str], None]
     for pair in found["comparisons"]:
         if pair["points_beside"]:
             print_table(
-                table(pair), f"{family_name(pair['of'])} against the {family_name(pair['against'])} frontier: {where}"
+                table(pair)[:ROWS], f"{family_name(pair['of'])} against the {family_name(pair['against'])} frontier: {where}"
             )
         print("\n".join(pair["sentences"]), end="\n\n")
     if found["doublings"]:
-        print_table(doubling_table(found["doublings"]), "Gain per doubling of compute, along each frontier")
+        print_table(doubling_table(found["doublings"])[:ROWS], "Gain per doubling of compute, along each frontier")
     print("\n".join(found["notes"]))
 
 
