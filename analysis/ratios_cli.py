@@ -181,9 +181,8 @@ def show(found: dict[str, Any], print_table: Callable[[pl.DataFrame, str], None]
     where = ", ".join(found["tasks"])
     for pair in found["comparisons"]:
         if pair["points_beside"]:
-            print_table(
-                table(pair)[:ROWS], f"{family_name(pair['of'])} against the {family_name(pair['against'])} frontier: {where}"
-            )
+            title = f"{family_name(pair['of'])} against the {family_name(pair['against'])} frontier: {where}"
+            print_table(table(pair)[:ROWS], title)
         print("\n".join(pair["sentences"]), end="\n\n")
     if found["doublings"]:
         print_table(doubling_table(found["doublings"])[:ROWS], "Gain per doubling of compute, along each frontier")
