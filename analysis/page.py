@@ -38,7 +38,8 @@ tbody th { position: sticky; left: 0; background: #fff; }
 details { margin: 1rem 0; } summary { cursor: pointer; font-weight: 600; }
 pre { background: #f4f4f4; padding: .8rem; font-size: .85rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 @media (max-width: 44rem) {
-  figure .scroll svg { max-width: none; } caption { max-width: calc(100vw - 2rem); } tbody th { position: static; }
+  figure .scroll svg { max-width: max(100%, 34rem); }
+  caption { max-width: calc(100vw - 2rem); } tbody th { position: static; }
 }
 @media print { nav, .skip { display: none; } .scroll { overflow: visible; } figure { break-inside: avoid; } }
 """

@@ -169,7 +169,7 @@ def _of_table6() -> Iterable[tuple[Row, Pretrain]]:
 @cache
 def _by_data() -> dict[tuple[str, str], Pretrain]:
     """Table 5's runs by model and data set."""
-    runs = [run for run in data_requirements.STUDY.runs if run.subset is None]
+    runs = [run for run in data_requirements.STUDY.runs if run.subset is None and run.early_stopping is None]
     return {(run.name.split()[0], run.data.name): run for run in runs}
 
 
