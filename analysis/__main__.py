@@ -7,14 +7,21 @@ STORAGE is a path or a URI. `python -m analysis zoo` prints the named models wit
 import argparse
 import json
 import math
+import os
 import sys
 from typing import Any
 
 import polars as pl
 
-from analysis import core_days, fit_cli
+from analysis import fit_cli, published
+from analysis.beside import both
 from analysis.frontier import averaged, frontier
-from analysis.rows import accuracies, load
+from analysis.rows import accuracies, load, opened, tasks_of
+from analysis.thinning import at_most
+
+STORAGE = "path or URI that holds the rows; published: the ViT paper's own"
+WIDE = 1000  # characters of a line where there is no terminal: tables are as wide as they are
+BESIDE = "other rows to show side by side, such as published"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
+    except BrokenPipeError:  # a reader such as head has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError) as error:
         print(f"error: {str(error).splitlines()[0]}", file=sys.stderr)
         return 2
@@ -41,27 +50,56 @@ def _parser() -> argparse.ArgumentParser:
         ("vtab", _vtab, "VTAB-1k scores by task, group and mean, beside the ViT paper's"),
     ):
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("storage", metavar="STORAGE", help="path or URI that holds the rows")
-        if run not in (_report, _inspection, _paper):
+        command.add_argument("storage", metavar="STORAGE", help=STORAGE)
+        if run in (_report, _inspection, _paper):
+            command.add_argument("--out", metavar="DIR", help="write there instead of into the storage")
+        else:
             command.add_argument("--json", action="store_true", help="print JSON")
         if run is _frontier:
             command.add_argument("--tasks", metavar="TASKS", help="only their mean: data sets a,b,…")
+        if run in (_report, _frontier, _paper):
+            command.add_argument("--beside", metavar="STORAGE", help=BESIDE)
         command.set_defaults(run=run)
     text = "the named models, their parameters and MACs, as Markdown"
     commands.add_parser("zoo", help=text, description=text).set_defaults(run=_zoo)
     fit_cli.add(commands, _print_json)
     _add_ratios(commands)
+    _add_adopt(commands)
     return parser
+
+
+def _add_adopt(commands: Any) -> None:
+    from analysis.adopt import ROLES
+
+    text = "turn a CSV or Parquet file of someone else's runs into rows"
+    roles = "; ".join(f"{role}: {what}" for role, (what, _) in ROLES.items())
+    command = commands.add_parser("adopt", help=text, description=f"{text}. Roles: {roles}.")
+    command.add_argument("file", metavar="FILE", help="a .csv, .tsv or .parquet file, a row a run")
+    text = "such as name=model family=arch compute=flops:exaFLOPs accuracy=top1:percent"
+    command.add_argument("--map", nargs="+", action="extend", required=True, metavar="ROLE=COLUMN[:UNIT]", help=text)
+    command.add_argument("--out", required=True, metavar="STORAGE", help="path or URI for the rows")
+    command.set_defaults(run=_adopt)
+
+
+def _adopt(options: argparse.Namespace) -> None:
+    from analysis.adopt import adopt
+    from scaling.storage import Storage
+
+    place = Storage.of(options.out)
+    models, finals, without = adopt(options.file, options.map, place)
+    lacking = f"; {without:,} rows have no accuracy" if without else ""
+    print(f"{models:,} models and {finals:,} accuracies in {place.uri}{lacking}")
 
 
 def _add_ratios(commands: Any) -> None:
     text = "how much compute one family needs for the accuracy of another; gain at equal compute and per doubling"
     command = commands.add_parser("ratios", help=text, description=text)
-    command.add_argument("storage", metavar="STORAGE", help="path or URI that holds the rows")
+    command.add_argument("storage", metavar="STORAGE", help=STORAGE)
     command.add_argument("--of", metavar="FAMILY", help="the family whose points are judged")
     command.add_argument("--against", metavar="FAMILY", help="the family whose frontier they are judged by")
     text = "data sets to average, a,b,… (default: the ViT paper's five when all are there, or else all)"
     command.add_argument("--tasks", metavar="TASKS", help=text)
+    command.add_argument("--beside", metavar="STORAGE", help=BESIDE)
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run=_ratios)
 
@@ -78,83 +116,79 @@ def _zoo(_options: argparse.Namespace) -> None:
     print(page(), end="")
 
 
-def _report(options: argparse.Namespace) -> None:
-    from analysis.report import report  # here: the figures' libraries take a second to load
+def _places(options: argparse.Namespace) -> tuple[Any, Any]:
+    """The storage to read, and where to write. Raises ValueError for published rows without --out."""
     from scaling.storage import Storage
 
-    place = Storage.of(options.storage)
-    for name in report(place):
-        print(place.path(name))
+    if options.out is None and published.is_published(options.storage):
+        raise ValueError(f"{options.storage} is not for writing into: give --out DIR")
+    place = opened(options.storage)
+    return place, place if options.out is None else Storage.of(options.out)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from analysis.report import report  # here: the figures' libraries take a second to load
+
+    place, target = _places(options)
+    for name in report(place, target, options.beside):
+        print(target.path(name))
 
 
 def _inspection(options: argparse.Namespace) -> None:
     from analysis import drawing, inspection
-    from scaling.storage import Storage
 
-    place = Storage.of(options.storage)
+    place, target = _places(options)
     made = inspection.charts(inspection.load(place))
     if not made:
         raise ValueError(f"storage {place.uri} holds no inspections: python -m scaling.inspection writes them")
-    for name in drawing.write(place, "figures/inspection_", made):
-        print(place.path(name))
+    for name in drawing.write(target, "figures/inspection_", made):
+        print(target.path(name))
 
 
 def _paper(options: argparse.Namespace) -> None:
     from analysis import drawing, paper, paper_tables
-    from scaling.storage import Storage
 
-    place = Storage.of(options.storage)
-    rows = load(place)
-    made, tables = paper.charts(rows), paper_tables.tables(rows)
+    place, target = _places(options)
+    if options.storage == published.NAME:  # each figure from the table that the paper draws it from
+        made: dict[str, Any] = {}
+        tables: dict[str, Any] = {}
+        for part, shown in published.SHOWN.items():
+            rows = load(published.storage(f"{published.NAME}/{part}"))
+            made |= {name: chart for name, chart in paper.charts(rows).items() if name in shown}
+            tables |= {name: table for name, table in paper_tables.tables(rows).items() if name in shown}
+    else:
+        rows = both(load(place), options.beside)
+        made, tables = paper.charts(rows), paper_tables.tables(rows)
     if not made and not tables:
         raise ValueError(f"the rows of storage {place.uri} are enough for none of the paper's figures and tables")
-    names = drawing.write(place, "paper/", made) + drawing.write_tables(place, "paper/", tables)
+    names = drawing.write(target, "paper/", made) + drawing.write_tables(target, "paper/", tables)
     for name in names:
-        print(place.path(name))
+        print(target.path(name))
 
 
 def _frontier(options: argparse.Namespace) -> None:
-    scores = accuracies(load(options.storage))
+    scores = accuracies(both(load(options.storage), options.beside))
     if options.tasks is not None:
         scores = averaged(scores, [name.strip() for name in options.tasks.split(",") if name.strip()])
     points = frontier(scores)
     if options.json:
-        _print_json({"points": points.to_dicts()})
+        print(f'{{"points": {points.fill_nan(None).write_json()}}}')  # in a fraction of json's time and memory
         return
     from analysis.tables import frontier_table
 
-    _print_table(frontier_table(points), "Accuracy by pre-training compute")
+    known = points.filter(pl.col("exaflops_valid").is_not_null() & pl.col("task").is_in(tasks_of(points)))
+    shown, left = at_most(known)
+    _print_table(frontier_table(shown), "Accuracy by pre-training compute")
+    unknown = points["exaflops_valid"].null_count()
+    for count, why in ((unknown, "without compute"), (left, "mostly on no frontier: --json prints all")):
+        if count:
+            print(f"{count:,} points are left out: {why}")
 
 
 def _core_days(options: argparse.Namespace) -> None:
-    attempts = load(options.storage).attempt
-    if attempts.is_empty() and not options.json:
-        raise ValueError(f"storage {options.storage} holds no attempts to account for")
-    parts = {
-        "by_kind": core_days.by_kind(attempts),
-        "by_model": core_days.by_model(attempts),
-        "total": core_days.account(attempts),
-        "by_family": core_days.by_family(attempts),
-        "by_study": core_days.by_study(attempts),
-        "losses": core_days.losses(attempts),
-    }
-    apart = core_days.apart(attempts)
-    if options.json:
-        runs = {"by_run": core_days.by_run(attempts)}
-        found = {name: frame.to_dicts() for name, frame in (parts | runs).items()}
-        _print_json(found | {"notes": [apart] if apart else []})
-        return
-    from analysis.tables import account_table, losses_table
+    from analysis import core_days_cli
 
-    keys: dict[str, tuple[str, ...]] = {
-        **{"by_kind": ("kind",), "by_model": ("family", "name"), "total": ()},
-        **{"by_family": ("family",), "by_study": ("study",)},
-    }
-    for name, by in keys.items():
-        _print_table(account_table(parts[name], by), f"Core time, {name.replace('_', ' ')}")
-    _print_table(losses_table(parts["losses"]), "Not productive, by cause")
-    if apart:
-        print(apart)
+    core_days_cli.run(options.storage, options.json, _print_json, _print_table)
 
 
 def _costs(options: argparse.Namespace) -> None:
@@ -202,7 +236,7 @@ def _print_table(frame: pl.DataFrame, title: str) -> None:
     from analysis.tables import to_rich
 
     console = Console()
-    (console if console.is_terminal else Console(width=200)).print(to_rich(frame, title))
+    (console if console.is_terminal else Console(width=WIDE)).print(to_rich(frame, title))
 
 
 if __name__ == "__main__":

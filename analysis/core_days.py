@@ -8,11 +8,11 @@ import polars as pl
 from clusters.hardware import recognised
 
 PARTS = {  # column: what it is; the five add up to `core_seconds`, what was occupied
-    "productive": "training steps that count",
-    "repeated": "training steps lost or repeated",
+    "productive": "training kept",
+    "repeated": "training lost",
     "waiting": "waiting for data",
     "evaluating": "evaluation",
-    "overhead": "set-up and checkpoints",
+    "overhead": "set-up, saving",
 }
 CAUSES = {  # of `losses`: what it is
     "failed": "training lost to an error",
@@ -49,12 +49,13 @@ def account(attempts: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.DataFrame:
         failed=pl.col("outcome").is_in(["failed", "diverged"]).sum(),
         killed=(pl.col("outcome") == "running").sum(),
         _clocked=pl.col("seconds_training").is_not_null().all(),
+        _known=pl.col("train_flops_valid").is_not_null().all(),
         _reached=_known_sum(productive * pl.col("_peak")),
         _reachable=_known_sum(occupied * pl.col("_peak")),
         price_usd=_known_sum(occupied * pl.col("_price")),
     )
     flops, worked = pl.col("train_flops_valid"), productive > 0
-    counted = (occupied > 0) & (flops > 0)
+    counted = (occupied > 0) & (flops > 0) & pl.col("_known")
     return (
         sums.with_columns(
             core_days=occupied / DAY,
@@ -65,7 +66,7 @@ def account(attempts: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.DataFrame:
             exaflops_per_core_day=pl.when(counted).then(flops / 1e18 / (occupied / DAY)),
             utilisation_occupied=pl.when(counted).then(flops / pl.col("_reachable")),
         )
-        .select(pl.exclude("_clocked", "_reached", "_reachable"))
+        .select(pl.exclude("_clocked", "_known", "_reached", "_reachable"))
         .sort("device", *[_rank(key) for key in by])
     )
 
@@ -99,9 +100,12 @@ def losses(attempts: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.DataFrame:
     """What was occupied and not productive, by cause: one row a device, group of `by` and cause of `CAUSES`.
 
     `core_seconds`, and its `share` of what the device and group occupied. With the first set-ups and the productive
-    part the causes add up to what was occupied. A unit's set-up counts as a restart from its second attempt on.
+    part the causes add up to what was occupied. A unit's set-up counts as a restart from its second attempt on. No rows
+    when no attempt has clocks.
     """
     keys = ["device", *by]
+    if attempts["seconds_training"].null_count() == attempts.height:
+        attempts = attempts.clear()
     later = pl.int_range(pl.len()).over("unit_id") > 0
     known = attempts.with_columns(_parts()).sort("started", "attempt_id").with_columns(_later=later)
     ended = {"failed": "failed", "diverged": "diverged", "killed": "running", "interrupted": "interrupted"}

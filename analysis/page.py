@@ -15,6 +15,7 @@ STYLE = """
 body { background: #fff; color: #1a1a1a; font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Arial, sans-serif;
   max-width: 62rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; overflow-wrap: break-word; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin-bottom: .3rem; }
+h3 { font-size: 1.05rem; margin: 1.6rem 0 .4rem; }
 h2 { font-size: 1.3rem; margin: 2.8rem 0 .6rem; padding-top: .8rem; border-top: 1px solid #d9d9d9; }
 .skip { position: absolute; left: -99rem; } .skip:focus { left: 1rem; top: .5rem; background: #fff; padding: .4rem; }
 .about { color: #4d4d4d; margin-top: 0; } a { color: #00558a; }
@@ -37,7 +38,8 @@ tbody th { position: sticky; left: 0; background: #fff; }
 details { margin: 1rem 0; } summary { cursor: pointer; font-weight: 600; }
 pre { background: #f4f4f4; padding: .8rem; font-size: .85rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 @media (max-width: 44rem) {
-  figure .scroll svg { max-width: none; } caption { max-width: calc(100vw - 2rem); } tbody th { position: static; }
+  figure .scroll svg { max-width: max(100%, 34rem); }
+  caption { max-width: calc(100vw - 2rem); } tbody th { position: static; }
 }
 @media print { nav, .skip { display: none; } .scroll { overflow: visible; } figure { break-inside: avoid; } }
 """

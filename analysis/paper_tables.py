@@ -51,7 +51,7 @@ def comparison(rows: Rows) -> pl.DataFrame:
     for (device,), part in totals.sort("device").group_by("device", maintain_order=True):
         size, unit = core_unit(float(str(part["core_seconds"].max())))
         by_run = dict(part.select("unit_id", "core_seconds").iter_rows())
-        row = {name: f"{by_run[run] / size:,.3g}" if run in by_run else "–" for run, name in columns.items()}
+        row = {name: f"{by_run[run] / size:,.4g}" if run in by_run else "–" for run, name in columns.items()}
         body.append({"task": f"{unit} ({device})"} | row)
     return pl.DataFrame(body)
 

@@ -16,6 +16,7 @@ import polars as pl
 from analysis.frontier import averaged, frontier
 from analysis.rows import MEAN
 
+MANY = 5000  # points: of more, each one's ratio tells nobody anything
 INTERIOR, BEYOND, BELOW = "interior", "beyond", "below"
 PAPER_TASKS = (  # the five data sets of Figure 5 and Table 7's average; each by the names it is known by
     *({"imagenet", "imagenet1k", "ilsvrc2012"}, {"cifar10"}, {"cifar100"}),
@@ -36,13 +37,17 @@ DOUBLING = {
 
 def points(accuracies: pl.DataFrame, tasks: list[str]) -> pl.DataFrame:
     """The points that can be compared: pre-trained models with every one of `tasks`, their mean accuracy over these
-    (fraction; `frontier.averaged`) and compute `exaflops` above 0 (valid taps), on their frontiers marked.
+    (fraction; `frontier.averaged`) and compute `exaflops` above 0 (valid taps), on their frontiers marked. Of more than
+    `MANY` only those on their family's frontier.
 
     Raises ValueError for a task that the rows do not have.
     """
     usable = pl.col("pretrained") & pl.col("exaflops_valid").is_finite() & (pl.col("exaflops_valid") > 0)
     known = averaged(accuracies, tasks).filter(usable)
-    return frontier(known).with_columns(exaflops="exaflops_valid").sort("family", "exaflops", "name", "run_id")
+    marked = frontier(known)
+    if marked.height > MANY:
+        marked = marked.filter("on_family_frontier")
+    return marked.with_columns(exaflops="exaflops_valid").sort("family", "exaflops", "name", "run_id")
 
 
 def compared(known: pl.DataFrame, of: str, against: str) -> pl.DataFrame:
@@ -168,6 +173,7 @@ def default_tasks(names: list[str]) -> list[str]:
 
 
 def by_task(accuracies: pl.DataFrame, of: str, against: str) -> dict[str, dict[str, Any]]:
-    """`summary` of the comparison on each data set alone: how far the answer hangs on the choice of data sets."""
+    """`summary` of the comparison on each data set alone, where there is one: how much hangs on the choice."""
     names = sorted(set(accuracies["task"]) - {MEAN})
-    return {name: summary(compared(points(accuracies, [name]), of, against)) for name in names}
+    found = {name: summary(compared(points(accuracies, [name]), of, against)) for name in names}
+    return {name: one for name, one in found.items() if one["points"]}

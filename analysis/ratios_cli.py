@@ -7,9 +7,11 @@ from typing import Any
 import polars as pl
 
 from analysis import ratios
+from analysis.beside import both
 from analysis.core_days import inconsistent
 from analysis.rows import MEAN, Rows, accuracies, labels, load
-from analysis.style import family_name
+from analysis.style import family_name, flops_unit
+from analysis.thinning import ROWS
 
 ORDER = ("resnet", "vit", "hybrid")  # a pair is asked for once: the later family against the earlier
 PAPER = (2.0, 4.0)  # §4.4: 'ViT uses approximately 2-4x less compute to attain the same performance'
@@ -19,7 +21,7 @@ def run(
     options: argparse.Namespace, print_json: Callable[[Any], None], print_table: Callable[[pl.DataFrame, str], None]
 ) -> None:
     """The command: `options` has storage, of, against, tasks (a,b,… or None) and json."""
-    rows = load(options.storage)
+    rows = both(load(options.storage), options.beside)
     wanted = None if options.tasks is None else [name.strip() for name in options.tasks.split(",") if name.strip()]
     found = answer(rows, accuracies(rows), wanted, options.of, options.against)
     if options.json:
@@ -86,12 +88,15 @@ def _result(pair: dict[str, Any]) -> str:
     if pair["geometric_mean"] is None:
         return f"No point of {of} lies within the accuracies of the {against} frontier{rest}: no ratio is measured."
     mean, every = pair["geometric_mean"], pair["geometric_mean_with_extrapolated"]
-    text = f"For equal accuracy the {against} frontier needs {mean:.2f} times the compute of {of} "
-    text += (
-        f"(geometric mean of {pair['interior']} interior points, {pair['lowest']:.2f} to {pair['highest']:.2f}){rest}"
-    )
+    ends = f"{pair['interior']} interior points, {_ratio(pair['lowest'])} to {_ratio(pair['highest'])}"
+    told = "one interior point" if pair["interior"] == 1 else f"geometric mean of {ends}"
+    text = f"For equal accuracy the {against} frontier needs {_ratio(mean)} times the compute of {of} ({told}){rest}"
     count = pair["extrapolated"]
-    return text + (f"; {every:.2f} with {count} extrapolated, which is a guess." if count else ".")
+    return text + (f"; {_ratio(every)} with {count} extrapolated, which is a guess." if count else ".")
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def _claim(pair: dict[str, Any], beside: pl.DataFrame) -> list[str]:
@@ -116,7 +121,7 @@ def _choice(pair: dict[str, Any]) -> list[str]:
     told = []
     for task, total in pair["by_task"].items():
         mean = total["geometric_mean"]
-        told.append(f"{task} {mean:.2f} ({total['interior']} interior)" if mean else f"{task} no interior point")
+        told.append(f"{task} {_ratio(mean)} ({total['interior']} interior)" if mean else f"{task} no interior point")
     low = [task for task, total in pair["by_task"].items() if (total["geometric_mean"] or 9.0) < 1.1]
     text = f"Caveat: the ratio hangs on the data sets. Alone: {'; '.join(told)}."
     return [
@@ -124,14 +129,42 @@ def _choice(pair: dict[str, Any]) -> list[str]:
     ]
 
 
+def as_published() -> list[str]:
+    """What the ViT paper's own Table 6 gives on its five data sets, in words: the claim, its numbers, the caveat."""
+    rows = load("published/table6")
+    vit, _, hybrid = answer(rows, accuracies(rows), None, None, None)["comparisons"]
+    low, high = PAPER
+    lead = f"The ViT paper says that ViT takes {low:g}–{high:g} times less compute than ResNets (§4.4)."
+    alone, real = (vit["by_task"][task]["geometric_mean"] for task in ("imagenet", "imagenet_real"))
+    return [
+        f"{lead} Its Table 6 gives, on the mean of its five data sets against the ResNet frontier: {_each(vit)}; "
+        f"geometric mean of the interior ones {vit['geometric_mean']:.2f}.",
+        f"The caveat: it hangs on the data sets. ImageNet alone gives {alone:.2f}, ImageNet-ReaL alone {real:.2f}: "
+        "no advantage.",
+        f"Hybrids against the ViT frontier: {_each(hybrid)}: an advantage of small models.",
+    ]
+
+
+def _each(pair: dict[str, Any]) -> str:
+    told = []
+    for row in pair["points_beside"]:
+        sign = {ratios.BEYOND: "> ", ratios.BELOW: "< "}.get(row["where"], "")
+        drawn_on = row["ratio_extrapolated"]
+        more = f" (extrapolated {drawn_on:.2f})" if sign and drawn_on is not None else ""
+        told.append(f"{row['name']} {sign}{row['bound' if sign else 'ratio']:.2f}{more}")
+    return ", ".join(told)
+
+
 def _notes(rows: Rows | None, scores: pl.DataFrame, known: pl.DataFrame, tasks: list[str]) -> list[str]:
     """What a reader should know of the rows: left out points, one family, lone seeds, costs that contradict."""
     made = ["Compute is that of pre-training in FLOPs, valid taps; time and money on a chip follow other ratios."]
     trained = scores.filter(pl.col("pretrained"))
     left = trained["run_id"].n_unique() - known["run_id"].n_unique()
-    if left:
+    if left > ratios.MANY:
+        made.append(f"Compared are points on a family's frontier, {known.height:,}; {left:,} models are left out.")
+    elif left:
         made.append(
-            f"{left} pre-trained models are left out: without compute, or without an accuracy on {', '.join(tasks)}."
+            f"{left} pre-trained models are left out: without compute, or without an accuracy on all of the data sets."
         )
     if known["family"].n_unique() == 1:
         made.append(f"All points are of one family ({family_name(known['family'][0])}): a ratio needs two.")
@@ -149,33 +182,33 @@ def show(found: dict[str, Any], print_table: Callable[[pl.DataFrame, str], None]
     where = ", ".join(found["tasks"])
     for pair in found["comparisons"]:
         if pair["points_beside"]:
-            print_table(
-                table(pair), f"{family_name(pair['of'])} against the {family_name(pair['against'])} frontier: {where}"
-            )
+            title = f"{family_name(pair['of'])} against the {family_name(pair['against'])} frontier: {where}"
+            print_table(table(pair)[:ROWS], title)
         print("\n".join(pair["sentences"]), end="\n\n")
     if found["doublings"]:
-        print_table(doubling_table(found["doublings"]), "Gain per doubling of compute, along each frontier")
+        print_table(doubling_table(found["doublings"])[:ROWS], "Gain per doubling of compute, along each frontier")
     print("\n".join(found["notes"]))
 
 
 def table(pair: dict[str, Any]) -> pl.DataFrame:
     """The pair's points as text cells."""
-    return pl.DataFrame([_cells(row) for row in pair["points_beside"]])
+    size, unit = flops_unit(row["exaflops"] for row in pair["points_beside"])
+    return pl.DataFrame([_cells(row, size, unit) for row in pair["points_beside"]])
 
 
-def _cells(row: dict[str, Any]) -> dict[str, str]:
+def _cells(row: dict[str, Any], size: float, unit: str) -> dict[str, str]:
     sign = {ratios.BEYOND: ">", ratios.BELOW: "<"}.get(row["where"], "")
-    ratio = f"{sign} {row['bound']:.3g}" if sign else f"{row['ratio']:.2f}"
+    ratio = f"{sign} {row['bound']:.3g}" if sign else _ratio(row["ratio"])
     if row["ratio_low"] is not None:
-        ratio += f" ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
+        ratio += f" ({_ratio(row['ratio_low'])} to {_ratio(row['ratio_high'])})"
     gain, drawn_on = row["gain"], row["gain_extrapolated"]
     return {
         "model": row["name"],
-        "exaFLOPs": f"{row['exaflops']:,.4g}",
+        unit: f"{row['exaflops'] / size:,.4g}",
         "accuracy (%)": f"{row['top1_mean'] * 100:.2f}",
         "ratio": ratio,
         "where": row["where"] if not sign else f"{row['where']} the range",
-        "extrapolated": "–" if row["ratio_extrapolated"] is None else f"{row['ratio_extrapolated']:.2f}",
+        "extrapolated": "–" if row["ratio_extrapolated"] is None else _ratio(row["ratio_extrapolated"]),
         "gain at equal compute (points)": "–" if gain is None else f"{gain * 100:+.2f}",
         "gain, extrapolated": "–" if drawn_on is None else f"{drawn_on * 100:+.2f}",
     }
@@ -183,11 +216,12 @@ def _cells(row: dict[str, Any]) -> dict[str, str]:
 
 def doubling_table(rows: list[dict[str, Any]]) -> pl.DataFrame:
     """`ratios.doublings` as text cells."""
+    size, unit = flops_unit(row["exaflops"] for row in rows)
     return pl.DataFrame(
         {
             "family": [family_name(row["family"]) for row in rows],
-            "from": [f"{row['name']} ({row['exaflops']:,.4g} EF)" for row in rows],
-            "to": [f"{row['next_name']} ({row['next_exaflops']:,.4g} EF)" for row in rows],
+            "from": [f"{row['name']} ({row['exaflops'] / size:,.4g} {unit})" for row in rows],
+            "to": [f"{row['next_name']} ({row['next_exaflops'] / size:,.4g} {unit})" for row in rows],
             "accuracy (points)": [f"{row['gain_per_doubling'] * 100:+.2f}" for row in rows],
             "error": [
                 "–" if row["error_cut_per_doubling"] is None else f"{-row['error_cut_per_doubling']:+.1%}"

@@ -8,9 +8,10 @@ from typing import Any
 import polars as pl
 
 from analysis import actual, core_days, drawing, figures, fitted, inspection, lines, page, sections, sweeps
+from analysis.beside import both
 from analysis.frontier import frontier
 from analysis.replicas import merged, models
-from analysis.rows import Rows, accuracies, load, relabelled
+from analysis.rows import Rows, accuracies, load, opened, relabelled
 from analysis.sections import View
 from analysis.style import NothingToDrawError
 from scaling.provenance import recorded
@@ -27,14 +28,14 @@ CAPTIONS = {
 }
 
 
-def report(storage: str | Path | Storage, out: Storage | None = None) -> list[str]:
+def report(storage: str | Path | Storage, out: Storage | None = None, beside: str | None = None) -> list[str]:
     """Write `report.html`, `figures/*.png` and `figures/*.svg` into `out` (default: the storage itself).
 
-    Returns the names of the files written, inside `out`. Parts without rows are left out. Raises ValueError when the
-    storage holds no rows.
+    `beside` names a storage whose accuracies are shown side by side (`analysis.beside`). Returns the names of the files
+    written, inside `out`. Parts without rows are left out. Raises ValueError when the storage holds no rows.
     """
-    place = Storage.of(storage)
-    seen = view(place)
+    place = opened(storage)
+    seen = view(place, beside)
     target = place if out is None else out
     files: dict[str, bytes] = {}
     drawn = dict.fromkeys(CAPTIONS, "")
@@ -54,10 +55,10 @@ def _inspections(storage: Storage) -> dict[str, tuple[Any, str]]:
     return {f"inspection_{name}": chart for name, chart in made.items()}
 
 
-def view(storage: Storage) -> View:
+def view(storage: Storage, beside: str | None = None) -> View:
     """All that the page is made of. Raises ValueError when the storage holds no rows."""
     rows = load(storage)
-    scores = accuracies(rows)
+    scores = accuracies(both(rows, beside))
     task, laws = fitted.laws(scores)
     return View(
         name=study_name(storage, rows),

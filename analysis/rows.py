@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from analysis import published
 from analysis.replicas import merged, models
 from scaling.results import best_trials, read
 from scaling.storage import Storage
@@ -32,9 +33,14 @@ class Rows:
     attempt: pl.DataFrame
 
 
+def opened(storage: str | Path | Storage) -> Storage:
+    """The storage of that name; `published` and `published/table6` are the ViT paper's tables."""
+    return published.storage(str(storage)) if published.is_published(storage) else Storage.of(storage)
+
+
 def load(storage: str | Path | Storage) -> Rows:
     """The rows of a storage. Raises ValueError, in one line, when it does not exist or holds no rows."""
-    place = Storage.of(storage)
+    place = opened(storage)
     if place.local is not None and not place.local.is_dir():
         raise ValueError(f"storage {place.uri} does not exist")
     rows = Rows(**{field.name: read(place, field.name) for field in fields(Rows)})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from analysis import actual, core_days, fitted, page, reproduce, sweeps, tables
+from analysis import actual, core_days, fitted, page, ratios_cli, reproduce, sweeps, tables
 from analysis.rows import MEAN, Rows, labels, tasks_of
 from analysis.style import core_unit, family_name, flops_unit
 from analysis.summary import sentences
@@ -36,6 +36,7 @@ def sections(view: View, figures: Figures) -> list[page.Section]:
     return [
         page.Section("summary", "Summary", _summary(view)),
         page.Section("frontier", "Frontier", _frontier(view, figures)),
+        page.Section("ratios", "Compute ratios", _ratios(view)),
         page.Section("laws", "Scaling laws", _laws(view, figures)),
         page.Section("results", "Results", _results(view, figures)),
         page.Section("sweeps", "Sweeps", _sweeps(view, figures)),
@@ -99,6 +100,25 @@ def _frontier(view: View, figures: Figures) -> str:
     return drawn + page.table(shown, caption, text=["family", "frontier"])
 
 
+def _ratios(view: View) -> str:
+    """How much compute families need for each other's accuracy; nothing without accuracies to compare."""
+    try:
+        found = ratios_cli.answer(view.rows, view.scores, None, None, None)
+    except ValueError:  # no model has compute and accuracies
+        return ""
+    made = []
+    for pair in found["comparisons"]:
+        caption = f"{family_name(pair['of'])} against the {family_name(pair['against'])} frontier"
+        made += [page.table(ratios_cli.table(pair), caption, text=["where"]) if pair["points_beside"] else ""]
+        made += [page.bullets(pair["sentences"])]
+    if found["doublings"]:
+        caption = "Gain per doubling of compute, along each family's frontier"
+        made += [page.table(ratios_cli.doubling_table(found["doublings"]), caption, text=["from", "to"])]
+    note = f"Accuracy is that on {', '.join(found['tasks'])}; an interval is one standard error of the seeds' means."
+    published = "<h3>As published</h3>" + page.bullets(ratios_cli.as_published())
+    return page.paragraph(note) + "".join(made) + page.bullets(found["notes"]) + published
+
+
 def _laws(view: View, figures: Figures) -> str:
     if not view.laws:
         return ""
@@ -155,6 +175,7 @@ def _account(shown: pl.DataFrame, by: str) -> str:
     if shown["device"].n_unique() == 1:
         caption = f"{caption} ({shown['unit'][0]}, {shown['device'][0]})"
         shown = shown.drop("device", "unit")
+    shown = shown.drop([name for name in ("failed", "killed") if (shown[name] == "0").all()])
     order = [name for name in ("device", "name", "kind") if name in shown.columns]
     shown = shown.select(*order, pl.exclude(order))
     return page.table(shown, caption, text=["family", "name", "kind", "unit"])

@@ -40,25 +40,50 @@ def extent(values: pl.Series) -> tuple[float, float]:
     return min(known), max(known)
 
 
+def marked(text: str, label: str) -> str:
+    """A name or family of other rows than ours: 'vit (paper)'."""
+    return f"{text} ({label})"
+
+
+def _base(family: str) -> tuple[str, str]:
+    """A family's own name, and the mark of other rows, '' without one."""
+    base, mark, rest = family.partition(" (")
+    return (base, mark + rest) if base in FAMILIES else (family, "")
+
+
 def family_name(family: str) -> str:
     """How a family is written in figures and tables."""
-    return FAMILIES[family][0] if family in FAMILIES else family
+    base, mark = _base(family)
+    return FAMILIES[base][0] + mark if base in FAMILIES else family
 
 
 def family_scales(families: Iterable[str]) -> Scales:
-    """The colour and marker scales of the families present; one that is not known gets the next free colour."""
+    """The colour and marker scales of the families present; one that is not known gets the next free colour.
+
+    A family of other rows has its own family's colour, darker, and a marker of another shape.
+    """
     present = set(families)
     known = [FAMILIES[family] for family in FAMILIES if family in present]
-    extra = sorted(present - set(FAMILIES))
-    rows = known + [(name, *OTHERS[i % len(OTHERS)]) for i, name in enumerate(extra)]
+    others = [family for family in sorted(present - set(FAMILIES)) if _base(family)[1]]
+    theirs = [
+        (family_name(family), darker(FAMILIES[_base(family)[0]][1], 0.5), OTHERS[i % len(OTHERS)][1])
+        for i, family in enumerate(others)
+    ]
+    extra = sorted(present - set(FAMILIES) - set(others))
+    rows = known + theirs + [(name, *OTHERS[i % len(OTHERS)]) for i, name in enumerate(extra)]
     names, colours, markers = ([row[i] for row in rows] for i in range(3))
     return alt.Scale(domain=names, range=colours), alt.Scale(domain=names, range=markers)
 
 
 def text_colour(family: str) -> str:
     """A darker shade of the family's colour, for text on white."""
-    colour = FAMILIES[family][1] if family in FAMILIES else INK
-    return "#" + "".join(f"{int(int(colour[i : i + 2], 16) * 0.68):02x}" for i in (1, 3, 5))
+    base, mark = _base(family)
+    return darker(FAMILIES[base][1] if base in FAMILIES else INK, 0.5 if mark else 0.68)
+
+
+def darker(colour: str, share: float) -> str:
+    """A shade of '#rrggbb' with that share of its light."""
+    return "#" + "".join(f"{int(int(colour[i : i + 2], 16) * share):02x}" for i in (1, 3, 5))
 
 
 def flops_unit(exaflops: Iterable[float]) -> tuple[float, str]:

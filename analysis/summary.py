@@ -53,7 +53,7 @@ def _rises(accuracies: pl.DataFrame) -> list[str]:
     if accuracies.is_empty():
         return []
     task = tasks_of(accuracies)[-1]
-    known = accuracies.filter((pl.col("task") == task) & pl.col("pretrained") & pl.col("exaflops_valid").is_not_null())
+    known = accuracies.filter((pl.col("task") == task) & pl.col("pretrained") & (pl.col("exaflops_valid") > 0))
     return [
         _rise(family_name(str(family)), part.sort("exaflops_valid", "top1_mean"), shown_task(task))
         for (family,), part in known.group_by("family", maintain_order=True)
@@ -87,10 +87,14 @@ def _gains(accuracies: pl.DataFrame) -> list[str]:
     for (label,), part in gains.group_by("label", maintain_order=True):
         by_task = dict(zip(part["task"], part["gain"], strict=True))
         told = ", ".join(
-            f"{by_task[task] * 100:+.1f} points on {'average' if task == MEAN else task}" for task in tasks_of(part)
+            f"{_signed(by_task[task] * 100)} points on {'average' if task == MEAN else task}" for task in tasks_of(part)
         )
         made.append(f"Pre-training {label} against the same model from scratch: {told}.")
     return made
+
+
+def _signed(points: float) -> str:
+    return f"{round(points, 1) + 0.0:+.1f}"  # never -0.0
 
 
 def _costs(attempts: pl.DataFrame) -> list[str]:

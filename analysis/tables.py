@@ -91,22 +91,28 @@ def account_table(account: pl.DataFrame, by: tuple[str, ...] = ("kind",)) -> pl.
             group["family"] = family_name(group["family"])
         made.append(
             {"device": row["device"], **group, "unit": unit, "occupied": f"{row['core_seconds'] / seconds:,.2f}"}
-            | {title: f"{row[part] / seconds:,.2f}" for part, title in PARTS.items()}
+            | {title: f"{row[part] / seconds:,.2f}" if clocked(row) else "–" for part, title in PARTS.items()}
             | {"productive share": "–" if share is None else f"{share:.0%}", "attempts": str(row["attempts"])}
             | {"failed": str(row["failed"]), "killed": str(row["killed"])}
             | {"TFLOP/s a core": "–" if speed is None else f"{speed:.3g}"}
             | _worth(row)
         )
-    # what the catalogue knows of no chip here is no column
-    empty = [name for name in _worth({}) if all(row[name] == "–" for row in made)]
-    return pl.DataFrame(made).drop(empty, strict=False)
+    # what no row knows (clocks, a chip of the catalogue) is no column
+    unknown = [*PARTS.values(), "productive share", "TFLOP/s a core", *_worth({})]
+    return pl.DataFrame(made).drop([name for name in unknown if all(row[name] == "–" for row in made)], strict=False)
+
+
+def clocked(row: dict[str, Any]) -> bool:
+    """Whether a row of the account knows how its time was split: not where there is a published total alone."""
+    return row["productive_share"] is not None or any(row[part] for part in PARTS if part != "overhead")
 
 
 def _worth(row: dict[str, Any]) -> dict[str, str]:
-    """Cells of what needs the catalogue: utilisation over productive and occupied time, list price."""
+    """Cells of speed over what was occupied, and of what needs the catalogue: utilisation, list price."""
     shares = {"of peak": row.get("utilisation"), "of peak, occupied": row.get("utilisation_occupied")}
-    price = row.get("price_usd")
-    told = {name: "–" if share is None else f"{share:.1%}" for name, share in shares.items()}
+    price, speed = row.get("price_usd"), row.get("exaflops_per_core_day")
+    told = {"EF a core-day": "–" if speed is None else f"{speed:#.3g}"}
+    told |= {name: "–" if share is None else f"{share:.1%}" for name, share in shares.items()}
     return told | {"list price": "–" if price is None else f"${price:,.2f}"}
 
 

@@ -17,6 +17,18 @@ def spread_over(frame: pl.DataFrame, column: str, most: int = LINES) -> pl.DataF
     return frame.join(order[places].select("run_id"), on="run_id", how="semi", maintain_order="left")
 
 
+def at_most(points: pl.DataFrame, most: int = ROWS) -> tuple[pl.DataFrame, int]:
+    """`frontier.frontier`'s points, or of more than `most` those on a frontier, or of more than `most` of these some
+    spread evenly over compute; and how many that leaves out."""
+    kept = points if points.height <= most else points.filter(pl.col("on_frontier") | pl.col("on_family_frontier"))
+    if kept.height > most:
+        kept = pl.concat(
+            spread_over(part, "exaflops_valid", max(2, most // kept["task"].n_unique()))
+            for _, part in kept.group_by("task", maintain_order=True)
+        )
+    return kept, points.height - kept.height
+
+
 def crowded(points: pl.DataFrame) -> bool:
     """Whether there are too many points in a panel to name them all and to join them by lines."""
     return bool((points.group_by("task").len()["len"] > LINES).any())

@@ -34,12 +34,21 @@ def write(storage: Storage, table: str, rows: Iterable[Mapping[str, Any]]) -> No
     rows = list(rows)
     key = schema.metadata[b"key"].decode()
     (unit_id,) = {row[key] for row in rows}
-    for row in rows:
-        assert row.keys() == set(schema.names), f"{table}: columns differ: {row.keys() ^ set(schema.names)}"
+    write_many(storage, table, unit_id, rows)
+
+
+def write_many(storage: Storage, table: str, name: str, rows: Iterable[Mapping[str, Any]] | pa.Table) -> None:
+    """Commit rows of any number of units as the one file `name`: rows that no study made, for analysis only."""
+    schema = TABLES[table]
+    if not isinstance(rows, pa.Table):
+        rows = list(rows)
+        for row in rows:
+            assert row.keys() == set(schema.names), f"{table}: columns differ: {row.keys() ^ set(schema.names)}"
+        rows = pa.Table.from_pylist(rows, schema=schema)
+    assert rows.schema.equals(schema), f"{table}: columns differ"
     sink = io.BytesIO()
-    made = pa.Table.from_pylist(rows, schema=schema)
-    pq.write_table(made, sink, compression="zstd", write_page_checksum=True)
-    storage.write(file_name(table, unit_id), _sealed(sink.getvalue()))
+    pq.write_table(rows.replace_schema_metadata(schema.metadata), sink, compression="zstd", write_page_checksum=True)
+    storage.write(file_name(table, name), _sealed(sink.getvalue()))
 
 
 def done(storage: Storage, table: str) -> set[str]:

@@ -49,6 +49,8 @@ class Options:
     """Chip that the plan is priced on, such as tpu-v3 or h100. Default: the study's."""
     utilisation: float | None = None
     """Share of the chip's peak for the plan. Default: measured rates, or the paper's share."""
+    slice: str | None = None
+    """Slice that the plan's wall time is for, such as v3-512 or h100:64; it says the chip too."""
     measured: str | None = None
     """Storage of `python -m scaling.measure`'s rows on that chip, to plan by. Default: the study's, if it has some."""
     save_seconds: float = 15.0
@@ -62,6 +64,8 @@ def main(options: Options) -> int:
     if options.status:
         return _status(options)
     check(options.plan or options.measured is None, "--measured goes with --plan")
+    check(options.plan or options.slice is None, "--slice goes with --plan")
+    check(options.slice is None or options.hardware is None, "--slice says the chip: leave --hardware out")
     check(options.measured is None or options.utilisation is None, "give --measured or --utilisation: one rate")
     study = resolved(select(load(options.study, options.miniature), options.only))
     if options.plan:
@@ -137,9 +141,11 @@ def _status(options: Options) -> int:
 def _plan(study: Study, options: Options) -> int:
     from analysis.plan import plan, render
     from clusters.hardware import hardware
+    from clusters.slices import slice_named
 
-    chip = hardware(options.hardware or study.hardware)
-    costs = plan(study, chip, options.utilisation, _measured(study, chip, options))
+    on = slice_named(options.slice) if options.slice else None
+    chip = on.chip if on else hardware(options.hardware or study.hardware)
+    costs = plan(study, chip, options.utilisation, _measured(study, chip, options), on)
     if options.json:
         print(json.dumps(costs.as_json(), indent=1))
     else:

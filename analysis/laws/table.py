@@ -9,7 +9,11 @@ import polars as pl
 
 from analysis.rows import accuracies, load
 
-READERS = {".csv": pl.read_csv, ".tsv": lambda path: pl.read_csv(path, separator="\t"), ".parquet": pl.read_parquet}
+READERS = {  # types of text by all of its rows: a column may be whole numbers for a while
+    ".csv": lambda path: pl.read_csv(path, infer_schema_length=None),
+    ".tsv": lambda path: pl.read_csv(path, separator="\t", infer_schema_length=None),
+    ".parquet": pl.read_parquet,
+}
 
 
 @dataclass(frozen=True)

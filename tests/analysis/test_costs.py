@@ -94,6 +94,7 @@ def test_a_plan_goes_by_what_was_measured(storage: Storage) -> None:
     )
     rates = measured_rates(rows, H100)
     assert len(rates) == 2
+    assert sorted(len(each) for each in rates.values()) == [1, 2]
     costs_ = plan(study, H100, measured=rates)
     by_name = {run.name: run for run in costs_.runs}
     assert [run.name for run in costs_.runs if run.measured] == ["ViT-B/16"]
@@ -101,6 +102,7 @@ def test_a_plan_goes_by_what_was_measured(storage: Storage) -> None:
     # but for the head of 21,000 classes more, the measured seconds of all images
     flops = [train_flops(plain, 224, 1000, run.images, valid=True) / 1e18, run.exaflops_valid]
     assert run.core_days == pytest.approx(run.images / 500 / SECONDS_PER_DAY * flops[1] / flops[0])
+    assert (run.core_days_low, run.core_days_high) == pytest.approx((run.core_days, run.core_days * 500), rel=1e-3)
     assert by_name["ViT-B/32"] == {each.name: each for each in plan(study, H100).runs}["ViT-B/32"]
     note = "the measured step times of 1 of 18 runs, else 35% of peak"
     assert note in costs_.rate_note

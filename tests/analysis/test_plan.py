@@ -6,6 +6,7 @@ import pytest
 
 from analysis.plan import plan, render
 from clusters.hardware import hardware
+from clusters.slices import slice_named
 from scaling.study import load, resolved
 
 TABLE_6 = {  # (model, epochs): exaFLOPs as printed
@@ -54,3 +55,29 @@ def test_totals_and_another_chip() -> None:
     trials = 18 * 5 * 4 - vits + resnets * 5
     assert (costs.transfer.trials, costs.transfer.finals) == (trials, 18 * 5 * 3)
     assert list(render(costs))
+
+
+def test_core_days_have_an_interval_from_measured_rates() -> None:
+    """On TPU v3 the rates of Table 2's models, 1.70 and 2.30 EF a core-day; on others these shares of the peak."""
+    study = resolved(load("vit_paper"))
+    for chip in ("tpu-v3", "h100"):
+        told = plan(study, hardware(chip)).as_json()
+        for cost in (*told["runs"], told["total"], told["transfer"], told["whole"]):
+            assert cost["core_days_low"] <= cost["core_days"] <= cost["core_days_high"]
+        one = told["runs"][0]
+        assert one["core_days_high"] / one["core_days_low"] == pytest.approx(2.305 / 1.703)
+        assert one["core_days"] / one["core_days_low"] == pytest.approx(2.305 / 1.847)
+        assert told["whole"]["core_days"] == told["total"]["core_days"] + told["transfer"]["core_days"]
+    assert plan(study, hardware("h100"), utilisation=0.3).total["core_days_low"] is None
+    assert plan(study, hardware("cpu")).total["core_days_high"] is None  # one rate was measured
+
+
+def test_wall_time_and_money_on_a_slice() -> None:
+    study, on = resolved(load("vit_paper")), slice_named("v3-512")
+    costs = plan(study, on.chip, on=on)
+    whole = costs.as_json()["whole"]
+    assert (costs.slice, costs.cores) == ("v3-512", 512)
+    for end in ("", "_low", "_high"):
+        assert whole[f"wall_days{end}"] == pytest.approx(whole[f"core_days{end}"] / 512)
+        assert whole[f"price_usd{end}"] == pytest.approx(whole[f"core_days{end}"] / 2 * 24 * 2.0)
+    assert "On v3-512 (512 cores)" in "\n".join(str(part) for part in render(costs))
