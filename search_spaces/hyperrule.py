@@ -9,14 +9,15 @@ from scaling.specs import Dataset, Recipe, Setting
 BASE_LR = 0.003
 
 
-def bit_hyperrule(data: Dataset, *, height: int, width: int) -> Setting:
+def bit_hyperrule(data: Dataset, *, height: int, width: int, r152x4: bool = False) -> Setting:
     """How to fine-tune on a data set whose images have about `height` x `width` pixels.
 
+    BiT-L's R152x4 sees photographs at more pixels than the other models; the official code does so with all of them.
     Raises ValueError when the number of training images is not known.
     """
     if data.num_train is None:
         raise ValueError(f"the BiT-HyperRule needs the number of training images, which data set {data.name} lacks")
-    resize, resolution = crop(height, width)
+    resize, resolution = crop(height, width, r152x4)
     recipe = Recipe(
         optimizer="sgd",
         batch_size=512,
@@ -33,9 +34,11 @@ def bit_hyperrule(data: Dataset, *, height: int, width: int) -> Setting:
     return Setting(BASE_LR, steps(data.num_train), resolution, recipe)
 
 
-def crop(height: int, width: int) -> tuple[int, int]:
+def crop(height: int, width: int, r152x4: bool) -> tuple[int, int]:
     """Pixels a side that images are resized to, and of the crop that is cut from them."""
-    return (160, 128) if height * width < 96 * 96 else (448, 384)
+    if height * width < 96 * 96:
+        return 160, 128
+    return (512, 480) if r152x4 else (448, 384)
 
 
 def steps(num_train: int) -> int:

@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from scaling.identity import check
 from scaling.specs import Precision
+from scaling.training.allocator import keep_freed_memory
 
 Kind = Literal["cpu", "cuda", "xla", "tpu"]
 MEGACORES = ("v4", "v5p")  # TPUs whose device is a chip of two cores; of the others a device is a core
@@ -147,6 +148,7 @@ def local_device(
         case "cpu":
             cores = threads or int(os.environ.get("OMP_NUM_THREADS", "1"))
             torch.set_num_threads(cores)
+            keep_freed_memory()
             best, name, chips = "fp32", "cpu", 1
     return Device(chosen, name, precision or best, cores, rank, world, compile, microbatch, loaders, chips)
 

@@ -36,6 +36,14 @@ def test_the_rule(
     assert learning_rate(round(0.55 * steps), base_lr=0.003, steps=steps, recipe=recipe) == pytest.approx(3e-4)
 
 
+@pytest.mark.parametrize(("side", "sizes"), [(400, (512, 480)), (32, (160, 128))])
+def test_r152x4_sees_photographs_larger(side: int, sizes: tuple[int, int]) -> None:
+    setting, others = (bit_hyperrule(IMAGENET, height=side, width=side, r152x4=widest) for widest in (True, False))
+    assert (setting.recipe.resize, setting.resolution) == sizes
+    same = replace(setting.recipe, resize=others.recipe.resize)
+    assert replace(setting, resolution=others.resolution, recipe=same) == others
+
+
 def test_a_data_set_of_unknown_size_is_an_error() -> None:
     with pytest.raises(ValueError, match="number of training images, which data set mine lacks"):
         bit_hyperrule(Dataset("mine"), height=32, width=32)
