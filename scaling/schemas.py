@@ -190,7 +190,7 @@ TABLES: dict[str, pa.Schema] = {
         (
             "seconds_queued",
             FLOAT,
-            "s: before the start, since its worker group was asked for or, if it died, last heard of; 0 if it was there",
+            "s: before the start, since its worker group was asked for, or last heard of when it died; 0: it was there",
         ),
         ("seconds_lost", FLOAT, "s: training of steps that no checkpoint holds"),
         (
