@@ -127,12 +127,13 @@ def test_a_study_outlives_a_node(cluster, tmp_path: Path) -> None:  # type: igno
         text=True,
         cwd=ROOT,
     )
-    victims: list[Any] = []
-    while not victims or losing(torn) < len(at_work):
+    while True:
         assert job.poll() is None, job.communicate()[0]
-        time.sleep(0.1)
         at_work = training(cluster)
         victims = [node for node in at_work if node in cluster.worker_nodes]
+        if victims and losing(torn) >= len(at_work):  # each of them
+            break
+        time.sleep(0.1)
     victim = victims[0]
     os.kill(victim.all_processes["raylet"][0].process.pid, signal.SIGKILL)
     time.sleep(10)
