@@ -187,7 +187,11 @@ TABLES: dict[str, pa.Schema] = {
         ("seconds_training", FLOAT, "s: in training steps, those later lost included"),
         ("seconds_evaluating", FLOAT, "s: in evaluation"),
         ("seconds_waiting", FLOAT, "s: waiting for input data"),
-        ("seconds_queued", FLOAT, "s: before the start, from asking for its worker group; 0 if the group was there"),
+        (
+            "seconds_queued",
+            FLOAT,
+            "s: before the start, since its worker group was asked for, or last heard of when it died; 0: it was there",
+        ),
         ("seconds_lost", FLOAT, "s: training of steps that no checkpoint holds"),
         (
             "corrupt_images",

@@ -85,8 +85,12 @@ def two_nodes() -> Iterator[Any]:
         yield made
 
 
-def trained(storage: Path) -> int:
-    return sum(1 for _ in storage.glob("pretrain/*.parquet"))
+def training(cluster: Any) -> list[Any]:
+    """Nodes that have a training's worker."""
+    listing = subprocess.run(["ps", "-ewwo", "ppid,args"], capture_output=True, text=True, check=True).stdout
+    workers = [line.split(None, 1) for line in listing.splitlines()[1:] if "ray::RayTrainWorker" in line]
+    parents = {int(parent) for parent, _ in workers}
+    return [node for node in cluster.list_all_nodes() if node.all_processes["raylet"][0].process.pid in parents]
 
 
 def losing(storage: Path) -> int:
@@ -123,10 +127,14 @@ def test_a_study_outlives_a_node(cluster, tmp_path: Path) -> None:  # type: igno
         text=True,
         cwd=ROOT,
     )
-    while not (torn / "pretrain").is_dir() or trained(torn) < 1 or losing(torn) < NODES:
+    while True:
         assert job.poll() is None, job.communicate()[0]
+        at_work = training(cluster)
+        victims = [node for node in at_work if node in cluster.worker_nodes]
+        if victims and losing(torn) >= len(at_work):  # each of them
+            break
         time.sleep(0.1)
-    victim = next(iter(cluster.worker_nodes))
+    victim = victims[0]
     os.kill(victim.all_processes["raylet"][0].process.pid, signal.SIGKILL)
     time.sleep(10)
     joined(cluster)
