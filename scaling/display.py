@@ -50,7 +50,7 @@ class Phase:
         self._count += 1
         told = self._view.ended(unit, error) if self._view and isinstance(unit, Transfer) else ""
         if error:
-            self.line(f"failed: {error}")
+            self.line(f"{told or 'failed'}: {error}")
         if self._bars and self._task is not None:
             self._bars.advance(self._task)
         elif told and not error:
