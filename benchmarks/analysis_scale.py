@@ -87,9 +87,9 @@ def in_polars(folder: Path) -> tuple[int, float, int]:
     """By the project's own account and frontier."""
     from analysis.core_days import by_family
     from analysis.frontier import frontier
+    from analysis.rows import best_on_curves
 
-    best = pl.scan_parquet(folder / "curve.parquet").group_by("run_id").agg(pl.col("dev_top1").max())
-    found = best.collect(engine="streaming")
+    found = best_on_curves(pl.scan_parquet(folder / "curve.parquet")).collect()
     days = by_family(pl.read_parquet(folder / "attempt.parquet"))
     runs = pl.read_parquet(folder / "runs.parquet").with_columns(pretrained=pl.lit(True), task=pl.lit("t"))
     return found.height, float(days["core_days"].sum()), int(frontier(runs)["on_frontier"].sum())
@@ -140,7 +140,8 @@ LIBRARIES: dict[str, Callable[[Path], tuple[int, float, int]]] = {
 def work(library: str, folder: Path) -> dict[str, Any]:
     """Of this process: CPU seconds, wall seconds, and gigabytes that its peak grew by."""
     importlib.import_module(library)
-    importlib.import_module("analysis.core_days")
+    for name in ("analysis.core_days", "analysis.frontier", "analysis.rows"):
+        importlib.import_module(name)
     before = _kilobytes("VmRSS")
     wall, cpu = time.perf_counter(), time.process_time()
     found = LIBRARIES[library](folder)
@@ -150,7 +151,7 @@ def work(library: str, folder: Path) -> dict[str, Any]:
 
 
 def _kilobytes(what: str) -> int:
-    """Of this process's memory, by Linux: VmRSS now, VmHWM at most. (getrusage's peak is the parent's, after a fork.)"""
+    """Of this process's memory, by Linux: VmRSS now, VmHWM at most. (getrusage has the peak of the parent in it.)"""
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(lines[what].split()[0])
 
