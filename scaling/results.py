@@ -71,11 +71,18 @@ def read_all(storage: Storage, table: str, unit_id: str) -> list[dict[str, Any]]
 def read(storage: Storage, table: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
     """All rows of a table, with the schema's columns or some of them; no rows when there are none yet.
 
-    Raises ValueError for a file that is not whole or has another schema version.
+    Raises ValueError for a file that is not whole, has another schema version, or repeats another's rows.
     """
-    schema = TABLES[table].empty_table()
-    wanted = _frame(schema if columns is None else schema.select(columns))
+    schema, key = TABLES[table].empty_table(), TABLES[table].metadata[b"key"].decode()
+    asked = TABLES[table].names if columns is None else list(columns)
+    wanted = _frame(schema.select(asked if key in asked else [*asked, key]))
     names = [f"{table}/{name}" for name in storage.list(table) if name.endswith(".parquet")]
+    frame = _read(storage, table, names, wanted)
+    _refuse_copies(storage, table, names, frame[key])
+    return frame.select(asked)
+
+
+def _read(storage: Storage, table: str, names: list[str], wanted: pl.DataFrame) -> pl.DataFrame:
     contents = [storage.read(name) for name in names]
     if not contents:
         return wanted
@@ -86,6 +93,17 @@ def read(storage: Storage, table: str, columns: Sequence[str] | None = None) -> 
     # one by one, to name the file or to read what was written without a seal
     parts = [_table(table, storage.path(name), content) for name, content in zip(names, contents, strict=True)]
     return _frame(pa.concat_tables(parts).select(wanted.columns))
+
+
+def _refuse_copies(storage: Storage, table: str, names: list[str], keys: pl.Series) -> None:
+    """Raises ValueError, naming a file, if rows of one unit are in two: they would count twice."""
+    stems = {name.removeprefix(f"{table}/").removesuffix(".parquet") for name in names}
+    units = keys.rle().struct.field("value") if len(keys) else keys  # a file's rows stand together
+    if units.n_unique() < max(len(stems), len(units)):
+        twice = set(units.filter(units.is_duplicated()))
+        stray = next(iter(sorted(stems - set(units)) or sorted(stems & twice) or sorted(stems)))
+        path = storage.path(file_name(table, stray))
+        raise ValueError(f"{path} holds rows that another file of {table}/ has too: remove the copy")
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:

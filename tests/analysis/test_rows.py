@@ -4,7 +4,7 @@ import made_study as made
 import polars as pl
 import pytest
 
-from analysis.rows import ACCURACY_COLUMNS, accuracies, labels, load, tasks_of
+from analysis.rows import ACCURACY_COLUMNS, accuracies, best_on_curves, labels, load, tasks_of
 from scaling.results import write
 from scaling.storage import Storage
 
@@ -105,3 +105,9 @@ def test_tasks_of_one_name_are_told_apart_and_a_run_without_all_has_no_mean(stor
 def test_labels_tell_lengths_apart_only_where_there_are_several() -> None:
     frame = pl.DataFrame({"name": ["L", "L", "B"], "epochs": [7.0, 14.0, 7.0]})
     assert labels(frame)["label"].to_list() == ["L (7 ep)", "L (14 ep)", "B"]
+
+
+def test_the_best_of_each_curve_wherever_its_rows_are() -> None:
+    runs, values = ["a", "a", "b", "a", "b"], [0.1, 0.3, None, 0.5, 0.2]
+    found = best_on_curves(pl.LazyFrame({"run_id": runs, "dev_top1": values})).collect().sort("run_id")
+    assert found.rows() == [("a", 0.5), ("b", 0.2)]

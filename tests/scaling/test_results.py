@@ -126,3 +126,16 @@ def test_the_best_trial_goes_by_dev_accuracy_then_loss_then_smaller_rate() -> No
     best = results.best_trials(frame)
     found = {(r["run_id"], r["task_id"]): r["base_lr"] for r in best.to_dicts()}
     assert found == {("r", "a"): 0.3, ("r", "b"): 0.3, ("s", "a"): 0.1}
+
+
+@pytest.mark.parametrize("table", ["pretrain", "curve"])
+def test_a_copy_of_a_file_is_named(table: str, storage: Storage) -> None:
+    key = TABLES[table].metadata[b"key"].decode()
+    for unit in ("a", "b"):
+        rows = 3 if table == "curve" else 1
+        results.write(storage, table, [dict.fromkeys(TABLES[table].names) | {key: unit}] * rows)
+    assert results.read(storage, table).height == 2 * rows
+    storage.write(f"{table}/a copy.parquet", storage.read(f"{table}/a.parquet"))
+    for columns in (None, ["name"]):
+        with pytest.raises(ValueError, match=f"{table}/a copy.parquet holds rows that another file"):
+            results.read(storage, table, columns)
