@@ -192,8 +192,19 @@ def _renamed(name: str, tensor: Tensor, layout: Layout) -> Iterator[tuple[str, T
         yield _linen(name), tensor
 
 
+OLD_NAMES = {  # flax once numbered a block's layers through, whatever their kinds
+    "MultiHeadDotProductAttention_1": "MultiHeadDotProductAttention_0",
+    "LayerNorm_2": "LayerNorm_1",
+    "MlpBlock_3": "MlpBlock_0",
+}
+
+
 def _linen(name: str) -> str:
-    """flax once numbered a block's layers through, whatever their kinds: 0 norm, 1 attention, 2 norm, 3 MLP."""
-    old = {"MultiHeadDotProductAttention_1": "MultiHeadDotProductAttention_0", "LayerNorm_2": "LayerNorm_1"}
-    old["MlpBlock_3"] = "MlpBlock_0"
-    return "/".join(old.get(part, part) for part in name.split("/"))
+    """The name by today's numbers."""
+    return "/".join(OLD_NAMES.get(part, part) for part in name.split("/"))
+
+
+def old_name(name: str) -> str:
+    """The name by the numbers of the first released files."""
+    new_names = {new: old for old, new in OLD_NAMES.items()}
+    return "/".join(new_names.get(part, part) for part in name.split("/"))

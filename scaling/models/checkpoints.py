@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from scaling.identity import check
 from scaling.models import load_pretrained
-from scaling.models.checkpoint_files import Checkpoint, parse, read, write
+from scaling.models.checkpoint_files import Checkpoint, old_name, parse, read, write
 from scaling.models.layouts import HEADS, POSITIONS, Layout, entries, exported
 
 Head = Literal["keep", "reset", "drop"]  # each leaves out one part more of the file's head: none, classifier, all
@@ -53,17 +53,20 @@ def load(module: nn.Module, source: str | Path | Mapping[str, Any], *, head: Hea
                 own[name].copy_(state[name] if head == "keep" else torch.zeros_like(own[name]))
 
 
-def save_npz(module: nn.Module, path: str | Path) -> None:
+def save_npz(module: nn.Module, path: str | Path, *, old_names: bool = False) -> None:
     """Write the official layout of the module's kind, float32: big_transfer for pre-activation ResNets, else that of
     vision_transformer.
 
+    `old_names`: a block's layers as the first released files number them (MlpBlock_3 for today's MlpBlock_0). The
+    official code reads both, timm's `load_pretrained` and many others read these.
     Raises ValueError when the layout cannot hold the module, or the path or URI cannot be written or does not end in
     `.npz`.
     """
     state = module.state_dict()
     layout: Layout = "big_transfer" if "backbone.gn_out.weight" in state else "vision_transformer"
     arrays: dict[str, Any] = {
-        name: value.float().numpy() for name, value in exported(state, entries(module, layout)).items()
+        old_name(name) if old_names else name: value.float().numpy()
+        for name, value in exported(state, entries(module, layout)).items()
     }
     content = io.BytesIO()
     np.savez(content, **arrays)

@@ -37,6 +37,17 @@ def test_the_same_bits_come_back(kind, layout, tmp_path):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_of_the_first_released_files(kind, tmp_path):
+    source, target = made(KINDS[kind]), made(KINDS[kind], seed=1)
+    save_npz(source, tmp_path / "old.npz", old_names=True)
+    parts = {part for name in np.load(tmp_path / "old.npz").files for part in name.split("/")}
+    assert ("MlpBlock_3" in parts) == ("LayerNorm_2" in parts) == hasattr(source, "cls_token")
+    assert not parts & {"MlpBlock_0", "LayerNorm_1", "MultiHeadDotProductAttention_0"}
+    load(target, tmp_path / "old.npz")
+    assert same(source, target)
+
+
 VARIANTS = {
     "2d": ViT(8, 12, 1, 20, 3, positions="2d"),
     "relative": ViT(8, 12, 1, 20, 3, positions="relative"),

@@ -30,9 +30,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")
 def test_a_step_finds_the_memory_of_the_last_one() -> None:
-    faults = {
-        what: int(subprocess.run([sys.executable, "-c", COUNT, what], capture_output=True, text=True, check=True).stdout)
+    kept, given_back = (
+        int(subprocess.run([sys.executable, "-c", COUNT, what], capture_output=True, text=True, check=True).stdout)
         for what in ("kept", "given back")
-    }
-    assert faults["kept"] < 1_000
-    assert faults["given back"] > 10 * faults["kept"] + 10_000  # 260 MB a step are 64,000 pages
+    )
+    assert kept < 1_000
+    assert given_back > 20_000  # of the 128,000 pages of two steps
