@@ -50,20 +50,32 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
     ours = QUIET | (CLUSTER if address else LOCAL)
     os.environ.update({name: os.environ.get(name, value) for name, value in ours.items()})
     on_sigterm = signal.getsignal(signal.SIGTERM)
-    ray.init(
-        address=address or "local",
-        num_cpus=None if address else num_cpus,
-        include_dashboard=None if address else False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        runtime_env=_runtime_env(address, ours),
-    )
+    _start(address, num_cpus, ours)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts an exit of its own there, which would save nothing
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _start(address: str | None, num_cpus: int | None, ours: dict[str, str]) -> None:
+    """Ray, or the way to it; raises ValueError where there is none."""
+    try:
+        ray.init(
+            address=address or "local",
+            num_cpus=None if address else num_cpus,
+            include_dashboard=None if address else False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env=_runtime_env(address, ours),
+        )
+    except ConnectionError as error:
+        raise ValueError(f"no Ray cluster answers at RAY_ADDRESS {address}: start it, or unset RAY_ADDRESS") from error
+    except Exception as error:
+        if "timed out during startup" not in str(error):
+            raise
+        raise ValueError("Ray did not start within its 30 s, this machine is too busy: run it again later") from error
 
 
 def place(wish: Placement) -> Placement:

@@ -7,7 +7,7 @@ import ray
 
 from clusters.placement import Placement
 from clusters.resources import group_config
-from clusters.session import place
+from clusters.session import place, session
 from clusters.slices import slice_named
 
 
@@ -18,6 +18,24 @@ def test_a_worker_gets_the_placements_hardware_options() -> None:
     assert (device.loaders, device.occupied, placement.resources) == (3, 4, {"CPU": 4})
     plain = Placement().device()
     assert (plain.precision, plain.compile, plain.microbatch) == ("fp32", False, None)
+
+
+@pytest.mark.parametrize(
+    ("raised", "says"),
+    [
+        (ConnectionError("ray client connection timeout"), "no Ray cluster answers at RAY_ADDRESS 10.0.0.1:6379"),
+        (Exception("The current node timed out during startup. This could happen"), "this machine is too busy"),
+    ],
+)
+def test_a_ray_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch, raised: Exception, says: str) -> None:
+    def init(**options: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    with pytest.raises(ValueError, match=says), session():
+        pass
 
 
 def nodes_of(monkeypatch: pytest.MonkeyPatch, *nodes: dict[str, float]) -> None:
