@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from analysis.fit_cli import Fitted, answer_of, columns_of
-from analysis.fit_cli import as_json as fitted_json
+from analysis.fit_answers import Fitted, answer_of, columns_of
+from analysis.fit_json import as_json as fitted_json
 from analysis.laws import next_run, table
 from analysis.laws.values import Fit
 from analysis.rows import EXA
@@ -92,7 +92,7 @@ def as_json(one: Next) -> dict[str, Any]:
     law = fitted_json(one.law)
     if not law["enough"]:
         return law
-    inputs = one.law.answer.form.inputs if one.law.answer else ()
+    inputs = one.law.answer.form.inputs if isinstance(one.law.answer, Fit) else ()
     ranked = [
         {"name": r.candidate.name, "at": dict(zip(inputs, r.candidate.at, strict=True))}
         | {"cost": r.candidate.cost, "reduction": r.reduction, "reduction_per_cost": r.per_cost}

@@ -8,7 +8,7 @@ from clusters.hardware import TPU_TYPE
 from clusters.slices import SLICE_NAME, Slice
 from scaling.cli import Machine
 from scaling.specs import Precision
-from scaling.tracking import Tracking
+from scaling.trackers import Tracking
 from scaling.training.devices import Device, Kind, host_alone, local_device
 
 

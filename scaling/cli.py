@@ -14,7 +14,7 @@ from rich.console import Console
 from scaling.identity import check
 from scaling.specs import Precision
 from scaling.storage import Storage
-from scaling.tracking import Tracking
+from scaling.trackers import Tracking
 
 Options = TypeVar("Options")
 USER_ERROR, INTERRUPTED = 2, 130

@@ -6,7 +6,6 @@ files of rows that are there already:
     python -m scaling.tracking results/quickstart --out runs && tensorboard --logdir runs
 """
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,26 +13,12 @@ from typing import Annotated, Any
 
 import tyro
 
+from scaling.cli import command_line
 from scaling.identity import check
 from scaling.storage import Storage
+from scaling.trackers import Tracking
 
-PACKAGES = {"tensorboard": "tensorboardX", "wandb": "wandb", "mlflow": "mlflow"}  # flag: the module that it needs
 Log = Callable[[int, Mapping[str, float]], None]  # (steps done, metrics)
-
-
-@dataclass(frozen=True)
-class Tracking:
-    """What to show trainings in; None: not there."""
-
-    tensorboard: str | None = None  # directory of event files
-    wandb: str | None = None  # project
-    mlflow: str | None = None  # tracking URI
-
-    def check(self) -> None:
-        """Raise ValueError when a package is missing."""
-        for flag, module in PACKAGES.items():
-            there = getattr(self, flag) is None or importlib.util.find_spec(module) is not None
-            check(there, f"--{flag} needs a package that is not installed: pip install {module}")
 
 
 def event_files(directory: Path) -> tuple[Log, Callable[[], None]]:
@@ -102,6 +87,4 @@ def of_rows(storage: Storage, out: Path) -> int:
 
 
 if __name__ == "__main__":
-    from scaling.cli import command_line
-
     command_line(main, Options)

@@ -15,6 +15,16 @@ READERS = {  # types of text by all of its rows: a column may be whole numbers f
     ".parquet": pl.read_parquet,
 }
 
+ROLES = {  # what a column can be to a law
+    "compute": "compute of the training",
+    "params": "number of parameters",
+    "samples": "training samples or tokens; without it, compute / (FLOPs x params)",
+    "loss": "loss to fit",
+    "error": "error to fit, instead of a loss",
+    "accuracy": "accuracy as a fraction: its error is fitted, or itself after the loss (two-step)",
+    "weights": "weight of each row",
+}
+
 
 @dataclass(frozen=True)
 class Columns:

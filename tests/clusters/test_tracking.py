@@ -15,7 +15,7 @@ from scaling.results import write
 from scaling.schemas import TABLES
 from scaling.specs import Dataset, Pretrain
 from scaling.storage import Storage
-from scaling.tracking import Tracking
+from scaling.trackers import Tracking
 
 DATA = Dataset("d", num_classes=2, num_train=16, num_test=8)
 RUN = Pretrain("tiny", TINY, DATA, 0.1, 1, RECIPE, resolution=16)

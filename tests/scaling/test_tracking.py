@@ -5,7 +5,8 @@ import pytest
 from scaling.results import write
 from scaling.schemas import TABLES
 from scaling.storage import Storage
-from scaling.tracking import Options, Tracking, main, numbers, run_directory
+from scaling.trackers import Tracking
+from scaling.tracking import Options, main, numbers, run_directory
 
 
 def curve(storage: Storage, run_id: str) -> None:
