@@ -32,7 +32,7 @@ MODELS = {"vit": ViT(4, 32, 2, 64, 2), "resnet": ResNet((1, 1), width=8, groups=
 STUDY = Study(
     "nodes",
     tuple(
-        Pretrain(f"{name}-{seed}", model, DATA, 1e-3, 40, RECIPE, resolution=16, dev_fraction=0.1, seed=seed)
+        Pretrain(f"{name}-{seed}", model, DATA, 1e-3, 100, RECIPE, resolution=16, dev_fraction=0.1, seed=seed)
         for name, model in MODELS.items()
         for seed in range(3)
     ),
@@ -163,7 +163,7 @@ def test_a_study_outlives_a_node(cluster, tmp_path: Path) -> None:  # type: igno
 
 def test_a_run_grows_and_shrinks(two_nodes, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """To two workers when a node comes, and back when its raylet is killed: no step is left out or counted twice."""
-    (tmp_path / "nodes.py").write_text(STUDY.replace("40, RECIPE", "500, RECIPE"))
+    (tmp_path / "nodes.py").write_text(STUDY.replace("100, RECIPE", "500, RECIPE"))
     torn = Storage.of(tmp_path / "torn")
     command = [sys.executable, ROOT / "scaling" / "run_study.py", tmp_path / "nodes.py", "--storage", torn.uri]
     options = ["--only", "vit-0", "--workers", "2", "--min-workers", "1", "--save-seconds", "2"]
