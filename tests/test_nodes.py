@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -32,7 +31,7 @@ MODELS = {"vit": ViT(4, 32, 2, 64, 2), "resnet": ResNet((1, 1), width=8, groups=
 STUDY = Study(
     "nodes",
     tuple(
-        Pretrain(f"{name}-{seed}", model, DATA, 1e-3, 100, RECIPE, resolution=16, dev_fraction=0.1, seed=seed)
+        Pretrain(f"{name}-{seed}", model, DATA, 1e-3, 60, RECIPE, resolution=16, dev_fraction=0.1, seed=seed)
         for name, model in MODELS.items()
         for seed in range(3)
     ),
@@ -54,6 +53,13 @@ def joined(cluster: Any) -> Any:
     """A further node with a CPU; as on a machine of its own, the copy of a job's directory is not the other nodes'."""
     place = tempfile.mkdtemp(dir=cluster.places)
     return cluster.add_node(num_cpus=1, dashboard_agent_listen_port=free_port(), temp_dir=place)
+
+
+def kill(node: Any) -> None:
+    """SIGKILL to its raylet. Until somebody has waited for it, it is there for its workers, and they go on."""
+    raylet = node.all_processes["raylet"][0].process
+    raylet.kill()
+    raylet.wait()
 
 
 @contextlib.contextmanager
@@ -135,7 +141,7 @@ def test_a_study_outlives_a_node(cluster, tmp_path: Path) -> None:  # type: igno
             break
         time.sleep(0.1)
     victim = victims[0]
-    os.kill(victim.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+    kill(victim)
     time.sleep(10)
     joined(cluster)
     told, _ = job.communicate(timeout=1500)
@@ -163,7 +169,7 @@ def test_a_study_outlives_a_node(cluster, tmp_path: Path) -> None:  # type: igno
 
 def test_a_run_grows_and_shrinks(two_nodes, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """To two workers when a node comes, and back when its raylet is killed: no step is left out or counted twice."""
-    (tmp_path / "nodes.py").write_text(STUDY.replace("100, RECIPE", "500, RECIPE"))
+    (tmp_path / "nodes.py").write_text(STUDY.replace("60, RECIPE", "500, RECIPE"))
     torn = Storage.of(tmp_path / "torn")
     command = [sys.executable, ROOT / "scaling" / "run_study.py", tmp_path / "nodes.py", "--storage", torn.uri]
     options = ["--only", "vit-0", "--workers", "2", "--min-workers", "1", "--save-seconds", "2"]
@@ -181,7 +187,7 @@ def test_a_run_grows_and_shrinks(two_nodes, tmp_path: Path) -> None:  # type: ig
             time.sleep(0.2)
         if workers == 1:
             second = joined(two_nodes)
-    os.kill(second.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+    kill(second)
     assert driver.wait(timeout=1500) == 0
     attempts = results.read(torn, "attempt").filter(kind="pretrain").sort("started")
     assert attempts["workers"].to_list() == [1, 2, 1]
