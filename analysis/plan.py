@@ -5,7 +5,6 @@ chip's models, in the catalogue; or as shares of the peak that the ViT paper's m
 for a rate that the user gave or that was measured once.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,7 +13,7 @@ import polars as pl
 
 from clusters.hardware import SECONDS_PER_DAY, Hardware, catalogue, recognised
 from clusters.slices import Slice
-from scaling.candidates import planned
+from scaling.candidates import Pair, planned
 from scaling.flops import parameters, pretrain_flops, train_flops, transfer_flops
 from scaling.specs import Architecture, Pretrain, Study, family, from_json, to_json, without_representation
 from scaling.study import pairs
@@ -209,10 +208,10 @@ def _transfer_cost(study: Study, chip: Hardware, utilisation: float | None, rate
     """Fine-tunings of one model on one task cost the same, whichever run the model is of: they are reckoned once."""
     parts = []
     trials = finals = 0
-    alike = Counter((pair.upstream.name, pair.upstream.model, pair.task) for pair in pairs(study))
-    first = {(pair.upstream.name, pair.upstream.model, pair.task): pair for pair in pairs(study)}
-    for key, times in alike.items():
-        pair = first[key]
+    alike: dict[Any, list[Pair]] = {}
+    for pair in pairs(study):
+        alike.setdefault((pair.upstream.name, pair.upstream.model, pair.task), []).append(pair)
+    for pair, times in ((same[0], len(same)) for same in alike.values()):
         dev, last = planned(pair, study.seeds)
         trials, finals = trials + times * len(dev), finals + times * len(last)
         for each in (*dev, *last):
