@@ -42,8 +42,6 @@ class Options:
     """That a trial sleeps."""
     slots: int = 8
     """Trials side by side."""
-    optuna: bool = True
-    """Show the trials in an Optuna file, as a study's sweep does."""
     json: bool = False
     """Print one JSON value instead of text."""
 
@@ -118,7 +116,7 @@ def _bare(options: Options, ended: Callable[[], None]) -> None:
 
 
 def _ours(options: Options, storage: Storage, ended: Callable[[], None]) -> None:
-    from clusters.optuna_mirror import default_url, mirrored
+    from clusters.optuna_mirror import mirrored
     from clusters.placement import Placement
     from clusters.ray_tune import sweep
     from clusters.session import place
@@ -141,7 +139,7 @@ def _ours(options: Options, storage: Storage, ended: Callable[[], None]) -> None
         results.write(storage, "trial", [row])
         return row
 
-    with mirrored(default_url(storage) if options.optuna else None, pairs, {}) as mirror:
+    with mirrored(None, storage, pairs, {}) as mirror:
         sweep(
             pairs,
             {},

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import optuna
 import ray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from clusters.grace import beside
 from scaling.candidates import Pair, fixed, searched
@@ -17,6 +18,8 @@ from scaling.storage import Storage
 
 FILE = "optuna.db"
 
+News = tuple[int, Setting, Result | Literal["begun"] | None]  # a pair's number, and how its trial ended; None: diverged
+
 
 def default_url(storage: Storage) -> str | None:
     """SQLite in a local storage, nothing on an object store."""
@@ -24,20 +27,23 @@ def default_url(storage: Storage) -> str | None:
 
 
 @contextlib.contextmanager
-def mirrored(url: str | None, pairs: Sequence[Pair], known: Results) -> Iterator[Any]:
-    """A `Mirror` as an actor on this machine, or None without a URL; it has written all when the block ends.
+def mirrored(url: str | None, storage: Storage, pairs: Sequence[Pair], known: Results) -> Iterator[Any]:
+    """A `Mirror` as an actor on this machine, which has written all when the block ends, or None for nowhere.
 
-    Its own process, because Optuna's SQL would cost the sweep's driver more than Tune itself. Raises ValueError when
-    the storage cannot be opened.
+    Its own process, because Optuna's SQL would cost the sweep's driver more than Tune itself. The default file is not
+    waited for. Raises ValueError when the storage cannot be opened: one that the user named before anything runs.
     """
-    if url is None or not pairs:
+    where = url or default_url(storage)
+    if where is None or not pairs:
         yield None
         return
-    mirror = beside(Mirror, url, pairs)
+    mirror = beside(Mirror, where, pairs)
+    opened = mirror.open.remote(known)
     try:
-        ray.get(mirror.open.remote(known))
+        if url is not None:
+            ray.get(opened)
         yield mirror
-        ray.get(mirror.close.remote())
+        ray.get([opened, mirror.close.remote()])
     except ray.exceptions.RayTaskError as error:
         raise error.cause from None
     finally:
@@ -71,23 +77,42 @@ class Mirror:
             study.add_trials(_frozen(pair, space, known))
             self._studies.append(study)
 
-    def begin(self, number: int, setting: Setting) -> None:
-        """The trial runs; one that was paused goes on."""
-        if (number, setting) in self._running:
-            return
+    def tell(self, news: Sequence[News]) -> None:
+        """What happened since the last time, in its order.
+
+        A trial that both began and ended goes in as a whole: that costs a quarter of the SQL.
+        """
+        fresh: dict[tuple[int, Setting], None] = {}
+        for number, setting, what in news:
+            key = number, setting
+            if what == "begun":
+                if key not in self._running:
+                    fresh[key] = None
+            elif key in fresh and (what is None or what.steps == setting.steps):
+                del fresh[key]
+                self._studies[number].add_trial(_ended(self._pairs[number], self._spaces[number], setting, what))
+            else:
+                if key in fresh:
+                    del fresh[key]
+                    self._begin(number, setting)
+                self._end(number, setting, what)
+        for number, setting in fresh:
+            self._begin(number, setting)
+
+    def _begin(self, number: int, setting: Setting) -> None:
         study, space = self._studies[number], self._spaces[number]
         trial_id = self._pairs[number].dev(setting).id
         study.enqueue_trial(parameters_of(setting, space), user_attrs={"trial_id": trial_id})
         self._running[number, setting] = study.ask(space)
 
-    def end(self, number: int, setting: Setting, result: Result | None) -> None:
+    def _end(self, number: int, setting: Setting, result: Result | None) -> None:
         """The trial is through or pauses at a rung; None: it diverged."""
         trial = self._running.get((number, setting))
         if trial is None:
             return
         pair, study = self._pairs[number], self._studies[number]
         if result is None:
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            study.tell(trial, state=TrialState.FAIL)
         else:
             if pair.task.halving is not None:
                 trial.report(result.dev_top1, result.steps)
@@ -133,20 +158,23 @@ def _space(pair: Pair) -> dict[str, BaseDistribution]:
     return space
 
 
-def _frozen(pair: Pair, space: dict[str, BaseDistribution], known: Results) -> list[optuna.trial.FrozenTrial]:
+def _frozen(pair: Pair, space: dict[str, BaseDistribution], known: Results) -> list[FrozenTrial]:
     """The trials that have ended, as Optuna keeps them."""
-    trials = []
-    for setting in searched(pair, known)[0]:
-        transfer = pair.dev(setting)
-        result = known.get(transfer.id)
-        if result is not None and result.steps == transfer.steps:
-            trials.append(
-                optuna.trial.create_trial(
-                    params=parameters_of(setting, space),
-                    distributions=space,
-                    values=_values(pair, transfer, result),
-                    intermediate_values=dict(result.history) if pair.task.halving else {},
-                    user_attrs={"trial_id": transfer.id},
-                )
-            )
-    return trials
+    results = {setting: known.get(pair.dev(setting).id) for setting in searched(pair, known)[0]}
+    return [
+        _ended(pair, space, setting, result)
+        for setting, result in results.items()
+        if result is not None and result.steps == setting.steps
+    ]
+
+
+def _ended(pair: Pair, space: dict[str, BaseDistribution], setting: Setting, result: Result | None) -> FrozenTrial:
+    transfer = pair.dev(setting)
+    return create_trial(
+        state=TrialState.FAIL if result is None else TrialState.COMPLETE,
+        params=parameters_of(setting, space),
+        distributions=space,
+        values=None if result is None else _values(pair, transfer, result),
+        intermediate_values=dict(result.history) if result is not None and pair.task.halving else {},
+        user_attrs={"trial_id": transfer.id},
+    )

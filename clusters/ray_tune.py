@@ -6,6 +6,7 @@ hold one search a sweep, in a state of its own; here many go side by side, and n
 
 import shutil
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -13,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray import tune
+from ray import cloudpickle, tune
 from ray.tune.search.searcher import Searcher
 
 from clusters.grace import Flag, Line, beside, together
+from clusters.optuna_mirror import News
 from clusters.placement import Placement
 from clusters.run_queue import RESTARTS
 from clusters.tracking import tracked
+from clusters.tune_actor import trial
 from clusters.work import Work, perform
 from scaling.candidates import Pair, Trial, wanted
 from scaling.proposals import Result
@@ -29,6 +32,7 @@ from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError
 from scaling.training.loop import SAVE_SECONDS
 from scaling.units import result
 
+TELL_SECONDS = 2.0  # between two news for Optuna: a shorter trial goes in as a whole, which costs less
 Done = Callable[[Transfer | Probe, str], None]  # called with a unit and its error, '' when it succeeded
 Follow = Callable[[Mapping[str, int]], None]  # called with the steps that units have done, by id
 Do = Callable[[Work, Storage, str, Placement, Any], dict[str, Any] | None]
@@ -53,14 +57,20 @@ def sweep(
     A failed trial leaves its attempt row and no trial row, and is not tried again in this sweep; one whose machine was
     lost is, up to RESTARTS times. `do` stands in for doing a trial, in a benchmark. `mirror` is of `mirrored`.
     """
-    feed = _Feed(pairs, known, mirror, done)
+    feed = _Feed(pairs, known, done)
     flag = beside(Flag)
-    trial = partial(_trial, do=do or _perform, storage=storage, study=study, placement=placement, flag=flag)
+    job = {
+        "pairs": pairs,
+        "checkpoints": checkpoints,
+        "do": do or _perform,
+        "storage": storage,
+        "study": study,
+        "placement": placement,
+        "flag": flag,
+    }
     cache = tempfile.mkdtemp(prefix="sweep-")
     tuner = tune.Tuner(
-        tune.with_resources(
-            tune.with_parameters(trial, pairs=pairs, checkpoints=checkpoints), placement.trial_resources
-        ),
+        tune.with_resources(partial(trial, job=cloudpickle.dumps(job)), placement.trial_resources),
         tune_config=tune.TuneConfig(
             search_alg=feed, num_samples=-1, max_concurrent_trials=placement.slots, reuse_actors=True
         ),
@@ -73,8 +83,22 @@ def sweep(
         feed.stopped = True
         flag.stop.remote()
 
+    told = time.monotonic()
+
+    def tell() -> None:
+        nonlocal told
+        told = time.monotonic()
+        if mirror is not None:
+            mirror.tell.remote([feed.news.popleft() for _ in range(len(feed.news))])
+
+    def watch() -> None:
+        if time.monotonic() - told > TELL_SECONDS:
+            tell()
+        _watch(flag, follow)
+
     try:
-        errors = together([tuner.fit], stop=stop, watch=_watch(flag, follow))
+        errors = together([tuner.fit], stop=stop, watch=watch)
+        tell()
     finally:
         shutil.rmtree(cache, ignore_errors=True)
         ray.kill(flag)
@@ -89,15 +113,14 @@ class _Feed(Searcher):
         self,
         pairs: Sequence[Pair],
         known: Mapping[str, Result | None],
-        mirror: Any,
         done: Done,
     ) -> None:
         super().__init__()
-        self._pairs, self._known = pairs, dict(known)
-        self._mirror, self._done = mirror, done
+        self._pairs, self._known, self._done = pairs, dict(known), done
         self._given: set[tuple[str, int]] = set()  # keys of trials that ran, are at work or failed
         self._at: dict[str, tuple[int, Trial]] = {}  # by Tune's id
         self._ahead = [self._next(pair) for pair in pairs]
+        self.news: deque[News] = deque()  # for the mirror: what began and ended
         self.stopped = False  # no more trials
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
@@ -106,8 +129,7 @@ class _Feed(Searcher):
                 trial = ahead.popleft()
                 self._given.add(trial.key)
                 self._at[trial_id] = number, trial
-                if self._mirror is not None:
-                    self._mirror.begin.remote(number, trial.transfer.setting)
+                self.news.append((number, trial.transfer.setting, "begun"))
                 return {"pair": number, "setting": trial.transfer.setting, "until": trial.until}
         return None if self._at else Searcher.FINISHED
 
@@ -118,10 +140,10 @@ class _Feed(Searcher):
         reason = "its worker died" if error or result is None else result["error"]
         if result is not None and not error and not result["failed"]:
             pair, self._known[trial.transfer.id] = self._pairs[number], result["result"]
-            if pair.task.halving is not None or not self._ahead[number]:  # else nothing new can be wanted
+            learns = pair.task.search is not None and pair.task.search.learns
+            if pair.task.halving is not None or (learns and not self._ahead[number]):  # else nothing new can be wanted
                 self._ahead[number] = self._next(pair)
-            if self._mirror is not None:
-                self._mirror.end.remote(number, trial.transfer.setting, result["result"])
+            self.news.append((number, trial.transfer.setting, result["result"]))
         self._done(trial.transfer, reason)
 
     def _next(self, pair: Pair) -> deque[Trial]:
@@ -137,7 +159,7 @@ class _Feed(Searcher):
         return {}  # a console cannot be pickled
 
 
-def _trial(
+def do_trial(
     config: dict[str, Any],
     *,
     pairs: Sequence[Pair],
@@ -156,10 +178,10 @@ def _trial(
     except Exception as error:  # Tune would try the trial again, as it has to when a machine is lost
         known = isinstance(error, NonFiniteLossError | TrainingInterruptedError)
         text = str(error) if known else f"{type(error).__name__}: {error}"
-        tune.report({"result": None, "error": text.strip().splitlines()[0], "failed": not known})
+        tune.report({"result": None, "error": text.strip().splitlines()[0], "failed": not known, "done": True})
     else:
         assert row is not None
-        tune.report({"result": result(row), "error": "", "failed": False})
+        tune.report({"result": result(row), "error": "", "failed": False, "done": True})
 
 
 def run_all(
@@ -200,20 +222,16 @@ def run_all(
             except ray.exceptions.RayError as error:
                 done(unit, str(error).strip().splitlines()[-1])
 
-    errors = together([work], stop=stop, watch=_watch(flag, follow))
+    errors = together([work], stop=stop, watch=lambda: _watch(flag, follow))
     ray.kill(flag)
     if errors:
         raise errors[0]
 
 
-def _watch(flag: Any, follow: Follow | None) -> Callable[[], None]:
+def _watch(flag: Any, follow: Follow | None) -> None:
     """What the driver does while it waits: tell how far the units are, where somebody follows them."""
-
-    def watch() -> None:
-        if follow is not None:
-            follow(ray.get(flag.steps.remote()))
-
-    return watch
+    if follow is not None:
+        follow(ray.get(flag.steps.remote()))
 
 
 def _perform(work: Work, storage: Storage, study: str, placement: Placement, flag: Any) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from clusters.optuna_mirror import default_url, mirrored
+from clusters.optuna_mirror import mirrored
 from clusters.placement import Placement
 from clusters.ray_train import train_queue
 from clusters.ray_tune import Done, Follow, run_all, sweep
@@ -113,7 +113,7 @@ def _search(
     known = trial_results(storage)
     errors: list[str] = []
     with (
-        mirrored(optuna_url or default_url(storage), pairs, known) as mirror,
+        mirrored(optuna_url, storage, pairs, known) as mirror,
         phase(console, "Dev trials", sum(left(pair, known) for pair in pairs), view) as stage,
     ):
 

@@ -47,6 +47,10 @@ class Identified:
         text = json.dumps(identity(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def __deepcopy__(self: T, memo: object) -> T:
+        """Itself, as of a number: it is frozen. Tune copies what a trial is given several times over."""
+        return self
+
 
 def identity(spec: Any) -> Any:
     """The JSON value that an id is the hash of: the class and every field that decides the result."""
