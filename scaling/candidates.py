@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from scaling.architectures import Architecture
 from scaling.data.ordering import permute
 from scaling.proposals import Result, Results, objectives, proposed
 from scaling.search import Choice, Halving, Setting, with_parameters
@@ -29,6 +30,10 @@ class Pair:
         if setting not in self._devs:
             self._devs[setting] = Transfer(self.upstream, self.task, setting, self.seed, "dev")
         return self._devs[setting]
+
+    @cached_property
+    def _fixed(self) -> tuple[Setting, ...]:
+        return tuple(_settings(self.task, self.upstream.model))
 
     @cached_property
     def _devs(self) -> dict[Setting, Transfer]:
@@ -52,7 +57,10 @@ def fixed(pair: Pair) -> list[Setting]:
 
     Table 4 and §B.1.1: ResNets and hybrids have a further rate on ImageNet, ResNets are also run by BiT's own rule.
     """
-    task, model = pair.task, pair.upstream.model
+    return list(pair._fixed)
+
+
+def _settings(task: Task, model: Architecture) -> dict[Setting, None]:
     rates = task.base_lrs + (task.convolutional_base_lrs if isinstance(model, ResNet | Hybrid) else ())
     settings = [with_parameters(task.own, {"base_lr": rate}) for rate in rates]
     settings += task.resnet_settings if isinstance(model, ResNet) else ()
@@ -60,7 +68,7 @@ def fixed(pair: Pair) -> list[Setting]:
         choices = [what.values for _, what in task.search.space if isinstance(what, Choice)]
         rows = itertools.product(*choices)
         settings += [with_parameters(task.own, dict(zip(task.search.names, row, strict=True))) for row in rows]
-    return list(dict.fromkeys(settings))
+    return dict.fromkeys(settings)
 
 
 def searched(pair: Pair, results: Results) -> tuple[list[Setting], bool]:

@@ -95,10 +95,11 @@ def console(quiet: bool = False) -> Console:
     return Console(quiet=quiet, width=width, highlight=False)
 
 
-def command_line(main: Callable[[Options], int], options: type[Options]) -> NoReturn:
+def command_line(main: Callable[[Options], int], options: type[Options], *, goes_on: bool = False) -> NoReturn:
     """Parse the options, run `main`, and exit with its code.
 
     A ValueError is the user's: one line on standard error and exit code 2. Ctrl-C and SIGTERM end cleanly with 130.
+    `goes_on`: the same command, given again, does only what is left.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -107,6 +108,7 @@ def command_line(main: Callable[[Options], int], options: type[Options]) -> NoRe
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         code = USER_ERROR
     except KeyboardInterrupt:
-        print("\nStopped. What is done stays done: the same command goes on from there.", file=sys.stderr)
+        more = " What is done stays done: the same command goes on from there." if goes_on else ""
+        print(f"\nStopped.{more}", file=sys.stderr)
         code = INTERRUPTED
     sys.exit(code)

@@ -240,4 +240,4 @@ def _show(study: Study, storage: Storage, out: Console) -> None:
 
 
 if __name__ == "__main__":
-    command_line(main, Options)
+    command_line(main, Options, goes_on=True)

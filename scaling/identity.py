@@ -44,8 +44,13 @@ class Identified:
     @cached_property
     def id(self) -> str:
         """16 hexadecimal digits of the SHA-256 of the canonical JSON of `identity(self)`."""
-        text = json.dumps(identity(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(self._identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
+        """Kept: the trials of a search all hold the same upstream and task."""
+        return _fields(self)
 
     def __deepcopy__(self: T, memo: object) -> T:
         """Itself, as of a number: it is frozen. Tune copies what a trial is given several times over."""
@@ -54,14 +59,20 @@ class Identified:
 
 def identity(spec: Any) -> Any:
     """The JSON value that an id is the hash of: the class and every field that decides the result."""
+    if isinstance(spec, Identified):
+        return spec._identity
     if is_dataclass(spec):
-        inside = {f.name: identity(getattr(spec, f.name)) for f in fields(spec) if f.metadata.get("identity", True)}
-        return {"type": type(spec).__name__, **inside}
+        return _fields(spec)
     if isinstance(spec, tuple | list):
         return [identity(item) for item in spec]
     if isinstance(spec, float) and spec.is_integer():
         return int(spec)  # 7 and 7.0 epochs are the same experiment
     return spec
+
+
+def _fields(spec: Any) -> dict[str, Any]:
+    inside = {f.name: identity(getattr(spec, f.name)) for f in fields(spec) if f.metadata.get("identity", True)}
+    return {"type": type(spec).__name__, **inside}
 
 
 def to_json(spec: Any) -> str:

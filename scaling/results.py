@@ -83,7 +83,7 @@ def read(storage: Storage, table: str, columns: Sequence[str] | None = None) -> 
 
 
 def _read(storage: Storage, table: str, names: list[str], wanted: pl.DataFrame) -> pl.DataFrame:
-    contents = [storage.read(name) for name in names]
+    contents = storage.read_all(names)
     if not contents:
         return wanted
     if all(map(_current, contents)):

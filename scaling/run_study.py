@@ -194,4 +194,4 @@ def _check_batches(study: Study, options: Options) -> None:
 
 
 if __name__ == "__main__":
-    command_line(main, Options)
+    command_line(main, Options, goes_on=True)

@@ -10,7 +10,8 @@ import json
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +20,7 @@ from pyarrow import fs
 MANIFEST = "MANIFEST.json"
 DRAFTS = ".tmp"  # where files and directories are written before they are renamed into place
 OLD_SECONDS = 3600.0
+READERS = 32  # of an object store at once
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,15 @@ class Storage:
 
     def read(self, name: str) -> bytes:
         filesystem, root = self.filesystem()
-        with filesystem.open_input_file(str(root / name)) as file:
-            return file.read()
+        return _content(filesystem, root / name)
+
+    def read_all(self, names: Sequence[str]) -> Sequence[bytes]:
+        """Many files, of an object store side by side: each costs a round trip there."""
+        if self.local is not None:  # a third of the time of Arrow's files
+            return [Path(f"{self.uri}/{name}").read_bytes() for name in names]
+        filesystem, root = self.filesystem()
+        with ThreadPoolExecutor(READERS) as pool:
+            return list(pool.map(lambda name: _content(filesystem, root / name), names))
 
     def write(self, name: str, content: bytes) -> None:
         """Put a whole file, or nothing; an older one is replaced."""
@@ -172,6 +181,11 @@ class Storage:
             for file in files:
                 self.write(f"{name}/{file.name}", file.read_bytes())
             self.write(f"{name}/{MANIFEST}", json.dumps([file.name for file in files]).encode())
+
+
+def _content(filesystem: fs.FileSystem, path: PurePosixPath) -> bytes:
+    with filesystem.open_input_file(str(path)) as file:
+        return file.read()
 
 
 def _fsspec(uri: str) -> tuple[fs.FileSystem, str]:

@@ -1,7 +1,8 @@
 """Searches of the fine-tuning: the rate with the regularization (ViT §4.3), and accuracy against its cost.
 
 §4.3 tunes weight decay, dropout and label smoothing where little data is trained on, without giving the ranges: these
-are ours. `python -m scaling.finetune_grid --search NAME` takes one of SEARCHES.
+are ours. With SGD on Fashion-MNIST a weight decay of 0.01 already harms, and label smoothing of 0.2 still helps.
+`python -m scaling.finetune_grid --search NAME` takes one of SEARCHES.
 """
 
 from collections.abc import Callable
@@ -12,9 +13,9 @@ from scaling.specs import Task
 RATE = Range(1e-3, 3e-1, log=True)
 SPACE = {
     "base_lr": RATE,
-    "weight_decay": Range(0.0, 0.1),
+    "weight_decay": Range(0.0, 5e-3),
     "dropout": Range(0.0, 0.1),
-    "label_smoothing": Range(0.0, 0.1),
+    "label_smoothing": Range(0.0, 0.2),
 }
 
 

@@ -25,6 +25,7 @@ def test_write_read_list_delete(place: Storage) -> None:
     assert place.list("rows") == ["a.txt", "b.txt"]
     assert place.times("rows").keys() == {"a.txt", "b.txt"}
     assert place.read("rows/b.txt") == b"3"
+    assert place.read_all(["rows/b.txt", "rows/a.txt"]) == [b"3", b"2"]
     assert place.exists("rows/a.txt")
     assert not place.exists("rows/c.txt")
     place.remove("rows/a.txt")
