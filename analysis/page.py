@@ -10,7 +10,7 @@ import polars as pl
 from analysis.tables import to_html
 from analysis.thinning import OPEN_ROWS, ROWS
 
-SMALLEST = 0.8  # of a figure's own size, in a narrow window: its text stays above 9 px, then the figure scrolls
+SMALLEST = 0.7  # of a figure's own size, in a narrow window: its text stays above 9 px, then the figure scrolls
 STYLE = """
 :root { color-scheme: light; }
 body { background: #fff; color: #1a1a1a; font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Arial, sans-serif;

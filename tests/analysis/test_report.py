@@ -146,7 +146,7 @@ def test_pictures_of_inspections_have_their_section(study: Storage) -> None:
 
 def test_a_wide_figure_keeps_its_text_readable_in_a_narrow_column() -> None:
     drawn = html.figure("f", '<svg class="marks" width="800" height="20"></svg>', "Wide.")
-    assert '<svg style="min-width: 640px" role="img"' in drawn
+    assert '<svg style="min-width: 560px" role="img"' in drawn
 
 
 def test_long_tables_are_folded_and_cut() -> None:
