@@ -19,6 +19,7 @@ COLUMNS = {  # of a panel: (what is over it, what is at its axis)
     "per_core": ("Inference at the best batch", "images a second and core"),
     "largest_batch": ("Largest batch of inference", "images"),
 }
+PLAIN = "format(datum.value, datum.value < 1 ? '~g' : '~s')"  # 0.3 instead of 300m
 
 
 def newest(storage: str | Path | Storage) -> pl.DataFrame:
@@ -92,10 +93,10 @@ def _panel(rows: pl.DataFrame, column: str, several: bool, scales: style.Scales)
     base = alt.Chart(style.data(shown.drop("measured_at").to_dicts())).encode(
         x=alt.X("resolution:Q", title="pixels a side")
         .scale(type="log", domain=[sizes[0], max(sizes[-1], sizes[0] + 1)], nice=False)
-        .axis(values=ticks, format="d", grid=False),
+        .axis(values=ticks, format="d", grid=False, labelFlush=False),
         y=alt.Y(f"{column}:Q", title=what)
         .scale(type="log", domain=domain, nice=False)
-        .axis(values=style.log_ticks(*domain), format="~s"),
+        .axis(values=style.log_ticks(*domain), labelExpr=PLAIN),
         color=alt.Color("shown:N", title=None, scale=scales[0]),
         detail="name:N",
     )
@@ -104,9 +105,9 @@ def _panel(rows: pl.DataFrame, column: str, several: bool, scales: style.Scales)
     )
     last = shown.group_by("name", "spec", "family", maintain_order=True).last()
     names = end_labels(last, "resolution", column, domain, log=True)
-    device = f", {rows['device'][0]} in {rows['precision'][0]}" if several else ""
+    device = f"{rows['device'][0]} in {rows['precision'][0]}" if several else ""
     drawn = base.mark_line(strokeWidth=1.6, opacity=0.8, aria=False) + points + names
-    return drawn.properties(width=270, height=HEIGHT, title=style.panel_title(over + device))
+    return drawn.properties(width=220, height=HEIGHT, title=style.panel_title(over, device))
 
 
 def _spaced(sizes: list[int]) -> list[int]:

@@ -13,6 +13,7 @@ from analysis.laws.table import ROLES
 
 FORMS = ("power", "shifted", "chinchilla", "broken")
 Print = Callable[[Any], None]
+OTHERWISE = "--form power has fewer constants (a law of compute alone); --family names the columns to split rows by."
 
 
 def add(commands: Any, print_json: Print) -> None:
@@ -100,3 +101,5 @@ def _next(options: argparse.Namespace, print_json: Print) -> None:
         return
     for one in made:
         fit_text.show_next(one, options.budget)
+    if options.form != "power" and not any(one.ranked for one in made):
+        print(f"No group has points enough for the {options.form} law. {OTHERWISE}")

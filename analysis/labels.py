@@ -1,8 +1,10 @@
 """Where labels go in a figure so that they cover neither each other nor the points. All sizes in pixels."""
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
+
+import numpy as np
 
 CHARACTER, LINE = 6.3, 12.5  # width and height of a character at the labels' size, 11.5 px
 
@@ -20,10 +22,6 @@ class Box:
         near_x = abs(self.x - other.x) * 2 < self.width + other.width
         return near_x and abs(self.y - other.y) * 2 < self.height + other.height
 
-    def distance(self, x: float, y: float) -> float:
-        """From a point to the nearest edge; 0 inside."""
-        return math.hypot(max(abs(self.x - x) - self.width / 2, 0.0), max(abs(self.y - y) - self.height / 2, 0.0))
-
     def inside(self, width: float, height: float) -> bool:
         in_x = self.width / 2 <= self.x <= width - self.width / 2
         return in_x and self.height / 2 <= self.y <= height - self.height / 2
@@ -40,20 +38,33 @@ def place(
     Never over a point, another label, an error bar (`bars`) or the panel's edge, never nearer to another point than to
     its own; over one of `lines` only if it must.
     """
-    marks = [Box(x, y, 11, 11) for x, y, _ in points] + bars
-    along = [sample for line in lines for sample in _samples(line)]
+    own = np.array([(x, y) for x, y, _ in points]).reshape(-1, 2)
+    taken = _table([Box(x, y, 11, 11) for x, y, _ in points] + bars)
+    along = _table([sample for line in lines for sample in _samples(line)])
     placed: list[Box | None] = []
-    for x, y, text in points:
-        taken = marks + [box for box in placed if box is not None]
-        best, cost = None, len(along) + 1
-        for box in _candidates(x, y, text):
-            if not box.inside(*size) or any(box.overlaps(other) for other in taken) or _claimed(box, (x, y), points):
-                continue
-            crossed = sum(box.overlaps(sample) for sample in along)
-            if crossed < cost:
-                best, cost = box, crossed
-        placed.append(best)
+    for (x, y, text), point in zip(points, own, strict=True):
+        boxes = [box for box in _candidates(x, y, text) if box.inside(*size)]
+        made = _table(boxes)
+        free = np.flatnonzero(~_overlaps(made, taken).any(axis=1) & ~_claimed(made, point, own))
+        if not len(free):
+            placed.append(None)
+            continue
+        best = free[_overlaps(made[free], along).sum(axis=1).argmin()]
+        placed.append(boxes[best])
+        taken = np.concatenate([taken, made[best : best + 1]])
     return placed
+
+
+def _table(boxes: list[Box]) -> Any:
+    """(boxes, 4), so that one box is held against thousands at once."""
+    return np.array([(box.x, box.y, box.width, box.height) for box in boxes], float).reshape(-1, 4)
+
+
+def _overlaps(boxes: Any, others: Any) -> Any:
+    """(boxes, others) of `_table`: `Box.overlaps` of each with each."""
+    x, y, width, height = ((boxes[:, None, i], others[None, :, i]) for i in range(4))
+    near_x = np.abs(x[0] - x[1]) * 2 < width[0] + width[1]
+    return near_x & (np.abs(y[0] - y[1]) * 2 < height[0] + height[1])
 
 
 def spread(places: list[float], gap: float, high: float) -> list[float]:
@@ -77,10 +88,16 @@ def _middle(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def _claimed(box: Box, own: tuple[float, float], points: list[tuple[float, float, str]]) -> bool:
-    """Whether a reader could take the label for that of another point."""
-    near = box.distance(*own) + 3
-    return any(box.distance(x, y) < near for x, y, _ in points if (x, y) != own)
+def _claimed(boxes: Any, own: Any, points: Any) -> Any:
+    """(boxes,) whether a reader could take the label at `own` for that of another of the `points`."""
+    near = np.hypot(*np.moveaxis(_beyond(boxes, own[None]), 2, 0)) + 3
+    others = points[(points != own).any(axis=1)]
+    return (np.hypot(*np.moveaxis(_beyond(boxes, others), 2, 0)) < near).any(axis=1)
+
+
+def _beyond(boxes: Any, points: Any) -> Any:
+    """(boxes, points, 2): how far each point is from a box's edges; 0 between them."""
+    return np.maximum(np.abs(boxes[:, None, :2] - points[None]) - boxes[:, None, 2:] / 2, 0.0)
 
 
 def _candidates(x: float, y: float, text: str) -> list[Box]:

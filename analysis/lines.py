@@ -69,7 +69,8 @@ def _curve_panel(shown: pl.DataFrame, domain: list[float], log: bool, families: 
     )
     drawn_columns: list[Any] = ["run_id", "name", "images", pl.col("train_loss").round_sig_figs(4)]
     records = shown.select(*drawn_columns, shown=pl.lit(style.family_name(family))).to_dicts()
-    lines = alt.Chart(style.data(records)).mark_line(strokeWidth=1.6, clip=True)
+    many = shown["run_id"].n_unique() > NAMES  # then where most of them run is darkest
+    lines = alt.Chart(style.data(records)).mark_line(strokeWidth=1 if many else 1.6, opacity=0.35 if many else 1)
     colour = alt.Color("shown:N", title=None, scale=colours, legend=None)
     drawn = lines.encode(x=images, y=loss, color=colour, detail="run_id:N", tooltip="name:N", description="name:N")
     last = shown.group_by("run_id", "name", "family", maintain_order=True).last()

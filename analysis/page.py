@@ -10,6 +10,7 @@ import polars as pl
 from analysis.tables import to_html
 from analysis.thinning import OPEN_ROWS, ROWS
 
+SMALLEST = 0.7  # of a figure's own size, in a narrow window: its text stays above 9 px, then the figure scrolls
 STYLE = """
 :root { color-scheme: light; }
 body { background: #fff; color: #1a1a1a; font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Arial, sans-serif;
@@ -38,7 +39,6 @@ tbody th { position: sticky; left: 0; background: #fff; }
 details { margin: 1rem 0; } summary { cursor: pointer; font-weight: 600; }
 pre { background: #f4f4f4; padding: .8rem; font-size: .85rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 @media (max-width: 44rem) {
-  figure .scroll svg { max-width: max(100%, 34rem); }
   caption { max-width: calc(100vw - 2rem); } tbody th { position: static; }
 }
 @media print { nav, .skip { display: none; } .scroll { overflow: visible; } figure { break-inside: avoid; } }
@@ -134,6 +134,8 @@ def figure(name: str, svg: str, caption: str) -> str:
     unique = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
     unique = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", unique)
     tipped = re.sub(r'(<path aria-label="([^"]*)"[^>]*?)(?:/>|></path>)', r"\1><title>\2</title></path>", unique)
-    labelled = tipped.replace("<svg ", f'<svg role="img" aria-label="{text}" ', 1)
+    wide = re.search(r'<svg[^>]* width="([\d.]+)"', svg)
+    least = f'style="min-width: {float(wide[1]) * SMALLEST:.0f}px" ' if wide else ""
+    labelled = tipped.replace("<svg ", f'<svg {least}role="img" aria-label="{text}" ', 1)
     box = f'<div class="scroll" tabindex="0" role="group" aria-label="{text}">{labelled}</div>'
     return f'<figure id="figure-{name}">\n{box}\n<figcaption>{text} Hover a mark for its values.</figcaption></figure>'

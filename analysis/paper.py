@@ -13,7 +13,9 @@ import polars as pl
 
 from analysis import figures, style, vtab
 from analysis.frontier import frontier
-from analysis.rows import Rows, accuracies, tasks_of
+from analysis.labels import CHARACTER
+from analysis.rows import Rows, accuracies, relabelled, tasks_of
+from analysis.thinning import spread_over
 from scaling.specs import Pretrain, from_json, without_representation
 from scaling.zoo import ZOO
 
@@ -21,6 +23,8 @@ SHAPE = ("depth", "width", "mlp_dim", "patch_size")
 SHOWN = {"depth": "depth", "width": "width", "mlp_dim": "MLP width", "patch_size": "patch size", "all": "all"}
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", style.INK, style.GREY)
 MARKERS = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
+MOST = 16  # lines of a panel with a legend
+WIDTH, ALONE = 300, 450  # px, of one panel of two beside each other, and of one that stands alone
 
 
 def charts(rows: Rows) -> dict[str, tuple[Any, str]]:
@@ -114,37 +118,57 @@ def groups_chart(means: pl.DataFrame) -> Any:
 # --- lines over something ----------------------------------------------------------------------------------------
 
 
-def _panel(shown: pl.DataFrame, x: alt.X, lines: list[str], title: str, band: pl.DataFrame | None = None) -> Any:
-    """Lines of `percent` over `x`, one a `line`, each with its own colour and marker in the order of `lines`."""
+def _panel(
+    shown: pl.DataFrame, x: alt.X, lines: list[str], title: str, band: pl.DataFrame | None = None, across: int = 1
+) -> Any:
+    """Lines of `percent` over `x`, one a `line`, each with its own colour and marker in the order of `lines`.
+
+    Runs (`run_id`, where there is one) of one `line` are lines of their own. The legend is `across` panels wide.
+    """
     band = shown.clear() if band is None else band
     low, high = style.extent(pl.concat([shown["percent"], *(band[end] for end in ("low", "high") if end in band)]))
     margin = max((high - low) * 0.06, 0.5)
     y = alt.Y("percent:Q", title="accuracy (%)").scale(domain=[low - margin, high + margin], nice=False, zero=False)
+    width = WIDTH if across > 1 else ALONE
+    columns = _legend_columns(lines, across * (width + 50))
     colour = alt.Color("line:N", title=None).scale(domain=lines, range=_cycled(COLOURS, lines))
-    shape = alt.Shape("line:N", title=None).scale(domain=lines, range=_cycled(MARKERS, lines))
+    shape = alt.Shape("line:N", title=None).scale(domain=lines, range=_shifted(MARKERS, lines))
+    colour, shape = colour.legend(columns=columns), shape.legend(columns=columns)
     mine = shown.with_columns(about=pl.format("{}: {} %", "line", pl.col("percent").round(2)))
     base = alt.Chart(style.data(mine.to_dicts())).encode(x=x, y=y, color=colour)
     points = base.mark_point(filled=True, size=58, opacity=1).encode(
         shape=shape, tooltip="about:N", description="about:N"
     )
-    drawn = base.mark_line(strokeWidth=1.8, opacity=0.8, aria=False) + points
+    runs = {"detail": "run_id:N"} if "run_id" in shown.columns else {}
+    drawn = base.mark_line(strokeWidth=1.8, opacity=0.8, aria=False).encode(**runs) + points
     if not band.is_empty():
         ranges = alt.Chart(style.data(band.to_dicts())).mark_bar(width=34, color=style.GREY, opacity=0.25, aria=False)
         drawn = ranges.encode(x=x, y=alt.Y("low:Q", title="accuracy (%)"), y2="high:Q") + drawn
-    return drawn.properties(width=300, height=260, title=style.panel_title(title))
+    return drawn.properties(width=width, height=260, title=style.panel_title(title))
 
 
 def _cycled(values: tuple[str, ...], lines: list[str]) -> list[str]:
     return [values[i % len(values)] for i in range(len(lines))]
 
 
+def _shifted(values: tuple[str, ...], lines: list[str]) -> list[str]:
+    """As `_cycled`, one further in every round: a colour that comes again has another marker."""
+    return [values[(i + i // len(values)) % len(values)] for i in range(len(lines))]
+
+
+def _legend_columns(lines: list[str], width: float) -> int:
+    """How many names stand side by side in so many pixels: a legend in one row would make a figure of any width."""
+    return max(1, int(width // (max(map(len, lines), default=0) * CHARACTER * 1.15 + 50)))
+
+
 def _by_task(shown: pl.DataFrame, x: alt.X, title: str, subtitle: str, band: pl.DataFrame | None = None) -> Any:
-    lines = shown["line"].unique(maintain_order=True).to_list()
-    panels = []
-    for task in tasks_of(shown):
+    lines, tasks = shown["line"].unique(maintain_order=True).to_list(), tasks_of(shown)
+    across, panels = min(len(tasks), 2), []
+    shown = shown.drop("run_id", strict=False)  # a line is a model's, over its runs
+    for task in tasks:
         part = None if band is None else band.filter(pl.col("task") == task)
-        panels.append(_panel(shown.filter(pl.col("task") == task), x, lines, figures.shown_task(task), part))
-    return style.styled(alt.concat(*panels, columns=min(len(panels), 2), spacing=28), style.titled(title, subtitle))
+        panels.append(_panel(shown.filter(pl.col("task") == task), x, lines, figures.shown_task(task), part, across))
+    return style.styled(alt.concat(*panels, columns=across, spacing=28), style.titled(title, subtitle))
 
 
 def _log_axis(column: str, title: str, values: pl.Series) -> alt.X:
@@ -262,8 +286,11 @@ def progress_chart(rows: Rows) -> Any:
     known = known.filter(pl.col("step").n_unique().over("run_id") > 1)
     if known.is_empty():
         raise style.NothingToDrawError("no run was judged by few shots on its way")
-    shown = known.sort("run_id", "step").select("images", percent=pl.col("fewshot_top1") * 100, line="name")
+    named = relabelled(known, rows.pretrain)
+    drawn = spread_over(named, "name", MOST)
+    some = f" {MOST} of {named['run_id'].n_unique():,} runs." if drawn.height < named.height else ""
+    shown = drawn.sort("run_id", "step").select("run_id", "images", percent=pl.col("fewshot_top1") * 100, line="name")
     lines = sorted(set(shown["line"]))
     x = alt.X("images:Q", title="images seen").axis(format="~s", tickCount=5, grid=False)
-    title = style.titled("Few-shot accuracy during pre-training", "Frozen features; each line is one run.")
+    title = style.titled("Few-shot accuracy during pre-training", f"Frozen features; each line is one run.{some}")
     return style.styled(_panel(shown, x, lines, ""), title)

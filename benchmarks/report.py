@@ -38,7 +38,7 @@ class Options:
     runs: int = 1000
     """Pre-trained models."""
     storage: str | None = None
-    """Where the study is made, and stays. Default: a temporary directory."""
+    """Where the study is made, and stays: one that is there is taken as it is. Default: a temporary directory."""
     json: bool = False
     """Print one JSON value instead of text."""
 
@@ -125,7 +125,7 @@ def _attempt(storage: Storage, unit_id: str, kind: str, run: Pretrain, noise: ra
 
 
 def measure(storage: Storage) -> dict[str, float]:
-    """Seconds of reading and working out, of the charts alone, and of the whole report; and the page's size."""
+    """Seconds of reading and working out, of the charts alone, and of the whole report; the page's size; the runs."""
     start = time.perf_counter()
     seen = viewed(storage)
     read = time.perf_counter()
@@ -134,7 +134,8 @@ def measure(storage: Storage) -> dict[str, float]:
     report(storage)
     whole = time.perf_counter()
     size = len(storage.read("report.html")) / 1e6
-    return {"view_s": read - start, "charts_s": drawn - read, "report_s": whole - drawn, "page_mb": size}
+    took = {"view_s": read - start, "charts_s": drawn - read, "report_s": whole - drawn}
+    return took | {"page_mb": size, "runs": seen.rows.pretrain.height}
 
 
 def main(options: Options) -> int:
@@ -144,12 +145,12 @@ def main(options: Options) -> int:
             made = study(options.runs)
             console(quiet=options.json).print(f"Making the rows of {len(made.runs)} runs ...")
             make(storage, made)
-        found = measure(storage) | {"runs": options.runs}
+        found = measure(storage)
     if options.json:
         print(json.dumps(found))
     else:
         out = console()
-        out.print(f"report of {options.runs:,} runs: {found['report_s']:.1f} s, a page of {found['page_mb']:.2f} MB")
+        out.print(f"report of {found['runs']:,} runs: {found['report_s']:.1f} s, a page of {found['page_mb']:.2f} MB")
         out.print(f"reading and working out {found['view_s']:.1f} s, making the charts {found['charts_s']:.1f} s")
     return 0
 

@@ -39,6 +39,14 @@ def test_each_family_has_its_law_or_says_why_not() -> None:
     assert "error (%)" in drawn
 
 
+def test_of_very_many_models_some_make_the_law_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitted, "MODELS", 8)
+    _, (law,) = fitted.laws(scores({"vit": 12}))
+    assert isinstance(law.answer, Fit)
+    assert law.answer.configurations == 8
+    assert "ViT: the law is that of 8 of 12 models, spread over compute." in fitted.sentences([law])
+
+
 def test_without_a_law_there_is_nothing_to_draw() -> None:
     for frame in (scores({"vit": 2}), scores({"vit": 2}).clear()):
         _, laws = fitted.laws(frame)

@@ -135,6 +135,17 @@ def test_seeds_of_a_configuration_are_one_point() -> None:
     assert heavy.t.tolist() == [1.75]
 
 
+def test_of_very_many_configurations_some_are_fitted_and_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analysis.laws.points.MOST", 50)
+    compute = np.geomspace(1, 1e6, 1000)[::-1]
+    found = fit("power", {"compute": compute}, 1.5 + 2 * compute**-0.3, QUICK)
+    assert isinstance(found, Fit)
+    assert found.configurations == 50
+    assert found.ranges[0][1:] == (1.0, 1e6)  # the ends are among them
+    assert found["b"].value == pytest.approx(0.3, abs=1e-3)
+    assert "50 of 1,000 configurations fitted, evenly spread over their order by size" in found.notes
+
+
 def test_rows_that_cannot_be_used_are_named() -> None:
     taken = points(
         {"compute": [1, None, 0, 4, 5, float("inf"), 7]},

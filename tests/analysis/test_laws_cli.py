@@ -159,6 +159,12 @@ def test_next_names_the_best_run_and_ranks_candidates(
     assert "would narrow this prediction most" in shown
 
 
+def test_next_without_a_law_says_what_else_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["next", "published/table6", "--budget", "5000"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("No group has points enough for the chinchilla law. --form power has fewer constants") == 1
+
+
 # --- mistakes ------------------------------------------------------------------------------------------------------
 
 

@@ -65,6 +65,16 @@ def test_figure_4_has_one_point_a_subset_and_figure_3_the_sets_by_size(tmp_path:
     assert [name.split("-")[-1] for name in json.loads(order)] == ["imagenet", "21k", "300m"]
 
 
+def test_figure_9_of_many_runs_can_be_read(tmp_path: Path) -> None:
+    rows = rows_of(data_requirements, tmp_path)
+    spec = paper.progress_chart(rows).to_dict()
+    assert f"{paper.MOST} of {len(data_requirements.STUDY.runs)} runs" in spec["title"]["subtitle"]
+    points = next(layer["encoding"] for layer in spec["layer"] if "shape" in layer["encoding"])
+    scales = [points[channel]["scale"]["range"] for channel in ("color", "shape")]
+    assert len(set(zip(*scales, strict=True))) == paper.MOST  # no two runs look alike
+    assert points["color"]["legend"]["columns"] == points["shape"]["legend"]["columns"] == 2  # not all in one row
+
+
 def test_figure_8s_lines_meet_at_the_base(tmp_path: Path) -> None:
     shown = paper.shapes(paper.probed(rows_of(transformer_shape, tmp_path)))
     shown = shown.filter(pl.col("task") == "imagenet 5-shot")

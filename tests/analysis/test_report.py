@@ -144,6 +144,11 @@ def test_pictures_of_inspections_have_their_section(study: Storage) -> None:
     assert {"inspection", *ids} == {section.id for section in more}
 
 
+def test_a_wide_figure_keeps_its_text_readable_in_a_narrow_column() -> None:
+    drawn = html.figure("f", '<svg class="marks" width="800" height="20"></svg>', "Wide.")
+    assert '<svg style="min-width: 560px" role="img"' in drawn
+
+
 def test_long_tables_are_folded_and_cut() -> None:
     frame = pl.DataFrame({"a": [str(i) for i in range(1000)]})
     assert "<details" not in html.table(frame.head(5), "Five")
