@@ -1,6 +1,6 @@
 """Searches against each other on Fashion-MNIST: a grid of rates, TPE with regularization, and halving.
 
-    python benchmarks/searches.py [--trials 12] [--seeds 0 1 2] [--data URI] [--json]
+    python benchmarks/searches.py [--trials 24] [--seeds 0 1 2] [--data URI] [--json]
 
 All start from one model, pre-trained on the spot, and have the same number of trials, in this process, without Ray. A
 seed is that of the fine-tunings and, for TPE, of its search. Goals: TPE's best dev accuracy is at least the grid's in
@@ -44,11 +44,11 @@ class Options:
     """Images to fine-tune on and to judge by, such as parquet:PATH of the whole set."""
     dev_fraction: float = 0.5
     """Share of them to judge by."""
-    trials: int = 12
+    trials: int = 24
     """Of every search."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Of the fine-tunings and of TPE."""
-    steps: int = 81
+    steps: int = 162
     """Of a fine-tuning."""
     model: str = "ViT-micro-M/4"
     """A model of the zoo."""
@@ -64,7 +64,9 @@ def searches(options: Options) -> dict[str, Callable[[Task, int], Task]]:
     grid = Search((("base_lr", Choice(rates)),), sampler="grid")
     return {
         "grid": lambda task, seed: replace(task, base_lrs=(), search=grid),
-        "tpe": lambda task, seed: replace(task, search=regularization(options.trials - len(task.base_lrs), seed)),
+        "tpe": lambda task, seed: replace(
+            task, search=regularization(options.trials - len(task.base_lrs), seed, task.base_lrs)
+        ),
         "grid with ASHA": lambda task, seed: replace(
             task, base_lrs=(), search=grid, halving=Halving(max(1, options.steps // 4), 4)
         ),

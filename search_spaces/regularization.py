@@ -11,17 +11,20 @@ from scaling.search import Choice, Range, Search
 from scaling.specs import Task
 
 RATE = Range(1e-3, 3e-1, log=True)
-SPACE = {
-    "base_lr": RATE,
+SPACE = {  # besides the rate
     "weight_decay": Range(0.0, 5e-3),
     "dropout": Range(0.0, 0.1),
     "label_smoothing": Range(0.0, 0.2),
 }
 
 
-def regularization(trials: int = 24, seed: int = 0) -> Search:
-    """TPE over rate, weight decay, dropout and label smoothing; it learns from the task's own grid, tried first."""
-    return Search(tuple(SPACE.items()), trials, "tpe", seed, generation=4)
+def regularization(trials: int = 24, seed: int = 0, rates: tuple[float, ...] = ()) -> Search:
+    """TPE over rate, weight decay, dropout and label smoothing; it learns from the task's own grid, tried first.
+
+    It looks between the lowest and the highest of a grid's `rates`, without several of them in all of RATE.
+    """
+    rate = Range(min(rates), max(rates), log=True) if len(set(rates)) > 1 else RATE
+    return Search((("base_lr", rate), *SPACE.items()), trials, "tpe", seed, generation=4)
 
 
 def accuracy_for_cost(steps: tuple[int, ...], resolutions: tuple[int, ...], trials: int = 24, seed: int = 0) -> Search:
@@ -39,6 +42,6 @@ def _cost(task: Task, trials: int, seed: int) -> Search:
 
 
 SEARCHES: dict[str, Callable[[Task, int, int], Search]] = {  # of a task, by number of trials and seed
-    "regularization": lambda task, trials, seed: regularization(trials, seed),
+    "regularization": lambda task, trials, seed: regularization(trials, seed, task.base_lrs),
     "cost": _cost,
 }
