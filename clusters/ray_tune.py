@@ -83,22 +83,13 @@ def sweep(
         feed.stopped = True
         flag.stop.remote()
 
-    told = time.monotonic()
-
-    def tell() -> None:
-        nonlocal told
-        told = time.monotonic()
-        if mirror is not None:
-            mirror.tell.remote([feed.news.popleft() for _ in range(len(feed.news))])
-
     def watch() -> None:
-        if time.monotonic() - told > TELL_SECONDS:
-            tell()
+        feed.tell(mirror, TELL_SECONDS)
         _watch(flag, follow)
 
     try:
         errors = together([tuner.fit], stop=stop, watch=watch)
-        tell()
+        feed.tell(mirror)
     finally:
         shutil.rmtree(cache, ignore_errors=True)
         ray.kill(flag)
@@ -120,7 +111,8 @@ class _Feed(Searcher):
         self._given: set[tuple[str, int]] = set()  # keys of trials that ran, are at work or failed
         self._at: dict[str, tuple[int, Trial]] = {}  # by Tune's id
         self._ahead = [self._next(pair) for pair in pairs]
-        self.news: deque[News] = deque()  # for the mirror: what began and ended
+        self._news: deque[News] = deque()  # what began and ended and the mirror has not heard
+        self._told = time.monotonic()
         self.stopped = False  # no more trials
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
@@ -129,7 +121,7 @@ class _Feed(Searcher):
                 trial = ahead.popleft()
                 self._given.add(trial.key)
                 self._at[trial_id] = number, trial
-                self.news.append((number, trial.transfer.setting, "begun"))
+                self._news.append((number, trial.transfer.setting, "begun"))
                 return {"pair": number, "setting": trial.transfer.setting, "until": trial.until}
         return None if self._at else Searcher.FINISHED
 
@@ -143,8 +135,14 @@ class _Feed(Searcher):
             learns = pair.task.search is not None and pair.task.search.learns
             if pair.task.halving is not None or (learns and not self._ahead[number]):  # else nothing new can be wanted
                 self._ahead[number] = self._next(pair)
-            self.news.append((number, trial.transfer.setting, result["result"]))
+            self._news.append((number, trial.transfer.setting, result["result"]))
         self._done(trial.transfer, reason)
+
+    def tell(self, mirror: Any, every: float = 0.0) -> None:
+        """Send the mirror its news, at most once in so many seconds."""
+        if mirror is not None and time.monotonic() - self._told >= every:
+            self._told = time.monotonic()
+            mirror.tell.remote([self._news.popleft() for _ in range(len(self._news))])
 
     def _next(self, pair: Pair) -> deque[Trial]:
         return deque(trial for trial in wanted(pair, self._known)[0] if trial.key not in self._given)
