@@ -20,7 +20,7 @@ from search_spaces.grids import TASKS
 
 TASK = replace(TASKS["digits"], data=resolve(TASKS["digits"].data), base_lrs=(0.1, 0.2, 0.3, 0.4))
 PAIR = Pair(Scratch("nothing", model("ViT-micro-S/4")), TASK, 0)
-HALVED = replace(PAIR, task=replace(TASK, halving=Halving(first=0.25, factor=2)))
+HALVED = replace(PAIR, task=replace(TASK, halving=Halving(first=TASK.steps // 2, factor=2)))
 
 
 def shown(folder: Path, pair: Pair, news: list[News], cuts: list[int]) -> list[tuple[object, ...]]:
