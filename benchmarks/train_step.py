@@ -128,9 +128,8 @@ def make_step(module: nn.Module, mode: Mode, images: Tensor, labels: Tensor, dev
     optimizer = make_optimizer(module, RECIPE)
     for group in optimizer.param_groups:
         group["lr"] = 1e-4  # a classifier that stays zero would send zeros back, which some chips multiply faster
-    device = replace(device, precision=precision_of(mode))
-    if mode.endswith("compiled"):
-        module.compile()
+    device = replace(device, precision=precision_of(mode), compile=mode.endswith("compiled"))
+    device.compiled(module)
 
     def step() -> None:
         with device.autocast():

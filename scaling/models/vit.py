@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from scaling.models.activations import gelu
 from scaling.models.attention import attend
 from scaling.models.axial_vit import AxialBlock
+from scaling.models.dense import Dense
 from scaling.models.patches import embed_patches
 from scaling.models.positions import STD, fresh_tables, relative_logits, tables_by_place
 from scaling.specs import ViT
@@ -32,8 +33,8 @@ class Attention(nn.Module):
     def __init__(self, width: int, num_heads: int, offsets: int = 0) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
+        self.qkv = Dense(width, 3 * width)
+        self.out = Dense(width, width)
         self.relative = nn.Parameter(STD * torch.randn(offsets, width // num_heads)) if offsets else None
         for kernel in (*self.qkv.weight.detach().chunk(3), self.out.weight):  # each D x D
             nn.init.xavier_uniform_(kernel)
@@ -59,7 +60,7 @@ class Block(nn.Module):
         self.attention = Attention(spec.width, spec.num_heads, offsets)
         self.norm2 = nn.LayerNorm(spec.width, eps=EPS)
         self.fc1 = nn.Linear(spec.width, spec.mlp_dim)
-        self.fc2 = nn.Linear(spec.mlp_dim, spec.width)
+        self.fc2 = Dense(spec.mlp_dim, spec.width)
         self.dropout = nn.Dropout(dropout)
         for dense in (self.fc1, self.fc2):
             nn.init.xavier_uniform_(dense.weight)

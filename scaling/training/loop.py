@@ -147,8 +147,7 @@ def _prepared(module: nn.Module, device: Device) -> nn.Module:
     """
     if device.compile:
         torch.compiler.reset()  # forgets the trainings before in this process: there is a limit to what is kept
-        module.compile()
-    return device.joined(module)
+    return device.joined(device.compiled(module))
 
 
 def _evaluate(now: State, what: Training) -> bool:

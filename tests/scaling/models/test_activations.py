@@ -1,7 +1,16 @@
 import torch
 import torch.nn.functional as F
+from functorch.compile import make_boxed_func, min_cut_rematerialization_partition
+from torch import nn
+from torch._dynamo.backends.common import aot_autograd
+from torch._inductor.decomposition import select_decomp_table
 
 from scaling.models.activations import gelu
+
+
+class Gelu(nn.Module):
+    def forward(self, x):
+        return gelu(x)
 
 
 def test_the_compilers_form_is_the_same_function_with_the_same_gradient():
@@ -13,3 +22,24 @@ def test_the_compilers_form_is_the_same_function_with_the_same_gradient():
         torch.testing.assert_close(form, forms[-1])
         torch.testing.assert_close(gradient, gradients[-1])
     assert not torch.equal(forms[1], forms[2])  # it is another form
+
+
+def test_compiled_for_a_cpu_the_exponential_is_taken_once():
+    """Forward, and not again for the gradient."""
+    graphs = []
+
+    def keep(graph, _inputs):
+        graphs.append([node.target for node in graph.graph.nodes])
+        return make_boxed_func(graph.forward)
+
+    backend = aot_autograd(
+        fw_compiler=keep,
+        bw_compiler=keep,
+        partition_fn=min_cut_rematerialization_partition,
+        decompositions=select_decomp_table(),
+    )
+    layers = nn.Sequential(nn.Linear(8, 32), Gelu(), nn.Linear(32, 8), nn.LayerNorm(8)).bfloat16()
+    torch.compile(layers, backend=backend, fullgraph=True)(torch.randn(64, 8, dtype=torch.bfloat16)).sum().backward()
+    forward, backward = graphs
+    assert torch.ops.aten.sigmoid.default in forward
+    assert not {torch.ops.aten.sigmoid.default, torch.ops.aten.exp.default} & set(backward)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -217,7 +218,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[torch.fx.GraphModule]:
     """What is compiled: traced, but not turned into machine code, which takes a minute; a slow test does that."""
     traced = []
 
-    def backend(graph: torch.fx.GraphModule, inputs: list) -> Callable:
+    def backend(graph: torch.fx.GraphModule, inputs: list, **_options: Any) -> Callable:
         traced.append(graph)
         return graph.forward
 

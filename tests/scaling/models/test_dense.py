@@ -1,0 +1,31 @@
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from scaling.models.dense import Dense
+
+
+def test_the_compilers_form_is_the_same_layer_with_the_same_gradients():
+    layer, x = Dense(5, 7), torch.randn(2, 3, 5)
+    assert isinstance(layer, nn.Linear)  # so that its kernel decays
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    for autocast, tolerance in ((False, 1e-6), (True, 2e-2)):
+        gradients = []
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            forms = [compiled(x), F.linear(x, layer.weight, layer.bias)]
+        for form in forms:
+            assert form.dtype == (torch.bfloat16 if autocast else torch.float32)
+            gradients.append(torch.autograd.grad(form.float().square().sum(), list(layer.parameters())))
+        torch.testing.assert_close(*forms, rtol=tolerance, atol=tolerance)
+        torch.testing.assert_close(*gradients, rtol=tolerance, atol=10 * tolerance)
+
+
+def test_compiled_the_bias_is_no_part_of_the_product():
+    traced = []
+
+    def backend(graph, inputs):
+        traced.extend(node.target for node in graph.graph.nodes if node.op == "call_function")
+        return graph.forward
+
+    torch.compile(Dense(5, 7), backend=backend)(torch.randn(3, 5))
+    assert len(traced) > 1
