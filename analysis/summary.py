@@ -101,15 +101,12 @@ def _costs(attempts: pl.DataFrame) -> list[str]:
     made = []
     for row in account(attempts).to_dicts():
         seconds, unit = core_unit(row["core_seconds"])
-        share = (
-            f"{row['productive_share']:.0%} of it productive training"
-            if row["productive_share"] is not None
-            else "none"
-        )
+        productive = row["productive_share"]  # None: no clock saw it, as of the published rows
+        share = "" if productive is None else f", {productive:.0%} of it productive training"
         mishaps = f"{row['failed']} failed, {row['killed']} killed or not ended"
         several = _several(row["attempts"], "attempt", "attempts")
         made.append(
-            f"Device {row['device']}: {row['core_seconds'] / seconds:,.1f} {unit} in {several}, {share}; {mishaps}."
+            f"Device {row['device']}: {row['core_seconds'] / seconds:,.1f} {unit} in {several}{share}; {mishaps}."
         )
     if len(made) == 1:  # core time of different chips is not comparable
         costly = by_model(attempts).sort("core_seconds", descending=True).row(0, named=True)

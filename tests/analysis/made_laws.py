@@ -88,3 +88,19 @@ def fitted(name: str, seed: int, method: Method) -> tuple[Fit | TwoStep, dict[st
 
 def covered(interval: tuple[float, float], truth: float) -> bool:
     return interval[0] <= truth <= interval[1]
+
+
+QUICK = Method(bootstrap=60, loss="squared")
+
+
+def quick_fit(name: str, *, noise: float = 0.0, seed: int = 0, method: Method = QUICK) -> Fit:
+    design = DESIGNS[name]
+    inputs = {key: np.repeat(values, 2) for key, values in design.inputs.items()}
+    y = design.law(inputs) * np.exp(noise * np.random.default_rng(seed).standard_normal(len(inputs[form_input(name)])))
+    found = fit(name, inputs, y, method)
+    assert isinstance(found, Fit)
+    return found
+
+
+def form_input(name: str) -> str:
+    return FORMS[name].inputs[0]
