@@ -25,4 +25,5 @@ def embed_patches(x: Tensor, layer: nn.Conv2d) -> Tensor:
 
 def _dtype_of_products(x: Tensor) -> torch.dtype:
     kind = x.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+    rounded = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)  # of meta there is none
+    return torch.get_autocast_dtype(kind) if rounded else x.dtype

@@ -59,7 +59,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(spec.width, eps=EPS)
         self.attention = Attention(spec.width, spec.num_heads, offsets)
         self.norm2 = nn.LayerNorm(spec.width, eps=EPS)
-        self.fc1 = nn.Linear(spec.width, spec.mlp_dim)
+        self.fc1 = nn.Linear(spec.width, spec.mlp_dim)  # not Dense: its sum is kept for GELU's gradient anyway
         self.fc2 = Dense(spec.mlp_dim, spec.width)
         self.dropout = nn.Dropout(dropout)
         for dense in (self.fc1, self.fc2):
