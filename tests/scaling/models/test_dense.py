@@ -29,3 +29,9 @@ def test_compiled_the_bias_is_no_part_of_the_product():
 
     torch.compile(Dense(5, 7), backend=backend)(torch.randn(3, 5))
     assert len(traced) > 1
+
+
+def test_compiled_double_precision_stays_what_it_is():
+    layer, x = Dense(5, 7).double(), torch.randn(3, 5, dtype=torch.float64)
+    compiled = torch.compile(layer, backend="eager")(x)
+    torch.testing.assert_close(compiled, F.linear(x, layer.weight, layer.bias), rtol=1e-14, atol=1e-14)
