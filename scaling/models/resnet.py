@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaling.models.axial_resnet import AxialAttention
-from scaling.models.convolution import convolve
+from scaling.models.convolution import convolve, max_pool
 from scaling.models.normalization import GroupNorm
 from scaling.models.vit import lecun_normal_
 from scaling.specs import ResNet
@@ -27,21 +27,25 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def pad_same(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:
-    """Images [B, C, H, W] with the border that SAME gives them."""
+def pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:
+    """Images [B, C, H, W] with the border of zeros that SAME gives them."""
     top, bottom = same_padding(x.shape[2], kernel, stride)
     left, right = same_padding(x.shape[3], kernel, stride)
-    return F.pad(x, (left, right, top, bottom), value=value) if top + bottom + left + right else x
+    return F.pad(x, (left, right, top, bottom)) if top + bottom + left + right else x
 
 
-def max_pool_same(x: Tensor, kernel: int = 3, stride: int = 2) -> Tensor:
-    """Maximum over windows [B, C, H, W] -> [B, C, ceil(H / stride), ceil(W / stride)]; the border never wins."""
-    return F.max_pool2d(pad_same(x, kernel, stride, value=float("-inf")), kernel, stride)
+def max_pool_same(x: Tensor) -> Tensor:
+    """Maximum over 3x3 windows with stride 2, [B, C, H, W] -> [B, C, ceil(H / 2), ceil(W / 2)]; padded as SAME.
+
+    SAME's border is `before` on every side or one more after, which is what rounding up reaches.
+    """
+    (top, _), (left, _) = (same_padding(size, 3, 2) for size in x.shape[2:])
+    return max_pool(x, (top, left), ceil=True)
 
 
 def max_pool_fixed(x: Tensor) -> Tensor:
-    """As `max_pool_same`, 3x3 with stride 2, but the border is of zeros on every side and may win."""
-    return F.max_pool2d(F.pad(x, (1, 1, 1, 1)), 3, 2)
+    """Also with windows of 3x3 and stride 2, but on every side is a border of zeros, which may win."""
+    return max_pool(F.pad(x, (1, 1, 1, 1)))
 
 
 def standardize(weight: Tensor, fixed: bool) -> Tensor:
@@ -54,7 +58,7 @@ def standardize(weight: Tensor, fixed: bool) -> Tensor:
         return F.layer_norm(filters, filters.shape[1:], eps=PRE_WEIGHT_EPS).view_as(weight)  # the quickest way
     # Also 1 / deviation [out, 1], which has no gradient: a share eps / deviation of the filter's own goes without it.
     filters, _, inverse = torch.native_layer_norm(filters, filters.shape[1:], None, None, 1e-20)
-    return (filters / (1 + WEIGHT_EPS * inverse)).view_as(weight)
+    return filters.div_(1 + WEIGHT_EPS * inverse).view_as(weight)
 
 
 class StdConv(nn.Conv2d):
@@ -102,10 +106,10 @@ class Bottleneck(nn.Module):
         shortcut = x
         if self.conv_proj is not None and self.gn_proj is not None:
             shortcut = self.gn_proj(self.conv_proj(x))
-        x = F.relu(self.gn1(self.conv1(x)))
-        x = F.relu(self.gn2(self.conv2(x)))
+        x = F.relu(self.gn1(self.conv1(x)), inplace=True)
+        x = F.relu(self.gn2(self.conv2(x)), inplace=True)
         x = self.gn3(self.conv3(x))
-        return F.relu(shortcut + x)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class PreBottleneck(nn.Module):
@@ -123,11 +127,11 @@ class PreBottleneck(nn.Module):
         self.conv_proj = StdConv(in_channels, out, 1, stride, fixed=True) if projects else None
 
     def forward(self, x: Tensor) -> Tensor:
-        h = F.relu(self.gn1(x))
+        h = F.relu(self.gn1(x), inplace=True)
         shortcut = x if self.conv_proj is None else self.conv_proj(h)
         h = self.conv1(h)
-        h = self.conv2(F.relu(self.gn2(h)))
-        h = self.conv3(F.relu(self.gn3(h)))
+        h = self.conv2(F.relu(self.gn2(h), inplace=True))
+        h = self.conv3(F.relu(self.gn3(h), inplace=True))
         return shortcut + h
 
 
@@ -167,12 +171,12 @@ class Backbone(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv_root(x)
         if self.gn_root is not None:
-            x = F.relu(self.gn_root(x))
+            x = F.relu(self.gn_root(x), inplace=True)
         if self.pool:
             x = max_pool_fixed(x) if self.pre else max_pool_same(x)
         for block in self.blocks:
             x = block(x)
-        return x if self.gn_out is None else F.relu(self.gn_out(x))
+        return x if self.gn_out is None else F.relu(self.gn_out(x), inplace=True)
 
 
 class BiTResNet(nn.Module):

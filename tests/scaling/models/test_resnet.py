@@ -27,27 +27,40 @@ def same_windows(size: int, kernel: int, stride: int) -> list[list[int]]:
     return [[i * stride - before + tap for tap in range(kernel)] for i in range(outputs)]
 
 
+def same_taps(image: torch.Tensor, kernel: int, stride: int) -> dict[tuple[int, int], list[tuple[int, int, int, int]]]:
+    """(a, b, y, x) of every tap of a window that lies inside the image, by the window's place (i, j)."""
+    rows, columns = (same_windows(size, kernel, stride) for size in image.shape[2:])
+    return {
+        (i, j): [
+            (a, b, y, x)
+            for a, y in enumerate(row)
+            for b, x in enumerate(column)
+            if 0 <= y < image.shape[2] and 0 <= x < image.shape[3]
+        ]
+        for i, row in enumerate(rows)
+        for j, column in enumerate(columns)
+    }
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 6, 9])
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 2), (2, 1), (3, 1), (3, 2), (7, 2)])
-def test_same_convolution_and_pooling_equal_brute_force(size, kernel, stride):
-    width = size + 1  # odd and even at once
-    image = torch.randn(1, 2, size, width)
+def test_same_convolution_equals_brute_force(size, kernel, stride):
+    image = torch.randn(1, 2, size, size + 1)  # odd and even at once
     conv = StdConv(2, 3, kernel, stride)
-    filters = standardize(conv.weight, False)
-    convolved, pooled = conv(image), max_pool_same(image, kernel, stride)
-    rows, columns = same_windows(size, kernel, stride), same_windows(width, kernel, stride)
-    assert convolved.shape == (1, 3, len(rows), len(columns))
-    assert pooled.shape == (1, 2, len(rows), len(columns))
-    for i, row in enumerate(rows):
-        for j, column in enumerate(columns):
-            total, largest = torch.zeros(3), torch.full((2,), -math.inf)
-            for a, y in enumerate(row):
-                for b, x in enumerate(column):
-                    if 0 <= y < size and 0 <= x < width:
-                        total = total + filters[:, :, a, b] @ image[0, :, y, x]
-                        largest = torch.maximum(largest, image[0, :, y, x])
-            torch.testing.assert_close(convolved[0, :, i, j], total, atol=1e-4, rtol=1e-4)
-            assert torch.equal(pooled[0, :, i, j], largest)
+    filters, convolved = standardize(conv.weight, False), conv(image)
+    for (i, j), taps in (windows := same_taps(image, kernel, stride)).items():
+        total = sum((filters[:, :, a, b] @ image[0, :, y, x] for a, b, y, x in taps), torch.zeros(3))
+        torch.testing.assert_close(convolved[0, :, i, j], total, atol=1e-4, rtol=1e-4)
+    assert convolved.shape[2] * convolved.shape[3] == len(windows)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 6, 9])
+def test_same_pooling_equals_brute_force(size):
+    image = torch.randn(1, 2, size, size + 1) - 5  # a border of zeros would win
+    pooled = max_pool_same(image)
+    for (i, j), taps in (windows := same_taps(image, 3, 2)).items():
+        assert torch.equal(pooled[0, :, i, j], torch.stack([image[0, :, y, x] for _, _, y, x in taps]).amax(0))
+    assert pooled.shape[2] * pooled.shape[3] == len(windows)
 
 
 def test_same_padding_puts_the_odd_zero_after():
