@@ -52,6 +52,7 @@ def table(rows: pl.DataFrame) -> pl.DataFrame:
         batch="batch",
         largest_batch="largest_batch",
         training=pl.col("trained_per_core").round_sig_figs(4),
+        compiled="compiled",
         MFU=pl.col("mfu").round(3),
         input=pl.col("input_images_per_second").round_sig_figs(4),
     )

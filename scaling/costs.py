@@ -109,7 +109,8 @@ def training(
 ) -> tuple[int, float, int | None]:
     """(images, seconds, bytes at the highest) of a step as the loop makes it, on a batch that lies on the device.
 
-    Of the wanted batch, or where there is no room for it of its half, its quarter, ...
+    Of the wanted batch, or where there is no room for it of its half, its quarter, ...; compiled at that batch alone,
+    where the device compiles.
     """
     module.train()
     optimizer, objective = make_optimizer(module, RECIPE), classification(RECIPE, seed=0)
@@ -136,6 +137,15 @@ def training(
     if found is None:
         raise ValueError(f"not even one image of {resolution} pixels can be trained on in the memory of {device.name}")
     batch, work, peak = found
+    if device.compile:
+        torch.compiler.reset()  # what is kept of one code is limited
+        device.compiled(module)
+        compiled = memory.tried(partial(made, batch))
+        if compiled is None:
+            raise ValueError(
+                f"compiled, a step of {batch} images of {resolution} pixels does not fit: --batch {batch // 2}"
+            )
+        work, peak = compiled, memory.peak(compiled, device)
     return batch, median_seconds(work, budget.seconds, device), peak
 
 

@@ -44,6 +44,8 @@ class Options:
     """fp32 or bf16. Default: bf16 on a GPU, fp32 on a CPU."""
     threads: int = 1
     """CPU threads."""
+    compile: bool = False
+    """Time a training step that is compiled, as --compile trains: minutes a model and size. Inference never is."""
     batch: int | None = None
     """Images of a training step, such as a study's. Default: inference's best batch; halved until there is room."""
     max_batch: int = 1024
@@ -64,14 +66,16 @@ class Options:
 
 def main(options: Options) -> int:
     wanted = _wanted(options)
-    device, out = local_device(options.precision, options.threads), console(options.json)
+    device = local_device(options.precision, options.threads, compile=options.compile)
+    out = console(options.json)
     kinds = " and ".join(GEMM_SIZES)
     check(device.kind in GEMM_SIZES, f"costs are measured on {kinds} so far, and this is {device.kind}")
     place = None if options.storage is None else Storage.of(options.storage)
     if place is not None:
         place.make()
     gemm = gemm_rate(device, device.precision)
-    out.print(f"{device.name}, {device.cores} core(s), {device.precision}: {gemm:.3g} TFLOP/s of matrix products")
+    how = device.precision + (", steps compiled" if device.compile else "")
+    out.print(f"{device.name}, {device.cores} core(s), {how}: {gemm:.3g} TFLOP/s of matrix products")
     inputs, rows = cache(partial(costs.input_rate, options.data)), []
     for name, resolution in wanted:
         row = measure(name, resolution, options, device, gemm, inputs(resolution))
@@ -120,6 +124,7 @@ def measure(name: str, resolution: int, options: Options, device: Device, gemm: 
         "measured_at": datetime.now(UTC),
         "device": device.name,
         "precision": device.precision,
+        "compiled": device.compile,
         "cores": device.cores,
         "torch": str(torch.__version__),
         "name": name,

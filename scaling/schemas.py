@@ -5,8 +5,11 @@ A row is about one unit of work, or a part of one. Accuracies are fractions in [
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 3
-ADDED = {3: {"attempt": ("hosts", "slice", "start_reason", "seconds_queued")}}  # columns, null in rows from before
+SCHEMA_VERSION = 4
+ADDED: dict[int, dict[str, tuple[str, ...]]] = {  # columns by version, null in rows from before
+    3: {"attempt": ("hosts", "slice", "start_reason", "seconds_queued")},
+    4: {"measure": ("compiled",)},
+}
 
 
 def _schema(key: str, *columns: tuple[str, pa.DataType, str]) -> pa.Schema:
@@ -136,6 +139,7 @@ TABLES: dict[str, pa.Schema] = {
         ("measured_at", TIME, "UTC: end of the measurement; the newest one counts"),
         ("device", STRING, "chip: cpu, or as the driver calls it"),
         ("precision", STRING, "fp32 or bf16"),
+        ("compiled", pa.bool_(), "whether the training step went through torch.compile; inference never does"),
         ("cores", INT, "cores of the chip's vendor that worked: CPU threads, or 1 for a GPU"),
         ("torch", STRING, "version of torch"),
         ("name", STRING, "the model's name"),

@@ -19,6 +19,7 @@ def measured(
         "measured_at": datetime(2026, 1, day, tzinfo=UTC),
         "device": "NVIDIA H100 80GB HBM3",
         "precision": "bf16",
+        "compiled": False,
         "cores": 1,
         "torch": "2",
         "name": name,

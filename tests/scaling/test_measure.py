@@ -130,6 +130,16 @@ def test_a_training_step_changes_the_weights() -> None:
     assert any(not torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
 
 
+def test_a_step_is_compiled_where_that_is_asked_for(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+    monkeypatch.setattr("torch.nn.Module.compile", lambda module, **_: compiled.append(module))
+    main(options("tiny", storage=storage.uri))
+    assert compiled == []
+    main(options("tiny", storage=storage.uri, compile=True))
+    assert len(compiled) == 1
+    assert results.read(storage, "measure").sort("measured_at")["compiled"].to_list() == [False, True]
+
+
 def test_the_largest_batch_of_a_cpu_is_on_a_line_of_measured_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process of 100 MB, and 10 MB an image: 1 GB are 90 images."""
     monkeypatch.setattr(memory, "peak", lambda work, device: 10**8 + 10**7 * len(work.args[1]))
@@ -141,6 +151,6 @@ def test_the_largest_batch_of_a_cpu_is_on_a_line_of_measured_peaks(monkeypatch: 
 
 def test_other_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     strange = replace(local_device("fp32", 1), kind="xla")  # type: ignore[arg-type]
-    monkeypatch.setattr("scaling.measure.local_device", lambda *_: strange)
+    monkeypatch.setattr("scaling.measure.local_device", lambda *_, **__: strange)
     with pytest.raises(ValueError, match=r"costs are measured on cpu.* so far, and this is xla"):
         main(options("tiny"))

@@ -83,12 +83,16 @@ def test_another_schema_version_is_named(storage: Storage) -> None:
         results.read(storage, "trial")
 
 
+@pytest.mark.parametrize("version", range(2, SCHEMA_VERSION))
 @pytest.mark.parametrize("table", TABLES)
-def test_rows_of_an_older_version_have_nulls_where_columns_came_later(table: str, storage: Storage) -> None:
-    key, later = TABLES[table].metadata[b"key"].decode(), ADDED[3].get(table, ())
-    old = pa.Table.from_pylist([row(table, **{key: "old"})], schema=TABLES[table]).drop_columns(list(later))
+def test_rows_of_an_older_version_have_nulls_where_columns_came_later(
+    table: str, version: int, storage: Storage
+) -> None:
+    key = TABLES[table].metadata[b"key"].decode()
+    later = [column for since, added in ADDED.items() if since > version for column in added.get(table, ())]
+    old = pa.Table.from_pylist([row(table, **{key: "old"})], schema=TABLES[table]).drop_columns(later)
     sink = io.BytesIO()
-    pq.write_table(old.replace_schema_metadata({"key": key, "schema_version": "2"}), sink)
+    pq.write_table(old.replace_schema_metadata({"key": key, "schema_version": str(version)}), sink)
     storage.write(f"{table}/old.parquet", sink.getvalue())
     results.write(storage, table, [row(table, **{key: "new"})])
     new, upgraded = results.read(storage, table).sort(key).to_dicts()
