@@ -22,8 +22,7 @@ from analysis.thinning import LINES, spread_over
 BEYOND = 4.0  # times the largest compute: how far a law is drawn and predicts
 LOG = 8.0  # largest error over smallest, from which on the axis is logarithmic
 PLACES = 40  # of the drawn line
-MODELS = 2000  # of a family's law, evenly spread over compute: more take minutes and change no digit on the page
-BOOTSTRAP = 300  # samples: enough for an interval's ends to two digits on a page
+METHOD = Method(bootstrap=300, most=2000)  # more samples and models take minutes and change no digit on the page
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +50,8 @@ def laws(accuracies: pl.DataFrame) -> tuple[str, list[FamilyLaw]]:
 
 
 def _law(points: pl.DataFrame) -> Fit | TooFew | str:
-    points = spread_over(points, "compute", MODELS)
     try:
-        return fit("power", {"compute": points["compute"]}, points["error"], Method(bootstrap=BOOTSTRAP), named="error")
+        return fit("power", {"compute": points["compute"]}, points["error"], METHOD, named="error")
     except ValueError as error:
         return str(error)
 
@@ -72,10 +70,6 @@ def sentences(found: list[FamilyLaw]) -> list[str]:
             ahead = _ahead(law.answer)
             said.append(f"{name}: {held_out(law.answer.held_out)} {lack(law.answer.lack_of_fit)} {ahead}")
             said += [f"{name}: {note}." for note in law.answer.notes]
-            if law.points.height > MODELS:
-                said.append(
-                    f"{name}: the law is that of {MODELS:,} of {law.points.height:,} models, spread over compute."
-                )
         else:
             said.append(f"{name}: no law: {law.answer}.")
     return said

@@ -41,8 +41,9 @@ def fit(
         )
     target = np.array([np.nan if value is None else value for value in y], float)
     given = {name: inputs[name] for name in form.inputs}
-    made = points(given, target, method.objective(target), configuration=configuration, weights=weights, named=named)
-    return fit_points(form, made, method, method.objective(target))
+    objective = method.objective(target)
+    made = points(given, target, objective, configuration=configuration, weights=weights, named=named, most=method.most)
+    return fit_points(form, made, method, objective)
 
 
 def form_named(form: str | Form) -> Form:

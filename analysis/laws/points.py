@@ -10,8 +10,6 @@ import numpy as np
 from analysis.laws.forms import Array
 from analysis.laws.solve import Objective
 
-MOST = 10_000  # configurations of a fit: its time and the memory of its bootstrap grow with them, its answer does not
-
 
 @dataclass(frozen=True, eq=False)
 class Points:
@@ -43,10 +41,11 @@ def points(
     configuration: Sequence[Any] | None = None,
     weights: Any = None,
     named: str = "loss",
+    most: int | None = None,
 ) -> Points:
     """Rows as points. Without `configuration`, rows with the same inputs are one configuration.
 
-    Left out, with a note: rows that lack a number or whose input is not positive, and configurations beyond `MOST`.
+    Left out, with a note: rows that lack a number or whose input is not positive, and configurations beyond `most`.
     Raises ValueError where lengths differ, a weight is negative, or y has no logarithm and one is wanted.
     """
     x, target = np.stack([_numbers(values) for values in inputs.values()], axis=1), _numbers(y)
@@ -68,18 +67,18 @@ def points(
         f"{count} {'row' if count == 1 else 'rows'} left out: {text}"
         for text, count in Counter(text for text in wrong if text).items()
     )
-    chosen = _fewer(list(places.values()), x)
+    chosen = _fewer(list(places.values()), x, most)
     if len(chosen) < len(places):
         notes += (f"{len(chosen):,} of {len(places):,} configurations fitted, evenly spread over their order by size",)
     return _averaged(x, objective.on_scale(np.where(kept, target, 1.0)), weight, chosen, notes)
 
 
-def _fewer(places: list[list[int]], x: Array) -> list[list[int]]:
-    """Of more than `MOST` configurations so many, evenly spread over the order of their inputs' product."""
-    if len(places) <= MOST:
+def _fewer(places: list[list[int]], x: Array, most: int | None) -> list[list[int]]:
+    """Of more than `most` configurations so many, evenly spread over the order of their inputs' product."""
+    if most is None or len(places) <= most:
         return places
     size = np.log(x[[rows[0] for rows in places]]).sum(axis=1)
-    spread = np.linspace(0, len(places) - 1, MOST).round().astype(int)
+    spread = np.linspace(0, len(places) - 1, most).round().astype(int)
     return [places[i] for i in np.argsort(size, kind="stable")[spread]]
 
 

@@ -6,6 +6,7 @@ steps are drawn together in the bootstrap, so predictions carry the uncertainty 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,9 @@ def fit_two_step(
     given = {name: np.asarray(inputs[name], object) for name in form.inputs}
     keys = None if configuration is None else list(configuration)
     both = np.where(known, losses, np.nan)
-    made = points(given, both, first, configuration=keys, weights=weights, named="loss with an accuracy")
-    judged = points(given, np.where(np.isfinite(both), tops, np.nan), second, configuration=keys, weights=weights)
+    rows = partial(points, given, configuration=keys, weights=weights, most=first_method.most)
+    made = rows(both, first, named="loss with an accuracy")
+    judged = rows(np.where(np.isfinite(both), tops, np.nan), second)
     judged = replace(judged, x=first.off_scale(made.t)[:, None], notes=())
     return _fit(form, made, judged, (first_method, second_method), (first, second))
 

@@ -24,7 +24,8 @@ class Method:
 
     `interval` is the kind that counts. The bootstrap over configurations assumes nothing of the scatter but needs many
     of them; the profile holds its level from few on, but takes the scatter to be alike everywhere. 'auto' takes the
-    bootstrap from 10 configurations a constant on.
+    bootstrap from 10 configurations a constant on. Of more than `most` configurations so many are fitted, evenly spread
+    over their sizes: time, and the bootstrap's memory, grow with them, the answer does not.
     """
 
     loss: Literal["huber", "squared"] = "huber"
@@ -36,6 +37,7 @@ class Method:
     held_out: int | None = None
     interval: Literal["auto", "bootstrap", "profile"] = "auto"
     fixed: tuple[tuple[str, float], ...] = ()
+    most: int = 10_000
 
     def __post_init__(self) -> None:
         if self.loss not in ("huber", "squared") or self.on not in ("log", "value"):
@@ -48,6 +50,8 @@ class Method:
             raise ValueError(f"level must be between 0 and 1, got {self.level:g}")
         if self.held_out is not None and self.held_out < 0:
             raise ValueError(f"held_out is a number of rungs, got {self.held_out}")
+        if self.most < 1:
+            raise ValueError(f"most is a number of configurations, got {self.most}")
 
     def objective(self, y: Array) -> Objective:
         """The objective for these values."""

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from analysis import fitted
-from analysis.laws.values import Fit
+from analysis.laws.values import Fit, Method
 from analysis.style import NothingToDrawError
 
 
@@ -40,11 +40,12 @@ def test_each_family_has_its_law_or_says_why_not() -> None:
 
 
 def test_of_very_many_models_some_make_the_law_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitted, "MODELS", 8)
+    monkeypatch.setattr(fitted, "METHOD", Method(bootstrap=20, most=8))
     _, (law,) = fitted.laws(scores({"vit": 12}))
     assert isinstance(law.answer, Fit)
     assert law.answer.configurations == 8
-    assert "ViT: the law is that of 8 of 12 models, spread over compute." in fitted.sentences([law])
+    said = "ViT: 8 of 12 configurations fitted, evenly spread over their order by size."
+    assert said in fitted.sentences([law])
 
 
 def test_without_a_law_there_is_nothing_to_draw() -> None:

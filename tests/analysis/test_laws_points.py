@@ -1,6 +1,7 @@
 """The points of a fit: configurations, seeds, rows that cannot be used, and too few of them."""
 
 import math
+from dataclasses import replace
 
 import made_laws as made
 import numpy as np
@@ -48,10 +49,9 @@ def test_seeds_of_a_configuration_are_one_point() -> None:
     assert heavy.t.tolist() == [1.75]
 
 
-def test_of_very_many_configurations_some_are_fitted_and_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("analysis.laws.points.MOST", 50)
+def test_of_very_many_configurations_some_are_fitted_and_it_says_so() -> None:
     compute = np.geomspace(1, 1e6, 1000)[::-1]
-    found = fit("power", {"compute": compute}, 1.5 + 2 * compute**-0.3, made.QUICK)
+    found = fit("power", {"compute": compute}, 1.5 + 2 * compute**-0.3, replace(made.QUICK, most=50))
     assert isinstance(found, Fit)
     assert found.configurations == 50
     assert found.ranges[0][1:] == (1.0, 1e6)  # the ends are among them
@@ -129,7 +129,15 @@ def test_mistakes_are_one_line(arguments: tuple, says: str) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"loss": "cubic"}, {"delta": 0.0}, {"bootstrap": -1}, {"level": 1.0}, {"held_out": -1}, {"on": "root"}],
+    [
+        {"loss": "cubic"},
+        {"delta": 0.0},
+        {"bootstrap": -1},
+        {"level": 1.0},
+        {"held_out": -1},
+        {"most": 0},
+        {"on": "root"},
+    ],
 )
 def test_methods_that_there_are_none_of(options: dict) -> None:
     with pytest.raises(ValueError, match=r"got|no such"):
