@@ -28,33 +28,34 @@ def together(
     end, and it is raised again.
     """
     errors: list[Exception] = []
+    ended = [threading.Event() for _ in works]  # a Thread.join that Ctrl-C breaks off takes the thread for ended
 
-    def run(work: Callable[[], object]) -> None:
+    def run(work: Callable[[], object], end: threading.Event) -> None:
         try:
             work()
         except Exception as error:
             errors.append(error)
+        finally:
+            end.set()
 
-    # daemons: a second Ctrl-C must not wait for them
-    threads = [threading.Thread(target=run, args=(work,), daemon=True) for work in works]
-    for thread in threads:
-        thread.start()
+    for each in zip(works, ended, strict=True):  # daemons: a second Ctrl-C must not wait for them
+        threading.Thread(target=run, args=each, daemon=True).start()
     try:
-        while any(thread.is_alive() for thread in threads):
+        while not all(end.is_set() for end in ended):
             watch()
-            _join(threads, poll_seconds)
+            _wait(ended, poll_seconds)
     except KeyboardInterrupt:
         stop()
-        _join(threads, GRACE_SECONDS)
+        _wait(ended, GRACE_SECONDS)
         raise
     return errors
 
 
-def _join(threads: Sequence[threading.Thread], seconds: float) -> None:
-    """Until all have ended, so long at most."""
+def _wait(events: Sequence[threading.Event], seconds: float) -> None:
+    """Until all are set, so long at most."""
     end = time.monotonic() + seconds
-    for thread in threads:
-        thread.join(max(0.0, end - time.monotonic()))
+    for event in events:
+        event.wait(max(0.0, end - time.monotonic()))
 
 
 def beside(kind: type, *arguments: Any) -> Any:

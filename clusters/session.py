@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -43,6 +44,8 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
     """Join the cluster of RAY_ADDRESS (a job has it), or start a local one that ends with the block.
 
     Inside another session this is that session. `num_cpus` is the size of a local cluster, by default the machine's.
+    On KeyboardInterrupt Ray ends with the process: what did not end in its grace may still be in a call of Ray's, which
+    takes the process along, without a word, when Ray ends under it.
     """
     if ray.is_initialized():
         yield
@@ -57,7 +60,8 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
     try:
         yield
     finally:
-        ray.shutdown()
+        if not isinstance(sys.exception(), KeyboardInterrupt):
+            ray.shutdown()
 
 
 def _start(address: str | None, num_cpus: int | None, ours: dict[str, str]) -> None:

@@ -88,6 +88,13 @@ def wait(driver: subprocess.Popen[bytes], storage: Path, moment: int) -> None:
     time.sleep(rng.uniform(0, 1) if units else rng.uniform(5, 15))  # the first seconds are Ray's start
 
 
+def running(driver: subprocess.Popen[bytes], storage: Path, kind: str) -> pl.DataFrame:
+    """The attempts that run, a moment later."""
+    assert driver.poll() is None, "the study ended before its moment"
+    time.sleep(0.05)
+    return results.read(Storage.of(storage), "attempt").filter(kind=kind, outcome="running")
+
+
 @pytest.mark.parametrize("moment", range(MOMENTS))
 def test_a_killed_driver(undisturbed: tuple[Path, Path], tmp_path: Path, moment: int) -> None:
     study, whole = undisturbed
@@ -103,12 +110,8 @@ def test_a_driver_that_is_told_to_end(undisturbed: tuple[Path, Path], tmp_path: 
     """SIGTERM: within a grace of 20 s what trains is in a checkpoint, at its last step."""
     study, whole = undisturbed
     driver = start(study, tmp_path, save_seconds="1000")
-    attempts = pl.DataFrame()
-    while attempts.is_empty():
-        assert driver.poll() is None, "the study ended before its moment"
-        time.sleep(0.05)
-        ledger = results.read(Storage.of(tmp_path), "attempt")
-        attempts = ledger.filter(kind="pretrain", outcome="running").filter(pl.col("last_step") > 0)
+    while running(driver, tmp_path, "pretrain").filter(pl.col("last_step") > 0).is_empty():
+        pass
     driver.terminate()
     assert driver.wait(timeout=20) == 130
     ledger = results.read(Storage.of(tmp_path), "attempt").filter(pl.col("outcome") != "done")
@@ -119,6 +122,20 @@ def test_a_driver_that_is_told_to_end(undisturbed: tuple[Path, Path], tmp_path: 
     check(tmp_path, whole)
     again = results.read(Storage.of(tmp_path), "attempt").filter(pl.col("unit_id").is_in(ledger["unit_id"].implode()))
     assert again.filter(outcome="done").sort("unit_id")["first_step"].equals(ledger.sort("unit_id")["last_step"])
+
+
+def test_a_driver_that_is_told_twice(undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
+    """It waits for no checkpoint then, and yet says how it ended."""
+    study, whole = undisturbed
+    driver = start(study, tmp_path)
+    while running(driver, tmp_path, "pretrain").is_empty():
+        pass
+    driver.terminate()
+    time.sleep(0.2)
+    driver.terminate()
+    assert driver.wait(timeout=20) == 130
+    finish(study, tmp_path)
+    check(tmp_path, whole)
 
 
 def workers_of(driver: int) -> list[int]:
@@ -149,11 +166,8 @@ def test_a_trial_whose_worker_dies_is_tried_again(undisturbed: tuple[Path, Path]
     """By the same driver, which has no failure to tell of."""
     study, whole = undisturbed
     driver = start(study, tmp_path)
-    trials = pl.DataFrame()
-    while trials.is_empty():
-        assert driver.poll() is None, "the study ended before its moment"
-        time.sleep(0.05)
-        trials = results.read(Storage.of(tmp_path), "attempt").filter(kind="trial", outcome="running")
+    while (trials := running(driver, tmp_path, "trial")).is_empty():
+        pass
     for worker in workers_of(driver.pid):
         os.kill(worker, signal.SIGKILL)
     assert driver.wait(timeout=3000) == 0
