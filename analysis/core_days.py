@@ -6,6 +6,7 @@ A core is the vendor's core; core-days = core-seconds / 86 400. Core-seconds of 
 import polars as pl
 
 from clusters.hardware import recognised
+from scaling.schemas import UNITS
 
 PARTS = {  # column: what it is; the five add up to `core_seconds`, what was occupied
     "productive": "training kept",
@@ -26,7 +27,6 @@ CAUSES = {  # of `losses`: what it is
     "first set-up": "set-up and checkpoints of first attempts",
 }
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}  # of an attempt: as the catalogue says it
-KINDS = ("pretrain", "trial", "transfer", "fewshot")
 DAY = 86_400.0  # seconds
 
 
@@ -237,5 +237,5 @@ def _rank(key: str) -> pl.Expr:
     """Kinds in the order of the work, everything else by name."""
     if key != "kind":
         return pl.col(key)
-    order = {kind: place for place, kind in enumerate(KINDS)}
-    return pl.col(key).replace_strict(order, default=len(KINDS), return_dtype=pl.Int64)
+    order = {kind: place for place, kind in enumerate(UNITS)}
+    return pl.col(key).replace_strict(order, default=len(UNITS), return_dtype=pl.Int64)

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scaling.schemas import ADDED, SCHEMA_VERSION, TABLES
+from scaling.schemas import ADDED, SCHEMA_VERSION, TABLES, UNITS
 from scaling.storage import Storage
 
 SEAL = b"crc32:"
@@ -68,15 +68,18 @@ def read_all(storage: Storage, table: str, unit_id: str) -> list[dict[str, Any]]
     return _read_file(storage, table, name).to_pylist() if storage.exists(name) else []
 
 
-def read(storage: Storage, table: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+def read(
+    storage: Storage, table: str, columns: Sequence[str] | None = None, ids: Iterable[str] | None = None
+) -> pl.DataFrame:
     """All rows of a table, with the schema's columns or some of them; no rows when there are none yet.
 
-    Raises ValueError for a file that is not whole, has another schema version, or repeats another's rows.
+    `ids`: of these units' files alone. Raises ValueError for a file that is not whole, has another schema version, or
+    repeats another's rows.
     """
     schema, key = TABLES[table].empty_table(), TABLES[table].metadata[b"key"].decode()
     asked = TABLES[table].names if columns is None else list(columns)
     wanted = _frame(schema.select(asked if key in asked else [*asked, key]))
-    names = [f"{table}/{name}" for name in storage.list(table) if name.endswith(".parquet")]
+    names = sorted(file_name(table, name) for name in (done(storage, table) if ids is None else ids))
     frame = _read(storage, table, names, wanted)
     _refuse_copies(storage, table, names, frame[key])
     return frame.select(asked)
@@ -179,6 +182,13 @@ def _upgraded(table: pa.Table, name: str, schema: pa.Schema, version: str) -> pa
             kind = schema.field(column).type
             table = table.append_column(column, pa.nulls(len(table), kind))
     return table.select(schema.names) if set(table.schema.names) == set(schema.names) else table
+
+
+def open_attempts(storage: Storage, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """The attempt rows of units that have no rows of their own; those of finished units are not opened."""
+    finished = set().union(*(done(storage, table) for table in UNITS))
+    ids = [attempt for attempt in done(storage, "attempt") if attempt.rpartition("-")[0] not in finished]
+    return read(storage, "attempt", columns, ids)
 
 
 def best_trials(trials: pl.DataFrame) -> pl.DataFrame:

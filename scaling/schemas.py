@@ -21,6 +21,8 @@ def _schema(key: str, *columns: tuple[str, pa.DataType, str]) -> pa.Schema:
     return pa.schema(made, metadata={"key": key, "schema_version": str(SCHEMA_VERSION)})
 
 
+UNITS = ("pretrain", "trial", "transfer", "fewshot")  # tables that say that a unit is done; the kinds of attempts
+
 STRING, INT, FLOAT, TIME = pa.string(), pa.int64(), pa.float64(), pa.timestamp("ms", tz="UTC")
 
 _RUN = (  # what every table that is about an upstream model says of it
@@ -165,7 +167,7 @@ TABLES: dict[str, pa.Schema] = {
     ),
     "attempt": _schema(
         "attempt_id",
-        ("attempt_id", STRING, "one try at one unit of work"),
+        ("attempt_id", STRING, "one try at one unit of work, whose id and a hyphen it begins with"),
         ("unit_id", STRING, "id of the unit: a run, trial, transfer or probe"),
         ("kind", STRING, "pretrain, trial, transfer or fewshot"),
         ("study", STRING, "study that the attempt was made for"),

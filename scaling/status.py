@@ -56,14 +56,14 @@ def status(storage: Storage) -> Status:
     if not storage.exists("study.json"):
         raise ValueError(f"storage {storage.uri} holds no study: run_study writes study.json when it begins")
     study = from_json(Study, storage.read("study.json").decode())
-    attempts = results.read(storage, "attempt", ATTEMPT)
+    attempts = results.open_attempts(storage, ATTEMPT)
     claim = holder(storage)
     return Status(
         study.name,
         storage.uri,
         f"process {claim.pid} on {claim.host} since {claim.since}" if claim else None,
         tuple(_stages(study, storage, attempts)),
-        tuple(_open(attempts, storage)),
+        tuple(_open(attempts)),
     )
 
 
@@ -90,13 +90,12 @@ def _stage(name: str, ids: list[str], there: Collection[str]) -> Stage:
     return Stage(name, done, len(ids) - done)
 
 
-def _open(attempts: pl.DataFrame, storage: Storage) -> Iterator[Attempt]:
+def _open(attempts: pl.DataFrame) -> Iterator[Attempt]:
     """Units at work, or that failed, the latest first."""
     latest = attempts.sort("started").unique("unit_id", keep="last", maintain_order=True)
     for row in latest.filter(pl.col("outcome").is_in(["running", "failed", "interrupted"])).reverse().to_dicts():
-        if not storage.exists(results.file_name(row["kind"], row["unit_id"])):
-            seen = row["started"] + timedelta(seconds=row["seconds_total"])
-            yield Attempt(row["kind"], row["name"], row["last_step"], seen, row["outcome"], row["reason"])
+        seen = row["started"] + timedelta(seconds=row["seconds_total"])
+        yield Attempt(row["kind"], row["name"], row["last_step"], seen, row["outcome"], row["reason"])
 
 
 def render(found: Status, most: int = 20) -> list[str]:

@@ -32,10 +32,10 @@ def missing_runs(study: Study, storage: Storage, given: Given) -> list[Pretrain]
 def trial_results(storage: Storage, attempts: pl.DataFrame | None = None) -> dict[str, Result | None]:
     """What the rows say of dev trials, by id; None for those that diverged, as they do every time.
 
-    `attempts` are the attempt rows, where they are at hand.
+    `attempts` are those of `results.open_attempts`, where they are at hand.
     """
     if attempts is None:
-        attempts = results.read(storage, "attempt", ["unit_id", "outcome"])
+        attempts = results.open_attempts(storage, ["unit_id", "outcome"])
     found: dict[str, Result | None] = dict.fromkeys(attempts.filter(outcome="diverged")["unit_id"])
     rows = results.read(storage, "trial", ["trial_id", *RESULT])
     return found | {row["trial_id"]: result(row) for row in rows.iter_rows(named=True)}

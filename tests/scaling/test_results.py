@@ -115,6 +115,16 @@ def test_some_columns_are_read_in_the_order_asked_for(storage: Storage) -> None:
     assert results.read(storage, "transfer", ["test_top1"]).columns == ["test_top1"]
 
 
+def test_attempts_at_finished_units_are_not_opened(storage: Storage) -> None:
+    results.write(storage, "transfer", [row("transfer", transfer_id="a")])
+    storage.write("attempt/a-01.parquet", b"torn")
+    for attempt in ("b-01", "c-01", "c-02"):
+        results.write(storage, "attempt", [row("attempt", attempt_id=attempt, unit_id=attempt[0])])
+    assert results.open_attempts(storage, ["unit_id"])["unit_id"].to_list() == ["b", "c", "c"]
+    results.write(storage, "trial", [row("trial", trial_id="c")])
+    assert results.open_attempts(storage)["attempt_id"].to_list() == ["b-01"]
+
+
 def test_the_best_trial_goes_by_dev_accuracy_then_loss_then_smaller_rate() -> None:
     columns = ["run_id", "task_id", "base_lr", "dev_top1", "dev_loss", "steps_done"]
     rows = [
