@@ -92,8 +92,13 @@ def end_labels(last: pl.DataFrame, x: str, y: str, domain: list[float], log: boo
         y=moved.exp() if log else moved,
         text="name",
         colour=pl.col("family").map_elements(style.text_colour, return_dtype=pl.String),
+        from_x=x,
+        from_y=y,
     )
-    return style.texts(ends.to_dicts(), align="left", dx=7, limit=150)
+    short = ends.filter(pl.col("from_x") < pl.col("x"))  # than the longest: a thin line leads to the name
+    leaders = alt.Chart(style.data(short.to_dicts())).mark_rule(strokeDash=[1, 3], aria=False)
+    lead = leaders.encode(x="from_x:Q", y="from_y:Q", x2="x:Q", y2="y:Q", color=alt.Color("colour:N", scale=None))
+    return lead + style.texts(ends.to_dicts(), align="left", dx=7, limit=150)
 
 
 # --- few shots -----------------------------------------------------------------------------------------------------

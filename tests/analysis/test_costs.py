@@ -9,6 +9,7 @@ from tests_measured import measured
 
 from analysis import costs, style
 from analysis.__main__ import main
+from analysis.lines import end_labels
 from analysis.plan import measured_rates, plan, render
 from clusters.hardware import SECONDS_PER_DAY, hardware
 from scaling import results
@@ -60,6 +61,15 @@ def test_figure_12_has_a_panel_of_speed_and_one_of_memory_for_each_device(storag
     text = json.dumps(spec)
     assert "R50x1 at 512 pixels: 195.3 images a second and core" in text
     assert "ViT-B/16 at 64 pixels: 64 images" in text
+
+
+def test_a_line_that_ends_early_is_led_to_its_name() -> None:
+    last = pl.DataFrame({"name": ["a", "b"], "family": "vit", "size": [64, 512], "speed": [30.0, 9.0]})
+    names = end_labels(last, "size", "speed", [1.0, 100.0], log=True).to_dict()
+    (leaders,) = (layer for layer in names["layer"] if layer.get("mark", {}).get("type") == "rule")
+    (leader,) = json.loads(names["datasets"][leaders["data"]["name"]])
+    assert (leader["from_x"], leader["from_y"], leader["x"], leader["text"]) == (64, 30.0, 512, "a")
+    assert leader["y"] == pytest.approx(30.0)  # there is room beside it: the name has not moved
 
 
 def test_the_command_writes_the_figure_and_prints_the_table(storage: Storage, capsys: pytest.CaptureFixture) -> None:
