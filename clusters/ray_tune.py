@@ -217,6 +217,8 @@ def run_all(
             try:
                 ray.get(ready)
                 done(unit, "")
+            except TrainingInterruptedError:  # as it was told: it failed at nothing
+                continue
             except ray.exceptions.RayError as error:
                 done(unit, str(error).strip().splitlines()[-1])
 

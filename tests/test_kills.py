@@ -34,12 +34,13 @@ STUDY = Study(
 )
 """
 pytestmark = pytest.mark.slow
+Driver = subprocess.Popen[bytes]
 
 
-def start(study: Path, storage: Path, save_seconds: str = "0.3") -> subprocess.Popen[bytes]:
+def start(study: Path, storage: Path, save_seconds: str = "0.3", log: int = subprocess.DEVNULL) -> Driver:
     front_door = [sys.executable, ROOT / "scaling" / "run_study.py"]
     command = [*front_door, study, "--storage", storage, "--save-seconds", save_seconds]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, stdout=log, stderr=log)
 
 
 def finish(study: Path, storage: Path) -> None:
@@ -78,7 +79,7 @@ def check(torn: Path, whole: Path) -> None:
         assert (tries["committed_step"] - tries["first_step"]).sum() == last
 
 
-def wait(driver: subprocess.Popen[bytes], storage: Path, moment: int) -> None:
+def wait(driver: Driver, storage: Path, moment: int) -> None:
     """Until the study is somewhere in the given fifth of its units, and a little longer."""
     rng = random.Random(moment)
     units = moment * UNITS // MOMENTS + rng.randrange(UNITS // MOMENTS)
@@ -88,7 +89,7 @@ def wait(driver: subprocess.Popen[bytes], storage: Path, moment: int) -> None:
     time.sleep(rng.uniform(0, 1) if units else rng.uniform(5, 15))  # the first seconds are Ray's start
 
 
-def running(driver: subprocess.Popen[bytes], storage: Path, kind: str) -> pl.DataFrame:
+def running(driver: Driver, storage: Path, kind: str) -> pl.DataFrame:
     """The attempts that run, a moment later."""
     assert driver.poll() is None, "the study ended before its moment"
     time.sleep(0.05)
@@ -106,14 +107,18 @@ def test_a_killed_driver(undisturbed: tuple[Path, Path], tmp_path: Path, moment:
     check(tmp_path, whole)
 
 
-def test_a_driver_that_is_told_to_end(undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["pretrain", "trial", "transfer"])
+def test_a_driver_that_is_told_to_end(undisturbed: tuple[Path, Path], tmp_path: Path, kind: str) -> None:
     """SIGTERM: within a grace of 20 s what trains is in a checkpoint, at its last step."""
     study, whole = undisturbed
-    driver = start(study, tmp_path, save_seconds="1000")
-    while running(driver, tmp_path, "pretrain").filter(pl.col("last_step") > 0).is_empty():
+    driver = start(study, tmp_path, save_seconds="1000", log=subprocess.PIPE)
+    while running(driver, tmp_path, kind).is_empty():
         pass
     driver.terminate()
-    assert driver.wait(timeout=20) == 130
+    out, err = driver.communicate(timeout=20)
+    assert driver.returncode == 130
+    assert b"Stopped. What is done stays done" in err
+    assert b"failed" not in out
     ledger = results.read(Storage.of(tmp_path), "attempt").filter(pl.col("outcome") != "done")
     assert set(ledger["outcome"]) == {"interrupted"}
     assert (ledger["last_step"] > 0).all()
