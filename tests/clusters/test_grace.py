@@ -58,7 +58,7 @@ def test_what_does_not_end_is_left_after_the_grace(monkeypatch: pytest.MonkeyPat
     forever = threading.Event()
     begun = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        together([lambda: forever.wait(), interrupt], stop=lambda: None, poll_seconds=60)
+        together([forever.wait, interrupt], stop=lambda: None, poll_seconds=60)
     assert time.monotonic() - begun < 10
     forever.set()
 
@@ -72,6 +72,6 @@ def test_a_second_interrupt_waits_for_nothing() -> None:
         interrupt()
 
     with pytest.raises(KeyboardInterrupt):
-        together([lambda: forever.wait(), twice], stop=lambda: None, poll_seconds=60)
+        together([forever.wait, twice], stop=lambda: None, poll_seconds=60)
     assert time.monotonic() - begun < grace.GRACE_SECONDS / 2
     forever.set()
