@@ -1,6 +1,7 @@
 """The searches as Optuna studies, for people to watch in optuna-dashboard. A mirror: nothing is ever read from it."""
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -38,6 +39,7 @@ def mirrored(url: str | None, storage: Storage, pairs: Sequence[Pair], known: Re
         yield None
         return
     mirror = beside(Mirror, where, pairs)
+    mirror.give_way.remote()
     opened = mirror.open.remote(known)
     try:
         if url is not None:
@@ -62,6 +64,10 @@ class Mirror:
         self._spaces = [_space(pair) for pair in pairs]
         self._studies: list[optuna.Study] = []
         self._running: dict[tuple[int, Setting], optuna.Trial] = {}
+
+    def give_way(self) -> None:
+        """To the trials: its SQL takes CPUs from them, and nothing waits for it before the end."""
+        os.nice(19)
 
     def open(self, known: Results) -> None:
         """Show what is known. Raises ValueError when the storage cannot be opened."""

@@ -2,14 +2,16 @@
 
 import os
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clusters.hardware import TPU_TYPE
 from clusters.slices import SLICE_NAME, Slice
-from scaling.cli import Machine
 from scaling.specs import Precision
 from scaling.trackers import Tracking
 from scaling.training.devices import Device, Kind, host_alone, local_device
+
+if TYPE_CHECKING:  # a worker parses no command line
+    from scaling.cli import Machine
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def _slice_here() -> str | None:
     return labels.get(SLICE_NAME)
 
 
-def wished(machine: Machine) -> Placement:
+def wished(machine: "Machine") -> Placement:
     """What the options of a front door ask for."""
     return Placement(
         workers=machine.workers,

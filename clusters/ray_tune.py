@@ -17,26 +17,22 @@ import ray
 from ray import cloudpickle, tune
 from ray.tune.search.searcher import Searcher
 
-from clusters.grace import Flag, Line, beside, together
+from clusters.grace import Flag, beside, together
 from clusters.optuna_mirror import News
 from clusters.placement import Placement
 from clusters.run_queue import RESTARTS
-from clusters.tracking import tracked
+from clusters.trials import Checkpoints, Do, do_unit
 from clusters.tune_actor import trial
-from clusters.work import Work, perform
+from clusters.work import Work
 from scaling.candidates import Pair, Trial, wanted
 from scaling.proposals import Result
 from scaling.specs import Pretrain, Probe, Transfer
 from scaling.storage import Storage
-from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError
-from scaling.training.loop import SAVE_SECONDS
-from scaling.units import result
+from scaling.training.ledger import TrainingInterruptedError
 
 TELL_SECONDS = 2.0  # between two news for Optuna: a shorter trial goes in as a whole, which costs less
 Done = Callable[[Transfer | Probe, str], None]  # called with a unit and its error, '' when it succeeded
 Follow = Callable[[Mapping[str, int]], None]  # called with the steps that units have done, by id
-Do = Callable[[Work, Storage, str, Placement, Any], dict[str, Any] | None]
-Checkpoints = Mapping[str, str | None]  # directory by id of the upstream
 
 
 def sweep(
@@ -62,7 +58,7 @@ def sweep(
     job = {
         "pairs": pairs,
         "checkpoints": checkpoints,
-        "do": do or _perform,
+        "do": do or do_unit,
         "storage": storage,
         "study": study,
         "placement": placement,
@@ -157,31 +153,6 @@ class _Feed(Searcher):
         return {}  # a console cannot be pickled
 
 
-def do_trial(
-    config: dict[str, Any],
-    *,
-    pairs: Sequence[Pair],
-    checkpoints: Checkpoints,
-    do: Do,
-    storage: Storage,
-    study: str,
-    placement: Placement,
-    flag: Any,
-) -> None:
-    """What a Tune actor runs, one trial after the other. Tune keeps each config, in copies: it is small."""
-    transfer = pairs[config["pair"]].dev(config["setting"])
-    work = Work(transfer, checkpoints[transfer.upstream.id], config["until"])
-    try:
-        row = do(work, storage, study, placement, flag)
-    except Exception as error:  # Tune would try the trial again, as it has to when a machine is lost
-        known = isinstance(error, NonFiniteLossError | TrainingInterruptedError)
-        text = str(error) if known else f"{type(error).__name__}: {error}"
-        tune.report({"result": None, "error": text.strip().splitlines()[0], "failed": not known, "done": True})
-    else:
-        assert row is not None
-        tune.report({"result": result(row), "error": "", "failed": False, "done": True})
-
-
 def run_all(
     units: Sequence[Work],
     *,
@@ -194,7 +165,7 @@ def run_all(
     """Run final fine-tunings and few-shot probes side by side, and leave their rows; a failure stops no other."""
     resources = placement.trial_resources
     flag = beside(Flag)
-    task = ray.remote(_perform).options(
+    task = ray.remote(do_unit).options(
         num_cpus=resources["CPU"],
         num_gpus=resources.get("GPU", 0),
         resources={kind: number for kind, number in resources.items() if kind == "TPU"},
@@ -232,15 +203,3 @@ def _watch(flag: Any, follow: Follow | None) -> None:
     """What the driver does while it waits: tell how far the units are, where somebody follows them."""
     if follow is not None:
         follow(ray.get(flag.steps.remote()))
-
-
-def _perform(work: Work, storage: Storage, study: str, placement: Placement, flag: Any) -> dict[str, Any] | None:
-    with tracked(Line(flag, work.unit.id), work, placement.tracking, storage, study) as report:
-        return perform(
-            work,
-            storage=storage,
-            study=study,
-            device=placement.device(),
-            report=report,
-            save_seconds=SAVE_SECONDS,
-        )

@@ -17,8 +17,7 @@ from scaling import results
 from scaling.provenance import without_secrets
 from scaling.specs import Pretrain, Probe, Transfer
 from scaling.storage import Storage
-from scaling.trackers import Tracking
-from scaling.tracking import Log, event_files, numbers, run_directory
+from scaling.trackers import Log, Tracking, event_files, numbers, run_directory
 from scaling.training.loop import Report
 
 EVERY = 2.0  # seconds between two points of a training

@@ -12,7 +12,7 @@ from ray import cloudpickle
 
 def trial(config: dict[str, Any], job: bytes) -> None:
     """One trial. The first of an actor unpickles what all have in common, and imports what that needs."""
-    from clusters.ray_tune import do_trial
+    from clusters.trials import do_trial
 
     do_trial(config, **_unpickled(job))
 

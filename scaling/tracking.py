@@ -1,52 +1,15 @@
-"""Where trainings are shown besides the rows: TensorBoard, Weights & Biases, MLflow. No part of any result.
+"""TensorBoard's event files of rows that are there: `python -m scaling.tracking results/quickstart --out runs`."""
 
-Rows stay the truth: nothing is read back from a tracker, and one that fails stops no training. This module writes event
-files of rows that are there already:
-
-    python -m scaling.tracking results/quickstart --out runs && tensorboard --logdir runs
-"""
-
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
 from scaling.cli import command_line
 from scaling.identity import check
 from scaling.storage import Storage
-from scaling.trackers import Tracking
-
-Log = Callable[[int, Mapping[str, float]], None]  # (steps done, metrics)
-
-
-def event_files(directory: Path) -> tuple[Log, Callable[[], None]]:
-    """A TensorBoard run in a directory: the function that logs to it, and the one that ends it."""
-    from tensorboardX import SummaryWriter  # here: it loads torch
-
-    writer = SummaryWriter(str(directory), flush_secs=10)
-
-    def log(step: int, metrics: Mapping[str, float]) -> None:
-        for name, value in metrics.items():
-            writer.add_scalar(name, value, step)
-
-    return log, writer.close
-
-
-def numbers(point: Mapping[str, Any]) -> dict[str, float]:
-    """What of a row can be drawn over its steps: the finite and infinite numbers that are there."""
-    names = ("train_loss", "lr", "dev_top1", "fewshot_top1", "dev_loss", "test_top1")
-    return {name: float(point[name]) for name in names if point.get(name) is not None}
-
-
-def run_directory(name: str, unit_id: str) -> str:
-    """Of one training: the model's name for people, without separators, and the unit's id."""
-    safe = "".join(letter if letter.isalnum() or letter in "._+-" else "-" for letter in name)
-    return f"{safe}-{unit_id}"
-
-
-# --- of rows -------------------------------------------------------------------------------------------------------
+from scaling.trackers import Tracking, event_files, numbers, run_directory
 
 
 @dataclass(frozen=True)

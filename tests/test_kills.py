@@ -148,7 +148,7 @@ def workers_of(driver: int) -> list[int]:
     listing = subprocess.run(["ps", "-ewwo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     processes = [line.split(None, 2) for line in listing.splitlines()[1:]]
     raylets = {pid for pid, parent, args in processes if int(parent) == driver and "raylet" in args}
-    names = ("ray::RayTrainWorker", "ray::ImplicitFunc", "ray::_perform")
+    names = ("ray::RayTrainWorker", "ray::ImplicitFunc", "ray::do_unit")
     return [int(pid) for pid, parent, args in processes if parent in raylets and args.startswith(names)]
 
 

@@ -9,9 +9,17 @@ from clusters.tune_actor import _unpickled
 
 
 def test_an_actor_starts_without_torch_or_rows() -> None:
-    asked = "import sys, clusters.tune_actor; print({'torch', 'polars', 'clusters.ray_tune'} & set(sys.modules))"
-    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "set()"
+    assert not loaded("clusters.tune_actor", {"torch", "polars", "clusters.trials"})
+
+
+def test_a_trial_loads_neither_optuna_nor_what_parses_a_command_line() -> None:
+    assert not loaded("clusters.trials", {"optuna", "tyro", "clusters.ray_tune"})
+
+
+def loaded(module: str, others: set[str]) -> set[str]:
+    """Those of some modules that another one imports."""
+    asked = f"import sys, {module}; print(*({others} & set(sys.modules)))"
+    return set(subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split())
 
 
 def test_what_trials_have_in_common_is_unpickled_once() -> None:

@@ -5,8 +5,7 @@ import pytest
 from scaling.results import write
 from scaling.schemas import TABLES
 from scaling.storage import Storage
-from scaling.trackers import Tracking
-from scaling.tracking import Options, main, numbers, run_directory
+from scaling.tracking import Options, main
 
 
 def curve(storage: Storage, run_id: str) -> None:
@@ -30,15 +29,3 @@ def test_what_has_no_curves_is_one_line(tmp_path: Path) -> None:
         main(Options(str(tmp_path / "nowhere"), str(tmp_path)))
     with pytest.raises(ValueError, match="holds no curve rows"):
         main(Options(str(tmp_path), str(tmp_path / "out")))
-
-
-def test_names_stay_in_their_directory() -> None:
-    assert run_directory("../../<x>", "id") == "..-..--x--id"
-
-
-def test_what_is_null_is_not_drawn() -> None:
-    assert numbers({"train_loss": 1, "dev_top1": None, "lr": 0.1, "name": "x"}) == {"train_loss": 1.0, "lr": 0.1}
-
-
-def test_packages_that_are_there_are_enough() -> None:
-    Tracking(tensorboard="x").check()

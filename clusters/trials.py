@@ -1,0 +1,57 @@
+"""What a process of Ray's does with a trial, or with a unit that needs no search. The driver's side is `ray_tune`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ray import tune
+
+from clusters.grace import Line
+from clusters.placement import Placement
+from clusters.tracking import tracked
+from clusters.work import Work, perform
+from scaling.candidates import Pair
+from scaling.storage import Storage
+from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError
+from scaling.training.loop import SAVE_SECONDS
+from scaling.units import result
+
+Do = Callable[[Work, Storage, str, Placement, Any], dict[str, Any] | None]
+Checkpoints = Mapping[str, str | None]  # directory by id of the upstream
+
+
+def do_trial(
+    config: dict[str, Any],
+    *,
+    pairs: Sequence[Pair],
+    checkpoints: Checkpoints,
+    do: Do,
+    storage: Storage,
+    study: str,
+    placement: Placement,
+    flag: Any,
+) -> None:
+    """What a Tune actor runs, one trial after the other. Tune keeps each config, in copies: it is small."""
+    transfer = pairs[config["pair"]].dev(config["setting"])
+    work = Work(transfer, checkpoints[transfer.upstream.id], config["until"])
+    try:
+        row = do(work, storage, study, placement, flag)
+    except Exception as error:  # Tune would try the trial again, as it has to when a machine is lost
+        known = isinstance(error, NonFiniteLossError | TrainingInterruptedError)
+        text = str(error) if known else f"{type(error).__name__}: {error}"
+        tune.report({"result": None, "error": text.strip().splitlines()[0], "failed": not known, "done": True})
+    else:
+        assert row is not None
+        tune.report({"result": result(row), "error": "", "failed": False, "done": True})
+
+
+def do_unit(work: Work, storage: Storage, study: str, placement: Placement, flag: Any) -> dict[str, Any] | None:
+    """Do it where it is seen and can be told to stop. Returns a fine-tuning's row."""
+    with tracked(Line(flag, work.unit.id), work, placement.tracking, storage, study) as report:
+        return perform(
+            work,
+            storage=storage,
+            study=study,
+            device=placement.device(),
+            report=report,
+            save_seconds=SAVE_SECONDS,
+        )
