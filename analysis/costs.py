@@ -11,7 +11,7 @@ import polars as pl
 
 from analysis import style
 from analysis.lines import HEIGHT, end_labels
-from scaling.results import read
+from scaling.frames import read
 from scaling.storage import Storage
 
 GIB = 2**30

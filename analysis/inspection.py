@@ -17,7 +17,7 @@ import polars as pl
 from PIL import Image, ImageFilter
 
 from analysis import style
-from scaling.results import read
+from scaling.frames import read
 from scaling.storage import Storage
 
 SIDE = 230  # px, of one map

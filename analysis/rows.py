@@ -10,7 +10,7 @@ import polars as pl
 
 from analysis import published
 from analysis.replicas import merged, models
-from scaling.results import best_trials, read
+from scaling.frames import best_trials, read
 from scaling.storage import Storage
 
 MEAN = "mean"  # the task of the rows that hold the mean over all tasks

@@ -1,6 +1,6 @@
 """The sweeps of a study: what was tried, which setting was chosen and why, and the spread over seeds.
 
-Choices are made on the dev split (`scaling.results.best_trials`), never by the test accuracies, which stand beside.
+Choices are made on the dev split (`scaling.frames.best_trials`), never by the test accuracies, which stand beside.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ import polars as pl
 from analysis import style
 from analysis.rows import Rows, finals, labels
 from analysis.thinning import LINES, spread_over
-from scaling.results import best_trials
+from scaling.frames import best_trials
 
 PAIR = ["run_id", "task_id"]
 PARAMETERS = ("base_lr", "weight_decay", "dropout", "label_smoothing", "steps", "batch_size", "resolution")

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from scaling import results
+from scaling import frames
 from scaling.cli import command_line, console
 from scaling.data.loading import Stream, batches
 from scaling.data.ordering import uniforms
@@ -151,7 +151,7 @@ def fed(data: Dataset, options: Options, storage: Storage) -> float:
     device = local_device("bf16", 1, loaders=1)
     with on_core(own):
         pretrain(run, storage=storage, study="benchmark", device=device, report=lambda step, metrics: None)
-    (row,) = results.read(storage, "attempt").to_dicts()
+    (row,) = frames.read(storage, "attempt").to_dicts()
     return row["seconds_waiting"] / (row["seconds_waiting"] + row["seconds_training"])
 
 

@@ -23,13 +23,12 @@ from scaling.candidates import Pair, wanted
 from scaling.cli import command_line, console
 from scaling.datasets import ifs, resolve
 from scaling.pretrain import pretrain
-from scaling.proposals import Result
+from scaling.proposals import Result, result_of
 from scaling.search import Choice, Halving, Search
 from scaling.specs import Dataset, Pretrain, Task
 from scaling.storage import Storage
 from scaling.training.devices import local_device
 from scaling.transfer import finetune
-from scaling.units import result
 from scaling.zoo import model
 from search_spaces.grids import TASKS
 from search_spaces.quickstart import RECIPE
@@ -114,7 +113,7 @@ def searched(pair: Pair, checkpoint: str, storage: Storage) -> dict[str, Any]:
             report=lambda step, metrics: None,
             until=trial.until,
         )
-        known[trial.transfer.id] = result(row)
+        known[trial.transfer.id] = result_of(row)
         steps += row["steps_done"] - (before.steps if before else 0)
     whole = [each.dev_top1 for each in known.values() if each is not None and each.steps == pair.task.steps]
     return {"dev_top1": max(whole), "steps": steps, "seconds": time.monotonic() - began}

@@ -23,13 +23,13 @@ from scaling import results
 from scaling.candidates import chosen, wanted
 from scaling.cli import command_line, console
 from scaling.datasets import resolve
+from scaling.proposals import result_of
 from scaling.schemas import TABLES
 from scaling.specs import Released, Study, Transfer, to_json
 from scaling.status import status
 from scaling.storage import Storage
 from scaling.study import final_runs, pairs
 from scaling.transfer import facts_of, table
-from scaling.units import result
 from scaling.zoo import model
 from search_spaces.grids import TASKS
 from search_spaces.vit_paper import STUDY as PAPER
@@ -84,7 +84,7 @@ def make(cells: int, storage: Storage) -> int:
         known = {}
         for trial in wanted(pair, {})[0]:
             row = made_row(trial.transfer)
-            known[trial.transfer.id] = result(row)
+            known[trial.transfer.id] = result_of(row)
             _leave(storage, trial.transfer, row)
         finals = final_runs(pair, chosen(pair, known), SEEDS)
         for final in finals:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 
 import polars as pl
 
-from scaling import results
+from scaling import frames, results
 from scaling.candidates import Pair
 from scaling.cli import command_line, console
 from scaling.datasets import DIGITS, resolve
@@ -85,7 +85,7 @@ def main(options: Options) -> int:
         out.print(f"{options.trials} trials of {upstream.name}, {options.steps} steps each, {options.slots} at a time")
         began = time.time()
         _sweep(pair, storage)
-        measured = overhead(results.read(storage, "attempt").filter(kind="trial"), began, time.time(), options.slots)
+        measured = overhead(frames.read(storage, "attempt").filter(kind="trial"), began, time.time(), options.slots)
     out.print("\n".join(report(measured)))
     if options.json:
         sums = {"overhead": measured.overhead, "overhead_with_start": measured.overhead_with_start}

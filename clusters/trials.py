@@ -10,10 +10,10 @@ from clusters.placement import Placement
 from clusters.tracking import tracked
 from clusters.work import Work, perform
 from scaling.candidates import Pair
+from scaling.proposals import result_of
 from scaling.storage import Storage
 from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError
 from scaling.training.loop import SAVE_SECONDS
-from scaling.units import result
 
 Do = Callable[[Work, Storage, str, Placement, Any], dict[str, Any] | None]
 Checkpoints = Mapping[str, str | None]  # directory by id of the upstream
@@ -41,7 +41,7 @@ def do_trial(
         tune.report({"result": None, "error": text.strip().splitlines()[0], "failed": not known, "done": True})
     else:
         assert row is not None
-        tune.report({"result": result(row), "error": "", "failed": False, "done": True})
+        tune.report({"result": result_of(row), "error": "", "failed": False, "done": True})
 
 
 def do_unit(work: Work, storage: Storage, study: str, placement: Placement, flag: Any) -> dict[str, Any] | None:

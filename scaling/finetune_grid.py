@@ -11,7 +11,7 @@ import polars as pl
 import tyro
 from rich.console import Console
 
-from scaling import results
+from scaling import frames
 from scaling.candidates import chosen, searched
 from scaling.cli import Machine, command_line, console, storage_of
 from scaling.grid_table import GridTable, Line, accuracy, figure, finals_of, lines, table
@@ -202,7 +202,7 @@ def _lines(study: Study, storage: Storage) -> list[Line]:
 def _probed(study: Study, storage: Storage) -> pl.DataFrame:
     """Few-shot accuracies by shots and seed."""
     ids = [Probe(pairs(study)[0].upstream, few).id for few in study.fewshot]
-    rows = results.read(storage, "fewshot", ["probe_id", "shots", "seed", "test_top1"])
+    rows = frames.read(storage, "fewshot", ["probe_id", "shots", "seed", "test_top1"])
     return rows.filter(pl.col("probe_id").is_in(ids)).drop("probe_id").sort("shots", "seed")
 
 
@@ -234,7 +234,7 @@ def _show(study: Study, storage: Storage, out: Console) -> None:
     for (shots,), rows in _probed(study, storage).group_by("shots", maintain_order=True):
         top1 = rows["test_top1"].to_list()
         out.print(f"few-shot accuracy with {shots} images a class: {accuracy(top1)} over {len(top1)} seeds")
-    for told in results.skipped(storage):
+    for told in frames.skipped(storage):
         out.print(told, markup=False, soft_wrap=True)
     out.print(f"rows: {Path(storage.uri) if storage.local else storage.uri}", markup=False, soft_wrap=True)
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from rich.table import Table
 
-from scaling import results
+from scaling import frames, results
 from scaling.candidates import Pair, chosen, searched
-from scaling.proposals import Results, objectives
+from scaling.proposals import Results, objectives, result_of
 from scaling.search import PARAMETERS, Setting, parameters_of
 from scaling.specs import Transfer
 from scaling.storage import Storage
 from scaling.study import final_runs
-from scaling.units import result, trial_results
+from scaling.units import trial_results
 
 ROWS = 20  # of a table that is shown while it fills
 Finals = Mapping[tuple[str, int], float]  # test accuracy by id of the setting and seed
@@ -65,7 +65,7 @@ def lines(
 
 def finals_of(pair: Pair, seeds: Sequence[int], storage: Storage) -> Finals:
     """The final runs that have their rows."""
-    rows = results.read(storage, "transfer", ["run_id", "task_id", "setting_id", "seed", "test_top1"])
+    rows = frames.read(storage, "transfer", ["run_id", "task_id", "setting_id", "seed", "test_top1"])
     rows = rows.filter(run_id=pair.upstream.id, task_id=pair.task.id)
     found = {
         (setting_id, seed): top1 for setting_id, seed, top1 in rows.select("setting_id", "seed", "test_top1").rows()
@@ -130,7 +130,7 @@ class GridTable:
             self._failed.add(unit.id)
             told = f"{at}: failed"
         elif dev:
-            self._known[unit.id] = found = result(row)
+            self._known[unit.id] = found = result_of(row)
             rung = f" after {found.steps} of {unit.steps} steps" if found.steps < unit.steps else ""
             told = f"{at}: dev accuracy {found.dev_top1:.2%}, loss {found.dev_loss:.4f}{rung}"
         else:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scaling.data.ordering import hashed
 from scaling.flops import transfer_flops
@@ -25,6 +25,13 @@ class Result:
 
 
 Results = Mapping[str, Result | None]  # by the trial's id; None: it diverges every time
+RESULT = ("steps_done", "dev_top1", "dev_loss", "rung_steps", "rung_dev_top1")  # what it is made of in a trial's row
+
+
+def result_of(row: Mapping[str, Any]) -> Result:
+    """A trial's row as its search reads it."""
+    history = tuple(zip(row["rung_steps"], row["rung_dev_top1"], strict=True))
+    return Result(row["steps_done"], row["dev_top1"], row["dev_loss"], history)
 
 
 def objectives(transfer: Transfer, result: Result) -> dict[str, float]:

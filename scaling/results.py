@@ -6,14 +6,13 @@ all, and writing it again leaves the same key.
 
 import io
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scaling.schemas import ADDED, SCHEMA_VERSION, TABLES, UNITS
+from scaling.schemas import ADDED, SCHEMA_VERSION, TABLES
 from scaling.storage import Storage
 
 SEAL = b"crc32:"
@@ -68,60 +67,13 @@ def read_all(storage: Storage, table: str, unit_id: str) -> list[dict[str, Any]]
     return _read_file(storage, table, name).to_pylist() if storage.exists(name) else []
 
 
-def read(
-    storage: Storage, table: str, columns: Sequence[str] | None = None, ids: Iterable[str] | None = None
-) -> pl.DataFrame:
-    """All rows of a table, with the schema's columns or some of them; no rows when there are none yet.
-
-    `ids`: of these units' files alone. Raises ValueError for a file that is not whole, has another schema version, or
-    repeats another's rows.
-    """
-    schema, key = TABLES[table].empty_table(), TABLES[table].metadata[b"key"].decode()
-    asked = TABLES[table].names if columns is None else list(columns)
-    wanted = _frame(schema.select(asked if key in asked else [*asked, key]))
-    names = sorted(file_name(table, name) for name in (done(storage, table) if ids is None else ids))
-    frame = _read(storage, table, names, wanted)
-    _refuse_copies(storage, table, names, frame[key])
-    return frame.select(asked)
-
-
-def _read(storage: Storage, table: str, names: list[str], wanted: pl.DataFrame) -> pl.DataFrame:
-    contents = storage.read_all(names)
-    if not contents:
-        return wanted
-    if all(map(_current, contents)):
-        files: list[Any] = [io.BytesIO(content) for content in contents]
-        frame = pl.read_parquet(files, columns=wanted.columns)  # all at once: a fifth of Arrow's time for small files
-        return frame.select(wanted.columns).cast(wanted.schema)
-    # one by one, to name the file or to read what was written without a seal
-    parts = [_table(table, storage.path(name), content) for name, content in zip(names, contents, strict=True)]
-    return _frame(pa.concat_tables(parts).select(wanted.columns))
-
-
-def _refuse_copies(storage: Storage, table: str, names: list[str], keys: pl.Series) -> None:
-    """Raises ValueError, naming a file, if rows of one unit are in two: they would count twice."""
-    stems = {name.removeprefix(f"{table}/").removesuffix(".parquet") for name in names}
-    units = keys.rle().struct.field("value") if len(keys) else keys  # a file's rows stand together
-    if units.n_unique() < max(len(stems), len(units)):
-        twice = set(units.filter(units.is_duplicated()))
-        stray = next(iter(sorted(stems - set(units)) or sorted(stems & twice) or sorted(stems)))
-        path = storage.path(file_name(table, stray))
-        raise ValueError(f"{path} holds rows that another file of {table}/ has too: remove the copy")
-
-
-def _frame(table: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
-
-
 def _sealed(content: bytes) -> bytes:
     """A Parquet file with a CRC-32 of all its bytes before the footer, where readers do not look."""
     footer = _footer(content)
     return content[:footer] + SEAL + zlib.crc32(content).to_bytes(4, "little") + content[footer:]
 
 
-def _whole(content: bytes) -> bool | None:
+def whole(content: bytes) -> bool | None:
     """Whether the seal fits the bytes; None without one. Page checksums would leave out the footer."""
     footer = _footer(content)
     seal = footer - len(SEAL) - 4
@@ -131,32 +83,18 @@ def _whole(content: bytes) -> bool | None:
     return found == int.from_bytes(content[footer - 4 : footer], "little")
 
 
-def _current(content: bytes) -> bool:
-    """Whether a file is whole and of this version, and so can be read without a further look."""
-    if not _whole(content):
-        return False
-    return pl.read_parquet_metadata(io.BytesIO(content)).get("schema_version") == str(SCHEMA_VERSION)
-
-
 def _footer(content: bytes) -> int:
     """Where the footer begins: its length stands before the last four bytes."""
     return len(content) - 8 - int.from_bytes(content[-8:-4], "little")
 
 
-def skipped(storage: Storage) -> list[str]:
-    """A line for each image that was the first corrupt one of some attempts: how many were skipped, and where it is."""
-    attempts = read(storage, "attempt").filter(pl.col("corrupt_images") > 0)
-    firsts = attempts.group_by("first_corrupt", maintain_order=True).agg(pl.col("corrupt_images").max())
-    return [f"Skipped up to {count} corrupt images a run: {first}" for first, count in firsts.iter_rows()]
-
-
 def _read_file(storage: Storage, table: str, name: str) -> pa.Table:
-    return _table(table, storage.path(name), storage.read(name))
+    return table_of(table, storage.path(name), storage.read(name))
 
 
-def _table(name: str, path: str, content: bytes) -> pa.Table:
+def table_of(name: str, path: str, content: bytes) -> pa.Table:
     schema = TABLES[name]
-    if _whole(content) is False:
+    if whole(content) is False:
         raise ValueError(f"{path} is not a whole Parquet file: its bytes do not fit their checksum")
     try:
         # a third of pq.read_table's time
@@ -182,22 +120,3 @@ def _upgraded(table: pa.Table, name: str, schema: pa.Schema, version: str) -> pa
             kind = schema.field(column).type
             table = table.append_column(column, pa.nulls(len(table), kind))
     return table.select(schema.names) if set(table.schema.names) == set(schema.names) else table
-
-
-def open_attempts(storage: Storage, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """The attempt rows of units that have no rows of their own; those of finished units are not opened."""
-    finished = set().union(*(done(storage, table) for table in UNITS))
-    ids = [attempt for attempt in done(storage, "attempt") if attempt.rpartition("-")[0] not in finished]
-    return read(storage, "attempt", columns, ids)
-
-
-def best_trials(trials: pl.DataFrame) -> pl.DataFrame:
-    """The best trial of each (run_id, task_id).
-
-    Of those that got furthest: the best dev accuracy, then the lowest dev loss, then the smallest rate. What is NaN or
-    null comes last.
-    """
-    share = pl.col("steps_done") / pl.col("steps")
-    keys = [share, *(pl.col(name).fill_nan(None) for name in ("dev_top1", "dev_loss", "base_lr"))]
-    ranked = trials.sort(keys, descending=[True, True, False, False], nulls_last=True)
-    return ranked.unique(["run_id", "task_id"], keep="first", maintain_order=True)

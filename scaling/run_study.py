@@ -15,11 +15,11 @@ import tyro
 from rich.console import Console
 
 from scaling.cli import Machine, command_line, console, storage_of
+from scaling.frames import read, skipped
 from scaling.identity import check
 from scaling.lease import lease
 from scaling.provenance import record, typed
 from scaling.recipe import check_batches
-from scaling.results import read, skipped
 from scaling.specs import Study, to_json
 from scaling.storage import Storage
 from scaling.study import load, resolved, select

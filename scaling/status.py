@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from scaling import results
+from scaling import frames, results
 from scaling.candidates import chosen, left, wanted
 from scaling.lease import holder
 from scaling.specs import Probe, Study, from_json
@@ -56,7 +56,7 @@ def status(storage: Storage) -> Status:
     if not storage.exists("study.json"):
         raise ValueError(f"storage {storage.uri} holds no study: run_study writes study.json when it begins")
     study = from_json(Study, storage.read("study.json").decode())
-    attempts = results.open_attempts(storage, ATTEMPT)
+    attempts = frames.open_attempts(storage, ATTEMPT)
     claim = holder(storage)
     return Status(
         study.name,

@@ -36,7 +36,7 @@ def of_rows(storage: Storage, out: Path) -> int:
     """Event files of every run's curve, into directories that are made anew. Returns the number of runs."""
     from shutil import rmtree
 
-    from scaling.results import read
+    from scaling.frames import read
 
     runs = read(storage, "curve").sort("run_id", "step").partition_by("run_id")
     for curve in runs:

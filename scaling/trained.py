@@ -4,7 +4,7 @@ import json
 
 import polars as pl
 
-from scaling import results
+from scaling import frames, results
 from scaling.architectures import Architecture
 from scaling.identity import check, from_json
 from scaling.specs import Pretrain, Transfer
@@ -52,8 +52,8 @@ def spec_of(place: Storage) -> Pretrain | Transfer:
 
 def _of_storage(wanted: str, runs: str) -> Storage:
     storage = Storage.of(runs)
-    rows = results.read(storage, "pretrain").select("run_id", "name")
-    finals = results.read(storage, "transfer").select("transfer_id")
+    rows = frames.read(storage, "pretrain").select("run_id", "name")
+    finals = frames.read(storage, "transfer").select("transfer_id")
     found = [
         *rows.filter(pl.col("run_id").str.starts_with(wanted) | (pl.col("name") == wanted))["run_id"],
         *finals.filter(pl.col("transfer_id").str.starts_with(wanted))["transfer_id"],

@@ -1,18 +1,16 @@
 """Which units of work of a study its rows do not show yet."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import polars as pl
 
-from scaling import results
+from scaling import frames, results
 from scaling.candidates import Pair, chosen, wanted
-from scaling.proposals import Result
+from scaling.proposals import RESULT, Result, result_of
 from scaling.specs import Pretrain, Probe, Study, Transfer, Upstream
 from scaling.storage import Storage
 from scaling.study import final_runs, pairs, upstreams
 
-RESULT = ("steps_done", "dev_top1", "dev_loss", "rung_steps", "rung_dev_top1")  # what a search reads of a trial's row
 Given = Mapping[str, str]  # checkpoints that come from elsewhere: directory by id of the upstream
 
 
@@ -32,19 +30,13 @@ def missing_runs(study: Study, storage: Storage, given: Given) -> list[Pretrain]
 def trial_results(storage: Storage, attempts: pl.DataFrame | None = None) -> dict[str, Result | None]:
     """What the rows say of dev trials, by id; None for those that diverged, as they do every time.
 
-    `attempts` are those of `results.open_attempts`, where they are at hand.
+    `attempts` are those of `frames.open_attempts`, where they are at hand.
     """
     if attempts is None:
-        attempts = results.open_attempts(storage, ["unit_id", "outcome"])
+        attempts = frames.open_attempts(storage, ["unit_id", "outcome"])
     found: dict[str, Result | None] = dict.fromkeys(attempts.filter(outcome="diverged")["unit_id"])
-    rows = results.read(storage, "trial", ["trial_id", *RESULT])
-    return found | {row["trial_id"]: result(row) for row in rows.iter_rows(named=True)}
-
-
-def result(row: Mapping[str, Any]) -> Result:
-    """A trial's row as its search reads it."""
-    history = tuple(zip(row["rung_steps"], row["rung_dev_top1"], strict=True))
-    return Result(row["steps_done"], row["dev_top1"], row["dev_loss"], history)
+    rows = frames.read(storage, "trial", ["trial_id", *RESULT])
+    return found | {row["trial_id"]: result_of(row) for row in rows.iter_rows(named=True)}
 
 
 def ready_pairs(study: Study, storage: Storage, given: Given) -> list[Pair]:

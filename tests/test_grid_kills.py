@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from scaling import results
+from scaling import frames, results
 from scaling.datasets import ifs, resolve
 from scaling.pretrain import pretrain
 from scaling.specs import Pretrain
@@ -98,7 +98,7 @@ def test_ten_kills(checkpoint: Path, tmp_path: Path) -> None:
 
 def check_ledger(torn: Path) -> None:
     """Every unit is done, once, and not begun again after that; the kills did hit units."""
-    ledger = results.read(Storage.of(torn), "attempt")
+    ledger = frames.read(Storage.of(torn), "attempt")
     ends = ledger.filter(outcome="done")
     assert ends.height == UNITS
     assert ends["unit_id"].is_unique().all()

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from analysis.core_days import account
-from scaling import results
+from scaling import frames
 from scaling.specs import Pretrain, from_json
 from scaling.storage import Storage
 from scaling.training.schedules import learning_rate
@@ -101,7 +101,7 @@ def training(cluster: Any) -> list[Any]:
 
 def losing(storage: Path) -> int:
     """Runs at work that a kill would cost steps."""
-    running = results.read(Storage.of(storage), "attempt").filter(kind="pretrain", outcome="running")
+    running = frames.read(Storage.of(storage), "attempt").filter(kind="pretrain", outcome="running")
     return running.filter(pl.col("seconds_lost") > 0).height
 
 
@@ -147,13 +147,13 @@ def test_a_study_outlives_a_node(cluster, tmp_path: Path) -> None:  # type: igno
     told, _ = job.communicate(timeout=1500)
     assert job.returncode == 0, told
 
-    first, second = (results.read(Storage.of(place), "pretrain").sort("run_id") for place in (whole, torn))
+    first, second = (frames.read(Storage.of(place), "pretrain").sort("run_id") for place in (whole, torn))
     assert first.drop("checkpoint").equals(second.drop("checkpoint"))  # the weights' SHA-256 among the columns
     assert second.height == RUNS
     for table in ("trial", "transfer"):
-        one, other = (results.read(Storage.of(place), table).sort(f"{table}_id") for place in (whole, torn))
+        one, other = (frames.read(Storage.of(place), table).sort(f"{table}_id") for place in (whole, torn))
         assert one.equals(other)
-    ledger = results.read(Storage.of(torn), "attempt")
+    ledger = frames.read(Storage.of(torn), "attempt")
     assert ledger.filter(outcome="done")["unit_id"].is_unique().all()
     cut = ledger.filter(pl.col("outcome") != "done")
     assert cut.height >= 1
@@ -178,7 +178,7 @@ def test_a_run_grows_and_shrinks(two_nodes, tmp_path: Path) -> None:  # type: ig
 
     def reached(workers: int) -> bool:
         """Whether an attempt with so many workers has a checkpoint."""
-        mine = results.read(torn, "attempt").filter(kind="pretrain", workers=workers)
+        mine = frames.read(torn, "attempt").filter(kind="pretrain", workers=workers)
         return not mine.filter(pl.col("committed_step") > pl.col("first_step")).is_empty()
 
     for workers in (1, 2):
@@ -189,13 +189,13 @@ def test_a_run_grows_and_shrinks(two_nodes, tmp_path: Path) -> None:  # type: ig
             second = joined(two_nodes)
     kill(second)
     assert driver.wait(timeout=1500) == 0
-    attempts = results.read(torn, "attempt").filter(kind="pretrain").sort("started")
+    attempts = frames.read(torn, "attempt").filter(kind="pretrain").sort("started")
     assert attempts["workers"].to_list() == [1, 2, 1]
     assert attempts["start_reason"].to_list() == ["first", "resize", "resize"]
     assert attempts["first_step"].to_list() == [0, *attempts["committed_step"].to_list()[:2]]
-    (run,) = results.read(torn, "pretrain").to_dicts()
+    (run,) = frames.read(torn, "pretrain").to_dicts()
     assert attempts["last_step"].to_list()[-1] == run["steps"]
-    curve = results.read(torn, "curve").sort("step")
+    curve = frames.read(torn, "curve").sort("step")
     spec = from_json(Pretrain, run["spec"])
     rates = [learning_rate(i - 1, base_lr=1e-3, steps=run["steps"], recipe=spec.recipe) for i in curve["step"]]
     assert curve["lr"].to_list() == rates
@@ -212,7 +212,7 @@ def test_a_node_that_is_to_be_taken_away(two_nodes, tmp_path: Path) -> None:  # 
 
     environment |= {"RAY_ADDRESS": two_nodes.address, "PYTHONPATH": str(ROOT)}
     driver = subprocess.Popen([*command, "--storage", torn], env=environment, stdout=subprocess.DEVNULL)
-    while (attempts := results.read(Storage.of(torn), "attempt")).is_empty() or attempts["last_step"].max() == 0:  # type: ignore[operator]
+    while (attempts := frames.read(Storage.of(torn), "attempt")).is_empty() or attempts["last_step"].max() == 0:  # type: ignore[operator]
         assert driver.poll() is None
         time.sleep(0.2)
     (leaving,) = two_nodes.worker_nodes
@@ -226,10 +226,10 @@ def test_a_node_that_is_to_be_taken_away(two_nodes, tmp_path: Path) -> None:  # 
         check=True,
     )
     assert driver.wait(timeout=600) == 0
-    first, second = results.read(Storage.of(torn), "attempt").filter(kind="pretrain").sort("started").to_dicts()
+    first, second = frames.read(Storage.of(torn), "attempt").filter(kind="pretrain").sort("started").to_dicts()
     assert (first["outcome"], first["start_reason"], first["seconds_lost"]) == ("interrupted", "first", 0.0)
     assert 0 < first["committed_step"] == first["last_step"] == second["first_step"] < second["last_step"]
     assert (second["outcome"], second["start_reason"]) == ("done", "preemption")
     assert second["seconds_queued"] > 1
-    rows = [results.read(Storage.of(place), "pretrain").drop("checkpoint") for place in (whole, torn)]
+    rows = [frames.read(Storage.of(place), "pretrain").drop("checkpoint") for place in (whole, torn)]
     assert rows[0].equals(rows[1])

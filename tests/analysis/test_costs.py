@@ -12,7 +12,7 @@ from analysis.__main__ import main
 from analysis.lines import end_labels
 from analysis.plan import measured_rates, plan, render
 from clusters.hardware import SECONDS_PER_DAY, hardware
-from scaling import results
+from scaling import frames, results
 from scaling.flops import train_flops
 from scaling.specs import without_representation
 from scaling.storage import Storage
@@ -25,7 +25,7 @@ H100 = hardware("h100")
 def keep(storage: Storage, *rows: dict) -> pl.DataFrame:
     for row in rows:
         results.write(storage, "measure", [row])
-    return results.read(storage, "measure")
+    return frames.read(storage, "measure")
 
 
 def test_the_newest_row_counts_and_speeds_are_of_a_core(storage: Storage) -> None:

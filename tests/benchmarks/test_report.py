@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from benchmarks.report import make, measure, study
-from scaling.results import read
+from scaling.frames import read
 from scaling.storage import Storage
 
 

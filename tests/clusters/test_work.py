@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from clusters.work import Work, perform
-from scaling import results
+from scaling import frames
 from scaling.specs import FewShot, Pretrain, Probe, Scratch, Task, Transfer
 from scaling.storage import Storage
 from scaling.training.devices import local_device
@@ -27,8 +27,8 @@ def test_a_unit_with_rows_is_not_done_again(kind: str, tiny_run: Pretrain, tiny_
     }
     rows = [run(Work(units[kind]), storage) for _ in range(2)]
     assert rows[0] == rows[1] or kind != "transfer"
-    assert results.read(storage, kind).height == 1
-    assert results.read(storage, "attempt").height == 1
+    assert frames.read(storage, kind).height == 1
+    assert frames.read(storage, "attempt").height == 1
 
 
 def test_a_trial_goes_on_from_rung_to_rung_once_each(tiny_run: Pretrain, tiny_task: Task, storage: Storage) -> None:
@@ -37,4 +37,4 @@ def test_a_trial_goes_on_from_rung_to_rung_once_each(tiny_run: Pretrain, tiny_ta
         row = run(Work(trial, until=until), storage)
         assert row is not None
         assert row["steps_done"] == steps_done
-        assert results.read(storage, "attempt").height == attempts
+        assert frames.read(storage, "attempt").height == attempts

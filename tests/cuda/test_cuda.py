@@ -8,7 +8,7 @@ import pytest
 import torch
 from tests_xla import MODELS, PLAIN, RECIPE
 
-from scaling import results
+from scaling import frames
 from scaling.models import build
 from scaling.models.normalization import norm_by_sums
 from scaling.pretrain import pretrain
@@ -39,7 +39,7 @@ def trained(run: Pretrain, folder: Path, device: Device, kill_at: int | None = N
 
     torch._dynamo.utils.counters.clear()
     pretrain(run, storage=storage, study="x", device=device, report=report, save_seconds=0.0)
-    return results.read(storage, "curve").sort("step")["train_loss"].to_numpy(), compiled
+    return frames.read(storage, "curve").sort("step")["train_loss"].to_numpy(), compiled
 
 
 @pytest.mark.parametrize("kind", MODELS)

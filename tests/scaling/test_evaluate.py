@@ -9,7 +9,7 @@ import pytest
 import torch
 from tests_weights import made
 
-from scaling import finetune_grid, results
+from scaling import finetune_grid, frames, results
 from scaling.data.preprocessing import eval_images, normalise
 from scaling.data.sources import open_split
 from scaling.evaluate import Options, main
@@ -65,13 +65,13 @@ def test_a_runs_checkpoint_by_its_datas_labels(
     assert row["top1"] == expected
     assert row["top5"] == 1  # of four classes
     assert (row["run_id"], row["images"], row["left_out"], row["resolution"]) == (tiny_run.id, 96, 0, 16)
-    (written,) = results.read(Storage.of(tmp_path), "evaluation").to_dicts()
+    (written,) = frames.read(Storage.of(tmp_path), "evaluation").to_dicts()
     assert written == row
     run(Options(checkpoint, TEST, storage=str(tmp_path)), capsys)
-    assert results.read(Storage.of(tmp_path), "evaluation").height == 1  # the same evaluation
+    assert frames.read(Storage.of(tmp_path), "evaluation").height == 1  # the same evaluation
     assert main(Options(checkpoint, TEST, storage=str(tmp_path), resize=20)) == 0
     assert "short side 20, centre 16 pixels" in capsys.readouterr().out
-    assert results.read(Storage.of(tmp_path), "evaluation").height == 2
+    assert frames.read(Storage.of(tmp_path), "evaluation").height == 2
 
 
 def test_a_kept_fine_tuning_by_its_id(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from scaling import results
+from scaling import frames
 from scaling.fewshot import probe
 from scaling.pretrain import pretrain
 from scaling.ridge import BIAS, choose, ridge_scores
@@ -50,7 +50,7 @@ def test_a_probe_writes_one_row_for_each_number_of_shots_and_seed(tiny_run: Pret
     ):
         what = Probe(upstream, fewshot)
         probe(what, checkpoint=checkpoint, storage=storage, study="x", device=local_device())
-        rows = results.read(storage, "fewshot").filter(probe_id=what.id)
+        rows = frames.read(storage, "fewshot").filter(probe_id=what.id)
         assert sorted(rows.select("shots", "seed").rows()) == [(1, 0), (1, 1), (5, 0), (5, 1)]
         assert rows["test_top1"].is_between(0, 1).all()
 
@@ -64,7 +64,7 @@ def test_a_run_is_watched_by_few_shot_accuracy_without_a_change(tiny_run: Pretra
     for name, run in (("watched", watched), ("plain", plain)):
         storage = Storage.of(tmp_path / name)
         pretrain(run, storage=storage, study="x", device=local_device(), report=lambda step, metrics: None)
-        rows.append({table: results.read(storage, table) for table in ("pretrain", "curve")})
+        rows.append({table: frames.read(storage, table) for table in ("pretrain", "curve")})
     assert rows[0]["pretrain"]["weights_sha256"].equals(rows[1]["pretrain"]["weights_sha256"])
     assert rows[0]["curve"].drop("fewshot_top1").equals(rows[1]["curve"].drop("fewshot_top1"))
     assert rows[1]["curve"]["fewshot_top1"].is_null().all()
@@ -75,7 +75,7 @@ def test_a_run_is_watched_by_few_shot_accuracy_without_a_change(tiny_run: Pretra
     storage = Storage.of(tmp_path / "watched")
     checkpoint = storage.path(f"checkpoints/{watched.id}/final")
     probe(Probe(watched, watched.fewshot), checkpoint=checkpoint, storage=storage, study="x", device=local_device())
-    assert curve["fewshot_top1"][-1] == pytest.approx(results.read(storage, "fewshot")["test_top1"].mean())
+    assert curve["fewshot_top1"][-1] == pytest.approx(frames.read(storage, "fewshot")["test_top1"].mean())
 
 
 def test_runs_without_a_held_out_share_and_masked_ones_are_watched(tiny_run: Pretrain, storage: Storage) -> None:
@@ -83,7 +83,7 @@ def test_runs_without_a_held_out_share_and_masked_ones_are_watched(tiny_run: Pre
     plain = replace(tiny_run, dev_fraction=0.0, fewshot=fewshot, evaluations=2)
     for run in (plain, replace(plain, masked=MaskedPatches(target="pixels"))):
         pretrain(run, storage=storage, study="x", device=local_device(), report=lambda step, metrics: None)
-        curve = results.read(storage, "curve").filter(run_id=run.id)
+        curve = frames.read(storage, "curve").filter(run_id=run.id)
         assert (len(curve.drop_nulls("fewshot_top1")), len(curve.drop_nulls("dev_top1"))) == (2, 0)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tests_weights import made
 
-from scaling import results
+from scaling import frames
 from scaling.data.preprocessing import eval_images, normalise
 from scaling.data.sources import open_split
 from scaling.inspection import BATCH, TABLES, Options, main
@@ -25,7 +25,7 @@ DATA = "ifs:classes=3,images=5,size=16"  # 15 images: a whole batch and a part o
 
 
 def rows_of(place: str) -> dict[str, list[dict]]:
-    return {table: results.read(Storage.of(place), table).to_dicts() for table in TABLES}
+    return {table: frames.read(Storage.of(place), table).to_dicts() for table in TABLES}
 
 
 @pytest.fixture
@@ -76,9 +76,9 @@ def test_the_images_are_a_choice_that_the_id_knows(weights: tuple[str, torch.nn.
     options = Options(weights[0], DATA, str(tmp_path / "out"), model="ViT-micro-S/4", resolution=16, images=4)
     for changed in (options, options, replace(options, seed=1), replace(options, rollouts=0)):
         assert main(changed) == 0
-    rows = results.read(Storage.of(tmp_path / "out"), "rollout")
+    rows = frames.read(Storage.of(tmp_path / "out"), "rollout")
     assert rows["inspection_id"].n_unique() == 2  # the same again is the same file; without rollouts there is none
-    assert results.read(Storage.of(tmp_path / "out"), "filters")["inspection_id"].n_unique() == 3
+    assert frames.read(Storage.of(tmp_path / "out"), "filters")["inspection_id"].n_unique() == 3
     assert [len(part) for part in rows.partition_by("inspection_id")] == [4, 4]
     first, second = (set(part["image"]) for part in rows.partition_by("inspection_id"))
     assert first != second
@@ -90,7 +90,7 @@ def test_a_runs_checkpoint(tiny_run: Pretrain, storage: Storage, capsys: pytest.
     said = capsys.readouterr().out
     assert "tiny: attention distance, mean over 15 images of 16 pixels" in said
     assert f"python -m analysis inspection {storage.uri}" in said
-    (row, _) = results.read(storage, "attention_distance").to_dicts()  # one layer of two heads
+    (row, _) = frames.read(storage, "attention_distance").to_dicts()  # one layer of two heads
     assert (row["run_id"], row["resolution"], row["family"]) == (tiny_run.id, 16, "vit")
 
 

@@ -13,7 +13,7 @@ import torch.multiprocessing as mp
 from tests_specs import RECIPE, at
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling import results
+from scaling import frames
 from scaling.data.loading import Stream, batches
 from scaling.fewshot import probe
 from scaling.flops import masked_macs, parameters, pretrain_flops
@@ -209,10 +209,10 @@ def test_an_interrupted_run_ends_in_the_same_bits(run: Pretrain, tmp_path: Path,
     with pytest.raises(Killed):
         train(run, torn, 13)
     train(run, torn)
-    first, second = (results.read(s, "pretrain").drop("checkpoint") for s in (whole, torn))
+    first, second = (frames.read(s, "pretrain").drop("checkpoint") for s in (whole, torn))
     assert first.equals(second)
-    curve = results.read(whole, "curve").sort("step")
-    assert curve.equals(results.read(torn, "curve").sort("step"))
+    curve = frames.read(whole, "curve").sort("step")
+    assert curve.equals(frames.read(torn, "curve").sort("step"))
     assert curve["dev_top1"].drop_nulls().len() == (0 if target == "pixels" else 5)  # pixels have no accuracy
     assert (first["dev_top1"][0] is None) == (target == "pixels")
 
@@ -229,7 +229,7 @@ def test_two_workers_train_as_one_and_so_do_microbatches(run: Pretrain, tmp_path
     train(run, one)
     train(run, parts, device=local_device(microbatch=3))
     mp.spawn(worker, (2, str(tmp_path / "meet"), to_json(run), two.uri), nprocs=2)
-    curves = [results.read(s, "curve").sort("step") for s in (one, two, parts)]
+    curves = [frames.read(s, "curve").sort("step") for s in (one, two, parts)]
     for other in curves[1:]:
         np.testing.assert_allclose(other["train_loss"], curves[0]["train_loss"], rtol=2e-6)
         np.testing.assert_allclose(other["dev_top1"].drop_nulls(), curves[0]["dev_top1"].drop_nulls())
@@ -238,7 +238,7 @@ def test_two_workers_train_as_one_and_so_do_microbatches(run: Pretrain, tmp_path
 def test_a_run_learns_the_colours(run: Pretrain, storage: Storage) -> None:
     recipe = replace(run.recipe, crop="none", dropout=0.0)
     train(replace(run, epochs=10, base_lr=1e-2, recipe=recipe), storage)
-    curve = results.read(storage, "curve").sort("step")
+    curve = frames.read(storage, "curve").sort("step")
     assert curve["train_loss"][0] == pytest.approx(math.log(512))  # a guess
     assert curve["train_loss"].tail(10).mean() < 4.6  # type: ignore[operator]
     assert curve["dev_top1"].drop_nulls()[-1] > 0.05  # of 512 colours
@@ -260,7 +260,7 @@ def test_its_weights_are_fine_tuned_and_probed_as_any(
     )  # type: ignore[arg-type]
     assert 0 <= row["test_top1"] <= 1
     probe(Probe(run, FewShot(run.data, shots=(5,), resolution=16)), **common)  # type: ignore[arg-type]
-    assert results.read(storage, "fewshot").height == 3
+    assert frames.read(storage, "fewshot").height == 3
 
 
 # --- what it costs, and what cannot be ---------------------------------------------------------------------------

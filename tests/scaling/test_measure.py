@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_specs import TINY
 
-from scaling import costs, memory, results, timing
+from scaling import costs, frames, memory, timing
 from scaling.costs import Budget, doubled
 from scaling.flops import train_flops
 from scaling.measure import Options, main
@@ -40,7 +40,7 @@ def options(*models: str, **fields) -> Options:
 
 def test_rows_say_what_was_measured(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(options("tiny", "tiny-R", sizes=(16, 37), storage=storage.uri, batch=3, memory=64, json=True)) == 0
-    rows = results.read(storage, "measure").sort("measured_at").to_dicts()
+    rows = frames.read(storage, "measure").sort("measured_at").to_dicts()
     told = json.loads(capsys.readouterr().out)
     assert [row["measure_id"] for row in rows] == [row["measure_id"] for row in told]
     # 37 pixels are 32 in patches of 8; a ResNet takes them as they are
@@ -137,7 +137,7 @@ def test_a_step_is_compiled_where_that_is_asked_for(storage: Storage, monkeypatc
     assert compiled == []
     main(options("tiny", storage=storage.uri, compile=True))
     assert len(compiled) == 1
-    assert results.read(storage, "measure").sort("measured_at")["compiled"].to_list() == [False, True]
+    assert frames.read(storage, "measure").sort("measured_at")["compiled"].to_list() == [False, True]
 
 
 def test_the_largest_batch_of_a_cpu_is_on_a_line_of_measured_peaks(monkeypatch: pytest.MonkeyPatch) -> None:

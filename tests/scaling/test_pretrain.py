@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests_photographs import photograph, written
 
-from scaling import results
+from scaling import frames
 from scaling.data import parquet
 from scaling.data.decoding import CorruptImageError
 from scaling.data.sources import open_split
@@ -96,7 +96,7 @@ def test_runs_on_a_subset_see_all_of_it_and_nothing_else(
     small = replace(run, subset=20)
     pretrain(small, storage=storage, study="x", device=local_device(), report=lambda step, metrics: None)
     assert seen == set(numbers(96, small).tolist())
-    (row,) = results.read(storage, "pretrain").to_dicts()
+    (row,) = frames.read(storage, "pretrain").to_dicts()
     assert (row["steps"], row["images"]) == (round(2.2 * 20 / 8), round(2.2 * 20 / 8) * 8)
 
 
@@ -115,13 +115,13 @@ def test_corrupt_images_are_counted_and_the_first_is_named(run: Pretrain, torn: 
         storage = Storage.of(tmp_path / str(loaders))
         device = local_device(loaders=loaders)
         pretrain(skipping, storage=storage, study="x", device=device, report=lambda step, metrics: None)
-        (attempt,) = results.read(storage, "attempt").to_dicts()
+        (attempt,) = frames.read(storage, "attempt").to_dicts()
         assert attempt["corrupt_images"] == 6  # three in either half: one trained on, the other evaluated
         assert "cannot be decoded" in attempt["first_corrupt"]
         assert attempt["outcome"] == "done"
         assert attempt["cores"] == 1 + loaders
-        assert results.skipped(storage) == [f"Skipped up to 6 corrupt images a run: {attempt['first_corrupt']}"]
-        found.append(results.read(storage, "pretrain"))
+        assert frames.skipped(storage) == [f"Skipped up to 6 corrupt images a run: {attempt['first_corrupt']}"]
+        found.append(frames.read(storage, "pretrain"))
     assert found[0].equals(found[1])
     assert found[0]["dev_top1"].is_not_null().all()
 
@@ -129,10 +129,10 @@ def test_corrupt_images_are_counted_and_the_first_is_named(run: Pretrain, torn: 
 def test_a_corrupt_image_stops_the_run_that_does_not_skip_it(run: Pretrain, torn: Dataset, storage: Storage) -> None:
     with pytest.raises(CorruptImageError, match=r"the image in row \d+ of .*train\.parquet cannot be decoded"):
         pretrain(replace(run, data=torn), storage=storage, study="x", device=local_device(), report=print)
-    (attempt,) = results.read(storage, "attempt").to_dicts()
+    (attempt,) = frames.read(storage, "attempt").to_dicts()
     assert attempt["outcome"] == "failed"
     assert "train.parquet cannot be decoded" in attempt["reason"]
-    assert results.skipped(storage) == []
+    assert frames.skipped(storage) == []
 
 
 def test_a_shuffle_of_shards_is_another_run(run: Pretrain, storage: Storage, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_shuffle_of_shards_is_another_run(run: Pretrain, storage: Storage, tmp
     ]
     for one in runs:
         pretrain(one, storage=storage, study="x", device=local_device(), report=lambda step, metrics: None)
-    curves = results.read(storage, "curve").sort("step")
+    curves = frames.read(storage, "curve").sort("step")
     full, whole, windows = (curves.filter(run_id=one.id)["train_loss"].to_list() for one in runs)
     assert full == whole
     assert full != windows
@@ -174,7 +174,7 @@ def test_shuffles_that_do_not_exist(run: Pretrain, change: dict[str, Any], messa
 def test_the_number_of_evaluations_is_the_runs(run: Pretrain, storage: Storage) -> None:
     few = replace(run, evaluations=3)
     pretrain(few, storage=storage, study="x", device=local_device(), report=lambda step, metrics: None)
-    curve = results.read(storage, "curve").sort("step").drop_nulls("dev_top1")
+    curve = frames.read(storage, "curve").sort("step").drop_nulls("dev_top1")
     assert curve["step"].to_list() == [8, 16, 24]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests_measured import measured
 
-from scaling import finetune_grid, results, run_study
+from scaling import finetune_grid, frames, results, run_study
 from scaling.cli import command_line
 from scaling.lease import lease
 from scaling.specs import to_json
@@ -227,8 +227,8 @@ def test_a_study_on_s3(mine, s3: Storage) -> None:  # type: ignore[no-untyped-de
     command = [sys.executable, str(ROOT / "scaling" / "run_study.py"), study, "--storage", s3.uri]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert s3.path("report.html") in done.stdout
-    assert [results.read(s3, table).height for table in ("pretrain", "trial", "transfer")] == [1, 2, 1]
-    assert set(results.read(s3, "attempt")["outcome"]) == {"done"}
+    assert [frames.read(s3, table).height for table in ("pretrain", "trial", "transfer")] == [1, 2, 1]
+    assert set(frames.read(s3, "attempt")["outcome"]) == {"done"}
     assert s3.list(".lease") == []
     assert b"</html>" in s3.read("report.html")
     again = subprocess.run(command, capture_output=True, text=True, check=True)

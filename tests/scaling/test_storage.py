@@ -9,7 +9,7 @@ import torch
 from tests_rows import trial_row
 from tests_specs import TINY
 
-from scaling import results
+from scaling import frames, results
 from scaling.candidates import Pair, fixed
 from scaling.datasets import LAYOUTS
 from scaling.specs import Scratch, Task
@@ -130,7 +130,7 @@ def test_rows_and_checkpoints(place: Storage) -> None:
     transfer = pair.dev(fixed(pair)[0])
     results.write(place, "trial", [trial_row(transfer, 0.5)])
     assert results.done(place, "trial") == {transfer.id}
-    assert results.read(place, "trial")["dev_top1"].to_list() == [0.5]
+    assert frames.read(place, "trial")["dev_top1"].to_list() == [0.5]
 
 
 def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:

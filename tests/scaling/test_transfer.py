@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests_specs import at
 
-from scaling import results
+from scaling import frames, results
 from scaling.data.ordering import holdout
 from scaling.data.sources import open_split
 from scaling.datasets import resolve
@@ -41,7 +41,7 @@ def test_a_dev_trial_never_opens_the_test_set(
     hidden = replace(tiny_task, data=replace(tiny_task.data, test="parquet:/not/there"))
     trial = Transfer(tiny_run, hidden, at(hidden, 0.1), 0, "dev")
     run(trial, storage, checkpoint)
-    (row,) = results.read(storage, "trial").to_dicts()
+    (row,) = frames.read(storage, "trial").to_dicts()
     assert (row["trial_id"], row["run_id"], row["task"], row["base_lr"]) == (trial.id, tiny_run.id, "fractals", 0.1)
     assert row["pretrained"]
     assert 0 <= row["dev_top1"] <= 1
@@ -90,7 +90,7 @@ def test_repeating_a_transfer_gives_the_same_row_and_another_seed_another(
 ) -> None:
     final = Transfer(tiny_run, replace(tiny_task, steps=20), at(replace(tiny_task, steps=20), 0.1), 0, "final")
     assert run(final, storage, checkpoint) == run(final, storage, checkpoint)
-    assert results.read(storage, "transfer").height == 1
+    assert frames.read(storage, "transfer").height == 1
     assert (
         run(replace(final, seed=1), storage, checkpoint)["train_loss"] != run(final, storage, checkpoint)["train_loss"]
     )
@@ -108,7 +108,7 @@ def test_a_control_needs_no_checkpoint_and_starts_elsewhere_with_each_seed(
 def test_a_checkpoint_that_is_not_there_is_named(tiny_run: Pretrain, tiny_task: Task, storage: Storage) -> None:
     with pytest.raises(ValueError, match=r"/nowhere is no checkpoint: it has no model\.safetensors"):
         run(Transfer(tiny_run, tiny_task, at(tiny_task, 0.1), 0, "dev"), storage, "/nowhere")
-    (row,) = results.read(storage, "attempt").to_dicts()
+    (row,) = frames.read(storage, "attempt").to_dicts()
     assert row["outcome"] == "failed"
     assert np.isfinite(row["seconds_total"])
 

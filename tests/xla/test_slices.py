@@ -12,7 +12,7 @@ from tests_xla import DATA, PLAIN, RUNS, logits
 from clusters.placement import Placement
 from clusters.run import run
 from clusters.slices import POD, SLICE_NAME, TOPOLOGY
-from scaling import results
+from scaling import frames
 from scaling.specs import FewShot, Study, Task
 from scaling.storage import Storage
 from scaling.training.devices import local_device
@@ -62,7 +62,7 @@ def test_a_slice_trains_as_a_cpu_does(on_cpu: Storage, done: Storage, name: str)
     """The global batch, the order of the images and the rates do not depend on hosts and chips."""
     curves = []
     for storage in (on_cpu, done):
-        curve = results.read(storage, "curve")
+        curve = frames.read(storage, "curve")
         curves.append(curve.filter(curve["run_id"] == RUNS[name].id).sort("step")["train_loss"].to_numpy())
     assert len(curves[1]) == RUNS[name].steps
     np.testing.assert_allclose(curves[1], curves[0], rtol=1e-4)
@@ -71,7 +71,7 @@ def test_a_slice_trains_as_a_cpu_does(on_cpu: Storage, done: Storage, name: str)
 
 
 def test_the_account_knows_the_slices(done: Storage) -> None:
-    runs = results.read(done, "attempt").filter(kind="pretrain")
+    runs = frames.read(done, "attempt").filter(kind="pretrain")
     assert set(runs["outcome"]) == {"done"}
     assert set(runs["slice"]) == set(NAMES)  # runs went on side by side
     assert set(runs.select("device", "workers", "hosts", "cores").rows()) == {("xla-cpu", 2, 2, 8)}
@@ -79,9 +79,9 @@ def test_the_account_knows_the_slices(done: Storage) -> None:
 
 
 def test_trials_and_probes_have_a_host_each(done: Storage) -> None:
-    attempts = results.read(done, "attempt")
+    attempts = frames.read(done, "attempt")
     rest = attempts.filter(attempts["kind"] != "pretrain")
     assert dict(rest["kind"].value_counts().rows()) == {"trial": 2, "transfer": 1, "fewshot": 1}
     assert set(rest.select("device", "workers", "hosts", "cores").rows()) == {("xla-cpu", 1, 1, 4)}
     assert set(rest["slice"]) <= set(NAMES)
-    assert results.read(done, "transfer").height == 1
+    assert frames.read(done, "transfer").height == 1

@@ -10,7 +10,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from tests_photographs import photograph, written
 
-from scaling import results
+from scaling import frames, results
 from scaling.data.loading import Stream, batches
 from scaling.data.ordering import batch_at
 from scaling.datasets import resolve
@@ -77,13 +77,13 @@ def test_two_workers_train_as_one(tiny_run: Pretrain, tmp_path: Path) -> None:
     jobs = [(to_json(plain), None), (to_json(rich), 2), (to_json(torn), None)]
     mp.spawn(worker, (2, str(tmp_path / "meet"), jobs, two.uri), nprocs=2)
     for run in (plain, rich, torn):
-        a, b = (results.read(s, "curve").filter(run_id=run.id).sort("step") for s in (one, two))
+        a, b = (frames.read(s, "curve").filter(run_id=run.id).sort("step") for s in (one, two))
         np.testing.assert_allclose(b["train_loss"], a["train_loss"], rtol=2e-6)
         np.testing.assert_allclose(b["dev_top1"].drop_nulls(), a["dev_top1"].drop_nulls())
     weights = [final_weights(rich, s) for s in (one, two)]  # by SGD: AdamW makes steps of rounding errors too
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=1e-5, msg=name)
-    for attempt in results.read(two, "attempt").to_dicts():
+    for attempt in frames.read(two, "attempt").to_dicts():
         assert (attempt["workers"], attempt["cores"]) == (2, 4)
         assert attempt["corrupt_images"] == (2 if attempt["unit_id"] == torn.id else 0)
 
@@ -112,10 +112,10 @@ def test_a_run_may_change_its_number_of_workers(tiny_run: Pretrain, tmp_path: Pa
         train(run, elastic, lambda step, metrics: step == 7)
     mp.spawn(stopped, (2, str(tmp_path / "meet"), to_json(run), elastic.uri, 15), nprocs=2)
     train(run, elastic)
-    attempts = results.read(elastic, "attempt").sort("started")
+    attempts = frames.read(elastic, "attempt").sort("started")
     assert attempts["workers"].to_list() == [1, 2, 1]
     assert attempts["first_step"].to_list() == [0, *attempts["last_step"].to_list()[:2]]
-    a, b = (results.read(s, "curve").sort("step") for s in (fixed, elastic))
+    a, b = (frames.read(s, "curve").sort("step") for s in (fixed, elastic))
     assert b["lr"].to_list() == a["lr"].to_list()
     np.testing.assert_allclose(b["train_loss"], a["train_loss"], rtol=2e-6)
 
