@@ -2,7 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any, Literal
 
 import optuna
@@ -20,6 +21,7 @@ from scaling.storage import Storage
 FILE = "optuna.db"
 
 News = tuple[int, Setting, Result | Literal["begun"] | None]  # a pair's number, and how its trial ended; None: diverged
+Tell = Callable[[Sequence[News]], None]
 
 
 def default_url(storage: Storage) -> str | None:
@@ -28,28 +30,34 @@ def default_url(storage: Storage) -> str | None:
 
 
 @contextlib.contextmanager
-def mirrored(url: str | None, storage: Storage, pairs: Sequence[Pair], known: Results) -> Iterator[Any]:
-    """A `Mirror` as an actor on this machine, which has written all when the block ends, or None for nowhere.
+def mirrored(url: str | None, storage: Storage, pairs: Sequence[Pair], known: Results) -> Iterator[Tell | None]:
+    """Takes a sweep's news to a `Mirror` on this machine, which has written all when the block ends; None: to nowhere.
 
-    Its own process, because Optuna's SQL would cost the sweep's driver more than Tune itself. The default file is not
-    waited for. Raises ValueError when the storage cannot be opened: one that the user named before anything runs.
+    Its own process, because Optuna's SQL would cost the sweep's driver more than Tune itself. It starts with the first
+    news, or at once for a storage that the user named: then ValueError is raised when that cannot be opened.
     """
     where = url or default_url(storage)
     if where is None or not pairs:
         yield None
         return
-    mirror = beside(Mirror, where, pairs)
-    mirror.give_way.remote()
-    opened = mirror.open.remote(known)
+
+    @cache
+    def mirror() -> tuple[Any, Any]:
+        actor = beside(Mirror, where, pairs)
+        actor.give_way.remote()
+        return actor, actor.open.remote(known)
+
     try:
         if url is not None:
-            ray.get(opened)
-        yield mirror
-        ray.get([opened, mirror.close.remote()])
+            ray.get(mirror()[1])
+        yield lambda news: mirror()[0].tell.remote(news)
+        actor, opened = mirror()
+        ray.get([opened, actor.close.remote()])
     except ray.exceptions.RayTaskError as error:
         raise error.cause from None
     finally:
-        ray.kill(mirror)
+        if mirror.cache_info().currsize:
+            ray.kill(mirror()[0])
 
 
 class Mirror:

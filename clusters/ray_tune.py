@@ -18,7 +18,7 @@ from ray import cloudpickle, tune
 from ray.tune.search.searcher import Searcher
 
 from clusters.grace import Flag, beside, together
-from clusters.optuna_mirror import News
+from clusters.optuna_mirror import News, Tell
 from clusters.placement import Placement
 from clusters.run_queue import RESTARTS
 from clusters.trials import Checkpoints, Do, do_unit
@@ -31,6 +31,7 @@ from scaling.storage import Storage
 from scaling.training.ledger import TrainingInterruptedError
 
 TELL_SECONDS = 2.0  # between two news for Optuna: a shorter trial goes in as a whole, which costs less
+FIRST_SECONDS = 30.0  # to the first news, where no trial ends before: the mirror's start would slow that of the actors
 Done = Callable[[Transfer | Probe, str], None]  # called with a unit and its error, '' when it succeeded
 Follow = Callable[[Mapping[str, int]], None]  # called with the steps that units have done, by id
 
@@ -40,7 +41,7 @@ def sweep(
     known: Mapping[str, Result | None],
     *,
     checkpoints: Checkpoints,
-    mirror: Any,
+    mirror: Tell | None,
     storage: Storage,
     study: str,
     placement: Placement,
@@ -80,7 +81,7 @@ def sweep(
         flag.stop.remote()
 
     def watch() -> None:
-        feed.tell(mirror, TELL_SECONDS)
+        feed.tell(mirror, TELL_SECONDS if feed.ended else FIRST_SECONDS)
         _watch(flag, follow)
 
     try:
@@ -110,6 +111,7 @@ class _Feed(Searcher):
         self._news: deque[News] = deque()  # what began and ended and the mirror has not heard
         self._told = time.monotonic()
         self.stopped = False  # no more trials
+        self.ended = False  # one of them
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         for number, ahead in enumerate(self._ahead):
@@ -122,6 +124,7 @@ class _Feed(Searcher):
         return None if self._at else Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        self.ended = True
         number, trial = self._at.pop(trial_id)
         if self.stopped:
             return
@@ -134,11 +137,11 @@ class _Feed(Searcher):
             self._news.append((number, trial.transfer.setting, result["result"]))
         self._done(trial.transfer, reason)
 
-    def tell(self, mirror: Any, every: float = 0.0) -> None:
+    def tell(self, mirror: Tell | None, every: float = 0.0) -> None:
         """Send the mirror its news, at most once in so many seconds."""
         if mirror is not None and time.monotonic() - self._told >= every:
             self._told = time.monotonic()
-            mirror.tell.remote([self._news.popleft() for _ in range(len(self._news))])
+            mirror([self._news.popleft() for _ in range(len(self._news))])
 
     def _next(self, pair: Pair) -> deque[Trial]:
         return deque(trial for trial in wanted(pair, self._known)[0] if trial.key not in self._given)

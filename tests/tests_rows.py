@@ -1,8 +1,21 @@
 """Rows made by hand, for tests that need no training."""
 
+from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
+
+from scaling.schemas import TABLES
 from scaling.specs import Transfer, family, to_json
+
+EXAMPLE: dict[Any, Any] = {pa.string(): "x", pa.int64(): 1, pa.float64(): 0.5, pa.bool_(): True}
+EXAMPLE |= {pa.list_(pa.int64()): [1, 2], pa.list_(pa.float64()): [0.5, 0.25], pa.list_(pa.uint8()): [7, 255]}
+
+
+def example(table: str, **given: Any) -> dict[str, Any]:
+    """A row of a table with all its columns; what is not given depends on the type alone."""
+    fields = TABLES[table]
+    return {f.name: EXAMPLE.get(f.type, datetime(2026, 1, 1, tzinfo=UTC)) for f in fields} | given
 
 
 def trial_row(trial: Transfer, top1: float) -> dict[str, Any]:

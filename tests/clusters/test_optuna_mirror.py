@@ -9,12 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clusters.optuna_mirror import Mirror, News
+from clusters.optuna_mirror import FILE, Mirror, News, mirrored
 from scaling.candidates import Pair, fixed
 from scaling.datasets import resolve
 from scaling.proposals import Result
 from scaling.search import Halving
 from scaling.specs import Scratch
+from scaling.storage import Storage
 from scaling.zoo import model
 from search_spaces.grids import TASKS
 
@@ -59,3 +60,25 @@ def test_the_portions_of_the_news_do_not_matter(tmp_path: Path, pair: Pair, cuts
         (0.3, "COMPLETE", (0.5,), at_once.history if halved else ()),
         (0.4, "RUNNING", None, ()),
     ]
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("told", [True, False])
+def test_it_starts_with_the_first_news_and_shows_what_was_known_without_any(told: bool, storage: Storage) -> None:
+    first, second, *_ = fixed(PAIR)
+    known, file = {PAIR.dev(first).id: Result(first.steps, 0.5, 1.0)}, Path(storage.path(FILE))
+    with mirrored(None, storage, [PAIR], known) as tell:
+        assert tell is not None
+        assert not file.exists()
+        if told:
+            tell([(0, second, "begun")])
+    (study,) = optuna.get_all_study_summaries(f"sqlite:///{file}")
+    assert study.n_trials == 1 + told
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_storage_that_cannot_be_opened_is_told_before_any_news(storage: Storage) -> None:
+    nowhere = "sqlite:////nowhere/at/all.db"
+    told = pytest.raises(ValueError, match=f"cannot open the Optuna storage {nowhere}: ")
+    with told, mirrored(nowhere, storage, [PAIR], {}):
+        pytest.fail("nobody waits for what cannot be")
