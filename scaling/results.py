@@ -93,6 +93,7 @@ def _read_file(storage: Storage, table: str, name: str) -> pa.Table:
 
 
 def table_of(name: str, path: str, content: bytes) -> pa.Table:
+    """The rows of a table's file, as the schema has them today. Raises ValueError, naming the path, for any other."""
     schema = TABLES[name]
     if whole(content) is False:
         raise ValueError(f"{path} is not a whole Parquet file: its bytes do not fit their checksum")
