@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from clusters.grace import Flag, beside, together
 from clusters.optuna_mirror import News, Tell
 from clusters.placement import Placement
 from clusters.run_queue import RESTARTS
-from clusters.trials import Checkpoints, Do, do_unit
+from clusters.trials import Checkpoints, Do, config_of, do_unit, result_in
 from clusters.tune_actor import trial
 from clusters.work import Work
 from scaling.candidates import Pair, Trial, wanted
@@ -67,7 +66,7 @@ def sweep(
     }
     cache = tempfile.mkdtemp(prefix="sweep-")
     tuner = tune.Tuner(
-        tune.with_resources(partial(trial, job=cloudpickle.dumps(job)), placement.trial_resources),
+        tune.with_resources(tune.with_parameters(trial, job=cloudpickle.dumps(job)), placement.trial_resources),
         tune_config=tune.TuneConfig(
             search_alg=feed, num_samples=-1, max_concurrent_trials=placement.slots, reuse_actors=True
         ),
@@ -120,7 +119,7 @@ class _Feed(Searcher):
                 self._given.add(trial.key)
                 self._at[trial_id] = number, trial
                 self._news.append((number, trial.transfer.setting, "begun"))
-                return {"pair": number, "setting": trial.transfer.setting, "until": trial.until}
+                return config_of(number, trial)
         return None if self._at else Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -130,11 +129,12 @@ class _Feed(Searcher):
             return
         reason = "its worker died" if error or result is None else result["error"]
         if result is not None and not error and not result["failed"]:
-            pair, self._known[trial.transfer.id] = self._pairs[number], result["result"]
+            pair, found = self._pairs[number], result_in(result)
+            self._known[trial.transfer.id] = found
             learns = pair.task.search is not None and pair.task.search.learns
             if pair.task.halving is not None or (learns and not self._ahead[number]):  # else nothing new can be wanted
                 self._ahead[number] = self._next(pair)
-            self._news.append((number, trial.transfer.setting, result["result"]))
+            self._news.append((number, trial.transfer.setting, found))
         self._done(trial.transfer, reason)
 
     def tell(self, mirror: Tell | None, every: float = 0.0) -> None:

@@ -1,5 +1,6 @@
 """What a process of Ray's does with a trial, or with a unit that needs no search. The driver's side is `ray_tune`."""
 
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,14 +10,25 @@ from clusters.grace import Line
 from clusters.placement import Placement
 from clusters.tracking import tracked
 from clusters.work import Work, perform
-from scaling.candidates import Pair
-from scaling.proposals import result_of
+from scaling.candidates import Pair, Trial
+from scaling.proposals import RESULT, Result, result_of
 from scaling.storage import Storage
 from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError
 from scaling.training.loop import SAVE_SECONDS
 
 Do = Callable[[Work, Storage, str, Placement, Any], dict[str, Any] | None]
 Checkpoints = Mapping[str, str | None]  # directory by id of the upstream
+
+
+def config_of(pair: int, trial: Trial) -> dict[str, Any]:
+    """What Tune hands to `do_trial`: it copies each config, and writes it as JSON, which text costs the least."""
+    return {"pair": pair, "setting": pickle.dumps(trial.transfer.setting).hex(), "until": trial.until}
+
+
+def result_in(report: Mapping[str, Any]) -> Result | None:
+    """How a trial that did not fail stands, as `do_trial` reported it; None: it diverged."""
+    told = report["result"]
+    return None if told is None else result_of(dict(zip(RESULT, told, strict=True)))
 
 
 def do_trial(
@@ -30,8 +42,8 @@ def do_trial(
     placement: Placement,
     flag: Any,
 ) -> None:
-    """What a Tune actor runs, one trial after the other. Tune keeps each config, in copies: it is small."""
-    transfer = pairs[config["pair"]].dev(config["setting"])
+    """What a Tune actor runs, one trial after the other."""
+    transfer = pairs[config["pair"]].dev(pickle.loads(bytes.fromhex(config["setting"])))
     work = Work(transfer, checkpoints[transfer.upstream.id], config["until"])
     try:
         row = do(work, storage, study, placement, flag)
@@ -41,7 +53,7 @@ def do_trial(
         tune.report({"result": None, "error": text.strip().splitlines()[0], "failed": not known, "done": True})
     else:
         assert row is not None
-        tune.report({"result": result_of(row), "error": "", "failed": False, "done": True})
+        tune.report({"result": [row[name] for name in RESULT], "error": "", "failed": False, "done": True})
 
 
 def do_unit(work: Work, storage: Storage, study: str, placement: Placement, flag: Any) -> dict[str, Any] | None:
