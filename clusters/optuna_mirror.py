@@ -21,7 +21,7 @@ from scaling.storage import Storage
 FILE = "optuna.db"
 
 News = tuple[int, Setting, Result | Literal["begun"] | None]  # a pair's number, and how its trial ended; None: diverged
-Tell = Callable[[Sequence[News]], None]
+Tell = Callable[[Sequence[News]], None]  # what a sweep calls with its news
 
 
 def default_url(storage: Storage) -> str | None:

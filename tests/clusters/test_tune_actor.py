@@ -12,8 +12,8 @@ def test_an_actor_starts_without_torch_or_rows() -> None:
     assert not loaded("clusters.tune_actor", {"torch", "polars", "clusters.trials"})
 
 
-def test_a_trial_loads_neither_optuna_nor_what_parses_a_command_line() -> None:
-    assert not loaded("clusters.trials", {"optuna", "tyro", "clusters.ray_tune"})
+def test_a_trial_loads_neither_optuna_nor_polars_nor_what_parses_a_command_line() -> None:
+    assert not loaded("clusters.trials", {"optuna", "polars", "tyro", "clusters.ray_tune"})
 
 
 def loaded(module: str, others: set[str]) -> set[str]:
