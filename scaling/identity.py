@@ -1,7 +1,7 @@
 """Ids of specs: a hash of every field that decides a result, and JSON there and back.
 
-To add a field: `field(metadata=added(OLD), default=NEW)`: OLD is what the code did before there was such a field, NEW is
-what new studies get, often the same. JSON without it reads as OLD, and no id may change: `python -m tests.golden.ids`.
+To add a field: `field(metadata=added(OLD), default=NEW)`: OLD is what the code did before there was such a field, NEW
+is what new studies get, often the same. JSON without it reads as OLD; no id may change: `python -m tests.golden.ids`.
 A class that is renamed keeps its old name in its ids: `identity_name: ClassVar[str] = "OldName"`.
 """
 
