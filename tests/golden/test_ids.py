@@ -31,7 +31,9 @@ def test_the_file_is_sorted_and_says_nothing_twice() -> None:
     assert lines == ["\t".join((*key, found)) for key, found in sorted(ids.read().items())]
 
 
-def test_adding_changes_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_adding_changes_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     here, there, gone = ("a", "Pretrain", "x"), ("a", "Pretrain", "y"), ("a", "Scratch", "z")
     monkeypatch.setattr(ids, "ids", lambda: {here: "new", there: "1"})
     file = tmp_path / "ids.tsv"
