@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import search_spaces
-from scaling.data.resolve import resolve_study as resolved
-from scaling.schedule.trials import Pair
-from scaling.schedule.trials import fixed_settings as fixed
+from scaling.data import resolve_study as resolved
+from scaling.schedule import Pair
+from scaling.schedule import fixed_settings as fixed
 from scaling.specs import (
     FINETUNE,
     ZOO,

@@ -24,11 +24,10 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.report.build import view
-from analysis.rows.accuracies import accuracies, load_rows
+from analysis.rows import accuracies, load_rows
 from scaling import run_study
-from scaling.data.resolve import resolve_study
-from scaling.schedule.pending import is_finished
-from scaling.schedule.status import render_status, study_status
+from scaling.data import resolve_study
+from scaling.schedule import is_finished, render_status, study_status
 from scaling.specs import Pretrain, Study, Transfer, from_json, to_json
 from scaling.store import Storage, finished_ids, read_row, read_rows, row_file
 from scaling.store.frames import read_table
