@@ -16,19 +16,16 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import made_study
 import pytest
 import tyro
+from benchmarks.report import make, study
 from helpers.pages import GENERATED, PAGES, ROOT, Block, anchors, blocks, links
 
 from scaling import specs
-from scaling.data import ifs
-from scaling.pretrain import pretrain
-from scaling.specs import ZOO, Pretrain, Recipe, Study, to_json
+from scaling.models import build
+from scaling.specs import to_json
 from scaling.storage import Storage
-from scaling.study import resolved
-from scaling.training.devices import local_device
-from search_spaces.grids import TASKS
+from scaling.training.state import save_final
 
 OURS = {"scaling", "clusters", "analysis"}
 LANGUAGES = {"python", "sh", "text"}
@@ -48,17 +45,14 @@ def _params(language: str, *, runs: bool) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where all blocks run: with `results/quickstart`, a made study with one small model that was really trained."""
+    """Where all blocks run: with `results/quickstart`, the rows of its nine models made up, and weights of one of them."""
     made = tmp_path_factory.mktemp("docs")
     storage = Storage.of(made / "results" / "quickstart")
     storage.make()
-    made_study.study(storage)
-    recipe = Recipe(batch_size=8, warmup_steps=2, loss="softmax", head_bias=0.0)
-    data = ifs(classes=10, images=8, size=16)
-    run = Pretrain("ViT-micro-L/4", ZOO["ViT-micro-L/4"], data, 1e-3, 1, recipe, resolution=16)
-    study = resolved(Study("quickstart", (run,), (TASKS["digits"],)))
-    pretrain(study.runs[0], storage=storage, study=study.name, device=local_device(), report=lambda step, metrics: None)
-    storage.write("study.json", to_json(study).encode())
+    small = study(9)
+    make(storage, small)
+    run = next(run for run in small.runs if run.name == "ViT-micro-L/4")
+    save_final(storage, run.id, build(run.model, 10, resolution=run.resolution), to_json(run))
     for block in BLOCKS:
         if block.file:
             (made / block.file).write_text(block.text)
