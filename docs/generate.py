@@ -27,15 +27,15 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "Units of work, which the engine makes": (specs.Transfer, specs.Probe),
 }
 REFERENCE = """\
-# Reference: the fields of a spec
+# Fields of a spec
 
 A spec is a frozen dataclass: read a value with `spec.field`, change it with `dataclasses.replace(spec, field=value)`.
 All of these are in `scaling.specs`. A field counts in the id or not: two specs that differ only in fields that do not
 count are the same experiment, and what was run of one is done for the other. What is wrong raises `ValueError` in one
-line when the spec is made. This page is written by `make docs` from the source.
+line when the spec is made. A study has no id: its units do. This page is written by `make docs` from the source.
 """
 ROWS = """\
-# Reference: the columns of the rows
+# Columns of the rows
 
 One Parquet file per finished unit of work, in a directory per table: `STORAGE/TABLE/ID.parquet`. Read them with
 anything, for example `polars.read_parquet("results/quickstart/transfer/*.parquet")`. Accuracies are fractions in
@@ -84,13 +84,14 @@ def _class(cls: Any) -> str:
             f"`{name}`",
             f"`{_cell(ast.unparse(node.annotation))}`",
             f"`{_cell(default)}`" if (default := _default(node.value)) else "required",
-            "no" if name in outside else "yes",
+            *([] if cls is specs.Study else ["no" if name in outside else "yes"]),
             _cell(told[name]),
         )
         for name, node, _ in _fields(textwrap.dedent(inspect.getsource(cls)))
     ]
+    headings = ("field", "type", "default", *([] if cls is specs.Study else ["in id"]), "meaning")
     about = inspect.cleandoc(cls.__doc__ or "")
-    return f"### {cls.__name__}\n\n{about}\n\n{_table(('field', 'type', 'default', 'in the id', 'meaning'), lines)}"
+    return f"### {cls.__name__}\n\n{about}\n\n{_table(headings, lines)}"
 
 
 def _fields(source: str) -> Iterator[tuple[str, ast.AnnAssign, str | None]]:

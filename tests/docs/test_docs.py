@@ -6,6 +6,7 @@ a block that is not run are parsed, so that no flag in it is out of date.
 
 import ast
 import importlib.util
+import re
 import runpy
 import shlex
 import signal
@@ -36,16 +37,15 @@ TINY = {  # flags that a command is given besides its own
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 
 
-def _params(language: str, *, runs: bool) -> list[Any]:
-    found = [block for block in BLOCKS if block.language == language and block.runs == runs]
-    return [
-        pytest.param(block, id=block.name, marks=[pytest.mark.slow] if block.mark == "slow" else []) for block in found
-    ]
+def _params(language: str, *marks: str) -> list[Any]:
+    """The blocks of a language with one of some marks: 'run' also those of a file, 'slow', 'not run'."""
+    found = [block for block in BLOCKS if block.language == language and block.how in marks]
+    return [pytest.param(block, id=block.name) for block in found]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where all blocks run: with `results/quickstart`, the rows of its nine models made up, and weights of one of them."""
+    """Where all blocks run: `results/quickstart` has made-up rows of its nine models, and weights of one of them."""
     made = tmp_path_factory.mktemp("docs")
     storage = Storage.of(made / "results" / "quickstart")
     storage.make()
@@ -103,10 +103,12 @@ def ours(command: str) -> tuple[str, list[str]] | None:
 def call(file: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a script of ours as `python FILE ARGUMENTS` would. Fails unless it succeeds."""
     monkeypatch.setattr(sys, "argv", [file, *arguments])
+    code: object = 0
     try:
         runpy.run_path(file, run_name="__main__")
     except SystemExit as end:
-        assert not end.code, f"{file} {shlex.join(arguments)} ended with {end.code}"
+        code = end.code
+    assert not code, f"{file} {shlex.join(arguments)} ended with {code}"
 
 
 def tiny(file: str, arguments: list[str]) -> list[str]:
@@ -119,8 +121,8 @@ def tiny(file: str, arguments: list[str]) -> list[str]:
     return [*arguments, *(word for flag, value in flags if flag not in arguments for word in (flag, value))]
 
 
-@pytest.mark.parametrize("block", _params("sh", runs=True))
-def test_commands_run(block: Block, there: Path, cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def run(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run all commands of a shell block; of make, what it would do."""
     for command in block.commands:
         if command.startswith("make "):
             subprocess.run(["make", "-n", *shlex.split(command)[1:]], cwd=ROOT, check=True, capture_output=True)
@@ -130,21 +132,34 @@ def test_commands_run(block: Block, there: Path, cluster: str, monkeypatch: pyte
         call(found[0], tiny(*found), monkeypatch)
 
 
-@pytest.mark.parametrize("block", _params("sh", runs=False))
+@pytest.mark.parametrize("block", _params("sh", "run"))
+@pytest.mark.usefixtures("there")
+def test_commands_run(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(block, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", _params("sh", "slow"))
+@pytest.mark.usefixtures("there", "cluster")
+def test_slow_commands_run(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(block, monkeypatch)
+
+
+@pytest.mark.parametrize("block", _params("sh", "slow", "not run"))
 @pytest.mark.usefixtures("parses_only", "there")
-def test_commands_that_are_not_run_are_understood(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_commands_are_understood(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     for found in map(ours, block.commands):
         if found is not None:
             call(*found, monkeypatch)
 
 
-@pytest.mark.parametrize("block", _params("python", runs=True))
+@pytest.mark.parametrize("block", _params("python", "run"))
 @pytest.mark.usefixtures("there")
 def test_python_runs(block: Block) -> None:
     exec(compile(block.text, block.name, "exec"), {"__name__": "block"})
 
 
-@pytest.mark.parametrize("block", _params("python", runs=False))
+@pytest.mark.parametrize("block", _params("python", "not run"))
 def test_python_that_is_not_run_finds_its_imports(block: Block) -> None:
     imports = [node for node in ast.parse(block.text).body if isinstance(node, ast.Import | ast.ImportFrom)]
     exec(compile(ast.Module(imports, []), block.name, "exec"), {})
@@ -154,6 +169,7 @@ def test_python_that_is_not_run_finds_its_imports(block: Block) -> None:
 def test_blocks_say_what_they_are(block: Block) -> None:
     assert block.language in LANGUAGES
     assert block.mark in ("", "slow") or block.file or len(block.mark) > len("not run: "), block.mark
+    assert block.how != "slow" or block.language == "sh"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -190,3 +206,21 @@ def test_every_field_of_every_spec_has_its_sentence(generate: dict[str, Any]) ->
     for cls in (value for value in vars(specs).values() if isinstance(value, type) and is_dataclass(value)):
         assert cls in shown, f"{cls.__name__} is not in docs/generate.py's SECTIONS"
         assert generate["sentences"](cls).keys() == {field.name for field in fields(cls)}, cls.__name__
+
+
+def test_the_site_builds_without_a_broken_link_and_fetches_nothing(tmp_path: Path) -> None:
+    """What a page loads is in the site: no fonts, scripts or styles of others."""
+    pytest.importorskip("sphinx")
+    command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet", "-b", "html"]
+    done = subprocess.run(
+        [*command, "-d", tmp_path / "trees", ROOT / "docs", tmp_path / "site"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for page in (tmp_path / "site").glob("*.html"):
+        text = page.read_text()
+        assert not re.findall(r"<(?:script|img|iframe)[^>]+src=.https?:|<link[^>]+href=.https?:", text), page.name
+    for style in (tmp_path / "site").rglob("*.css"):
+        assert not re.findall(r"(?:url\(.?|@import .)(?:https?:|//)", style.read_text()), style.name

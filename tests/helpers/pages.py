@@ -8,7 +8,9 @@ ROOT = Path(__file__).parents[2]
 GENERATED = {"reference.md", "rows.md", "zoo.md"}  # tables alone
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 
-FENCE = re.compile(r"(?:<!-- (?P<mark>[^\n]*?) -->\n)?```(?P<language>[^\n]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(
+    r"(?:<!-- (?P<mark>[^\n]*?) -->\n)?```(?P<language>[^\n]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
+)
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 
 
@@ -31,8 +33,9 @@ class Block:
         return f"{self.page}:{self.line}"
 
     @property
-    def runs(self) -> bool:
-        return not self.mark.startswith("not run: ")
+    def how(self) -> str:
+        """'run', 'slow' or 'not run'."""
+        return "slow" if self.mark == "slow" else "not run" if self.mark.startswith("not run: ") else "run"
 
     @property
     def file(self) -> str | None:
