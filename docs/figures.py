@@ -1,4 +1,4 @@
-"""The figures of docs/benchmarks.md: `python docs/figures.py` draws them again, beside this file.
+"""The figures of docs/benchmarks.md: `python docs/figures.py` draws them again, next to it.
 
 Speeds are what the benchmarks printed (`make benchmark`, benchmarks/sweep_scale.py) on the machines that are named;
 whoever measures again changes them here. The plan's figure is computed.

@@ -4,7 +4,7 @@
     python scaling/run_study.py examples/search.py
 
 One model, pre-trained on fractals, is fine-tuned on 1,000 images of Fashion-MNIST at the same 16 pixels. Random search
-proposes 12 settings beside the grid of two learning rates; halving (ASHA) ends poor trials after 10 of 90 steps, and
+proposes 12 settings after the grid of two learning rates; halving (ASHA) ends poor trials after 10 of 90 steps, and
 after 30. The best setting on the dev split is trained again from three seeds, and tested.
 """
 
