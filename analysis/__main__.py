@@ -13,11 +13,20 @@ from typing import Any
 
 import polars as pl
 
-from analysis import fit_cli, published
-from analysis.beside import both
-from analysis.frontier import averaged, frontier
-from analysis.rows import accuracies, load, opened, tasks_of
-from analysis.thinning import at_most
+from analysis.commands import add_fit_commands
+from analysis.compare import frontier, mean_over_tasks
+from analysis.rows import (
+    PAPER_FIGURES,
+    PUBLISHED,
+    accuracies,
+    at_most,
+    is_published,
+    load_rows,
+    open_rows,
+    published_storage,
+    tasks_of,
+    with_rows_of,
+)
 
 STORAGE = "path or URI that holds the rows; published: the ViT paper's own"
 WIDE = 1000  # characters of a line where there is no terminal: tables are as wide as they are
@@ -62,14 +71,14 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
     text = "the named models, their parameters and MACs, as Markdown"
     commands.add_parser("zoo", help=text, description=text).set_defaults(run=_zoo)
-    fit_cli.add(commands, _print_json)
+    add_fit_commands(commands, _print_json)
     _add_ratios(commands)
     _add_adopt(commands)
     return parser
 
 
 def _add_adopt(commands: Any) -> None:
-    from analysis.adopt import ROLES
+    from analysis.commands import ROLES
 
     text = "turn a CSV or Parquet file of someone else's runs into rows"
     roles = "; ".join(f"{role}: {what}" for role, (what, _) in ROLES.items())
@@ -82,8 +91,8 @@ def _add_adopt(commands: Any) -> None:
 
 
 def _adopt(options: argparse.Namespace) -> None:
-    from analysis.adopt import adopt
-    from scaling.storage import Storage
+    from analysis.commands import adopt
+    from scaling.store import Storage
 
     place = Storage.of(options.out)
     models, finals, without = adopt(options.file, options.map, place)
@@ -105,24 +114,24 @@ def _add_ratios(commands: Any) -> None:
 
 
 def _ratios(options: argparse.Namespace) -> None:
-    from analysis import ratios_cli
+    from analysis.commands import run_ratios
 
-    ratios_cli.run(options, _print_json, _print_table)
+    run_ratios(options, _print_json, _print_table)
 
 
 def _zoo(_options: argparse.Namespace) -> None:
-    from analysis.zoo import page
+    from analysis.tables import zoo_page
 
-    print(page(), end="")
+    print(zoo_page(), end="")
 
 
 def _places(options: argparse.Namespace) -> tuple[Any, Any]:
     """The storage to read, and where to write. Raises ValueError for published rows without --out."""
-    from scaling.storage import Storage
+    from scaling.store import Storage
 
-    if options.out is None and published.is_published(options.storage):
+    if options.out is None and is_published(options.storage):
         raise ValueError(f"{options.storage} is not for writing into: give --out DIR")
-    place = opened(options.storage)
+    place = open_rows(options.storage)
     return place, place if options.out is None else Storage.of(options.out)
 
 
@@ -135,41 +144,42 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _inspection(options: argparse.Namespace) -> None:
-    from analysis import drawing, inspection
+    from analysis.figures import inspection_charts, load_inspections, write_charts
 
     place, target = _places(options)
-    made = inspection.charts(inspection.load(place))
+    made = inspection_charts(load_inspections(place))
     if not made:
         raise ValueError(f"storage {place.uri} holds no inspections: python -m scaling.inspection writes them")
-    for name in drawing.write(target, "figures/inspection_", made):
+    for name in write_charts(target, "figures/inspection_", made):
         print(target.path(name))
 
 
 def _paper(options: argparse.Namespace) -> None:
-    from analysis import drawing, paper, paper_tables
+    from analysis.figures import paper_charts, write_charts, write_tables
+    from analysis.tables import paper_tables
 
     place, target = _places(options)
-    if options.storage == published.NAME:  # each figure from the table that the paper draws it from
+    if options.storage == PUBLISHED:  # each figure from the table that the paper draws it from
         made: dict[str, Any] = {}
         tables: dict[str, Any] = {}
-        for part, shown in published.SHOWN.items():
-            rows = load(published.storage(f"{published.NAME}/{part}"))
-            made |= {name: chart for name, chart in paper.charts(rows).items() if name in shown}
-            tables |= {name: table for name, table in paper_tables.tables(rows).items() if name in shown}
+        for part, shown in PAPER_FIGURES.items():
+            rows = load_rows(published_storage(f"{PUBLISHED}/{part}"))
+            made |= {name: chart for name, chart in paper_charts(rows).items() if name in shown}
+            tables |= {name: table for name, table in paper_tables(rows).items() if name in shown}
     else:
-        rows = both(load(place), options.beside)
-        made, tables = paper.charts(rows), paper_tables.tables(rows)
+        rows = with_rows_of(load_rows(place), options.beside)
+        made, tables = paper_charts(rows), paper_tables(rows)
     if not made and not tables:
         raise ValueError(f"the rows of storage {place.uri} are enough for none of the paper's figures and tables")
-    names = drawing.write(target, "paper/", made) + drawing.write_tables(target, "paper/", tables)
+    names = write_charts(target, "paper/", made) + write_tables(target, "paper/", tables)
     for name in names:
         print(target.path(name))
 
 
 def _frontier(options: argparse.Namespace) -> None:
-    scores = accuracies(both(load(options.storage), options.beside))
+    scores = accuracies(with_rows_of(load_rows(options.storage), options.beside))
     if options.tasks is not None:
-        scores = averaged(scores, [name.strip() for name in options.tasks.split(",") if name.strip()])
+        scores = mean_over_tasks(scores, [name.strip() for name in options.tasks.split(",") if name.strip()])
     points = frontier(scores)
     if options.json:
         print(f'{{"points": {points.fill_nan(None).write_json()}}}')  # in a fraction of json's time and memory
@@ -186,35 +196,36 @@ def _frontier(options: argparse.Namespace) -> None:
 
 
 def _core_days(options: argparse.Namespace) -> None:
-    from analysis import core_days_cli
+    from analysis.commands import run_core_days
 
-    core_days_cli.run(options.storage, options.json, _print_json, _print_table)
+    run_core_days(options.storage, options.json, _print_json, _print_table)
 
 
 def _costs(options: argparse.Namespace) -> None:
-    from analysis import costs, drawing
-    from scaling.storage import Storage
+    from analysis.accounting import measurements_table, newest_measurements
+    from analysis.figures import costs_chart, write_charts
+    from scaling.store import Storage
 
     place = Storage.of(options.storage)
-    rows = costs.newest(place)
+    rows = newest_measurements(place)
     if options.json:
-        _print_json(costs.table(rows).to_dicts())
+        _print_json(measurements_table(rows).to_dicts())
         return
-    _print_table(costs.table(rows), "Measured costs, a core")
-    for name in drawing.write(place, "figures/", {"costs": (costs.costs_chart(rows), "")}):
+    _print_table(measurements_table(rows), "Measured costs, a core")
+    for name in write_charts(place, "figures/", {"costs": (costs_chart(rows), "")}):
         print(place.path(name))
 
 
 def _vtab(options: argparse.Namespace) -> None:
-    from analysis import vtab
+    from analysis.compare import published_vtab, vtab_scores, vtab_scores_table, vtab_top1
 
-    ours = vtab.scores(vtab.top1(load(options.storage)))
-    theirs = vtab.scores(vtab.published())
+    ours = vtab_scores(vtab_top1(load_rows(options.storage)))
+    theirs = vtab_scores(published_vtab())
     if options.json:
         _print_json({"models": ours.to_dicts(), "published": theirs.to_dicts()})
         return
-    _print_table(vtab.table(ours), "VTAB-1k, top-1 (%)")
-    _print_table(vtab.table(theirs), "As published (Table 9 of the ViT paper)")
+    _print_table(vtab_scores_table(ours), "VTAB-1k, top-1 (%)")
+    _print_table(vtab_scores_table(theirs), "As published (Table 9 of the ViT paper)")
 
 
 def _print_json(value: Any) -> None:

@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from scaling.cli import command_line, console
-from scaling.schemas import TABLES
+from scaling.console import command_line, console
+from scaling.store import TABLES
 
 DAY = 86_400
 FAMILIES = ("vit", "resnet", "hybrid")
@@ -85,12 +85,12 @@ def make(folder: Path, curve_rows: int, runs: int) -> None:
 
 def in_polars(folder: Path) -> tuple[int, float, int]:
     """By the project's own account and frontier."""
-    from analysis.core_days import by_family
-    from analysis.frontier import frontier
+    from analysis.accounting import core_time_by_family
+    from analysis.compare import frontier
     from analysis.rows import best_on_curves
 
     found = best_on_curves(pl.scan_parquet(folder / "curve.parquet")).collect()
-    days = by_family(pl.read_parquet(folder / "attempt.parquet"))
+    days = core_time_by_family(pl.read_parquet(folder / "attempt.parquet"))
     runs = pl.read_parquet(folder / "runs.parquet").with_columns(pretrained=pl.lit(True), task=pl.lit("t"))
     return found.height, float(days["core_days"].sum()), int(frontier(runs)["on_frontier"].sum())
 
@@ -140,7 +140,7 @@ LIBRARIES: dict[str, Callable[[Path], tuple[int, float, int]]] = {
 def work(library: str, folder: Path) -> dict[str, Any]:
     """Of this process: CPU seconds, wall seconds, and gigabytes that its peak grew by."""
     importlib.import_module(library)
-    for name in ("analysis.core_days", "analysis.frontier", "analysis.rows"):
+    for name in ("analysis.accounting.core_days", "analysis.compare.frontier", "analysis.rows"):
         importlib.import_module(name)
     before = _kilobytes("VmRSS")
     wall, cpu = time.perf_counter(), time.process_time()

@@ -23,13 +23,20 @@ import numpy as np
 from PIL import Image
 from rich.table import Table
 
-from scaling.cli import command_line, console
-from scaling.data import perceptual
-from scaling.data.dedup import RADIUS, Matches, catalogue, find, over_blocks
-from scaling.data.hamming import index
-from scaling.data.ordering import permute, uniforms
-from scaling.data.parquet import encode
-from scaling.data.sources import Images, open_split
+from scaling.console import command_line, console
+from scaling.data.sources import Images, encode_parquet, open_split
+from scaling.deduplicate import (
+    RADIUS,
+    SIDE,
+    Matches,
+    describe_tests,
+    find_copies,
+    hamming_index,
+    over_blocks,
+    perceptual_hashes,
+    thumbnail,
+)
+from scaling.randomness import permute, uniforms
 
 SIZES = (25_000, 100_000)  # test entries and queries of the comparison's timing
 
@@ -108,9 +115,9 @@ def corpus(images: Images, copies: int, most: int, folder: Path) -> Corpus:
             originals.append(number)
             kinds.append(kind)
     upstream, tests = folder / "upstream.parquet", folder / "tests.parquet"
-    upstream.write_bytes(encode(made, np.zeros(len(made), np.int64), ["any"]))
+    upstream.write_bytes(encode_parquet(made, np.zeros(len(made), np.int64), ["any"]))
     encoded = [bytes(images.encoded[int(i)] or b"") for i in even]
-    tests.write_bytes(encode(encoded, np.zeros(len(even), np.int64), ["any"]))
+    tests.write_bytes(encode_parquet(encoded, np.zeros(len(even), np.int64), ["any"]))
     return Corpus(f"parquet:{upstream}", f"parquet:{tests}", np.array(originals), np.array(kinds))
 
 
@@ -129,9 +136,9 @@ def measure(uri: str, options: Options) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         made = corpus(open_split(uri, None), options.copies, options.images, Path(folder))
         began = time.perf_counter()
-        tests = catalogue([made.tests], options.processes)
+        tests = describe_tests([made.tests], options.processes)
         between = time.perf_counter()
-        matches = find(made.upstream, tests, options.processes)
+        matches = find_copies(made.upstream, tests, options.processes)
         ended = time.perf_counter()
         counts = {"tests": len(tests), "upstream": len(made.originals)}
         seconds = {"seconds_tests": between - began, "seconds_upstream": ended - between}
@@ -142,8 +149,8 @@ def describing() -> float:
     """Images of 32 pixels that a core reads, decodes and hashes in a second of its time."""
 
     def work(images: Images, shared: None, span: range) -> int:
-        made = np.stack([perceptual.thumbnail(images.decode(number)) for number in span])
-        return len(perceptual.hashes(made))
+        made = np.stack([thumbnail(images.decode(number)) for number in span])
+        return len(perceptual_hashes(made))
 
     uri = "ifs:classes=20,images=200"
     open_split(uri, None)
@@ -154,16 +161,16 @@ def describing() -> float:
 def comparing(size: int) -> dict[str, float]:
     """CPU seconds to look `size` hashes up among `size` others; all of pictures with a natural spectrum."""
     rng = np.random.default_rng(0)
-    frequency = np.hypot(np.fft.fftfreq(perceptual.SIDE)[:, None], np.fft.fftfreq(perceptual.SIDE))
-    spectrum = 1 / np.maximum(frequency, 1 / perceptual.SIDE)
+    frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.fftfreq(SIDE))
+    spectrum = 1 / np.maximum(frequency, 1 / SIDE)
 
     def hashes() -> np.ndarray:
-        noise = rng.normal(size=(size, perceptual.SIDE, perceptual.SIDE))
-        return perceptual.hashes(np.fft.ifft2(np.fft.fft2(noise) * spectrum).real.astype(np.float32))
+        noise = rng.normal(size=(size, SIDE, SIDE))
+        return perceptual_hashes(np.fft.ifft2(np.fft.fft2(noise) * spectrum).real.astype(np.float32))
 
     there, queries = hashes(), hashes()
     began = time.process_time()
-    built = index(there, RADIUS)
+    built = hamming_index(there, RADIUS)
     between = time.process_time()
     pairs = len(built.pairs(queries)[0])
     ended = time.process_time()

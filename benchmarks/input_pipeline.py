@@ -28,20 +28,16 @@ import numpy as np
 import torch
 from PIL import Image
 
-from scaling import frames
-from scaling.cli import command_line, console
-from scaling.data.loading import Stream, batches
-from scaling.data.ordering import uniforms
-from scaling.data.preprocessing import BLOCK, inception_boxes, train_images
+from scaling.console import command_line, console
+from scaling.data import resolve
+from scaling.data.pipeline import BLOCK, Stream, batches, inception_boxes, train_images
 from scaling.data.sources import Images, open_split
-from scaling.datasets import resolve
-from scaling.pretrain import pretrain
-from scaling.recipe import Recipe
-from scaling.specs import Dataset, Pretrain, without_representation
-from scaling.storage import Storage
-from scaling.timing import photographs
-from scaling.training.devices import local_device
-from scaling.zoo import model
+from scaling.measure import photographs
+from scaling.randomness import uniforms
+from scaling.runs import pretrain
+from scaling.specs import Dataset, Pretrain, Recipe, without_representation, zoo_model
+from scaling.store import Storage, read_table
+from scaling.training import local_device
 
 MIN_AREA = 0.08  # as is usual on Pillow; our own default is smaller
 
@@ -141,7 +137,7 @@ def fed(data: Dataset, options: Options, storage: Storage) -> float:
     assert data.train is not None
     assert data.num_train is not None
     epochs = options.steps * options.batch / data.num_train
-    spec = without_representation(model(options.model))
+    spec = without_representation(zoo_model(options.model))
     run = Pretrain(options.model, spec, data, 1e-4, epochs, recipe, options.resolution)
     own, other = (*os.sched_getaffinity(0), *os.sched_getaffinity(0))[:2]
     with on_core(other):  # here the fork server starts, and what it forks stays
@@ -151,7 +147,7 @@ def fed(data: Dataset, options: Options, storage: Storage) -> float:
     device = local_device("bf16", 1, loaders=1)
     with on_core(own):
         pretrain(run, storage=storage, study="benchmark", device=device, report=lambda step, metrics: None)
-    (row,) = frames.read(storage, "attempt").to_dicts()
+    (row,) = read_table(storage, "attempt").to_dicts()
     return row["seconds_waiting"] / (row["seconds_waiting"] + row["seconds_training"])
 
 

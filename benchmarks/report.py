@@ -16,15 +16,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from analysis.report import charts, report
+from analysis.report import report, report_charts
 from analysis.report import view as viewed
-from scaling.cli import command_line, console
+from scaling.console import command_line, console
+from scaling.data import resolve_study
 from scaling.flops import parameters, pretrain_flops
-from scaling.results import write
-from scaling.schemas import TABLES
+from scaling.schedule import final_runs, search_pairs
 from scaling.specs import Pretrain, Probe, Study, Transfer, family, to_json
-from scaling.storage import Storage
-from scaling.study import final_runs, pairs, resolved
+from scaling.store import TABLES, Storage, write_rows
 from search_spaces.quickstart import STUDY
 
 STEPS = 200  # rows of a curve
@@ -51,7 +50,7 @@ def study(runs: int) -> Study:
         for seed in range(2)
         for run in STUDY.runs
     ]
-    return resolved(replace(STUDY, name="made", runs=tuple(made[:runs]), scratch=()))
+    return resolve_study(replace(STUDY, name="made", runs=tuple(made[:runs]), scratch=()))
 
 
 def make(storage: Storage, made: Study) -> None:
@@ -67,9 +66,9 @@ def make(storage: Storage, made: Study) -> None:
                 for shots in few.shots
                 for seed in few.seeds
             ]
-            write(storage, "fewshot", rows)
+            write_rows(storage, "fewshot", rows)
             _attempt(storage, about["probe_id"], "fewshot", run, noise)
-    for pair in pairs(made):
+    for pair in search_pairs(made):
         trials = pair.task.base_lrs if len(pair.task.base_lrs) > 1 else ()
         settings = [replace(pair.task.own, base_lr=rate) for rate in pair.task.base_lrs]
         for setting in settings if trials else []:
@@ -91,10 +90,10 @@ def _upstream(storage: Storage, run: Pretrain, noise: random.Random) -> None:
     row |= {"parameters": parameters(run.model, resolution=run.resolution), "epochs": run.epochs, "seed": run.seed}
     row |= {"images": run.steps * run.recipe.batch_size, "steps": run.steps, "train_loss": 1.0, "spec": to_json(run)}
     row |= {f"train_flops{kind}": pretrain_flops(run, valid=bool(kind)) for kind in ("", "_valid")}
-    write(storage, "pretrain", [row])
+    write_rows(storage, "pretrain", [row])
     curve = dict.fromkeys(TABLES["curve"].names) | _about(run)
     losses = [2.3 * (1 + step) ** -0.2 + noise.gauss(0, 0.05) for step in range(STEPS)]
-    write(storage, "curve", [curve | {"step": i, "images": 32 * i, "train_loss": x} for i, x in enumerate(losses)])
+    write_rows(storage, "curve", [curve | {"step": i, "images": 32 * i, "train_loss": x} for i, x in enumerate(losses)])
     _attempt(storage, run.id, "pretrain", run, noise)
 
 
@@ -106,7 +105,7 @@ def _transfer(storage: Storage, table: str, unit: Transfer, noise: random.Random
     known = {"trial_id": unit.id, "steps_done": unit.steps, "dev_loss": 1.0, "transfer_id": unit.id}
     known |= {"dev_top1": _top1(unit.upstream, noise), "test_top1": _top1(unit.upstream, noise)}
     known |= {"rung_steps": [unit.steps], "rung_dev_top1": [known["dev_top1"]]}
-    write(storage, table, [row | {name: value for name, value in known.items() if name in row}])
+    write_rows(storage, table, [row | {name: value for name, value in known.items() if name in row}])
     _attempt(storage, unit.id, table, unit.upstream, noise)
 
 
@@ -122,7 +121,7 @@ def _attempt(storage: Storage, unit_id: str, kind: str, run: Pretrain, noise: ra
         row |= {"hosts": 1, "slice": None, "start_reason": "first", "seconds_queued": 0.0}
         row |= {"seconds_lost": 1.0 if outcome == "running" else 0.0, "corrupt_images": 0, "first_corrupt": ""}
         row |= {"train_flops_valid": 1e10, "outcome": outcome}
-        write(storage, "attempt", [row])
+        write_rows(storage, "attempt", [row])
 
 
 def measure(storage: Storage) -> dict[str, float]:
@@ -130,7 +129,7 @@ def measure(storage: Storage) -> dict[str, float]:
     start = time.perf_counter()
     seen = viewed(storage)
     read = time.perf_counter()
-    charts(seen)
+    report_charts(seen)
     drawn = time.perf_counter()
     report(storage)
     whole = time.perf_counter()

@@ -18,20 +18,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scaling import results
-from scaling.candidates import Pair, wanted
-from scaling.cli import command_line, console
-from scaling.datasets import ifs, resolve
-from scaling.pretrain import pretrain
-from scaling.proposals import Result, result_of
-from scaling.search import Choice, Halving, Search
-from scaling.specs import Dataset, Pretrain, Task
-from scaling.storage import Storage
-from scaling.training.devices import local_device
-from scaling.transfer import finetune
-from scaling.zoo import model
+from scaling.console import command_line, console
+from scaling.data import ifs, resolve
+from scaling.runs import finetune, pretrain
+from scaling.schedule import Pair, Result, due_trials, result_of
+from scaling.specs import Choice, Dataset, Halving, Pretrain, Search, Task, zoo_model
+from scaling.store import Storage, checkpoint_name
+from scaling.training import local_device
 from search_spaces.grids import TASKS
-from search_spaces.quickstart import RECIPE
+from search_spaces.recipes import RECIPE
 from search_spaces.regularization import RATE, regularization
 
 
@@ -85,7 +80,7 @@ def main(options: Options) -> int:
         for name, make in searches(options).items():
             for seed in options.seeds:
                 place = Storage.of(Path(folder) / f"{name}-{seed}".replace(" ", "-"))
-                checkpoint = storage.path(results.checkpoint_name(run.id))
+                checkpoint = storage.path(checkpoint_name(run.id))
                 found.append(
                     {"search": name, "seed": seed, **searched(Pair(run, make(task, seed), seed), checkpoint, place)}
                 )
@@ -101,7 +96,7 @@ def searched(pair: Pair, checkpoint: str, storage: Storage) -> dict[str, Any]:
     """Run a search to its end: best dev accuracy of trials that ran to theirs, steps and seconds of all."""
     known: dict[str, Result | None] = {}
     steps, began = 0, time.monotonic()
-    while todo := wanted(pair, known)[0]:
+    while todo := due_trials(pair, known)[0]:
         trial = todo[0]
         before = known.get(trial.transfer.id)
         row = finetune(
@@ -139,7 +134,7 @@ def compared(found: list[dict[str, Any]]) -> dict[str, float]:
 
 def _upstream(options: Options, storage: Storage) -> Pretrain:
     data = resolve(ifs(classes=10, images=600, size=16))
-    run = Pretrain(options.model, model(options.model), data, 2e-3, options.epochs, RECIPE, resolution=16)
+    run = Pretrain(options.model, zoo_model(options.model), data, 2e-3, options.epochs, RECIPE, resolution=16)
     device = local_device("fp32", 1)
     pretrain(run, storage=storage, study="searches", device=device, report=lambda step, metrics: None)
     return run

@@ -16,21 +16,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from analysis.plan import plan
+from analysis.accounting import plan_study
 from benchmarks.sweep_scale import made_row
-from clusters.hardware import hardware
-from scaling import results
-from scaling.candidates import chosen, wanted
-from scaling.cli import command_line, console
-from scaling.datasets import resolve
-from scaling.proposals import result_of
-from scaling.schemas import TABLES
-from scaling.specs import Released, Study, Transfer, to_json
-from scaling.status import status
-from scaling.storage import Storage
-from scaling.study import final_runs, pairs
-from scaling.transfer import facts_of, table
-from scaling.zoo import model
+from clusters.hardware import chip_named
+from scaling.console import command_line, console
+from scaling.data import resolve
+from scaling.runs import known_columns, table_of
+from scaling.schedule import chosen_settings, due_trials, final_runs, result_of, search_pairs, study_status
+from scaling.specs import Released, Study, Transfer, to_json, zoo_model
+from scaling.store import TABLES, Storage, write_rows
 from search_spaces.grids import TASKS
 from search_spaces.vit_paper import STUDY as PAPER
 
@@ -52,7 +46,7 @@ def main(options: Options) -> int:
     seeds = range(-(-options.runs // len(PAPER.runs)))
     large = replace(PAPER, runs=tuple(replace(run, seed=seed) for seed in seeds for run in PAPER.runs)[: options.runs])
     began, cpu = time.perf_counter(), time.process_time()
-    costs = plan(large, hardware(large.hardware))
+    costs = plan_study(large, chip_named(large.hardware))
     wall, cpu = time.perf_counter() - began, time.process_time() - cpu
     fine_tunings = costs.transfer.trials + costs.transfer.finals
     out.print(f"{options.runs} runs, {fine_tunings} fine-tunings: plan in {wall:.1f} s, {cpu:.1f} CPU s")
@@ -61,7 +55,7 @@ def main(options: Options) -> int:
         storage.make()
         made = make(options.cells, storage)
         began, cpu = time.perf_counter(), time.process_time()
-        found = status(storage)
+        found = study_status(storage)
         wall, cpu = time.perf_counter() - began, time.process_time() - cpu
     assert found.finished
     out.print(f"{made} cells: status in {wall:.1f} s, {cpu:.1f} CPU s")
@@ -76,30 +70,32 @@ def make(cells: int, storage: Storage) -> int:
         for i in range(TASKS_EACH)
     )
     models = -(-cells // (TASKS_EACH * (RATES + len(SEEDS))))
-    released = tuple(Released(f"model-{i}", model("ViT-micro-S/4"), "made-up.npz", f"{i:064x}") for i in range(models))
+    released = tuple(
+        Released(f"model-{i}", zoo_model("ViT-micro-S/4"), "made-up.npz", f"{i:064x}") for i in range(models)
+    )
     study = Study(name="large", runs=(), tasks=tasks, released=released, seeds=SEEDS)
     storage.write("study.json", to_json(study).encode())
     count = 0
-    for pair in pairs(study):
+    for pair in search_pairs(study):
         known = {}
-        for trial in wanted(pair, {})[0]:
+        for trial in due_trials(pair, {})[0]:
             row = made_row(trial.transfer)
             known[trial.transfer.id] = result_of(row)
             _leave(storage, trial.transfer, row)
-        finals = final_runs(pair, chosen(pair, known), SEEDS)
+        finals = final_runs(pair, chosen_settings(pair, known), SEEDS)
         for final in finals:
             judged = {"transfer_id": final.id, "test_top1": 0.5, "train_loss": 1.0}
-            _leave(storage, final, facts_of(final) | judged)
+            _leave(storage, final, known_columns(final) | judged)
         count += len(known) + len(finals)
     return count
 
 
 def _leave(storage: Storage, transfer: Transfer, row: dict[str, Any]) -> None:
-    kind = table(transfer)
-    results.write(storage, kind, [row])
+    kind = table_of(transfer)
+    write_rows(storage, kind, [row])
     known = {"attempt_id": f"{transfer.id}-0", "unit_id": transfer.id, "kind": kind, "name": transfer.upstream.name}
     ended = {"started": datetime.now(UTC), "seconds_total": 1.0, "last_step": transfer.steps, "outcome": "done"}
-    results.write(storage, "attempt", [dict.fromkeys(TABLES["attempt"].names) | known | ended])
+    write_rows(storage, "attempt", [dict.fromkeys(TABLES["attempt"].names) | known | ended])
 
 
 if __name__ == "__main__":

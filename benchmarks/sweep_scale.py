@@ -19,13 +19,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from scaling import results
-from scaling.candidates import Pair
-from scaling.cli import command_line, console
-from scaling.datasets import resolve
-from scaling.specs import Scratch, Transfer
-from scaling.storage import Storage
-from scaling.zoo import model
+from scaling.console import command_line, console
+from scaling.data import resolve
+from scaling.schedule import Pair
+from scaling.specs import Scratch, Transfer, zoo_model
+from scaling.store import Storage, finished_ids, write_rows
 from search_spaces.grids import TASKS
 
 PAIRS = 20  # searches that the trials belong to
@@ -56,7 +54,7 @@ class Measured:
 def main(options: Options) -> int:
     if options.trials < 2 * PAIRS or options.slots < 1:
         raise ValueError(f"trials must be at least {2 * PAIRS} and slots 1, got {options.trials} and {options.slots}")
-    from clusters.session import session
+    from clusters.execution import session
 
     out = console(options.json)
     with tempfile.TemporaryDirectory(prefix="sweep-scale-") as folder, session(num_cpus=options.slots):
@@ -65,7 +63,7 @@ def main(options: Options) -> int:
         out.print(f"{options.trials} trials of {options.seconds:g} s, {options.slots} at a time")
         bare = measured(lambda ended: _bare(options, ended), options.trials)
         ours = measured(lambda ended: _ours(options, storage, ended), options.trials)
-        rows, attempts = (len(results.done(storage, table)) for table in ("trial", "attempt"))
+        rows, attempts = (len(finished_ids(storage, table)) for table in ("trial", "attempt"))
     assert rows == options.trials, f"{rows} rows of {options.trials} trials"
     ratios = {"wall": ours.wall / bare.wall, "cpu": ours.cpu / bare.cpu}
     for name, each in (("bare Tune", bare), ("ours", ours)):
@@ -116,27 +114,23 @@ def _bare(options: Options, ended: Callable[[], None]) -> None:
 
 
 def _ours(options: Options, storage: Storage, ended: Callable[[], None]) -> None:
-    from clusters.optuna_mirror import mirrored
-    from clusters.placement import Placement
-    from clusters.ray_tune import sweep
-    from clusters.session import place
-    from clusters.work import Work
+    from clusters.execution import Placement, Work, mirrored, place, sweep
 
     task = replace(TASKS["digits"], data=resolve(TASKS["digits"].data))
     rates = [0.1 + 0.001 * i for i in range(options.trials)]
     pairs = [
-        Pair(Scratch(f"nothing-{i}", model("ViT-micro-S/4")), replace(task, base_lrs=tuple(rates[i::PAIRS])), 0)
+        Pair(Scratch(f"nothing-{i}", zoo_model("ViT-micro-S/4")), replace(task, base_lrs=tuple(rates[i::PAIRS])), 0)
         for i in range(PAIRS)
     ]
     seconds = options.seconds
 
     def nothing(work: Work, storage: Storage, *_: Any) -> dict[str, Any]:
-        from benchmarks.sweep_scale import made_row
+        pass
 
         time.sleep(seconds)
         assert isinstance(work.unit, Transfer)
         row = made_row(work.unit)
-        results.write(storage, "trial", [row])
+        write_rows(storage, "trial", [row])
         return row
 
     with mirrored(None, storage, pairs, {}) as mirror:
@@ -155,10 +149,10 @@ def _ours(options: Options, storage: Storage, ended: Callable[[], None]) -> None
 
 def made_row(trial: Transfer) -> dict[str, Any]:
     """What a trial that was not made would have as its row."""
-    from scaling.transfer import facts_of
+    from scaling.runs import known_columns
 
     judged = {"trial_id": trial.id, "steps_done": trial.steps, "dev_top1": 0.5, "dev_loss": 1.0}
-    return {**facts_of(trial), **judged, "train_loss": 1.0, "rung_steps": [trial.steps], "rung_dev_top1": [0.5]}
+    return {**known_columns(trial), **judged, "train_loss": 1.0, "rung_steps": [trial.steps], "rung_dev_top1": [0.5]}
 
 
 if __name__ == "__main__":

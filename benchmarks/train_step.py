@@ -25,14 +25,12 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from benchmarks.peers import peer
-from scaling import zoo
-from scaling.cli import command_line, console
+from scaling.console import command_line, console
 from scaling.flops import train_flops
+from scaling.measure import gemm_rate, timed
 from scaling.models import build
-from scaling.specs import Precision, Recipe, without_representation
-from scaling.timing import gemm_rate, timed
-from scaling.training.devices import Device, local_device
-from scaling.training.optim import make_optimizer
+from scaling.specs import Precision, Recipe, without_representation, zoo_model
+from scaling.training import Device, local_device, make_optimizer
 
 Mode = Literal["fp32", "bf16", "fp32-compiled", "bf16-compiled"]  # bf16: autocast, weights stay float32
 Side = Literal["ours", "peer"]
@@ -108,7 +106,7 @@ def precision_of(mode: Mode) -> Precision:
 
 def enter(name: str, options: Options, device: Device) -> list[Contestant]:
     """Both sides in every mode, each with a module and an optimizer of its own. timm's have no pre-training head."""
-    spec, batch = without_representation(zoo.model(name)), options.batch or BATCH[device.kind]
+    spec, batch = without_representation(zoo_model(name)), options.batch or BATCH[device.kind]
     images = torch.randn(batch, 3, options.resolution, options.resolution, device=device.torch)
     labels = torch.randint(CLASSES, (batch,), device=device.torch)
     flops = train_flops(spec, options.resolution, CLASSES, batch)

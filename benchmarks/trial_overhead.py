@@ -19,17 +19,15 @@ from dataclasses import asdict, dataclass, replace
 
 import polars as pl
 
-from scaling import frames, results
-from scaling.candidates import Pair
-from scaling.cli import command_line, console
-from scaling.datasets import DIGITS, resolve
-from scaling.pretrain import pretrain
-from scaling.specs import Pretrain, Task
-from scaling.storage import Storage
-from scaling.training.devices import local_device
-from scaling.zoo import model
+from scaling.console import command_line, console
+from scaling.data import DIGITS, resolve
+from scaling.runs import pretrain
+from scaling.schedule import Pair
+from scaling.specs import Pretrain, Task, zoo_model
+from scaling.store import Storage, checkpoint_name, read_table
+from scaling.training import local_device
 from search_spaces.grids import TASKS
-from search_spaces.quickstart import RECIPE
+from search_spaces.recipes import RECIPE
 
 GOAL_SECONDS = 1.0
 
@@ -74,7 +72,7 @@ class Overhead:
 def main(options: Options) -> int:
     if options.trials < 2 or options.slots < 1:
         raise ValueError(f"trials must be at least 2 and slots 1, got {options.trials} and {options.slots}")
-    from clusters.session import session
+    from clusters.execution import session
 
     out = console(options.json)
     with tempfile.TemporaryDirectory(prefix="overhead-") as folder, session(num_cpus=options.slots):
@@ -85,7 +83,7 @@ def main(options: Options) -> int:
         out.print(f"{options.trials} trials of {upstream.name}, {options.steps} steps each, {options.slots} at a time")
         began = time.time()
         _sweep(pair, storage)
-        measured = overhead(frames.read(storage, "attempt").filter(kind="trial"), began, time.time(), options.slots)
+        measured = overhead(read_table(storage, "attempt").filter(kind="trial"), began, time.time(), options.slots)
     out.print("\n".join(report(measured)))
     if options.json:
         sums = {"overhead": measured.overhead, "overhead_with_start": measured.overhead_with_start}
@@ -95,7 +93,7 @@ def main(options: Options) -> int:
 
 def _upstream(options: Options, storage: Storage) -> Pretrain:
     """A checkpoint to start from, of a training of a few steps."""
-    run = Pretrain(options.model, model(options.model), resolve(DIGITS), 1e-3, 0.1, RECIPE, resolution=16)
+    run = Pretrain(options.model, zoo_model(options.model), resolve(DIGITS), 1e-3, 0.1, RECIPE, resolution=16)
     pretrain(run, storage=storage, study="overhead", device=local_device("fp32", 1), report=lambda step, metrics: None)
     return run
 
@@ -106,14 +104,12 @@ def _task(options: Options) -> Task:
 
 
 def _sweep(pair: Pair, storage: Storage) -> None:
-    from clusters.placement import Placement
-    from clusters.ray_tune import sweep
-    from clusters.session import place
+    from clusters.execution import Placement, place, sweep
 
     sweep(
         [pair],
         {},
-        checkpoints={pair.upstream.id: storage.path(results.checkpoint_name(pair.upstream.id))},
+        checkpoints={pair.upstream.id: storage.path(checkpoint_name(pair.upstream.id))},
         mirror=None,
         storage=storage,
         study="overhead",

@@ -9,13 +9,10 @@ from typing import Annotated
 import tyro
 from rich.table import Table
 
-from clusters.launch.check import mistakes
-from clusters.launch.files import launch_file
-from clusters.launch.marked import LineError
-from clusters.launch.wish import Kind, Wish
-from clusters.slices import slice_named, wanted
-from scaling.cli import USER_ERROR, command_line, console
-from scaling.identity import check
+from clusters.hardware import slice_named, slice_wanted
+from clusters.launch import LaunchKind, LaunchRequest, LineError, launch_file, mistakes
+from scaling.checks import check
+from scaling.console import USER_ERROR, command_line, console
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Slices:
 class Launch:
     """Write the file that brings up a cluster for a study, as comments in it say how."""
 
-    kind: tyro.conf.Positional[Kind]
+    kind: tyro.conf.Positional[LaunchKind]
     """What brings it up: Ray's cluster launcher, KubeRay, Slurm or SkyPilot."""
     slice: str | None = None
     """The machines by name, such as v4-16, v5e-16, h100:64; see `slices`."""
@@ -99,10 +96,10 @@ def main(options: Options) -> int:
 
 
 def slices(options: Slices) -> int:
-    from clusters.resources import described  # here: ray takes seconds to import
+    from clusters.execution import describe_slice  # here: ray takes seconds to import
 
     check(options.names != (), "give the names of slices, such as v4-16 h100:64")
-    found = [described(slice_named(name)) for name in options.names]
+    found = [describe_slice(slice_named(name)) for name in options.names]
     if options.json:
         print(json.dumps(found, indent=1))
         return 0
@@ -123,9 +120,11 @@ def slices(options: Slices) -> int:
 
 
 def launch(options: Launch) -> int:
-    found = wanted(options.slice, options.hardware, options.nodes)
+    found = slice_wanted(options.slice, options.hardware, options.nodes)
     fields = ("kind", "name", "study", "storage", "workers", "image", "zone", "project", "claim", "partition", "hours")
-    text = launch_file(Wish(slice=found, spot=options.spot, **{field: getattr(options, field) for field in fields}))
+    text = launch_file(
+        LaunchRequest(slice=found, spot=options.spot, **{field: getattr(options, field) for field in fields})
+    )
     if options.out is None:
         print(text, end="")
         return 0

@@ -6,30 +6,38 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from clusters.optuna_mirror import mirrored
-from clusters.placement import Placement
-from clusters.ray_train import train_queue
-from clusters.ray_tune import Done, Follow, run_all, sweep
-from clusters.run_queue import Snapshot
-from clusters.session import place, session
-from clusters.work import Work
-from scaling.candidates import Pair, left, searched, wanted
+from clusters.execution import (
+    Done,
+    Follow,
+    Placement,
+    Snapshot,
+    Work,
+    mirrored,
+    place,
+    run_all,
+    session,
+    sweep,
+    train_queue,
+)
+from scaling.console import View, phase
+from scaling.data import built_in
 from scaling.data.sources import open_split
-from scaling.data.uris import built_in
-from scaling.display import View, phase
-from scaling.specs import Pretrain, Probe, Study, Transfer
-from scaling.storage import Storage
-from scaling.training import state
-from scaling.training.loop import SAVE_SECONDS
-from scaling.units import (
+from scaling.schedule import (
     Given,
+    Pair,
     checkpoint_of,
+    due_trials,
+    known_settings,
     missing_finals,
     missing_probes,
     missing_runs,
-    searching,
+    open_searches,
     trial_results,
+    trials_left,
 )
+from scaling.specs import Pretrain, Probe, Study, Transfer
+from scaling.store import Storage
+from scaling.training import SAVE_SECONDS, clear_checkpoints
 
 
 def run(
@@ -107,14 +115,14 @@ def _search(
     view: View | None,
 ) -> int:
     """The dev trials of every pair whose search is not over."""
-    pairs = searching(study, storage, given)
+    pairs = open_searches(study, storage, given)
     if not pairs:
         return 0
     known = trial_results(storage)
     errors: list[str] = []
     with (
         mirrored(optuna_url, storage, pairs, known) as mirror,
-        phase(console, "Dev trials", sum(left(pair, known) for pair in pairs), view) as stage,
+        phase(console, "Dev trials", sum(trials_left(pair, known) for pair in pairs), view) as stage,
     ):
 
         def done(unit: Transfer | Probe, error: str) -> None:
@@ -158,7 +166,7 @@ def _search_in_groups(
         works = [
             Work(trial.transfer, checkpoint_of(pair.upstream, storage, given), trial.until)
             for pair in pairs
-            for trial in wanted(pair, known)[0]
+            for trial in due_trials(pair, known)[0]
         ]
         works = [work for work in works if work.id not in failed]
         if not works:
@@ -190,9 +198,9 @@ def _clear_paused(pairs: Sequence[Pair], storage: Storage) -> None:
     """Remove the checkpoints of trials that halving left behind, where the search is over."""
     known = trial_results(storage)
     for pair in pairs:
-        if pair.task.halving is not None and wanted(pair, known)[1]:
-            for setting in searched(pair, known)[0]:
-                state.clear(storage, pair.dev(setting).id)
+        if pair.task.halving is not None and due_trials(pair, known)[1]:
+            for setting in known_settings(pair, known)[0]:
+                clear_checkpoints(storage, pair.dev(setting).id)
 
 
 def _measure(

@@ -11,18 +11,24 @@ import polars as pl
 import tyro
 from rich.console import Console
 
-from scaling import frames
-from scaling.candidates import chosen, searched
-from scaling.cli import Machine, command_line, console, storage_of
-from scaling.grid_table import GridTable, Line, accuracy, figure, finals_of, lines, table
-from scaling.lease import lease
-from scaling.provenance import record, typed
-from scaling.recipe import check_batches
-from scaling.specs import FewShot, Halving, Pretrain, Probe, Released, Search, Study, Task, Transfer
-from scaling.storage import Storage
-from scaling.study import pairs, resolved
-from scaling.trained import directory, is_file, model_of, spec_of
-from scaling.units import finished, trial_results
+from scaling.checkpoints import checkpoint_directory, is_weights_file, model_of_file, read_spec
+from scaling.console import (
+    GridTable,
+    Machine,
+    TrialRow,
+    accuracy_text,
+    command_line,
+    console,
+    finals_of,
+    grid_table,
+    number_text,
+    storage_of,
+    trial_rows,
+)
+from scaling.data import resolve_study
+from scaling.schedule import chosen_settings, is_finished, known_settings, search_pairs, trial_results
+from scaling.specs import FewShot, Halving, Pretrain, Probe, Released, Search, Study, Task, Transfer, check_batches
+from scaling.store import Storage, command_typed, lease, read_table, record_command, skipped_images
 
 
 @dataclass(frozen=True)
@@ -90,27 +96,29 @@ def main(options: Options) -> int:
         machine = options.machine
         check_batches(setting.recipe, setting.resolution, workers=machine.trial_workers, microbatch=machine.microbatch)
     probes = (FewShot(task.data, options.shots, resolution=task.resolution),) if options.shots else ()
-    study = resolved(Study("finetune", runs, (task,), probes, released=released, seeds=options.seeds))
+    study = resolve_study(Study("finetune", runs, (task,), probes, released=released, seeds=options.seeds))
     storage = storage_of(options.storage)
     storage.make()
 
     out, failed = console(quiet=options.json), 0
-    if not finished(study, storage, given):
+    if not is_finished(study, storage, given):
         with lease(storage, f"grid of {upstream.name} on {options.task}"):
-            from clusters.placement import wished  # not before: a mistake or a finished grid should not wait for ray
+            from clusters.execution import (
+                placement_of,  # not before: a mistake or a finished grid should not wait for ray
+                prepare_trackers,
+            )
             from clusters.run import run
-            from clusters.tracking import prepare
 
-            prepare(options.machine.tracking, study.name)
-            record(storage, typed())
+            prepare_trackers(options.machine.tracking, study.name)
+            record_command(storage, command_typed())
             failed = run(
                 study,
                 storage,
                 out,
-                wished(options.machine),
+                placement_of(options.machine),
                 given=given,
                 optuna_url=options.machine.optuna_storage,
-                view=GridTable(pairs(study)[0], study.seeds, storage),
+                view=GridTable(search_pairs(study)[0], study.seeds, storage),
             )
     if options.json:
         print(json.dumps(_summary(study, storage), indent=1))
@@ -121,10 +129,10 @@ def main(options: Options) -> int:
 
 def _upstream(options: Options) -> tuple[Pretrain | Released, dict[str, str]]:
     """What is fine-tuned, and where its checkpoint is, by its id, unless it says so itself."""
-    if is_file(options.checkpoint):
-        return Released(str(options.model), model_of(options.checkpoint, options.model), options.checkpoint), {}
-    place = directory(options.checkpoint, options.runs)
-    run = spec_of(place)
+    if is_weights_file(options.checkpoint):
+        return Released(str(options.model), model_of_file(options.checkpoint, options.model), options.checkpoint), {}
+    place = checkpoint_directory(options.checkpoint, options.runs)
+    run = read_spec(place)
     if isinstance(run, Transfer):
         raise ValueError(f"{options.checkpoint} is fine-tuned already: take the run it is of, {run.upstream.id}")
     return run, {run.id: place.uri}
@@ -181,7 +189,7 @@ def _search(options: Options, task: Task) -> Search | None:
 
 def _summary(study: Study, storage: Storage) -> dict[str, object]:
     """The dev trials, and of each chosen setting the test accuracy over seeds; accuracies are fractions."""
-    (pair,) = pairs(study)
+    (pair,) = search_pairs(study)
     made = _lines(study, storage)
     return {
         "model": pair.upstream.name,
@@ -193,20 +201,20 @@ def _summary(study: Study, storage: Storage) -> dict[str, object]:
     }
 
 
-def _lines(study: Study, storage: Storage) -> list[Line]:
-    (pair,), known = pairs(study), trial_results(storage)
-    settings, best = searched(pair, known)[0], chosen(pair, known)
-    return lines(pair, settings, best, known, finals_of(pair, study.seeds, storage))
+def _lines(study: Study, storage: Storage) -> list[TrialRow]:
+    (pair,), known = search_pairs(study), trial_results(storage)
+    settings, best = known_settings(pair, known)[0], chosen_settings(pair, known)
+    return trial_rows(pair, settings, best, known, finals_of(pair, study.seeds, storage))
 
 
 def _probed(study: Study, storage: Storage) -> pl.DataFrame:
     """Few-shot accuracies by shots and seed."""
-    ids = [Probe(pairs(study)[0].upstream, few).id for few in study.fewshot]
-    rows = frames.read(storage, "fewshot", ["probe_id", "shots", "seed", "test_top1"])
+    ids = [Probe(search_pairs(study)[0].upstream, few).id for few in study.fewshot]
+    rows = read_table(storage, "fewshot", ["probe_id", "shots", "seed", "test_top1"])
     return rows.filter(pl.col("probe_id").is_in(ids)).drop("probe_id").sort("shots", "seed")
 
 
-def _trial(line: Line) -> dict[str, object]:
+def _trial(line: TrialRow) -> dict[str, object]:
     about = asdict(line)
     names = ("trial_id", "steps_done", "dev_top1", "dev_loss", "flops", "diverged", "chosen")
     return {**line.parameters, **{name: about[name] for name in names}}
@@ -222,19 +230,19 @@ def _over_seeds(finals: Mapping[int, float]) -> dict[str, object]:
 
 
 def _show(study: Study, storage: Storage, out: Console) -> None:
-    (pair,), made = pairs(study), _lines(study, storage)
-    out.print(table(f"{pair.upstream.name} on {pair.task.name}", made))
+    (pair,), made = search_pairs(study), _lines(study, storage)
+    out.print(grid_table(f"{pair.upstream.name} on {pair.task.name}", made))
     for line in made:
         if line.chosen and line.finals:
-            at = ", ".join(f"{name.replace('_', ' ')} {figure(value)}" for name, value in line.parameters.items())
+            at = ", ".join(f"{name.replace('_', ' ')} {number_text(value)}" for name, value in line.parameters.items())
             tests = ", ".join(f"{top1:.2%} (seed {seed})" for seed, top1 in line.finals.items())
             values = list(line.finals.values())
             seeds = f" over {len(values)} seeds" if len(values) > 1 else ""
-            out.print(f"test accuracy at {at}: [bold]{accuracy(values)}{seeds}[/bold]: {tests}", soft_wrap=True)
+            out.print(f"test accuracy at {at}: [bold]{accuracy_text(values)}{seeds}[/bold]: {tests}", soft_wrap=True)
     for (shots,), rows in _probed(study, storage).group_by("shots", maintain_order=True):
         top1 = rows["test_top1"].to_list()
-        out.print(f"few-shot accuracy with {shots} images a class: {accuracy(top1)} over {len(top1)} seeds")
-    for told in frames.skipped(storage):
+        out.print(f"few-shot accuracy with {shots} images a class: {accuracy_text(top1)} over {len(top1)} seeds")
+    for told in skipped_images(storage):
         out.print(told, markup=False, soft_wrap=True)
     out.print(f"rows: {Path(storage.uri) if storage.local else storage.uri}", markup=False, soft_wrap=True)
 

@@ -14,18 +14,15 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from rich.console import Console
 
-from scaling.cli import Machine, command_line, console, storage_of
-from scaling.frames import read, skipped
-from scaling.identity import check
-from scaling.lease import lease
-from scaling.provenance import record, typed
-from scaling.recipe import check_batches
-from scaling.specs import Study, to_json
-from scaling.storage import Storage
-from scaling.study import load, resolved, select
+from scaling.checks import check
+from scaling.console import Machine, command_line, console, storage_of
+from scaling.data import resolve_study
+from scaling.specs import Study, check_batches, to_json
+from scaling.store import Storage, command_typed, lease, read_table, record_command, skipped_images
+from search_spaces.catalog import load_study, select_models
 
 if TYPE_CHECKING:
-    from analysis.plan import Rates
+    from analysis.accounting import Rates
     from clusters.hardware import Hardware
 
 
@@ -67,7 +64,7 @@ def main(options: Options) -> int:
     check(options.plan or options.slice is None, "--slice goes with --plan")
     check(options.slice is None or options.hardware is None, "--slice says the chip: leave --hardware out")
     check(options.measured is None or options.utilisation is None, "give --measured or --utilisation: one rate")
-    study = resolved(select(load(options.study, options.miniature), options.only))
+    study = resolve_study(select_models(load_study(options.study, options.miniature), options.only))
     if options.plan:
         return _plan(study, options)
     _check_runnable(study, options)
@@ -76,25 +73,24 @@ def main(options: Options) -> int:
     storage.make()
 
     from analysis.report import report  # not before: a plan should not wait for charts, nor a finished study for ray
-    from scaling.units import finished
+    from scaling.schedule import is_finished
 
     out, failed = console(quiet=options.json), 0
-    if finished(study, storage, {}):
+    if is_finished(study, storage, {}):
         out.print("Nothing to do: every unit has its row.")
     else:
         with lease(storage, f"study {study.name}"):
-            from clusters.placement import wished
+            from clusters.execution import placement_of, prepare_trackers
             from clusters.run import run
-            from clusters.tracking import prepare
 
-            prepare(options.machine.tracking, study.name)
+            prepare_trackers(options.machine.tracking, study.name)
             storage.write("study.json", to_json(study).encode())
-            record(storage, typed())
+            record_command(storage, command_typed())
             failed = run(
                 study,
                 storage,
                 out,
-                wished(options.machine),
+                placement_of(options.machine),
                 optuna_url=options.machine.optuna_storage,
                 save_seconds=options.save_seconds,
             )
@@ -107,15 +103,15 @@ def main(options: Options) -> int:
 
 def _summarise(storage: Storage, failed: int, out: Console) -> None:
     """What came out, and where to look next."""
-    from analysis.rows import accuracies, load
-    from analysis.summary import sentences
+    from analysis.report import summary_sentences
+    from analysis.rows import accuracies, load_rows
     from analysis.tables import results_table, to_rich
 
-    rows = load(storage)
+    rows = load_rows(storage)
     out.print(to_rich(results_table(rows), "Results"))
-    for sentence in sentences(rows, accuracies(rows)):
+    for sentence in summary_sentences(rows, accuracies(rows)):
         out.print(f"- {sentence}", markup=False)
-    for line in skipped(storage):
+    for line in skipped_images(storage):
         out.print(line, markup=False, soft_wrap=True)
     if failed:
         out.print(f"{failed} units failed: their attempt rows say why; the same command tries them again.")
@@ -126,41 +122,40 @@ def _summarise(storage: Storage, failed: int, out: Console) -> None:
 
 def _status(options: Options) -> int:
     """The study is the one that ran in the storage: neither its file nor its data need to be here."""
-    from scaling.status import render, status
+    from scaling.schedule import render_status, study_status
 
     check(not options.plan, "give --plan or --status")
-    default = None if options.storage else ROOT / "results" / load(options.study, options.miniature).name
-    found = status(storage_of(options.storage, default))
+    default = None if options.storage else ROOT / "results" / load_study(options.study, options.miniature).name
+    found = study_status(storage_of(options.storage, default))
     if options.json:
         print(json.dumps(asdict(found), default=str))
     else:
-        console().print(*render(found), sep="\n", markup=False, soft_wrap=True)
+        console().print(*render_status(found), sep="\n", markup=False, soft_wrap=True)
     return 0
 
 
 def _plan(study: Study, options: Options) -> int:
-    from analysis.plan import plan, render
-    from clusters.hardware import hardware
-    from clusters.slices import slice_named
+    from analysis.accounting import plan_study, render_plan
+    from clusters.hardware import chip_named, slice_named
 
     on = slice_named(options.slice) if options.slice else None
-    chip = on.chip if on else hardware(options.hardware or study.hardware)
-    costs = plan(study, chip, options.utilisation, _measured(study, chip, options), on)
+    chip = on.chip if on else chip_named(options.hardware or study.hardware)
+    costs = plan_study(study, chip, options.utilisation, _measured(study, chip, options), on)
     if options.json:
         print(json.dumps(costs.as_json(), indent=1))
     else:
-        console().print(*render(costs), sep="\n")
+        console().print(*render_plan(costs), sep="\n")
     return 0
 
 
 def _measured(study: Study, chip: "Hardware", options: Options) -> "Rates":
     """What was measured on the chip: in the storage that is given for it, else in the study's own local one."""
-    from analysis.plan import measured_rates
+    from analysis.accounting import measured_rates
 
     place = Storage.of(options.measured or options.storage or ROOT / "results" / study.name)
     if options.measured is None and place.local is None:
         return {}
-    rows = read(place, "measure")
+    rows = read_table(place, "measure")
     rates = measured_rates(rows, chip)
     devices = ", ".join(rows["device"].unique().sort()) or "no device"
     check(

@@ -6,10 +6,9 @@ from typing import Annotated
 
 import tyro
 
-from scaling.cli import command_line
-from scaling.identity import check
-from scaling.storage import Storage
-from scaling.trackers import Tracking, event_files, numbers, run_directory
+from scaling.checks import check
+from scaling.console import Tracking, command_line, event_files, run_directory, scalars
+from scaling.store import Storage
 
 
 @dataclass(frozen=True)
@@ -36,15 +35,15 @@ def of_rows(storage: Storage, out: Path) -> int:
     """Event files of every run's curve, into directories that are made anew. Returns the number of runs."""
     from shutil import rmtree
 
-    from scaling.frames import read
+    from scaling.store import read_table
 
-    runs = read(storage, "curve").sort("run_id", "step").partition_by("run_id")
+    runs = read_table(storage, "curve").sort("run_id", "step").partition_by("run_id")
     for curve in runs:
         directory = out / run_directory(curve["name"][0], curve["run_id"][0])
         rmtree(directory, ignore_errors=True)  # else TensorBoard shows both
         log, close = event_files(directory)
         for point in curve.iter_rows(named=True):
-            log(point["step"], numbers(point))
+            log(point["step"], scalars(point))
         close()
     return len(runs)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from scaling.datasets import CIFAR10, CIFAR100, DIGITS, FASHION, FLOWERS, IMAGENET, PETS
+from scaling.data import CIFAR10, CIFAR100, DIGITS, FASHION, FLOWERS, IMAGENET, PETS
 from scaling.specs import FINETUNE, Dataset, Recipe, Setting, Task
 from search_spaces.hyperrule import bit_hyperrule
 

@@ -21,23 +21,12 @@ looks at test accuracies, so these flatter a little; rates are chosen on dev spl
 
 from dataclasses import replace
 
-from scaling.datasets import FASHION, ifs
-from scaling.specs import FewShot, Pretrain, Recipe, Scratch, Study
-from scaling.zoo import ZOO
+from scaling.data import FASHION, ifs
+from scaling.specs import ZOO, FewShot, Pretrain, Scratch, Study
 from search_spaces.grids import TASKS
+from search_spaces.recipes import RECIPE
 
 UPSTREAM = ifs(classes=10, images=2000, size=16)  # few classes, small images: a small ViT learns them in a minute
-RECIPE = Recipe(
-    batch_size=32,
-    warmup_steps=100,
-    schedule="cosine",
-    weight_decay=0.05,
-    grad_clip=1.0,
-    loss="softmax",
-    head_bias=0.0,
-    crop="none",
-    flip=False,
-)
 # A ViT needs more images and costs less for each; hybrids learn far less at 2e-3.
 FAMILIES = {  # names: (peak rate, epochs)
     ("ViT-micro-S/4", "ViT-micro-M/4", "ViT-micro-L/4"): (2e-3, 2.5),

@@ -47,3 +47,16 @@ JFT_BASE_LR = {
     "Axial-ViT-B/16": 8e-4,
     "AxialR50x1": 1e-3,
 }
+
+
+RECIPE = Recipe(
+    batch_size=32,
+    warmup_steps=100,
+    schedule="cosine",
+    weight_decay=0.05,
+    grad_clip=1.0,
+    loss="softmax",
+    head_bias=0.0,
+    crop="none",
+    flip=False,
+)

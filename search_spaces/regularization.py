@@ -7,8 +7,7 @@ are ours. With SGD on Fashion-MNIST a weight decay of 0.01 already harms, and la
 
 from collections.abc import Callable
 
-from scaling.search import Choice, Range, Search
-from scaling.specs import Task
+from scaling.specs import Choice, Range, Search, Task
 
 RATE = Range(1e-3, 3e-1, log=True)
 SPACE = {  # besides the rate

@@ -8,17 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scaling.architectures import ViT
-from scaling.datasets import DIGITS, FASHION, IMAGENET, IMAGENET_21K, JFT_300M, ifs, layouts
-from scaling.specs import Dataset, FewShot, Pretrain, Recipe, Task
-from scaling.zoo import ZOO
+from scaling.data import DIGITS, FASHION, IMAGENET, IMAGENET_21K, JFT_300M, ifs, layouts
+from scaling.specs import ZOO, Dataset, FewShot, Pretrain, Recipe, Task, ViT
 from search_spaces import recipes
 from search_spaces.grids import PAPER_TASKS, TASKS
-from search_spaces.quickstart import RECIPE
+from search_spaces.recipes import RECIPE
 
 
 @dataclass(frozen=True)
-class Upstream:
+class PretrainSetup:
     """A data set to pre-train on, its recipe, and the base rates by the paper's name of the model."""
 
     data: Dataset
@@ -33,9 +31,9 @@ class Scale:
 
     suffix: str  # of the study's name
     models: Mapping[str, str]  # paper's name: name in the zoo; a study leaves out what is not here (`has`)
-    jft: Upstream  # the upstream set of most experiments
-    imagenet_21k: Upstream
-    imagenet: Upstream
+    jft: PretrainSetup  # the upstream set of most experiments
+    imagenet_21k: PretrainSetup
+    imagenet: PretrainSetup
     resolution: int
     shape: ViT  # the intersection of Figure 8's lines
     subsets: tuple[int, ...]  # of the images of `jft` (§4.3) ...
@@ -44,9 +42,9 @@ class Scale:
     fewshot: FewShot
     sgd: Recipe  # BiT's pre-training with SGD (Table 7) ...
     sgd_base_lr: float  # ... and its rate
-    masked: Upstream  # masked patch prediction (§4.6): rate and recipe of its own
+    masked: PretrainSetup  # masked patch prediction (§4.6): rate and recipe of its own
     masked_fewshot: FewShot
-    positional: Upstream  # where Table 8's embeddings are compared, ...
+    positional: PretrainSetup  # where Table 8's embeddings are compared, ...
     positional_fewshot: FewShot  # ... and how
     pretrain_seeds: tuple[int, ...]  # of the studies whose claims are small: Table 8, §4.6
     seeds: tuple[int, ...]  # of the final fine-tunings
@@ -57,7 +55,7 @@ class Scale:
         return [name for name in names if name in self.models]
 
     def run(
-        self, called: str, epochs: float, upstream: Upstream | None = None, *, variant: str = "", **changes: Any
+        self, called: str, epochs: float, upstream: PretrainSetup | None = None, *, variant: str = "", **changes: Any
     ) -> Pretrain:
         """Pre-training of the model `called` so in the paper, for so many of the paper's epochs, on JFT if not told.
 
@@ -79,9 +77,9 @@ class Scale:
 PAPER = Scale(
     suffix="",
     models={name: name for name in ZOO},
-    jft=Upstream(JFT_300M, recipes.JFT, recipes.JFT_BASE_LR),
-    imagenet_21k=Upstream(IMAGENET_21K, recipes.IMAGENET_21K, dict.fromkeys(ZOO, 1e-3)),
-    imagenet=Upstream(IMAGENET, recipes.IMAGENET, dict.fromkeys(ZOO, 3e-3)),
+    jft=PretrainSetup(JFT_300M, recipes.JFT, recipes.JFT_BASE_LR),
+    imagenet_21k=PretrainSetup(IMAGENET_21K, recipes.IMAGENET_21K, dict.fromkeys(ZOO, 1e-3)),
+    imagenet=PretrainSetup(IMAGENET, recipes.IMAGENET, dict.fromkeys(ZOO, 3e-3)),
     resolution=224,
     shape=ViT(32, 1024, 8, 2048, 16, 1024),
     subsets=(9_000_000, 30_000_000, 90_000_000),
@@ -90,9 +88,9 @@ PAPER = Scale(
     fewshot=FewShot(IMAGENET, shots=(5,)),
     sgd=recipes.SGD_TABLE_7,
     sgd_base_lr=recipes.SGD_TABLE_7_BASE_LR,
-    masked=Upstream(JFT_300M, recipes.MASKED, dict.fromkeys(ZOO, recipes.MASKED_BASE_LR)),
+    masked=PretrainSetup(JFT_300M, recipes.MASKED, dict.fromkeys(ZOO, recipes.MASKED_BASE_LR)),
     masked_fewshot=FewShot(IMAGENET, shots=(5,)),
-    positional=Upstream(JFT_300M, recipes.JFT, recipes.JFT_BASE_LR),
+    positional=PretrainSetup(JFT_300M, recipes.JFT, recipes.JFT_BASE_LR),
     positional_fewshot=FewShot(IMAGENET, shots=(5,)),
     pretrain_seeds=(0,),
     seeds=(0, 1, 2),
@@ -117,9 +115,11 @@ MICRO_BASE_LR = {name: 1e-3 if "+" in name else 2e-3 for name in MICRO}
 MINIATURE = Scale(
     suffix="-miniature",
     models=MICRO,
-    jft=Upstream(ifs(classes=10, images=600, size=16), RECIPE, MICRO_BASE_LR, 1 / 7),
-    imagenet_21k=Upstream(ifs(classes=10, images=200, size=16), replace(RECIPE, dropout=0.1), MICRO_BASE_LR, 3 / 90),
-    imagenet=Upstream(ifs(classes=10, images=60, size=16), SMALL_SET, MICRO_BASE_LR, 10 / 300),
+    jft=PretrainSetup(ifs(classes=10, images=600, size=16), RECIPE, MICRO_BASE_LR, 1 / 7),
+    imagenet_21k=PretrainSetup(
+        ifs(classes=10, images=200, size=16), replace(RECIPE, dropout=0.1), MICRO_BASE_LR, 3 / 90
+    ),
+    imagenet=PretrainSetup(ifs(classes=10, images=60, size=16), SMALL_SET, MICRO_BASE_LR, 10 / 300),
     resolution=16,
     shape=ViT(8, 32, 2, 64, 2, 32),
     subsets=(600, 1_800),
@@ -128,9 +128,9 @@ MINIATURE = Scale(
     fewshot=FewShot(FASHION, shots=(5, 25), resolution=16),
     sgd=replace(RECIPE, optimizer="sgd", schedule="steps", decay_at=recipes.SGD_TABLE_7.decay_at, weight_decay=1e-4),
     sgd_base_lr=0.1,
-    masked=Upstream(ifs(classes=10, images=600, size=16), RECIPE, MICRO_BASE_LR, 10 / 13.5),
+    masked=PretrainSetup(ifs(classes=10, images=600, size=16), RECIPE, MICRO_BASE_LR, 10 / 13.5),
     masked_fewshot=FewShot(DIGITS, shots=(5, 25), resolution=16),
-    positional=Upstream(PLACES, RECIPE, MICRO_BASE_LR, 14 / 7),
+    positional=PretrainSetup(PLACES, RECIPE, MICRO_BASE_LR, 14 / 7),
     positional_fewshot=FewShot(PLACES, shots=(5, 25), resolution=16),
     pretrain_seeds=(0, 1, 2),
     seeds=(0,),

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from scaling.data.uris import ListFile, Selected
-from scaling.identity import check
+from scaling.checks import check
+from scaling.data import ListFile, Selected
 from scaling.specs import FINETUNE, Dataset, Task
 
 Group = Literal["natural", "specialized", "structured"]

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from tests_specs import RECIPE, TINY, TUNING
 
-from scaling.datasets import ifs, resolve
-from scaling.specs import Dataset, Pretrain, Task
-from scaling.storage import Storage
+from scaling.data.catalog import ifs
+from scaling.data.resolve import resolve
+from scaling.specs.pretraining import Dataset, Pretrain
+from scaling.specs.study import Task
+from scaling.store.storage import Storage
+from tests.helpers.specs import RECIPE, TINY, TUNING
 
 # No property is a timed test: on a busy machine a first example, with its imports, takes seconds.
 settings.register_profile("untimed", settings(), deadline=None)
@@ -46,10 +48,10 @@ def tiny_task(data: Dataset) -> Task:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[str]:
-    """The address of a local Ray cluster of two CPUs, which `clusters.session` joins."""
+    """The address of a local Ray cluster of two CPUs, which `clusters.execution.session` joins."""
     import ray
 
-    from clusters.session import session
+    from clusters.execution.session import session
 
     with session(num_cpus=2):
         yield ray.get_runtime_context().gcs_address

@@ -12,14 +12,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from scaling import frames, results
-from scaling.datasets import ifs, resolve
-from scaling.pretrain import pretrain
-from scaling.specs import Pretrain
-from scaling.storage import Storage
+from scaling.data.catalog import ifs
+from scaling.data.resolve import resolve
+from scaling.runs.pretrain import pretrain
+from scaling.specs.pretraining import Pretrain
+from scaling.specs.zoo import ZOO
+from scaling.store import frames, results
+from scaling.store.storage import Storage
 from scaling.training.devices import local_device
-from scaling.zoo import ZOO
-from search_spaces.quickstart import RECIPE
+from search_spaces.recipes import RECIPE
 
 ROOT = Path(__file__).parent.parent
 KILLS = 10
@@ -98,7 +99,7 @@ def test_ten_kills(checkpoint: Path, tmp_path: Path) -> None:
 
 def check_ledger(torn: Path) -> None:
     """Every unit is done, once, and not begun again after that; the kills did hit units."""
-    ledger = frames.read(Storage.of(torn), "attempt")
+    ledger = frames.read_table(Storage.of(torn), "attempt")
     ends = ledger.filter(outcome="done")
     assert ends.height == UNITS
     assert ends["unit_id"].is_unique().all()

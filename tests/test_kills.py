@@ -11,15 +11,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from scaling import frames
-from scaling.storage import Storage
+from scaling.store import frames
+from scaling.store.storage import Storage
 
 ROOT = Path(__file__).parent.parent
 MOMENTS = 5
 UNITS = 15  # 3 runs, 6 trials, 6 finals: the moments are among these; 3 few-shot probes follow
 RESULTS = ("pretrain", "trial", "transfer")
 STUDY = """
-from scaling.datasets import ifs
+from scaling.data.catalog import ifs
 from scaling.specs import FewShot, Pretrain, Recipe, ResNet, Study, Task, ViT
 RECIPE = Recipe(batch_size=16, warmup_steps=5, dropout=0.1, grad_clip=1.0, loss="softmax", head_bias=0.0)
 TUNING = Recipe(optimizer="sgd", batch_size=16, warmup_steps=5, schedule="cosine", weight_decay=0.0, loss="softmax")
@@ -50,7 +50,9 @@ def finish(study: Path, storage: Path) -> None:
 def rows(place: Path) -> dict[str, pl.DataFrame]:
     """Everything that must be the same, whatever happened on the way."""
     storage = Storage.of(place)
-    tables = {table: frames.read(storage, table) for table in ("pretrain", "curve", "trial", "transfer", "fewshot")}
+    tables = {
+        table: frames.read_table(storage, table) for table in ("pretrain", "curve", "trial", "transfer", "fewshot")
+    }
     return {table: frame.sort(frame.columns) for table, frame in tables.items()}
 
 
@@ -68,7 +70,7 @@ def check(torn: Path, whole: Path) -> None:
     found, expected = rows(torn), rows(whole)
     for table, frame in expected.items():
         assert found[table].equals(frame), table
-    attempts = frames.read(Storage.of(torn), "attempt")
+    attempts = frames.read_table(Storage.of(torn), "attempt")
     parts = pl.col("seconds_training") + pl.col("seconds_evaluating") + pl.col("seconds_waiting")
     assert attempts.filter(parts > pl.col("seconds_total") + 0.01).is_empty()
     done = attempts.filter(outcome="done")
@@ -93,7 +95,7 @@ def running(driver: Driver, storage: Path, kind: str) -> pl.DataFrame:
     """The attempts that run, a moment later."""
     assert driver.poll() is None, "the study ended before its moment"
     time.sleep(0.05)
-    return frames.read(Storage.of(storage), "attempt").filter(kind=kind, outcome="running")
+    return frames.read_table(Storage.of(storage), "attempt").filter(kind=kind, outcome="running")
 
 
 @pytest.mark.parametrize("moment", range(MOMENTS))
@@ -119,13 +121,15 @@ def test_a_driver_that_is_told_to_end(undisturbed: tuple[Path, Path], tmp_path: 
     assert driver.returncode == 130
     assert b"Stopped. What is done stays done" in err
     assert b"failed" not in out
-    ledger = frames.read(Storage.of(tmp_path), "attempt").filter(pl.col("outcome") != "done")
+    ledger = frames.read_table(Storage.of(tmp_path), "attempt").filter(pl.col("outcome") != "done")
     assert set(ledger["outcome"]) == {"interrupted"}
     assert (ledger["last_step"] > 0).all()
     assert ledger["committed_step"].equals(ledger["last_step"])
     finish(study, tmp_path)
     check(tmp_path, whole)
-    again = frames.read(Storage.of(tmp_path), "attempt").filter(pl.col("unit_id").is_in(ledger["unit_id"].implode()))
+    again = frames.read_table(Storage.of(tmp_path), "attempt").filter(
+        pl.col("unit_id").is_in(ledger["unit_id"].implode())
+    )
     assert again.filter(outcome="done").sort("unit_id")["first_step"].equals(ledger.sort("unit_id")["last_step"])
 
 
@@ -177,6 +181,6 @@ def test_a_trial_whose_worker_dies_is_tried_again(undisturbed: tuple[Path, Path]
         os.kill(worker, signal.SIGKILL)
     assert driver.wait(timeout=3000) == 0
     check(tmp_path, whole)
-    tries = frames.read(Storage.of(tmp_path), "attempt").filter(unit_id=trials["unit_id"][0]).sort("started")
+    tries = frames.read_table(Storage.of(tmp_path), "attempt").filter(unit_id=trials["unit_id"][0]).sort("started")
     assert tries["outcome"].to_list()[-1] == "done"
     assert tries["start_reason"].to_list() == ["first"] + ["failure"] * (tries.height - 1)

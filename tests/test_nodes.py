@@ -14,15 +14,16 @@ from typing import Any
 import polars as pl
 import pytest
 
-from analysis.core_days import account
-from scaling import frames
-from scaling.specs import Pretrain, from_json
-from scaling.storage import Storage
-from scaling.training.schedules import learning_rate
+from analysis.accounting.core_days import core_time_account
+from scaling.specs.identity import from_json
+from scaling.specs.pretraining import Pretrain
+from scaling.store import frames
+from scaling.store.storage import Storage
+from scaling.training.optim import learning_rate
 
 ROOT = Path(__file__).parent.parent
 STUDY = """
-from scaling.datasets import ifs
+from scaling.data.catalog import ifs
 from scaling.specs import Pretrain, Recipe, ResNet, Study, Task, ViT
 RECIPE = Recipe(batch_size=16, warmup_steps=5, dropout=0.1, grad_clip=1.0, loss="softmax", head_bias=0.0)
 TUNING = Recipe(optimizer="sgd", batch_size=16, warmup_steps=5, schedule="cosine", weight_decay=0.0, loss="softmax")
@@ -101,7 +102,7 @@ def training(cluster: Any) -> list[Any]:
 
 def losing(storage: Path) -> int:
     """Runs at work that a kill would cost steps."""
-    running = frames.read(Storage.of(storage), "attempt").filter(kind="pretrain", outcome="running")
+    running = frames.read_table(Storage.of(storage), "attempt").filter(kind="pretrain", outcome="running")
     return running.filter(pl.col("seconds_lost") > 0).height
 
 
@@ -147,18 +148,18 @@ def test_a_study_outlives_a_node(cluster, tmp_path: Path) -> None:  # type: igno
     told, _ = job.communicate(timeout=1500)
     assert job.returncode == 0, told
 
-    first, second = (frames.read(Storage.of(place), "pretrain").sort("run_id") for place in (whole, torn))
+    first, second = (frames.read_table(Storage.of(place), "pretrain").sort("run_id") for place in (whole, torn))
     assert first.drop("checkpoint").equals(second.drop("checkpoint"))  # the weights' SHA-256 among the columns
     assert second.height == RUNS
     for table in ("trial", "transfer"):
-        one, other = (frames.read(Storage.of(place), table).sort(f"{table}_id") for place in (whole, torn))
+        one, other = (frames.read_table(Storage.of(place), table).sort(f"{table}_id") for place in (whole, torn))
         assert one.equals(other)
-    ledger = frames.read(Storage.of(torn), "attempt")
+    ledger = frames.read_table(Storage.of(torn), "attempt")
     assert ledger.filter(outcome="done")["unit_id"].is_unique().all()
     cut = ledger.filter(pl.col("outcome") != "done")
     assert cut.height >= 1
     assert set(cut["outcome"]) == {"running"}  # as far as the killed one could tell
-    assert account(ledger)["repeated"].sum() > 0  # core-seconds that were lost
+    assert core_time_account(ledger)["repeated"].sum() > 0  # core-seconds that were lost
     after = ledger.filter(pl.col("unit_id").is_in(cut["unit_id"].implode()), outcome="done")
     assert set(after["start_reason"]) == {"failure"}
     end = time.monotonic() + 30
@@ -178,7 +179,7 @@ def test_a_run_grows_and_shrinks(two_nodes, tmp_path: Path) -> None:  # type: ig
 
     def reached(workers: int) -> bool:
         """Whether an attempt with so many workers has a checkpoint."""
-        mine = frames.read(torn, "attempt").filter(kind="pretrain", workers=workers)
+        mine = frames.read_table(torn, "attempt").filter(kind="pretrain", workers=workers)
         return not mine.filter(pl.col("committed_step") > pl.col("first_step")).is_empty()
 
     for workers in (1, 2):
@@ -189,13 +190,13 @@ def test_a_run_grows_and_shrinks(two_nodes, tmp_path: Path) -> None:  # type: ig
             second = joined(two_nodes)
     kill(second)
     assert driver.wait(timeout=1500) == 0
-    attempts = frames.read(torn, "attempt").filter(kind="pretrain").sort("started")
+    attempts = frames.read_table(torn, "attempt").filter(kind="pretrain").sort("started")
     assert attempts["workers"].to_list() == [1, 2, 1]
     assert attempts["start_reason"].to_list() == ["first", "resize", "resize"]
     assert attempts["first_step"].to_list() == [0, *attempts["committed_step"].to_list()[:2]]
-    (run,) = frames.read(torn, "pretrain").to_dicts()
+    (run,) = frames.read_table(torn, "pretrain").to_dicts()
     assert attempts["last_step"].to_list()[-1] == run["steps"]
-    curve = frames.read(torn, "curve").sort("step")
+    curve = frames.read_table(torn, "curve").sort("step")
     spec = from_json(Pretrain, run["spec"])
     rates = [learning_rate(i - 1, base_lr=1e-3, steps=run["steps"], recipe=spec.recipe) for i in curve["step"]]
     assert curve["lr"].to_list() == rates
@@ -212,7 +213,7 @@ def test_a_node_that_is_to_be_taken_away(two_nodes, tmp_path: Path) -> None:  # 
 
     environment |= {"RAY_ADDRESS": two_nodes.address, "PYTHONPATH": str(ROOT)}
     driver = subprocess.Popen([*command, "--storage", torn], env=environment, stdout=subprocess.DEVNULL)
-    while (attempts := frames.read(Storage.of(torn), "attempt")).is_empty() or attempts["last_step"].max() == 0:  # type: ignore[operator]
+    while (attempts := frames.read_table(Storage.of(torn), "attempt")).is_empty() or attempts["last_step"].max() == 0:  # type: ignore[operator]
         assert driver.poll() is None
         time.sleep(0.2)
     (leaving,) = two_nodes.worker_nodes
@@ -226,10 +227,10 @@ def test_a_node_that_is_to_be_taken_away(two_nodes, tmp_path: Path) -> None:  # 
         check=True,
     )
     assert driver.wait(timeout=600) == 0
-    first, second = frames.read(Storage.of(torn), "attempt").filter(kind="pretrain").sort("started").to_dicts()
+    first, second = frames.read_table(Storage.of(torn), "attempt").filter(kind="pretrain").sort("started").to_dicts()
     assert (first["outcome"], first["start_reason"], first["seconds_lost"]) == ("interrupted", "first", 0.0)
     assert 0 < first["committed_step"] == first["last_step"] == second["first_step"] < second["last_step"]
     assert (second["outcome"], second["start_reason"]) == ("done", "preemption")
     assert second["seconds_queued"] > 1
-    rows = [frames.read(Storage.of(place), "pretrain").drop("checkpoint") for place in (whole, torn)]
+    rows = [frames.read_table(Storage.of(place), "pretrain").drop("checkpoint") for place in (whole, torn)]
     assert rows[0].equals(rows[1])

@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from analysis.rows import MEAN, accuracies, load
-from scaling import frames
-from scaling.storage import Storage
+from analysis.rows.accuracies import MEAN, accuracies, load_rows
+from scaling.store import frames
+from scaling.store.storage import Storage
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow
@@ -26,11 +26,11 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_rows_and_report_are_there(quickstart: Path) -> None:
     assert (quickstart / "report.html").stat().st_size < 3e6
     assert (quickstart / "figures" / "frontier.png").is_file()
-    assert frames.read(Storage.of(quickstart), "pretrain").height == 9
+    assert frames.read_table(Storage.of(quickstart), "pretrain").height == 9
 
 
 def test_pretraining_helps_the_largest_vit_and_compute_helps_every_family(quickstart: Path) -> None:
-    found = accuracies(load(quickstart))
+    found = accuracies(load_rows(quickstart))
     largest = found.filter(name="ViT-micro-L/4", task="fashion")
     gain = largest.filter(pretrained=True)["top1_mean"].item() - largest.filter(pretrained=False)["top1_mean"].item()
     assert gain >= 0.05
@@ -43,9 +43,9 @@ def test_pretraining_helps_the_largest_vit_and_compute_helps_every_family(quicks
 
 
 def test_a_second_run_trains_nothing(quickstart: Path) -> None:
-    before = frames.read(Storage.of(quickstart), "attempt").height
+    before = frames.read_table(Storage.of(quickstart), "attempt").height
     subprocess.run([sys.executable, ROOT / "scaling" / "run_study.py", "--storage", quickstart], check=True)
-    assert frames.read(Storage.of(quickstart), "attempt").height == before
+    assert frames.read_table(Storage.of(quickstart), "attempt").height == before
 
 
 def test_a_grid_from_one_of_its_checkpoints(quickstart: Path, tmp_path: Path) -> None:

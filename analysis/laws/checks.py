@@ -120,3 +120,28 @@ def _alike(steps: Array, rank: Array) -> float:
     shuffled = np.random.default_rng(0).permuted(np.tile(rank, (PERMUTATIONS, 1)), axis=1)
     chance = (np.diff(shuffled, axis=1) ** 2).sum(axis=1)
     return float((1 + (chance <= found).sum()) / (PERMUTATIONS + 1))
+
+
+def held_out_text(check: HeldOut | None) -> str:
+    if check is None:
+        return "Held out: not checked, too few rungs for a fit without the largest."
+    rungs = "The largest rung" if check.rungs == 1 else f"The {check.rungs} largest rungs"
+    runs = "1 configuration" if check.configurations == 1 else f"{check.configurations} configurations"
+    side = "high" if check.bias > 0 else "low"
+    mean = f"{check.error:.2%} off" if check.configurations == 1 else f"{check.error:.2%} off on average"
+    return (
+        f"Held out: {rungs.lower()} ({runs}, up to {check.factor:,.3g} times the size of the rest), predicted by a fit "
+        f"without: {mean}, {abs(check.bias):.2%} too {side}."
+    )
+
+
+def lack_of_fit_text(check: LackOfFit) -> str:
+    if check.p_value is None:
+        return "Lack of fit: cannot be tested with so few points."
+    shown = f"p = {check.p_value:.2g}" if check.p_value >= 1e-4 else "p < 0.0001"
+    if check.found:
+        return (
+            f"Lack of fit: FOUND ({check.test}, {shown}). The points leave this law by more than chance: "
+            "mistrust its extrapolations."
+        )
+    return f"Lack of fit: none found ({check.test}, {shown})."

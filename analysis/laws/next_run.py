@@ -55,7 +55,7 @@ class Ranked:
     per_cost: float
 
 
-def optimum(found: Fit, budget: float, flops_per: float = TOKENS) -> Optimum:
+def compute_optimum(found: Fit, budget: float, flops_per: float = TOKENS) -> Optimum:
     """The compute-optimal run of L(N, D): Hoffmann et al. (2022), equation 4, with intervals by the bootstrap.
 
     Raises ValueError for another law, and for a budget or cost that is not positive.
@@ -83,7 +83,7 @@ def _best(theta: Array, product: float) -> tuple[Array, Array, Array, Array]:
     return np.exp(log_params), np.exp(np.log(product) - log_params), beta / both, alpha / both
 
 
-def rank(found: Fit, candidates: Sequence[Candidate], target: Sequence[float]) -> list[Ranked]:
+def rank_candidates(found: Fit, candidates: Sequence[Candidate], target: Sequence[float]) -> list[Ranked]:
     """Candidates by how much one run of each would narrow the prediction at `target`, the most first.
 
     By the linearised covariance S of the constants: with slopes g at the target, j at the candidate and v the variance
@@ -109,7 +109,7 @@ def _slopes(found: Fit, at: Sequence[Sequence[float]]) -> Array:
     return replace(found.problem, x=np.array(at, float)).curve(found.theta[None])[1][0]
 
 
-def proposed(found: Fit, budget: float, flops_per: float = 1.0) -> list[Candidate]:
+def proposed_candidates(found: Fit, budget: float, flops_per: float = 1.0) -> list[Candidate]:
     """Candidates where none are given: from a tenth of the largest run so far to a third of the budget (or as much as
     the largest, but never more than the budget), and for L(N, D) with a quarter, the best and four times the best
     number of parameters.

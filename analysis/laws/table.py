@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from analysis.rows import accuracies, load
+from analysis.rows import accuracies, load_rows
 
 READERS = {  # types of text by all of its rows: a column may be whole numbers for a while
     ".csv": lambda path: pl.read_csv(path, infer_schema_length=None),
@@ -15,7 +15,7 @@ READERS = {  # types of text by all of its rows: a column may be whole numbers f
     ".parquet": pl.read_parquet,
 }
 
-ROLES = {  # what a column can be to a law
+COLUMN_ROLES = {  # what a column can be to a law
     "compute": "compute of the training",
     "params": "number of parameters",
     "samples": "training samples or tokens; without it, compute / (FLOPs x params)",
@@ -51,7 +51,7 @@ class Group:
     notes: tuple[str, ...]
 
 
-def read(source: str) -> tuple[pl.DataFrame, bool]:
+def read_points_table(source: str) -> tuple[pl.DataFrame, bool]:
     """A table, and whether it is of a storage. Raises ValueError, in one line, when it cannot be read or is empty."""
     reader = READERS.get(Path(source).suffix.lower())
     if reader is None:
@@ -71,7 +71,7 @@ def of_storage(source: str) -> pl.DataFrame:
     """One row a (run, task): run_id, name, family, task, compute (exaFLOPs of the pre-training, valid taps), params,
     samples (images), loss (of the pre-training), accuracy and error (means over seeds, fractions).
     """
-    rows = load(source)
+    rows = load_rows(source)
     upstream = rows.pretrain.select("run_id", params="parameters", samples="images", loss="train_loss")
     known = accuracies(rows).join(upstream, on="run_id", how="left", maintain_order="left")
     return known.select(
@@ -82,7 +82,9 @@ def of_storage(source: str) -> pl.DataFrame:
     )
 
 
-def groups(frame: pl.DataFrame, columns: Columns, where: Sequence[str] = (), drop_largest: int = 0) -> list[Group]:
+def point_groups(
+    frame: pl.DataFrame, columns: Columns, where: Sequence[str] = (), drop_largest: int = 0
+) -> list[Group]:
     """The table's rows as one group a law, in order of first appearance. `drop_largest` rows of the largest loss (or
     error) are left out before. Raises ValueError for columns or conditions that there are none of.
     """
@@ -90,7 +92,7 @@ def groups(frame: pl.DataFrame, columns: Columns, where: Sequence[str] = (), dro
         frame = _evaluated(frame, condition, frame.filter)
     roles = ("compute", "params", "samples", "loss", "error", "accuracy", "weights")
     named = {role: text for role in roles if (text := getattr(columns, role)) is not None}
-    numbers = pl.DataFrame({role: numeric(frame, text) for role, text in named.items()})
+    numbers = pl.DataFrame({role: numeric_column(frame, text) for role, text in named.items()})
     if "error" not in named and "accuracy" in named:
         numbers = numbers.with_columns(error=1 - pl.col("accuracy"))
     whole = numbers.with_columns(
@@ -112,7 +114,7 @@ def groups(frame: pl.DataFrame, columns: Columns, where: Sequence[str] = (), dro
     return made
 
 
-def numeric(frame: pl.DataFrame, text: str) -> pl.Series:
+def numeric_column(frame: pl.DataFrame, text: str) -> pl.Series:
     """A column, or an SQL expression of columns, as numbers; what is no finite number is null."""
     values = _evaluated(frame, text, lambda expression: frame.select(_value=expression)["_value"])
     if not values.dtype.is_numeric() and values.dtype != pl.Null:

@@ -1,6 +1,6 @@
 # mypy: ignore-errors
 # ruff: noqa: B018, N803
-"""What a study cost: occupied, productive and lost core time, against the plan, and what went wrong.
+"""What a study cost: used, productive and lost core time, against the plan, and what went wrong.
 
 marimo edit analysis/notebooks/core_days.py -- --storage results/quickstart
 """
@@ -14,25 +14,25 @@ app = marimo.App(app_title="Core-days")
 def _():
     import marimo as mo
 
-    from analysis import actual, core_days, lines, tables
-    from analysis.rows import load
-    from scaling.storage import Storage
+    from analysis import accounting, figures, tables
+    from analysis.rows import load_rows
+    from scaling.store import Storage
 
-    return Storage, actual, core_days, lines, load, mo, tables
+    return Storage, accounting, figures, load_rows, mo, tables
 
 
 @app.cell
-def _(Storage, actual, load, mo):
+def _(Storage, accounting, load_rows, mo):
     storage = Storage.of(mo.cli_args().get("storage") or "results/quickstart")
-    rows = load(storage)
+    rows = load_rows(storage)
     mo.stop(rows.attempt.is_empty(), mo.md(f"`{storage.uri}` holds no attempt rows: nothing is known of its cost."))
-    mo.md(f"# Core-days\n\nThe attempts of `{storage.uri}`. {actual.restarts(rows.attempt)}")
+    mo.md(f"# Core-days\n\nThe attempts of `{storage.uri}`. {accounting.restarts(rows.attempt)}")
     return rows, storage
 
 
 @app.cell
-def _(core_days, lines, rows):
-    lines.core_days_chart(core_days.by_kind(rows.attempt))
+def _(accounting, figures, rows):
+    figures.core_days_chart(accounting.core_time_by_kind(rows.attempt))
     return
 
 
@@ -44,15 +44,15 @@ def _(mo):
 
 
 @app.cell
-def _(by, core_days, mo, rows, tables):
-    mo.ui.table(tables.account_table(core_days.account(rows.attempt, by.value), by.value), selection=None)
+def _(accounting, by, mo, rows, tables):
+    mo.ui.table(tables.account_table(accounting.core_time_account(rows.attempt, by.value), by.value), selection=None)
     return
 
 
 @app.cell
-def _(actual, mo, rows, storage):
-    study = actual.study_of(storage)
-    compared = actual.against_plan(study, rows.attempt, rows.pretrain)
+def _(accounting, mo, rows, storage):
+    study = accounting.stored_study(storage)
+    compared = accounting.against_plan(study, rows.attempt, rows.pretrain)
     mo.md(
         "## Plan against actual" if compared.height else "No plan: there is no `study.json`, or several chips worked."
     )
@@ -66,8 +66,8 @@ def _(compared):
 
 
 @app.cell
-def _(actual, rows):
-    actual.mishaps(rows.attempt)
+def _(accounting, rows):
+    accounting.mishaps(rows.attempt)
     return
 
 

@@ -15,16 +15,16 @@ def _():
     import polars as pl
 
     from analysis import figures, tables
-    from analysis.frontier import frontier
-    from analysis.rows import accuracies, load, tasks_of
+    from analysis.compare import frontier
+    from analysis.rows import accuracies, load_rows, tasks_of
 
-    return accuracies, figures, frontier, load, mo, pl, tables, tasks_of
+    return accuracies, figures, frontier, load_rows, mo, pl, tables, tasks_of
 
 
 @app.cell
-def _(accuracies, frontier, load, mo):
+def _(accuracies, frontier, load_rows, mo):
     storage = mo.cli_args().get("storage") or "results/quickstart"
-    scores = accuracies(load(storage))
+    scores = accuracies(load_rows(storage))
     points = frontier(scores)
     mo.md(f"# Frontier\n\nThe rows of `{storage}`: {points.height} accuracies, means over seeds.")
     return points, scores

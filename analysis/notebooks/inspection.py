@@ -14,15 +14,15 @@ app = marimo.App(app_title="Inspection")
 def _():
     import marimo as mo
 
-    from analysis import inspection
+    from analysis import figures
 
-    return inspection, mo
+    return figures, mo
 
 
 @app.cell
-def _(inspection, mo):
+def _(figures, mo):
     storage = mo.cli_args().get("storage") or "results/quickstart"
-    drawn = inspection.charts(inspection.load(storage))
+    drawn = figures.inspection_charts(figures.load_inspections(storage))
     none = f"`{storage}` holds no inspections: `python -m scaling.inspection` writes their rows."
     mo.stop(not drawn, mo.md(none))
     mo.md(f"# Inspection\n\nThe inspections of `{storage}`.")

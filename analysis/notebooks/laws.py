@@ -15,32 +15,44 @@ def _():
     import marimo as mo
     import polars as pl
 
-    from analysis import fitted
-    from analysis.laws.predict import predict
-    from analysis.rows import accuracies, load
-    from analysis.style import family_name
+    from analysis.figures import laws_chart
+    from analysis.laws import family_laws, law_sentences, laws_found, laws_table, predict
+    from analysis.names import family_name
+    from analysis.rows import accuracies, load_rows
 
-    return accuracies, family_name, fitted, load, mo, pl, predict
+    return (
+        accuracies,
+        family_laws,
+        family_name,
+        law_sentences,
+        laws_chart,
+        laws_found,
+        laws_table,
+        load_rows,
+        mo,
+        pl,
+        predict,
+    )
 
 
 @app.cell
-def _(accuracies, fitted, load, mo):
+def _(accuracies, family_laws, law_sentences, load_rows, mo):
     storage = mo.cli_args().get("storage") or "results/quickstart"
-    task, laws = fitted.laws(accuracies(load(storage)))
-    said = "\n".join(f"- {text}" for text in fitted.sentences(laws)) or "No family has two models."
+    task, laws = family_laws(accuracies(load_rows(storage)))
+    said = "\n".join(f"- {text}" for text in law_sentences(laws)) or "No family has two models."
     mo.md(f"# Scaling laws\n\nError on `{task}` by pre-training compute, from the rows of `{storage}`.\n\n{said}")
     return (laws,)
 
 
 @app.cell
-def _(fitted, laws, mo):
-    fitted.chart(laws) if fitted.fits(laws) else mo.md("Nothing to draw: no family has points enough for a law.")
+def _(laws, laws_chart, laws_found, mo):
+    laws_chart(laws) if laws_found(laws) else mo.md("Nothing to draw: no family has points enough for a law.")
     return
 
 
 @app.cell
-def _(fitted, laws):
-    fitted.table(laws)
+def _(laws, laws_table):
+    laws_table(laws)
     return
 
 
@@ -52,11 +64,11 @@ def _(mo):
 
 
 @app.cell
-def _(family_name, fitted, laws, more, pl, predict):
+def _(family_name, laws, laws_found, more, pl, predict):
     rows = [
         {"family": family_name(law.family), "exaFLOPs": made.at[0][1], "error": made.value}
         | {"low": made.interval[0], "high": made.interval[1], "kind": made.kind, "by": made.factor}
-        for law, answer in fitted.fits(laws)
+        for law, answer in laws_found(laws)
         for made in predict(answer, [[answer.ranges[0][2] * more.value]])
     ]
     pl.DataFrame(rows)

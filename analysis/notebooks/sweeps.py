@@ -14,29 +14,29 @@ app = marimo.App(app_title="Sweeps")
 def _():
     import marimo as mo
 
-    from analysis import sweeps
-    from analysis.rows import load
+    from analysis import compare
+    from analysis.rows import load_rows
 
-    return load, mo, sweeps
+    return compare, load_rows, mo
 
 
 @app.cell
-def _(load, mo, sweeps):
+def _(compare, load_rows, mo):
     storage = mo.cli_args().get("storage") or "results/quickstart"
-    rows = load(storage)
+    rows = load_rows(storage)
     mo.stop(rows.trial.is_empty(), mo.md(f"`{storage}` holds no trials: every task had one setting."))
-    found = sweeps.sweeps(rows)
-    said = [*sweeps.sentences(found), *sweeps.importance_sentences(rows.trial)]
+    found = compare.sweeps_of(rows)
+    said = [*compare.sweep_sentences(found), *compare.importance_sentences(rows.trial)]
     mo.md(f"# Sweeps\n\nThe trials of `{storage}`.\n\n" + "\n".join(f"- {text}" for text in said))
     return found, rows
 
 
 @app.cell
-def _(mo, rows, sweeps):
-    from analysis.style import NothingToDrawError
+def _(mo, rows):
+    from analysis.figures import NothingToDrawError, response_chart
 
     try:
-        drawn = sweeps.response_chart(rows)
+        drawn = response_chart(rows)
     except NothingToDrawError as error:
         drawn = mo.md(f"No figure: {error}.")
     drawn
@@ -44,14 +44,14 @@ def _(mo, rows, sweeps):
 
 
 @app.cell
-def _(found, mo, sweeps):
-    mo.ui.table(sweeps.table(found), selection=None)
+def _(compare, found, mo):
+    mo.ui.table(compare.sweeps_table(found), selection=None)
     return
 
 
 @app.cell
-def _(mo, rows, sweeps):
-    names = sweeps.varied(rows.trial)
+def _(compare, mo, rows):
+    names = compare.varied_parameters(rows.trial)
     told = ", ".join(f"`{name}`" for name in names) or "nothing"
     best_first = rows.trial.sort("dev_top1", descending=True, nulls_last=True)
     trials = best_first.select("name", "task", *names, "steps_done", "dev_top1", "dev_loss")

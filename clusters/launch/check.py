@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 
 from clusters.launch import rules, slurm_rules
-from clusters.launch.marked import LineError, Marked, load
+from clusters.launch.yaml_lines import LineError, Marked, load
 
 Rules = Callable[[Marked, str], Iterator[LineError]]
 LONG = 200  # characters of a message

@@ -3,15 +3,15 @@
 import json
 from textwrap import indent
 
-from clusters.launch.wish import Wish, indented, ray_image, ray_version, title
-from clusters.slices import Slice
-from scaling.identity import check
+from clusters.hardware import Slice
+from clusters.launch.request import LaunchRequest, indented, ray_image, ray_version, title
+from scaling.checks import check
 
 HOME = "/home/ray/scaling-studies"
 GPU_RESOURCE = {"mi300x": "amd.com/gpu"}  # nvidia.com/gpu for all others
 
 
-def ray_cluster(wish: Wish) -> str:
+def ray_cluster(wish: LaunchRequest) -> str:
     return f"""\
 {_head_lines(wish)}
 #   kubectl apply -f FILE
@@ -29,7 +29,7 @@ spec:
 """
 
 
-def ray_job(wish: Wish) -> str:
+def ray_job(wish: LaunchRequest) -> str:
     return f"""\
 {_head_lines(wish)}
 #   kubectl apply -f FILE
@@ -50,7 +50,7 @@ spec:
 """
 
 
-def _head_lines(wish: Wish) -> str:
+def _head_lines(wish: LaunchRequest) -> str:
     tpu = wish.slice.topology is not None
     pool = "\n# GKE needs a node pool of this topology, and its Ray add-on, which tells TPU hosts their numbers."
     return f"""\
@@ -62,7 +62,7 @@ def _head_lines(wish: Wish) -> str:
 # Then:"""
 
 
-def _cluster_spec(wish: Wish) -> str:
+def _cluster_spec(wish: LaunchRequest) -> str:
     return f"""\
 rayVersion: "{ray_version()}"
 authOptions:
@@ -103,7 +103,7 @@ def _numbers(found: Slice) -> str:
     return f"replicas: {slices}\nminReplicas: {slices}\nmaxReplicas: {slices}\nnumOfHosts: {hosts}"
 
 
-def _container(wish: Wish, resources: dict[str, str]) -> str:
+def _container(wish: LaunchRequest, resources: dict[str, str]) -> str:
     asked = json.dumps(resources)
     return f"""\
 image: {wish.image or "scaling-studies:latest"}  # change: where you pushed it
@@ -119,7 +119,7 @@ def _worker_resources(found: Slice) -> dict[str, str]:
     return {**host, name: str(found.chips_on_host)}
 
 
-def _selector(wish: Wish) -> str:
+def _selector(wish: LaunchRequest) -> str:
     found = wish.slice
     labels = {}
     if found.topology is not None:
@@ -131,7 +131,7 @@ def _selector(wish: Wish) -> str:
     return "\n".join(["nodeSelector:", *(f"  {key}: {value}" for key, value in labels.items())]) if labels else ""
 
 
-def _storage(wish: Wish, *, shared_memory: bool, spaces: int) -> str:
+def _storage(wish: LaunchRequest, *, shared_memory: bool, spaces: int) -> str:
     """What the last container of a pod mounts, and the pod's volumes, at so many spaces."""
     mounts, volumes = [], []
     if shared_memory:

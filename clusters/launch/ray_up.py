@@ -2,8 +2,8 @@
 
 import json
 
-from clusters.launch.wish import Wish, indented, ray_image, title
-from scaling.identity import check
+from clusters.launch.request import LaunchRequest, indented, ray_image, title
+from scaling.checks import check
 
 HEAD = {"gcp": "n2-standard-8", "aws": "m6i.2xlarge"}
 GCP_IMAGE = "projects/deeplearning-platform-release/global/images/family/common-cu128-ubuntu-2204-nvidia-570"
@@ -13,7 +13,7 @@ DOCKER = "sudo apt-get update; sudo apt-get install -y docker.io; sudo usermod -
 _PRIVILEGED = '\n  worker_run_options: ["--privileged"]  # the TPUs are seen in no other way'
 
 
-def cluster(wish: Wish) -> str:
+def cluster(wish: LaunchRequest) -> str:
     cloud = wish.kind.removeprefix("ray-up-")
     tpu = wish.slice.topology is not None
     number = 1 if tpu else wish.slice.hosts  # the launcher takes a TPU slice as one worker
@@ -66,7 +66,7 @@ worker_start_ray_commands:
 """
 
 
-def _provider(wish: Wish, cloud: str) -> str:
+def _provider(wish: LaunchRequest, cloud: str) -> str:
     if cloud == "aws":
         zone = wish.zone or "us-east-1a"
         return f"""provider:
@@ -83,7 +83,7 @@ def _provider(wish: Wish, cloud: str) -> str:
   project_id: {wish.project or "my-project"}  # change: yours"""
 
 
-def _resources(wish: Wish) -> dict[str, int]:
+def _resources(wish: LaunchRequest) -> dict[str, int]:
     found = wish.slice
     if found.topology is not None:
         return {"CPU": found.host_cpus, "TPU": found.chips_on_host}
@@ -99,13 +99,13 @@ BlockDeviceMappings:
     return f"machineType: {HEAD[cloud]}\n{_gcp_disk(GCP_HEAD_IMAGE)}"
 
 
-def _worker_node(wish: Wish, cloud: str) -> str:
+def _worker_node(wish: LaunchRequest, cloud: str) -> str:
     if wish.slice.topology is not None:
         return _tpu_node(wish)
     return _aws_node(wish) if cloud == "aws" else _gcp_node(wish)
 
 
-def _tpu_node(wish: Wish) -> str:
+def _tpu_node(wish: LaunchRequest) -> str:
     found = wish.slice
     what = f"acceleratorType: {found.accelerator_type}"
     if not found.standard:
@@ -118,7 +118,7 @@ def _tpu_node(wish: Wish) -> str:
     )
 
 
-def _gcp_node(wish: Wish) -> str:
+def _gcp_node(wish: LaunchRequest) -> str:
     chip = wish.slice.chip
     check(chip.gcp_machine is not None, f"ray-up-gcp: {chip.name} is on no GCP machine of the catalogue")
     _check_full(wish)
@@ -136,7 +136,7 @@ def _gcp_node(wish: Wish) -> str:
 {_gcp_disk(GCP_IMAGE)}"""
 
 
-def _aws_node(wish: Wish) -> str:
+def _aws_node(wish: LaunchRequest) -> str:
     chip = wish.slice.chip
     check(chip.aws_machine is not None, f"ray-up-aws: {chip.name} is on no AWS machine of the catalogue")
     _check_full(wish)
@@ -148,7 +148,7 @@ BlockDeviceMappings:
 # change: add ImageId, an Ubuntu image with the GPU's driver and NVIDIA's container toolkit (Deep Learning Base AMI)"""
 
 
-def _check_full(wish: Wish) -> None:
+def _check_full(wish: LaunchRequest) -> None:
     found = wish.slice
     full = found.chip.chips_per_host
     check(found.chips_on_host == full, f"{wish.kind}: the machines have {full} {found.chip.name}, not {found.chips}")

@@ -5,10 +5,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from clusters.hardware import catalogue, generation
-from clusters.launch.marked import LineError, Marked, Path
-from clusters.launch.wish import is_shared
-from clusters.slices import Slice, gpus, of_shape, slice_named
+from clusters.hardware import Slice, catalogue, chip_generation, gpu_slice, slice_named, tpu_slice
+from clusters.launch.request import is_shared
+from clusters.launch.yaml_lines import LineError, Marked, Path
 
 ACCELERATOR, TOPOLOGY = "cloud.google.com/gke-tpu-accelerator", "cloud.google.com/gke-tpu-topology"
 CLOSED = ("127.0.0.1", "localhost", "::1")
@@ -57,7 +56,7 @@ def _group(document: Marked, path: Path, group: dict[str, Any]) -> Iterator[Line
         yield LineError(document.line((*selector, ACCELERATOR)), f"no TPU is called {labels[ACCELERATOR]!r}: {names}")
         return
     try:
-        found = of_shape(known[labels[ACCELERATOR]], labels[TOPOLOGY])
+        found = tpu_slice(known[labels[ACCELERATOR]], labels[TOPOLOGY])
     except ValueError as error:
         yield LineError(document.line((*selector, TOPOLOGY)), str(error))
         return
@@ -127,10 +126,10 @@ def _tpu(config: dict[str, Any]) -> Slice | None:
     if "acceleratorType" in config:
         return slice_named(str(config["acceleratorType"]))
     if shape := config.get("acceleratorConfig"):
-        chip = generation(str(shape.get("type", "")).lower().replace("lite_pod", "litepod"))
+        chip = chip_generation(str(shape.get("type", "")).lower().replace("lite_pod", "litepod"))
         if chip is None:
             raise ValueError(f"unknown TPU type {shape.get('type')!r}: such as V4 or V5P")
-        return of_shape(chip, str(shape.get("topology")))
+        return tpu_slice(chip, str(shape.get("topology")))
     return None
 
 
@@ -144,7 +143,7 @@ def _machine(config: dict[str, Any]) -> Slice | None:
             if mine:
                 return Slice(chip, math.prod(each["acceleratorCount"] for each in mine))
         elif machine is not None and machine in (chip.gcp_machine, chip.aws_machine):
-            return gpus(chip, chip.chips_per_host)
+            return gpu_slice(chip, chip.chips_per_host)
     return None
 
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from clusters.launch.files import launch_file
-from clusters.launch.wish import Kind, Wish
-from clusters.slices import slice_named
+from clusters.hardware import slice_named
+from clusters.launch.render import launch_file
+from clusters.launch.request import LaunchKind, LaunchRequest
 
 FOLDER = Path(__file__).parent / "samples"
-SAMPLES: tuple[tuple[Kind, str, str], ...] = (  # (kind, slice, storage)
+SAMPLES: tuple[tuple[LaunchKind, str, str], ...] = (  # (kind, slice, storage)
     ("ray-up-gcp", "h100:64", "gs://my-bucket/quickstart"),
     ("ray-up-gcp", "v4-16", "gs://my-bucket/quickstart"),
     ("ray-up-aws", "h100:8", "s3://my-bucket/quickstart"),
@@ -27,7 +27,7 @@ def files() -> dict[str, str]:
     found = {}
     for kind, name, storage in SAMPLES:
         suffix = "sbatch" if kind == "slurm" else "yaml"
-        wish = Wish(kind, slice_named(name), storage=storage)
+        wish = LaunchRequest(kind, slice_named(name), storage=storage)
         found[f"{kind}-{name.replace(':', '-')}.{suffix}"] = launch_file(wish)
     return found
 

@@ -2,13 +2,13 @@
 
 import json
 
-from clusters.launch.wish import Wish, title
-from scaling.identity import check
+from clusters.launch.request import LaunchRequest, title
+from scaling.checks import check
 
 PORT = 6379  # SkyPilot's own Ray has another
 
 
-def task(wish: Wish) -> str:
+def task(wish: LaunchRequest) -> str:
     found = wish.slice
     tpu = found.topology is not None
     flags = f"--resources='{{\"TPU\": {found.chips_on_host}}}'" if tpu else f"--num-gpus={found.chips_on_host}"
@@ -67,7 +67,7 @@ run: |
 """
 
 
-def _accelerators(wish: Wish) -> str:
+def _accelerators(wish: LaunchRequest) -> str:
     found = wish.slice
     if found.topology is None:
         return f"accelerators: {found.chip.name.upper()}:{found.chips_on_host}"
@@ -79,10 +79,10 @@ def _accelerators(wish: Wish) -> str:
     runtime_version: {runtime}"""
 
 
-def _pod(wish: Wish) -> str:
+def _pod(wish: LaunchRequest) -> str:
     hosts = wish.slice.hosts
     return f"  # one slice; what follows runs on each of its {hosts} hosts" if wish.slice.topology and hosts > 1 else ""
 
 
-def _image(wish: Wish) -> str:
+def _image(wish: LaunchRequest) -> str:
     return f"\n  image_id: docker:{wish.image}" if wish.image else ""

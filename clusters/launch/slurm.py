@@ -1,9 +1,9 @@
 """A Slurm batch script: `ray symmetric-run` on every node, the study on the first."""
 
-from clusters.launch.wish import Wish, title
+from clusters.launch.request import LaunchRequest, title
 
 
-def script(wish: Wish) -> str:
+def script(wish: LaunchRequest) -> str:
     found = wish.slice
     partition = wish.partition or "gpu"
     return f"""\

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from clusters.launch import rules
-from clusters.launch.marked import LineError
+from clusters.launch.yaml_lines import LineError
 
 DIRECTIVE = re.compile(r"#SBATCH\s+(--[a-z-]+)(?:=(\S+))?\s*(#.*)?")
 KNOWN = """

@@ -3,14 +3,17 @@
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from scaling.identity import check
+from scaling.checks import check
 
 SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
 class Ifs:
-    """Images of random iterated function systems (`scaling.data.ifs`); `images` a class in training, size in pixels."""
+    """Images of random iterated function systems (`scaling.data.sources.ifs`).
+
+    `images` a class in training, `size` in pixels.
+    """
 
     classes: int = 100
     images: int = 200
@@ -33,7 +36,7 @@ class Ifs:
 
 @dataclass(frozen=True)
 class Layouts:
-    """Images whose classes differ in the places of their tiles alone (`scaling.data.layouts`); fields as of `Ifs`."""
+    """Images whose classes differ in the places of their tiles (`scaling.data.sources.layouts`); fields of `Ifs`."""
 
     classes: int = 8
     images: int = 300
@@ -43,7 +46,7 @@ class Layouts:
 
     def __post_init__(self) -> None:
         _check_drawn("layouts", self)
-        # All that `scaling.data.layouts` knows.
+        # All that `scaling.data.sources.layouts` knows.
         check(self.classes <= 36, f"classes of layouts: must be 36 at most, got {self.classes}")
         whole = 16 <= self.size <= 256 and self.size % 16 == 0
         check(whole, f"size of layouts: must be a multiple of 16 pixels, 256 at most, got {self.size}")

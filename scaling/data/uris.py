@@ -19,8 +19,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
+from scaling.checks import check
 from scaling.data.builtin_sets import Digits, Drawn, Ifs, Layouts, drawn_fields, fashion_file
-from scaling.identity import check
 
 SPLITS = ("train", "test")
 SELECTION = ("part", "only", "without")
@@ -153,17 +153,17 @@ def _share(text: str) -> float:
     return float(text[:-1]) / 100
 
 
-def base(source: Source | Selected) -> Source:
+def base_source(source: Source | Selected) -> Source:
     """The source itself, without the choice of images."""
     return source.source if isinstance(source, Selected) else source
 
 
 def built_in(uri: str) -> bool:
     """Whether a URI names a set that is made here."""
-    return isinstance(base(parse(uri)), BuiltIn)
+    return isinstance(base_source(parse_uri(uri)), BuiltIn)
 
 
-def parse(uri: str) -> Source | Selected:
+def parse_uri(uri: str) -> Source | Selected:
     """The source a URI names. Raises ValueError when it names none."""
     scheme, _, rest = uri.partition(":")
     known = "parquet:PATH, ifs:classes=..., layouts:classes=..., digits:SPLIT or fashion:SPLIT, imagefolder:DIR, "

@@ -1,65 +1,24 @@
-"""Models: from a spec to a torch module with `forward(x)` (logits [B, K]) and `features(x)` (representation [B, D]).
+"""Models: from a spec to a torch module."""
 
-Images x are float [B, 3, H, W]. In every model the classifier is called `head`, the pre-training hidden layer
-`pre_logits`, the tables of positions `pos_embed` (two-dimensional ones `pos_embed.x`, `.y` and `.cls`; relative keys
-are each layer's `attention.relative`) and the class token `cls_token`. Weights come from torch's global generator, with
-the distributions of the official code (which are flax's).
-"""
-
-from collections.abc import Mapping
-
-import torch
-from torch import Tensor, nn
-
-from scaling.models.hybrid import hybrid
-from scaling.models.positions import fit_positions, resize_positions
+from scaling.models.build import build, load_pretrained
+from scaling.models.layers import normalise
+from scaling.models.masked import MASK, MaskedPatchPrediction
+from scaling.models.positions import relative_logits, tables_by_place
 from scaling.models.resnet import BiTResNet
-from scaling.models.vit import VisionTransformer
-from scaling.specs import Architecture, Hybrid, ResNet, ViT
+from scaling.models.vit import Attention, AxialBlock, VisionTransformer
+from scaling.models.weight_standardization import standardized
 
-__all__ = ["BiTResNet", "VisionTransformer", "build", "load_pretrained", "resize_positions"]
-
-
-def build(
-    model: Architecture, num_classes: int, *, resolution: int, dropout: float = 0.0, head_bias: float = 0.0
-) -> VisionTransformer | BiTResNet:
-    """The module of a spec for square images of `resolution` pixels, with fresh weights and a classifier of zeros.
-
-    `dropout` is the Transformer's (§B.1), ResNets have none. `head_bias` is the classifier's initial bias.
-    Raises ValueError when the image is smaller than one patch.
-    """
-    match model:
-        case ViT():
-            grid = resolution // model.patch_size
-            module: VisionTransformer | BiTResNet
-            module = VisionTransformer(model, num_classes, grid=grid, dropout=dropout, head_bias=head_bias)
-        case Hybrid():
-            module = hybrid(model, num_classes, resolution=resolution, dropout=dropout, head_bias=head_bias)
-        case ResNet():
-            module = BiTResNet(model, num_classes, resolution=resolution, head_bias=head_bias)
-    return module
-
-
-def load_pretrained(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load pre-trained weights into a module with another classifier; positions, of any form, are resized to its grid.
-
-    The classifier is left as it is, and so the hidden layer of the pre-training head is dropped when the module has
-    none (§B.1.1). Raises ValueError, and changes nothing, when a parameter is missing, left over or of another shape.
-    """
-    own = {name: value for name, value in module.state_dict().items() if not name.startswith("head.")}
-    hidden = any(name.startswith("pre_logits.") for name in own)
-    dropped = ("head.",) if hidden else ("head.", "pre_logits.")
-    given = {name: value for name, value in state.items() if not name.startswith(dropped)}
-    given = fit_positions(given, own)
-    shapes = [
-        f"{name} {list(given[name].shape)} instead of {list(own[name].shape)}"
-        for name in own.keys() & given.keys()
-        if given[name].shape != own[name].shape
-    ]
-    found = {"missing": own.keys() - given.keys(), "left over": given.keys() - own.keys(), "wrong shape": shapes}
-    problems = [f"{what}: {', '.join(sorted(names))}" for what, names in found.items() if names]
-    if problems:
-        raise ValueError(f"pre-trained weights do not fit the model: {'; '.join(problems)}")
-    with torch.no_grad():
-        for name, value in own.items():
-            value.copy_(given[name])
+__all__ = [
+    "MASK",
+    "Attention",
+    "AxialBlock",
+    "BiTResNet",
+    "MaskedPatchPrediction",
+    "VisionTransformer",
+    "build",
+    "load_pretrained",
+    "normalise",
+    "relative_logits",
+    "standardized",
+    "tables_by_place",
+]

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scaling.models.normalization import GroupNorm
+from scaling.models.layers import GroupNorm
 
 EPS = 1e-4  # of both GroupNorms, as in the open code: keys, queries and values start small, so it is felt
 
@@ -77,18 +77,3 @@ class AxialAttention(nn.Module):
         if self.stride == 1:
             return x
         return F.avg_pool2d(x, 2, ceil_mode=True, divisor_override=4)  # SAME: an odd side gets zeros, which count
-
-
-def resize_offsets(table: Tensor, side: int) -> Tensor:
-    """Table of offsets [2d, 2L-1] of lines of L positions, for lines of `side`: [2d, 2*side-1].
-
-    Interpolated linearly along the offsets with both ends and the middle (offset 0) kept, as the ends of a line are by
-    `resize_positions`.
-    """
-    middle = table.shape[1] // 2
-    if side == middle + 1:
-        return table
-    if side == 1:
-        return table[:, middle : middle + 1]
-    resized = F.interpolate(table[None].float(), size=2 * side - 1, mode="linear", align_corners=True)
-    return resized[0].to(table.dtype)

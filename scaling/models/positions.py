@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scaling.models.axial_resnet import resize_offsets
 from scaling.specs import ViT
 
 STD = 0.02  # of fresh positions, as in the official code; the paper names none for the variants
@@ -140,3 +139,18 @@ def _resample(tables: Tensor, size: int) -> Tensor:
         return tables
     lines = F.interpolate(tables.mT.float(), size=size, mode="linear", align_corners=True)
     return lines.mT.to(tables.dtype)
+
+
+def resize_offsets(table: Tensor, side: int) -> Tensor:
+    """Table of offsets [2d, 2L-1] of lines of L positions, for lines of `side`: [2d, 2*side-1].
+
+    Interpolated linearly along the offsets with both ends and the middle (offset 0) kept, as the ends of a line are by
+    `resize_positions`.
+    """
+    middle = table.shape[1] // 2
+    if side == middle + 1:
+        return table
+    if side == 1:
+        return table[:, middle : middle + 1]
+    resized = F.interpolate(table[None].float(), size=2 * side - 1, mode="linear", align_corners=True)
+    return resized[0].to(table.dtype)

@@ -10,9 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaling.models.axial_resnet import AxialAttention
-from scaling.models.convolution import convolve, max_pool
-from scaling.models.normalization import GroupNorm
-from scaling.models.vit import lecun_normal_
+from scaling.models.layers import GroupNorm, convolve, lecun_normal_, max_pool
 from scaling.specs import ResNet
 
 EPS = 1e-6  # of every GroupNorm after a convolution, as in the official code
@@ -70,7 +68,7 @@ class StdConv(nn.Conv2d):
         even = fixed or (stride == 1 and kernel % 2 == 1)  # the border: then it is the convolution's own padding
         super().__init__(in_channels, out_channels, kernel, stride, kernel // 2 if even else 0, bias=False)
         self.fixed, self.even_border = fixed, even
-        self.kept: Tensor | None = None  # the standardized kernel, while `scaling.models.standardized` keeps it
+        self.kept: Tensor | None = None  # the standardized kernel, within a `standardized` block
         lecun_normal_(self.weight)
 
     def filters(self) -> Tensor:

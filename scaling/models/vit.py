@@ -7,21 +7,11 @@ k heads, K classes.
 import torch
 from torch import Tensor, nn
 
-from scaling.models.activations import gelu
-from scaling.models.attention import attend
-from scaling.models.axial_vit import AxialBlock
-from scaling.models.dense import Dense
-from scaling.models.patches import embed_patches
+from scaling.models.layers import Dense, attend, embed_patches, gelu, lecun_normal_
 from scaling.models.positions import STD, fresh_tables, relative_logits, tables_by_place
 from scaling.specs import ViT
 
 EPS = 1e-6  # of every LayerNorm, as in the official code
-
-
-def lecun_normal_(weight: Tensor) -> None:
-    """Fill a kernel [out, in, ...] from the truncated normal of variance 1 / fan_in, flax's default for its layers."""
-    std = weight[0].numel() ** -0.5 / 0.87962566103423978  # the last: deviation of a unit normal cut at +-2
-    nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
 
 
 class Attention(nn.Module):
@@ -70,6 +60,25 @@ class Block(nn.Module):
         x = x + self.dropout(self.attention(self.norm1(x)))
         h = self.dropout(gelu(self.fc1(self.norm2(x))))  # [B, S, mlp_dim]
         return x + self.dropout(self.fc2(h))
+
+
+class AxialBlock(nn.Module):
+    """§D.6: a block along the rows of G x G patches, then one along the columns, each with its own attention and MLP.
+
+    [B, G*G, D] -> [B, G*G, D].
+    """
+
+    def __init__(self, row: nn.Module, column: nn.Module, grid: int) -> None:
+        super().__init__()
+        self.row, self.column, self.grid = row, column, grid
+
+    def forward(self, x: Tensor) -> Tensor:
+        B, _, D = x.shape
+        G = self.grid
+        x = self.row(x.reshape(B * G, G, D)).view(B, G, G, D)  # attention among the patches of one row
+        x = x.transpose(1, 2).reshape(B * G, G, D)
+        x = self.column(x).view(B, G, G, D)  # and of one column
+        return x.transpose(1, 2).reshape(B, G * G, D)
 
 
 def layer(spec: ViT, grid: int, dropout: float) -> Block | AxialBlock:

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from scaling.identity import check
+from scaling.checks import check
 from scaling.specs import Precision
 from scaling.training.allocator import keep_freed_memory
 

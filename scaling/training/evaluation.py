@@ -8,12 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scaling.data.loading import ahead
-from scaling.data.preprocessing import Skipped, eval_images_left, normalise
+from scaling.checks import check
+from scaling.data.pipeline import Skipped, eval_images_left, prefetched
 from scaling.data.sources import Images
-from scaling.identity import check
-from scaling.models import BiTResNet, VisionTransformer
-from scaling.models.standardized import standardized
+from scaling.models import BiTResNet, VisionTransformer, normalise, standardized
 from scaling.training.devices import Device, sum_over_workers
 from scaling.training.objective import distribution
 
@@ -81,7 +79,7 @@ def topk(
     hits = np.zeros(len(ks), np.int64)
     with _frozen(module, device):
         parts = _parts(indices)
-        for index, x in zip(parts, ahead(lambda i: prepare(parts[i]), 0, len(parts)), strict=True):
+        for index, x in zip(parts, prefetched(lambda i: prepare(parts[i]), 0, len(parts)), strict=True):
             logits = module.forward(normalise(device.put(x))).float().cpu()
             targets = torch.from_numpy(right(index))
             if allowed is not None:
@@ -106,7 +104,7 @@ def _batches(
 ) -> Iterator[tuple[Tensor, np.ndarray]]:
     """Images on the device and their indices; the next ones are decoded meanwhile."""
     parts = _parts(indices)
-    for x, index in ahead(lambda i: eval_images_left(images, parts[i], resolution, skipped), 0, len(parts)):
+    for x, index in prefetched(lambda i: eval_images_left(images, parts[i], resolution, skipped), 0, len(parts)):
         if len(index):
             yield normalise(device.put(x)), index
             device.run()

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
-from scaling import results
-from scaling.data.preprocessing import Skipped
-from scaling.storage import Storage
+from scaling.data.pipeline import Skipped
+from scaling.store import Storage, read_row, write_rows
 from scaling.training.devices import Device
 
 Kind = Literal["pretrain", "trial", "transfer", "fewshot"]
@@ -131,13 +130,13 @@ class Ledger:
             "outcome": outcome,
             "reason": reason,
         }
-        results.write(self.storage, "attempt", [row])
+        write_rows(self.storage, "attempt", [row])
 
 
 def start_reason(unit_id: str, storage: Storage, workers: int) -> StartReason:
     """Why an attempt begins, by how the unit's latest one ended and how many workers that had."""
     names = [name for name in storage.list("attempt") if name.startswith(f"{unit_id}-")]
-    before = [results.read_one(storage, "attempt", name.removesuffix(".parquet")) for name in names]
+    before = [read_row(storage, "attempt", name.removesuffix(".parquet")) for name in names]
     last = max((row for row in before if row), key=lambda row: row["started"], default=None)
     if last is None:
         return "first"

@@ -1,5 +1,6 @@
 """The training loop: load, forward, backward, clip, step, log, save."""
 
+import contextlib
 import math
 import time
 from collections import deque
@@ -9,19 +10,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
-from scaling.data.loading import Batch
-from scaling.data.ordering import hashed
+from scaling.data.pipeline import Batch
+from scaling.models import standardized
+from scaling.randomness import hashed
 from scaling.specs import Recipe
-from scaling.storage import Storage
+from scaling.store import Storage
 from scaling.training import state
-from scaling.training.averaging import running_average
 from scaling.training.devices import Device, broadcast, mean_over_workers
 from scaling.training.ledger import Ledger, NonFiniteLossError, TrainingInterruptedError
-from scaling.training.microbatches import accumulate
 from scaling.training.objective import Objective
-from scaling.training.optim import make_optimizer
-from scaling.training.schedules import learning_rate
+from scaling.training.optim import learning_rate, make_optimizer, running_average
 from scaling.training.state import State
 
 Report = Callable[[int, dict[str, Any]], bool | None]  # (steps done, metrics) -> whether the training is to stop
@@ -224,3 +224,31 @@ def _read(unread: list[Tensor], pulse: _Pulse, last_step: int, device: Device) -
             raise NonFiniteLossError(f"loss {value} at step {step}: lower base_lr or set grad_clip")
     pulse.decide(last_step, steps, means[steps:])
     return means[:steps]
+
+
+def accumulate(
+    model: nn.Module, objective: Objective, step: int, images: Tensor, labels: Tensor, device: Device
+) -> Tensor:
+    """Give the parameters the gradients of the mean loss of images uint8 [b, 3, R, R]; returns that loss [], detached.
+
+    With `device.microbatch` that many images at a time, each part's loss weighted by its size: the step is the whole
+    batch's to float tolerance, but that dropout draws its masks part by part. Filters are standardized once, and
+    workers exchange gradients once, with the last part.
+    """
+    images, labels = device.put(images), device.put(labels)
+    size = device.microbatch or len(images)
+    parts = list(zip(images.split(size), labels.split(size), strict=True))
+    total = torch.zeros((), device=images.device)
+    with standardized(model) if len(parts) > 1 else contextlib.nullcontext():
+        for number, (x, y) in enumerate(parts, start=1):
+            with _alone(model) if number < len(parts) else contextlib.nullcontext():
+                with device.autocast():
+                    loss = objective(model, step, x, y) * (len(x) / len(images))
+                loss.backward()
+            total += loss.detach()
+    return total
+
+
+def _alone(model: nn.Module) -> contextlib.AbstractContextManager[Any]:
+    """Keep gradients on this worker."""
+    return model.no_sync() if isinstance(model, DistributedDataParallel) else contextlib.nullcontext()

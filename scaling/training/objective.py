@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scaling.data.ordering import hashed
-from scaling.data.preprocessing import normalise
+from scaling.models import normalise
+from scaling.randomness import hashed
 from scaling.specs import Recipe
 
 # (model, step, images uint8 [b, 3, R, R], labels [b, ...]) -> mean loss []: all on the device, under autocast

@@ -1,9 +1,11 @@
 """Optimizer of a recipe."""
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from scaling.specs import Recipe
 
@@ -32,3 +34,32 @@ def kernels(module: nn.Module) -> list[Tensor]:
     """The weights of dense and convolution layers: no biases, norms, tokens or tables of positions, of any shape."""
     found = {id(layer.weight) for layer in module.modules() if isinstance(layer, LAYERS_WITH_KERNELS)}
     return [parameter for parameter in module.parameters() if id(parameter) in found]
+
+
+def learning_rate(step: int, *, base_lr: float, steps: int, recipe: Recipe) -> float:
+    """The rate of optimizer step `step` (0-based) of `steps`.
+
+    As the official code: linear and cosine decay progress from the end of the warm-up, linearly to `end_lr` or as a
+    cosine to 0. Of 'steps' (BiT §3.3) the rate falls to a tenth after each share `decay_at` of all steps. The warm-up
+    multiplies any of them by step / warmup_steps. A floor above the peak is ignored.
+    """
+    progress = min(max((step - recipe.warmup_steps) / max(steps - recipe.warmup_steps, 1), 0.0), 1.0)
+    match recipe.schedule:
+        case "linear":
+            floor = min(recipe.end_lr, base_lr)
+            rate = floor + (base_lr - floor) * (1 - progress)
+        case "cosine":
+            rate = base_lr * 0.5 * (1 + math.cos(math.pi * progress))
+        case "steps":
+            rate = base_lr / 10 ** sum(step >= round(share * steps) for share in recipe.decay_at)
+    return rate * min(1.0, step / recipe.warmup_steps) if recipe.warmup_steps else rate
+
+
+def running_average(module: nn.Module, decay: float) -> AveragedModel:
+    """A copy of `module` that `update_parameters(module)` moves: average <- decay * average + (1 - decay) * weights.
+
+    It starts from the weights that `module` has now, the initial ones; the paper does not say. The copy is `.module`.
+    """
+    average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay))
+    average.update_parameters(module)  # the first call only copies
+    return average

@@ -8,12 +8,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
-from safetensors.torch import load, load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from scaling.results import checkpoint_name
-from scaling.storage import Storage
+from scaling.store import Storage, checkpoint_name
 
 
 @dataclass
@@ -90,7 +89,7 @@ def resume(storage: Storage, name: str, now: State) -> None:
     now.recent.extend(progress["recent"])
 
 
-def save_final(storage: Storage, unit_id: str, module: nn.Module, spec: str) -> str:
+def save_final_weights(storage: Storage, unit_id: str, module: nn.Module, spec: str) -> str:
     """Commit the trained weights with the spec (JSON) they belong to. Returns the SHA-256 of the weights' file."""
 
     def fill(folder: Path) -> None:
@@ -102,7 +101,7 @@ def save_final(storage: Storage, unit_id: str, module: nn.Module, spec: str) -> 
     return hashlib.sha256(storage.read(f"{name}/model.safetensors")).hexdigest()
 
 
-def clear(storage: Storage, unit_id: str) -> None:
+def clear_checkpoints(storage: Storage, unit_id: str) -> None:
     """Remove the checkpoints of a finished training; final weights stay where there are some."""
     for name in _steps(storage, unit_id):
         storage.delete(name)
@@ -112,16 +111,6 @@ def clear(storage: Storage, unit_id: str) -> None:
 
 def _root(unit_id: str) -> str:
     return PurePosixPath(checkpoint_name(unit_id)).parent.as_posix()
-
-
-def read_weights(checkpoint: Storage) -> dict[str, Tensor]:
-    """The weights of a checkpoint directory. Raises ValueError when there are none."""
-    try:
-        if checkpoint.local is not None:
-            return load_file(checkpoint.local / "model.safetensors")
-        return load(checkpoint.read("model.safetensors"))
-    except FileNotFoundError:
-        raise ValueError(f"{checkpoint.uri} is no checkpoint: it has no model.safetensors") from None
 
 
 def _steps(storage: Storage, unit_id: str) -> list[str]:

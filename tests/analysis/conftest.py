@@ -1,13 +1,9 @@
-import sys
 from pathlib import Path
 
 import pytest
 
-from scaling.storage import Storage
-
-sys.path.insert(0, str(Path(__file__).parent))  # for made_study.py, the study that these tests read
-
-import made_study as made
+from scaling.store.storage import Storage
+from tests.helpers import finished_study as made
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis.__main__ import main
-from scaling.storage import Storage
+from scaling.store.storage import Storage
 
 ROOT = Path(__file__).parents[2]
 POINT = {

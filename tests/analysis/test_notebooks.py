@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scaling.storage import Storage
+from scaling.store.storage import Storage
 
 ROOT = Path(__file__).parent.parent.parent
 NOTEBOOKS = sorted((ROOT / "analysis" / "notebooks").glob("*.py"))

@@ -8,10 +8,10 @@ import torch
 
 from benchmarks import input_pipeline
 from benchmarks.input_pipeline import Options, main, ours, usual
-from scaling.data.sources import open_split
-from scaling.specs import ViT
-from scaling.timing import photographs
-from scaling.zoo import ZOO
+from scaling.data.sources.images import open_split
+from scaling.measure.timing import photographs
+from scaling.specs.architectures import ViT
+from scaling.specs.zoo import ZOO
 
 
 @pytest.fixture(scope="module")

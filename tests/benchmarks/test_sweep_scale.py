@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks.sweep_scale import Options, made_row, main, measured
-from scaling import results
-from scaling.datasets import resolve
-from scaling.search import Setting
-from scaling.specs import Scratch, Transfer
-from scaling.storage import Storage
-from scaling.units import trial_results
-from scaling.zoo import model
+from scaling.data.resolve import resolve
+from scaling.schedule.pending import trial_results
+from scaling.specs.pretraining import Scratch
+from scaling.specs.search import Setting
+from scaling.specs.study import Transfer
+from scaling.specs.zoo import zoo_model
+from scaling.store import results
+from scaling.store.storage import Storage
 from search_spaces.grids import TASKS
 
 
@@ -37,8 +38,8 @@ def test_a_made_row_is_a_trial_that_has_ended(tmp_path: Path) -> None:
     task = TASKS["digits"]
     task = replace(task, data=resolve(task.data))
     setting: Setting = task.own
-    trial = Transfer(Scratch("nothing", model("ViT-micro-S/4")), task, setting, 0, "dev")
-    results.write(storage, "trial", [made_row(trial)])
+    trial = Transfer(Scratch("nothing", zoo_model("ViT-micro-S/4")), task, setting, 0, "dev")
+    results.write_rows(storage, "trial", [made_row(trial)])
     assert trial_results(storage)[trial.id].steps == trial.steps  # type: ignore[union-attr]
 
 

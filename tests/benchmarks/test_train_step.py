@@ -9,11 +9,11 @@ from torch import nn
 
 from benchmarks import peers, plain
 from benchmarks.train_step import Contestant, Options, main, make_step, ratio
-from scaling import timing
-from scaling.flops import parameters, train_flops
-from scaling.specs import Hybrid, ResNet, ViT
+from scaling.flops.counts import parameters, train_flops
+from scaling.measure import timing
+from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.zoo import ZOO
 from scaling.training.devices import local_device
-from scaling.zoo import ZOO
 
 VIT, RESNET = ViT(4, 12, 1, 20, 3), ResNet((1, 1), width=8, groups=4)
 SPECS = [VIT, RESNET, replace(RESNET, stem="small"), Hybrid(RESNET, ViT(1, 12, 1, 20, 3))]

@@ -7,14 +7,16 @@ import optuna
 import polars as pl
 import pytest
 from rich.console import Console
-from tests_specs import RECIPE, TINY, TUNING
 
-from clusters.placement import Placement
+from clusters.execution.placement import Placement
 from clusters.run import run
-from scaling import frames, results
-from scaling.specs import Choice, Dataset, FewShot, Halving, Pretrain, Range, Scratch, Search, Study, Task
-from scaling.storage import Storage
-from scaling.units import finished
+from scaling.schedule.pending import is_finished
+from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Scratch
+from scaling.specs.search import Choice, Halving, Range, Search
+from scaling.specs.study import Study, Task
+from scaling.store import frames, results
+from scaling.store.storage import Storage
+from tests.helpers.specs import RECIPE, TINY, TUNING
 
 pytestmark = pytest.mark.usefixtures("cluster")
 QUIET = Console(quiet=True)
@@ -22,11 +24,11 @@ TABLES = ("pretrain", "curve", "trial", "transfer", "fewshot")
 
 
 def rows(storage: Storage) -> dict[str, pl.DataFrame]:
-    return {table: frames.read(storage, table) for table in TABLES}
+    return {table: frames.read_table(storage, table) for table in TABLES}
 
 
 def attempts(storage: Storage) -> int:
-    return frames.read(storage, "attempt").height
+    return frames.read_table(storage, "attempt").height
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,7 @@ def test_every_unit_has_its_rows_and_one_attempt(study: Study, done: Storage) ->
     assert found["transfer"].height == 2 * 2  # two seeds
     assert found["fewshot"].height == 2 * 2 * 3
     units = {"pretrain": 1, "trial": 4, "transfer": 4, "fewshot": 2}
-    ledger = frames.read(done, "attempt")
+    ledger = frames.read_table(done, "attempt")
     assert dict(ledger["kind"].value_counts().rows()) == units
     assert set(ledger["outcome"]) == {"done"}
     best = frames.best_trials(found["trial"])
@@ -63,17 +65,17 @@ def test_every_unit_has_its_rows_and_one_attempt(study: Study, done: Storage) ->
 
 def test_running_again_does_nothing(study: Study, done: Storage) -> None:
     before = attempts(done)
-    assert finished(study, done, {})
+    assert is_finished(study, done, {})
     assert run(study, done, QUIET) == 0
     assert attempts(done) == before
 
 
 def test_an_extended_study_runs_only_what_is_new(study: Study, done: Storage) -> None:
-    before = set(frames.read(done, "attempt")["unit_id"])
+    before = set(frames.read_table(done, "attempt")["unit_id"])
     other = replace(study.runs[0], name="other", seed=7)
     wider = replace(study.tasks[0], base_lrs=(0.01, 0.1, 1e-9))  # the new rate is never the best
     assert run(replace(study, runs=(*study.runs, other), tasks=(wider,), seeds=(0, 1, 2)), done, QUIET) == 0
-    new = frames.read(done, "attempt").filter(~pl.col("unit_id").is_in(before))
+    new = frames.read_table(done, "attempt").filter(~pl.col("unit_id").is_in(before))
     assert dict(new["kind"].value_counts().rows()) == {
         "pretrain": 1,
         "trial": 1 + 1 + 3,  # the new rate for run and control, the grid of the new run
@@ -94,12 +96,12 @@ def test_searches_of_every_kind_side_by_side(study: Study, done: Storage) -> Non
     )
     made = replace(study, tasks=tasks, scratch=(), seeds=(0,))
     assert run(made, done, QUIET) == 0
-    trials = frames.read(done, "trial").filter(pl.col("task").is_in(["tpe", "halving", "pareto"]))
+    trials = frames.read_table(done, "trial").filter(pl.col("task").is_in(["tpe", "halving", "pareto"]))
     assert dict(trials["task"].value_counts().rows()) == {"tpe": 4, "halving": 4, "pareto": 4}
     rungs = trials.filter(task="halving")["rung_steps"].to_list()
     assert [1] in rungs
     assert [1, 2, 4] in rungs
-    finals = frames.read(done, "transfer").filter(task="pareto")
+    finals = frames.read_table(done, "transfer").filter(task="pareto")
     assert 1 <= finals.height <= 2  # one for each number of steps at most
     assert all("/final" in name for name in checkpoints(done))  # what halving left behind is gone
 
@@ -110,7 +112,7 @@ def test_searches_of_every_kind_side_by_side(study: Study, done: Storage) -> Non
     before = attempts(done)
     wider = replace(tasks[0], search=replace(learning, trials=6))
     assert run(replace(made, tasks=(wider,)), done, QUIET) == 0
-    assert frames.read(done, "trial").filter(task="tpe").height == 6
+    assert frames.read_table(done, "trial").filter(task="tpe").height == 6
     assert attempts(done) - before in (2, 3)  # two trials, and a final run if the best changed
     (name,) = studies(file)
     assert len(optuna.load_study(study_name=name, storage=f"sqlite:///{file}").trials) == 6
@@ -128,9 +130,9 @@ def test_a_failed_run_is_recorded_and_the_queue_goes_on(study: Study, tmp_path: 
     storage = Storage.of(tmp_path)
     bad = replace(study.runs[0], name="bad", base_lr=1e30, recipe=replace(study.runs[0].recipe, grad_clip=None))
     assert run(replace(study, runs=(bad, *study.runs), scratch=(), fewshot=()), storage, QUIET) == 1
-    assert results.done(storage, "pretrain") == {study.runs[0].id}
-    assert set(frames.read(storage, "transfer")["run_id"]) == {study.runs[0].id}
-    (failed,) = frames.read(storage, "attempt").filter(outcome="diverged").to_dicts()
+    assert results.finished_ids(storage, "pretrain") == {study.runs[0].id}
+    assert set(frames.read_table(storage, "transfer")["run_id"]) == {study.runs[0].id}
+    (failed,) = frames.read_table(storage, "attempt").filter(outcome="diverged").to_dicts()
     assert failed["unit_id"] == bad.id
     assert "NonFiniteLossError" in failed["reason"]
 
@@ -141,8 +143,8 @@ def test_two_workers_through_ray_train_as_one(study: Study, tmp_path: Path) -> N
     for workers in (1, 2):
         storage = Storage.of(tmp_path / str(workers))
         assert run(Study("w", (alone,)), storage, QUIET, Placement(workers=workers)) == 0
-        curves.append(frames.read(storage, "curve").sort("step")["train_loss"].to_list())
-        assert frames.read(storage, "attempt")["workers"].to_list() == [workers]
+        curves.append(frames.read_table(storage, "curve").sort("step")["train_loss"].to_list())
+        assert frames.read_table(storage, "attempt")["workers"].to_list() == [workers]
     assert curves[1] == pytest.approx(curves[0], rel=2e-6)
 
 
@@ -155,9 +157,9 @@ def test_trials_of_two_workers_search_as_those_of_one(study: Study, done: Storag
         storage = Storage.of(tmp_path / str(workers))
         made = Study("w", (upstream,), (halved,), seeds=(0,))
         assert run(made, storage, QUIET, Placement(trial_workers=workers), given=given) == 0
-        found.append(frames.read(storage, "trial").sort("trial_id"))
-        assert frames.read(storage, "transfer").height == 1
-        ledger = frames.read(storage, "attempt")
+        found.append(frames.read_table(storage, "trial").sort("trial_id"))
+        assert frames.read_table(storage, "transfer").height == 1
+        ledger = frames.read_table(storage, "attempt")
         assert ledger.height == 4 + 1 + 1  # four to the first rung, the best of them to the end, its final run
         assert set(ledger["workers"]) == {workers}
     one, two = found

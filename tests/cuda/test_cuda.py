@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests_xla import MODELS, PLAIN, RECIPE
 
-from scaling import frames
-from scaling.models import build
-from scaling.models.normalization import norm_by_sums
-from scaling.pretrain import pretrain
-from scaling.specs import Pretrain
-from scaling.storage import Storage
+from scaling.models.build import build
+from scaling.models.layers import norm_by_sums
+from scaling.runs.pretrain import pretrain
+from scaling.specs.pretraining import Pretrain
+from scaling.store import frames
+from scaling.store.storage import Storage
 from scaling.training.devices import Device, local_device
+from tests.helpers.xla import MODELS, PLAIN, RECIPE
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here"),
@@ -39,7 +39,7 @@ def trained(run: Pretrain, folder: Path, device: Device, kill_at: int | None = N
 
     torch._dynamo.utils.counters.clear()
     pretrain(run, storage=storage, study="x", device=device, report=report, save_seconds=0.0)
-    return frames.read(storage, "curve").sort("step")["train_loss"].to_numpy(), compiled
+    return frames.read_table(storage, "curve").sort("step")["train_loss"].to_numpy(), compiled
 
 
 @pytest.mark.parametrize("kind", MODELS)

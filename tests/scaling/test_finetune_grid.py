@@ -6,16 +6,17 @@ import pytest
 from rich.console import Console
 
 from scaling import finetune_grid
+from scaling.checkpoints.formats import save_npz
+from scaling.data.resolve import resolve_study
 from scaling.finetune_grid import Options
-from scaling.models import build
-from scaling.models.checkpoints import save_npz
-from scaling.pretrain import pretrain
-from scaling.search import Range
-from scaling.specs import Pretrain, Released, Study
-from scaling.storage import Storage
-from scaling.study import resolved
+from scaling.models.build import build
+from scaling.runs.pretrain import pretrain
+from scaling.specs.pretraining import Pretrain, Released
+from scaling.specs.search import Range
+from scaling.specs.study import Study
+from scaling.specs.zoo import zoo_model
+from scaling.store.storage import Storage
 from scaling.training.devices import local_device
-from scaling.zoo import model
 
 
 @pytest.fixture
@@ -43,11 +44,11 @@ def test_a_checkpoint_is_named_in_many_ways(trained: Pretrain, storage: Storage)
 def test_a_file_of_weights_is_known_by_its_content(tmp_path: Path) -> None:
     ids = []
     for name in ("a.npz", "b.npz"):
-        save_npz(build(model("ViT-micro-S/4"), 10, resolution=16), tmp_path / "made.npz")
+        save_npz(build(zoo_model("ViT-micro-S/4"), 10, resolution=16), tmp_path / "made.npz")
         (tmp_path / "made.npz").rename(tmp_path / name)
         upstream, _ = finetune_grid._upstream(Options(str(tmp_path / name), "digits", model="ViT-micro-S/4"))
         assert isinstance(upstream, Released)
-        (found,) = resolved(Study("x", (), released=(upstream,))).released
+        (found,) = resolve_study(Study("x", (), released=(upstream,))).released
         ids.append(found.id)
     assert ids[0] != ids[1]  # weights are drawn anew
 
@@ -102,7 +103,7 @@ def test_the_table_tells_what_was_chosen(
     trained: Pretrain, storage: Storage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     task = finetune_grid._task(Options("x", "digits", base_lrs=(0.1, 0.2)))
-    study = resolved(Study("finetune", (trained,), (task,), seeds=(0, 1)))
+    study = resolve_study(Study("finetune", (trained,), (task,), seeds=(0, 1)))
     summary = finetune_grid._summary(study, storage)
     assert [row["dev_top1"] for row in summary["grid"]] == [None, None]
     assert summary["chosen"] == []

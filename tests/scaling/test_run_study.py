@@ -7,18 +7,19 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests_measured import measured
 
-from scaling import finetune_grid, frames, results, run_study
-from scaling.cli import command_line
-from scaling.lease import lease
-from scaling.specs import to_json
-from scaling.storage import Storage
+from scaling import finetune_grid, run_study
+from scaling.console.cli import command_line
+from scaling.specs.identity import to_json
+from scaling.store import frames, results
+from scaling.store.lease import lease
+from scaling.store.storage import Storage
+from tests.helpers.measured import measured
 
 ROOT = Path(__file__).parents[2]
 MINE = """
 from dataclasses import replace
-from scaling.datasets import JFT_300M, ifs
+from scaling.data.catalog import JFT_300M, ifs
 from scaling.specs import *
 RECIPE = Recipe(batch_size=8, warmup_steps=2, loss="softmax")
 RUN = Pretrain("tiny", ViT(8, 16, 1, 32, 2), ifs(classes=4, images=24, size=16), 1e-3, 1, RECIPE, resolution=16)
@@ -150,7 +151,7 @@ def test_a_plan_as_json_from_another_directory(tmp_path: Path) -> None:
 def test_a_plan_by_measured_costs(tmp_path: Path, monkeypatch, capfd) -> None:  # type: ignore[no-untyped-def]
     """Those of --measured, or else of the study's own storage; what is not there is said."""
     place = Storage.of(tmp_path / "measured")
-    results.write(place, "measure", [measured("ViT-L/16", 224)])
+    results.write_rows(place, "measure", [measured("ViT-L/16", 224)])
 
     def told(*arguments: str) -> tuple[int, str]:
         code = call(run_study, monkeypatch, "vit_paper", "--plan", "--only=ViT-L/*", "--hardware=h100", *arguments)
@@ -227,8 +228,8 @@ def test_a_study_on_s3(mine, s3: Storage) -> None:  # type: ignore[no-untyped-de
     command = [sys.executable, str(ROOT / "scaling" / "run_study.py"), study, "--storage", s3.uri]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert s3.path("report.html") in done.stdout
-    assert [frames.read(s3, table).height for table in ("pretrain", "trial", "transfer")] == [1, 2, 1]
-    assert set(frames.read(s3, "attempt")["outcome"]) == {"done"}
+    assert [frames.read_table(s3, table).height for table in ("pretrain", "trial", "transfer")] == [1, 2, 1]
+    assert set(frames.read_table(s3, "attempt")["outcome"]) == {"done"}
     assert s3.list(".lease") == []
     assert b"</html>" in s3.read("report.html")
     again = subprocess.run(command, capture_output=True, text=True, check=True)

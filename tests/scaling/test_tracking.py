@@ -2,15 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from scaling.results import write
-from scaling.schemas import TABLES
-from scaling.storage import Storage
+from scaling.store.results import write_rows
+from scaling.store.schemas import TABLES
+from scaling.store.storage import Storage
 from scaling.tracking import Options, main
 
 
 def curve(storage: Storage, run_id: str) -> None:
     row = dict.fromkeys(TABLES["curve"].names) | {"run_id": run_id, "name": "ViT-B/16", "family": "vit"}
-    write(storage, "curve", [row | {"step": step, "train_loss": 1.0 / step} for step in (1, 2, 3)])
+    write_rows(storage, "curve", [row | {"step": step, "train_loss": 1.0 / step} for step in (1, 2, 3)])
 
 
 def test_event_files_of_rows_are_made_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

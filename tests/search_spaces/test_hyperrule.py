@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from scaling.datasets import CIFAR10, FLOWERS, IMAGENET, PETS
-from scaling.specs import Dataset
-from scaling.training.schedules import learning_rate
+from scaling.data.catalog import CIFAR10, FLOWERS, IMAGENET, PETS
+from scaling.specs.pretraining import Dataset
+from scaling.training.optim import learning_rate
 from search_spaces.hyperrule import bit_hyperrule
 
 

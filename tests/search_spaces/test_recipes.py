@@ -2,11 +2,10 @@
 
 import pytest
 
-from scaling.candidates import Pair, fixed
-from scaling.specs import Scratch
-from scaling.study import final_runs
-from scaling.training.schedules import learning_rate
-from scaling.zoo import ZOO
+from scaling.schedule.trials import Pair, final_runs, fixed_settings
+from scaling.specs.pretraining import Scratch
+from scaling.specs.zoo import ZOO
+from scaling.training.optim import learning_rate
 from search_spaces.grids import IMAGENET_TABLE_2, PAPER_TASKS, TASKS, adjusted
 from search_spaces.recipes import IMAGENET, IMAGENET_21K, JFT, JFT_BASE_LR, SGD_TABLE_7, SGD_TABLE_7_BASE_LR
 from search_spaces.vit_paper import STUDY
@@ -38,7 +37,7 @@ def test_table_7s_sgd_is_bits_in_fewer_epochs() -> None:
 def test_table_2s_imagenet() -> None:
     for name, resolution, dev_resolution in (("ViT-L/16", 512, 384), ("ViT-H/14", 518, 378)):
         pair = Pair(Scratch(name, ZOO[name]), IMAGENET_TABLE_2, 0)
-        (final,) = final_runs(pair, fixed(pair)[:1], (0,))
+        (final,) = final_runs(pair, fixed_settings(pair)[:1], (0,))
         assert (final.recipe.polyak, final.resolution) == (0.9999, resolution)
         dev = pair.dev(final.setting)
         assert (dev.recipe.polyak, dev.resolution) == (None, dev_resolution)
@@ -48,13 +47,16 @@ def test_table_2s_imagenet() -> None:
 def test_what_is_tried_besides_the_grid() -> None:
     """§B.1.1: 0.06 on ImageNet for ResNets and hybrids; BiT's rule for ResNets."""
     imagenet, cifar10 = PAPER_TASKS[0], PAPER_TASKS[2]
-    tried = {name: fixed(Pair(Scratch(name, ZOO[name]), imagenet, 0)) for name in ("ViT-B/16", "R50x1", "R26+ViT-S/32")}
+    tried = {
+        name: fixed_settings(Pair(Scratch(name, ZOO[name]), imagenet, 0))
+        for name in ("ViT-B/16", "R50x1", "R26+ViT-S/32")
+    }
     rates = {name: [setting.base_lr for setting in settings] for name, settings in tried.items()}
     assert rates["ViT-B/16"] == [3e-3, 1e-2, 3e-2]
     assert rates["R26+ViT-S/32"] == [3e-3, 1e-2, 3e-2, 6e-2]
     assert rates["R50x1"] == [3e-3, 1e-2, 3e-2, 6e-2, 3e-3]
     assert tried["R50x1"][-1].recipe.mixup == 0.1
-    bit = fixed(Pair(Scratch("R50x1", ZOO["R50x1"]), cifar10, 0))[-1]
+    bit = fixed_settings(Pair(Scratch("R50x1", ZOO["R50x1"]), cifar10, 0))[-1]
     assert (bit.resolution, bit.steps, bit.recipe.resize) == (128, 10_000, 160)
 
 

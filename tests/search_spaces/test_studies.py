@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.plan import plan
-from clusters.hardware import hardware
-from scaling.specs import Pretrain, ResNet, Study, ViT, family
-from scaling.study import resolved
+from analysis.accounting.plan import plan_study
+from clusters.hardware.catalogue import chip_named
+from scaling.data.resolve import resolve_study
+from scaling.specs.architectures import ResNet, ViT, family
+from scaling.specs.pretraining import Pretrain
+from scaling.specs.study import Study
 from search_spaces.scales import MINIATURE, PAPER
 
 NAMES = (
@@ -47,14 +49,14 @@ def test_one_function_builds_both_sizes(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_docstring_tells_the_plans_cost(name: str) -> None:
     module = importlib.import_module(f"search_spaces.{name}")
-    total = plan(module.STUDY, hardware("tpu-v3"), None).as_json()["total"]
+    total = plan_study(module.STUDY, chip_named("tpu-v3"), None).as_json()["total"]
     (told,) = re.findall(r"Cost: ([0-9,]+) exaFLOPs", module.__doc__)
     assert told == f"{total['exaflops_valid']:,.0f}"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_miniature_can_be_resolved_without_data_on_disk(name: str) -> None:
-    study = resolved(importlib.import_module(f"search_spaces.{name}").MINIATURE)
+    study = resolve_study(importlib.import_module(f"search_spaces.{name}").MINIATURE)
     assert sum(run.steps for run in study.runs) < 40_000
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests_images import pictures
 
-from scaling.data.official import set_apart
-from scaling.data.sources import open_split
-from scaling.datasets import resolve
+from scaling.data.resolve import resolve
+from scaling.data.sources.images import open_split
+from scaling.runs.finetune import official_dev_split
 from search_spaces.vtab import VTAB, vtab_tasks
+from tests.helpers.images import pictures
 
 # BiT, Appendix F.
 NO_CROP = {"Clevr-Count", "Clevr-Dist", "DMLab", "KITTI-Dist", "dSpr-Loc"}
@@ -65,7 +65,7 @@ def test_lists_are_read_as_they_are(tmp_path: Path, own_copies: bool) -> None:
         assert data.dev is not None
         train, test, dev = (open_split(uri, None) for uri in (data.train, data.test, data.dev))
         assert (len(train), len(test), len(dev)) == (10, 3, 2)
-        rest, chosen = set_apart(train, dev)
+        rest, chosen = official_dev_split(train, dev)
         assert (rest.tolist(), chosen.tolist()) == (list(range(8)), [8, 9])
         assert np.array_equal(train.labels[chosen], dev.labels)
         assert train.decode(0).shape == (8, 8, 3)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests_xla import PLAIN, RUNS
 
-from scaling.pretrain import pretrain
-from scaling.specs import to_json
-from scaling.storage import Storage
+from scaling.runs.pretrain import pretrain
+from scaling.specs.identity import to_json
+from scaling.store.storage import Storage
 from scaling.training.devices import local_device
+from tests.helpers.xla import PLAIN, RUNS
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import torch
 import torch_xla
 import torch_xla.debug.metrics as metrics
-from tests_xla import logits
 
-from scaling.pretrain import pretrain
-from scaling.specs import Pretrain, from_json
-from scaling.storage import Storage
+from scaling.runs.pretrain import pretrain
+from scaling.specs.identity import from_json
+from scaling.specs.pretraining import Pretrain
+from scaling.store.storage import Storage
 from scaling.training.devices import local_device
+from tests.helpers.xla import logits
 
 
 class Killed(BaseException):

@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from tests_specs import TUNING
-from tests_xla import DATA, PLAIN, RUNS, logits
 
-from clusters.placement import Placement
+from clusters.execution.placement import Placement
+from clusters.hardware.slices import POD, SLICE_NAME, TOPOLOGY
 from clusters.run import run
-from clusters.slices import POD, SLICE_NAME, TOPOLOGY
-from scaling import frames
-from scaling.specs import FewShot, Study, Task
-from scaling.storage import Storage
+from scaling.specs.pretraining import FewShot
+from scaling.specs.study import Study, Task
+from scaling.store import frames
+from scaling.store.storage import Storage
 from scaling.training.devices import local_device
+from tests.helpers.specs import TUNING
+from tests.helpers.xla import DATA, PLAIN, RUNS, logits
 
 NAMES = ("fake-a", "fake-b")
 STUDY = Study("slices", tuple(PLAIN.values()))
@@ -62,7 +63,7 @@ def test_a_slice_trains_as_a_cpu_does(on_cpu: Storage, done: Storage, name: str)
     """The global batch, the order of the images and the rates do not depend on hosts and chips."""
     curves = []
     for storage in (on_cpu, done):
-        curve = frames.read(storage, "curve")
+        curve = frames.read_table(storage, "curve")
         curves.append(curve.filter(curve["run_id"] == RUNS[name].id).sort("step")["train_loss"].to_numpy())
     assert len(curves[1]) == RUNS[name].steps
     np.testing.assert_allclose(curves[1], curves[0], rtol=1e-4)
@@ -71,7 +72,7 @@ def test_a_slice_trains_as_a_cpu_does(on_cpu: Storage, done: Storage, name: str)
 
 
 def test_the_account_knows_the_slices(done: Storage) -> None:
-    runs = frames.read(done, "attempt").filter(kind="pretrain")
+    runs = frames.read_table(done, "attempt").filter(kind="pretrain")
     assert set(runs["outcome"]) == {"done"}
     assert set(runs["slice"]) == set(NAMES)  # runs went on side by side
     assert set(runs.select("device", "workers", "hosts", "cores").rows()) == {("xla-cpu", 2, 2, 8)}
@@ -79,9 +80,9 @@ def test_the_account_knows_the_slices(done: Storage) -> None:
 
 
 def test_trials_and_probes_have_a_host_each(done: Storage) -> None:
-    attempts = frames.read(done, "attempt")
+    attempts = frames.read_table(done, "attempt")
     rest = attempts.filter(attempts["kind"] != "pretrain")
     assert dict(rest["kind"].value_counts().rows()) == {"trial": 2, "transfer": 1, "fewshot": 1}
     assert set(rest.select("device", "workers", "hosts", "cores").rows()) == {("xla-cpu", 1, 1, 4)}
     assert set(rest["slice"]) <= set(NAMES)
-    assert frames.read(done, "transfer").height == 1
+    assert frames.read_table(done, "transfer").height == 1

@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests_xla import PLAIN, RUNS, logits
 
-from scaling import frames
-from scaling.storage import Storage
+from scaling.store import frames
+from scaling.store.storage import Storage
 from scaling.training.devices import local_device
+from tests.helpers.xla import PLAIN, RUNS, logits
 
 
 def losses(storage: Storage, name: str) -> np.ndarray:
     """The training losses of all steps."""
-    curve = frames.read(storage, "curve")
+    curve = frames.read_table(storage, "curve")
     mine = curve.filter(curve["run_id"] == RUNS[name].id).sort("step")
     assert mine["step"].to_list() == list(range(1, RUNS[name].steps + 1))
     return mine["train_loss"].to_numpy()
@@ -22,7 +22,7 @@ def losses(storage: Storage, name: str) -> np.ndarray:
 
 def row(storage: Storage, name: str) -> dict:
     """The row of a finished run."""
-    table = frames.read(storage, "pretrain")
+    table = frames.read_table(storage, "pretrain")
     (found,) = table.filter(table["run_id"] == RUNS[name].id).to_dicts()
     return found
 
@@ -75,5 +75,5 @@ def test_two_devices_train_as_one(job, on_xla, tmp_path: Path) -> None:
     for name in PLAIN:
         np.testing.assert_allclose(losses(two.storage, name), losses(on_xla.storage, name), rtol=1e-4)
         torch.testing.assert_close(answers(two.storage, name), answers(on_xla.storage, name), rtol=1e-3, atol=1e-3)
-    attempts = frames.read(two.storage, "attempt")
+    attempts = frames.read_table(two.storage, "attempt")
     assert set(attempts["cores"]) == {2}

@@ -1,14 +1,15 @@
 import pytest
 
-from scaling.data.uris import Digits, Ifs, Layouts, Parquet, parse
+from scaling.data.builtin_sets import Digits, Ifs, Layouts
+from scaling.data.uris import Parquet, parse_uri
 
 
 def test_parquet_options_are_ours_alone() -> None:
-    assert parse("parquet:/a/b.parquet") == Parquet("/a/b.parquet")
-    assert parse("parquet:/a/b?.parquet") == Parquet("/a/b?.parquet")
-    assert parse("parquet:/a/b.parquet?label=fine_label") == Parquet("/a/b.parquet", label="fine_label")
-    assert parse("parquet:/a?.parquet?image=x&label=y") == Parquet("/a?.parquet", "x", "y")
-    assert parse("parquet:s3://b/x?region=eu&label=y") == Parquet("s3://b/x?region=eu", label="y")
+    assert parse_uri("parquet:/a/b.parquet") == Parquet("/a/b.parquet")
+    assert parse_uri("parquet:/a/b?.parquet") == Parquet("/a/b?.parquet")
+    assert parse_uri("parquet:/a/b.parquet?label=fine_label") == Parquet("/a/b.parquet", label="fine_label")
+    assert parse_uri("parquet:/a?.parquet?image=x&label=y") == Parquet("/a?.parquet", "x", "y")
+    assert parse_uri("parquet:s3://b/x?region=eu&label=y") == Parquet("s3://b/x?region=eu", label="y")
 
 
 @pytest.mark.parametrize(
@@ -31,25 +32,25 @@ def test_parquet_options_are_ours_alone() -> None:
     ],
 )
 def test_uris_are_read_back(uri: str) -> None:
-    assert str(parse(uri)) == uri
+    assert str(parse_uri(uri)) == uri
 
 
 def test_ifs_has_defaults() -> None:
-    assert parse("ifs:") == Ifs(100, 200, 32, 0, "train")
-    assert parse("ifs:classes=3,split=test,images=5") == Ifs(3, 5, 32, 0, "test")
-    assert parse(str(Ifs(3, 5, 16, 2, "test"))) == Ifs(3, 5, 16, 2, "test")
+    assert parse_uri("ifs:") == Ifs(100, 200, 32, 0, "train")
+    assert parse_uri("ifs:classes=3,split=test,images=5") == Ifs(3, 5, 32, 0, "test")
+    assert parse_uri(str(Ifs(3, 5, 16, 2, "test"))) == Ifs(3, 5, 16, 2, "test")
     assert [Ifs(images=n, split="test").per_class for n in (5, 200)] == [1, 20]
 
 
 def test_layouts_have_defaults() -> None:
-    assert parse("layouts:") == Layouts(8, 300, 16, 0, "train")
-    assert parse(str(Layouts(3, 5, 32, 2, "test"))) == Layouts(3, 5, 32, 2, "test")
+    assert parse_uri("layouts:") == Layouts(8, 300, 16, 0, "train")
+    assert parse_uri(str(Layouts(3, 5, 32, 2, "test"))) == Layouts(3, 5, 32, 2, "test")
     assert Layouts(images=50, split="test").per_class == 5
 
 
 def test_builtin_splits() -> None:
-    assert parse("digits:test") == Digits("test")
-    assert isinstance(parse("fashion:train"), Parquet)
+    assert parse_uri("digits:test") == Digits("test")
+    assert isinstance(parse_uri("fashion:train"), Parquet)
 
 
 @pytest.mark.parametrize(
@@ -72,4 +73,4 @@ def test_builtin_splits() -> None:
 )
 def test_wrong_uris_say_why(uri: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        parse(uri)
+        parse_uri(uri)

@@ -5,7 +5,7 @@ from torch import nn
 from torch._dynamo.backends.common import aot_autograd
 from torch._inductor.decomposition import select_decomp_table
 
-from scaling.models.activations import gelu
+from scaling.models.layers import gelu
 
 
 class Gelu(nn.Module):

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from scaling.models.attention import attend
+from scaling.models.layers import attend
 
 
 def test_attention_equals_the_formula():

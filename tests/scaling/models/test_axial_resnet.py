@@ -4,10 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scaling.models import build, load_pretrained
-from scaling.models.axial_resnet import AxialAttention, LineAttention, resize_offsets
+from scaling.models.axial_resnet import AxialAttention, LineAttention
+from scaling.models.build import build, load_pretrained
+from scaling.models.positions import resize_offsets
 from scaling.models.resnet import BiTResNet
-from scaling.specs import Hybrid, ResNet, ViT
+from scaling.specs.architectures import Hybrid, ResNet, ViT
 from scaling.training.optim import kernels
 
 TINY = ResNet((1, 2), width=8, groups=4, spatial="axial", num_heads=2)

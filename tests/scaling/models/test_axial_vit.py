@@ -3,9 +3,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scaling.models import build
+from scaling.models.build import build
 from scaling.models.vit import Block
-from scaling.specs import ViT
+from scaling.specs.architectures import ViT
 
 GRID = 3
 SPEC = ViT(patch_size=4, width=12, depth=2, mlp_dim=20, num_heads=3, pool="gap", attention="axial")

@@ -2,7 +2,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from scaling.models.dense import Dense
+from scaling.models.layers import Dense
 
 
 def test_the_compilers_form_is_the_same_layer_with_the_same_gradients():

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from scaling.models import build
+from scaling.models.build import build
 from scaling.models.resnet import Backbone
-from scaling.specs import Hybrid, ResNet, ViT
+from scaling.specs.architectures import Hybrid, ResNet, ViT
 
 BACKBONE = ResNet((1, 1), width=8, groups=4)
 SPEC = Hybrid(BACKBONE, ViT(patch_size=1, width=12, depth=1, mlp_dim=20, num_heads=3, representation_size=6))

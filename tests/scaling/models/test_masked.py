@@ -6,7 +6,7 @@ from torch import Tensor
 
 from scaling.models.masked import MASK, MaskedPatchPrediction
 from scaling.models.vit import VisionTransformer
-from scaling.specs import ViT
+from scaling.specs.architectures import ViT
 
 MODELS = {
     "token": ViT(4, 16, 2, 32, 2),

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from scaling.models import build, load_pretrained, resize_positions
-from scaling.specs import Hybrid, ResNet, ViT, without_representation
+from scaling.models.build import build, load_pretrained
+from scaling.models.positions import resize_positions
+from scaling.specs.architectures import Hybrid, ResNet, ViT, without_representation
 
 VIT = ViT(patch_size=4, width=12, depth=1, mlp_dim=20, num_heads=3, representation_size=12)
 RESNET = ResNet((1, 1), width=8, groups=4)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from scaling.models.patches import embed_patches
+from scaling.models.layers import embed_patches
 
 
 @pytest.mark.parametrize(("patch", "height", "width"), [(4, 12, 16), (4, 15, 13), (1, 3, 5)])

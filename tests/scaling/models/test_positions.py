@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import zoom
 from torch import Tensor, nn
 
-from scaling.models import build, load_pretrained, resize_positions
-from scaling.models.positions import GridTables, relative_logits, resize_relative
-from scaling.specs import ViT
+from scaling.models.build import build, load_pretrained
+from scaling.models.positions import GridTables, relative_logits, resize_positions, resize_relative
+from scaling.specs.architectures import ViT
 
 SIZES = {"patch_size": 4, "width": 12, "depth": 2, "mlp_dim": 20, "num_heads": 3}
 PLACES = ("stem", "every_layer", "every_layer_shared")

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scaling.models import build
+from scaling.models.build import build
 from scaling.models.resnet import (
     Backbone,
     Bottleneck,
@@ -14,7 +14,7 @@ from scaling.models.resnet import (
     same_padding,
     standardize,
 )
-from scaling.specs import Hybrid, ResNet, ViT
+from scaling.specs.architectures import Hybrid, ResNet, ViT
 
 TINY = ResNet((1, 2), width=8, groups=4)
 PRE = ResNet((1, 2), width=8, groups=4, activation="pre")

@@ -5,9 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from scaling.models import build
-from scaling.models.vit import Attention, Block, lecun_normal_
-from scaling.specs import ViT
+from scaling.models.build import build
+from scaling.models.layers import lecun_normal_
+from scaling.models.vit import Attention, Block
+from scaling.specs.architectures import ViT
 
 TINY = ViT(patch_size=4, width=12, depth=2, mlp_dim=20, num_heads=3)
 WITH_HIDDEN = ViT(patch_size=4, width=12, depth=2, mlp_dim=20, num_heads=3, representation_size=7)

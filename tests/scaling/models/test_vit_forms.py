@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from tests_specs import VIT_FORMS
 from torch import Tensor, nn
 
-from scaling.models import VisionTransformer, build, load_pretrained
-from scaling.specs import ViT
+from scaling.models.build import build, load_pretrained
+from scaling.models.vit import VisionTransformer
+from scaling.specs.architectures import ViT
 from scaling.training.optim import kernels
+from tests.helpers.specs import VIT_FORMS
 
 forms = pytest.mark.parametrize("form", VIT_FORMS, ids=lambda form: "-".join(form.values()))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from scaling.training.averaging import running_average
+from scaling.training.optim import running_average
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.9, 0.9999])

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from scaling import frames
-from scaling.storage import Storage
+from scaling.store import frames
+from scaling.store.storage import Storage
 from scaling.training.devices import Device
 from scaling.training.ledger import Ledger, Outcome, Unit, attempt
 
@@ -15,7 +15,7 @@ UNIT = Unit("unit", "pretrain", "small", "vit", step_flops=10.0)
 
 
 def rows(storage: Storage) -> list[dict]:
-    return frames.read(storage, "attempt").sort("started").to_dicts()
+    return frames.read_table(storage, "attempt").sort("started").to_dicts()
 
 
 def test_an_attempt_leaves_its_row_from_the_start(storage: Storage) -> None:

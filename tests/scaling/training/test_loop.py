@@ -10,15 +10,18 @@ from typing import Any
 import pytest
 import torch
 
-from scaling import frames, results
-from scaling.flops import pretrain_flops
-from scaling.models import build
-from scaling.pretrain import pretrain
-from scaling.specs import Hybrid, Pretrain, Recipe, ResNet, ViT, from_json
-from scaling.storage import Storage
+from scaling.checkpoints.upstream import read_weights
+from scaling.flops.counts import pretrain_flops
+from scaling.models.build import build
+from scaling.runs.pretrain import pretrain
+from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.identity import from_json
+from scaling.specs.pretraining import Pretrain
+from scaling.specs.recipe import Recipe
+from scaling.store import frames, results
+from scaling.store.storage import Storage
 from scaling.training.devices import local_device
 from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError
-from scaling.training.state import read_weights
 
 MODELS = {
     "vit": ViT(8, 16, 1, 32, 2),
@@ -57,10 +60,10 @@ def test_an_interrupted_run_ends_in_the_same_bits(
         with pytest.raises(Killed):
             train(run, torn, kill_at)
     train(run, torn)
-    first, second = (frames.read(s, "pretrain").drop("checkpoint") for s in (whole, torn))
+    first, second = (frames.read_table(s, "pretrain").drop("checkpoint") for s in (whole, torn))
     assert first.equals(second)  # the weights' SHA-256 among the columns
-    assert frames.read(whole, "curve").equals(frames.read(torn, "curve"))
-    attempts = frames.read(torn, "attempt").sort("started")
+    assert frames.read_table(whole, "curve").equals(frames.read_table(torn, "curve"))
+    attempts = frames.read_table(torn, "attempt").sort("started")
     assert attempts["first_step"].to_list() == [0, 12, 18]
     assert attempts["outcome"].to_list() == ["running", "running", "done"]
     assert torn.list(f"checkpoints/{run.id}") == ["final"]
@@ -81,12 +84,12 @@ def test_a_training_that_is_asked_to_stop_does_so_with_a_checkpoint(tiny_run: Pr
         )
     assert stopped.list(f"checkpoints/{tiny_run.id}") == ["000000014"]
     train(tiny_run, stopped)
-    attempts = frames.read(stopped, "attempt").sort("started")
+    attempts = frames.read_table(stopped, "attempt").sort("started")
     assert attempts["outcome"].to_list() == ["interrupted", "done"]
     assert attempts["first_step"].to_list() == [0, 14]
     assert attempts["last_step"].to_list() == [14, 24]
     assert attempts["seconds_lost"].to_list() == [0, 0]
-    first, second = (frames.read(s, "pretrain").drop("checkpoint") for s in (whole, stopped))
+    first, second = (frames.read_table(s, "pretrain").drop("checkpoint") for s in (whole, stopped))
     assert first.equals(second)
 
 
@@ -105,8 +108,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_step(
     )
     with pytest.raises(NonFiniteLossError, match="loss nan at step 7"):
         train(tiny_run, storage)
-    assert results.done(storage, "pretrain") == set()
-    (row,) = frames.read(storage, "attempt").to_dicts()
+    assert results.finished_ids(storage, "pretrain") == set()
+    (row,) = frames.read_table(storage, "attempt").to_dicts()
     assert row["outcome"] == "diverged"
     assert "step 7" in row["reason"]
 
@@ -122,7 +125,7 @@ def test_a_run_learns(tiny_run: Pretrain, storage: Storage) -> None:
         ),
         storage,
     )
-    curve = frames.read(storage, "curve").sort("step")
+    curve = frames.read_table(storage, "curve").sort("step")
     assert curve["train_loss"].tail(20).mean() < 0.7 * curve["train_loss"].head(5).mean()  # type: ignore[operator]
     assert curve["dev_top1"].drop_nulls().len() == 5
 
@@ -190,22 +193,22 @@ def test_early_stopping_keeps_the_best_and_resumes_in_the_same_bits(
             score_of[weights] = next(script)
         return score_of[weights], 0.0
 
-    monkeypatch.setattr("scaling.pretrain.accuracy", accuracy)
+    monkeypatch.setattr("scaling.runs.pretrain.accuracy", accuracy)
     whole, torn = Storage.of(tmp_path / "whole"), Storage.of(tmp_path / "torn")
     train(run, whole)
     for kill_at in (13, 19):
         with pytest.raises(Killed):
             train(run, torn, kill_at)
     train(run, torn)
-    first, second = (frames.read(s, "pretrain").drop("checkpoint") for s in (whole, torn))
+    first, second = (frames.read_table(s, "pretrain").drop("checkpoint") for s in (whole, torn))
     assert first.equals(second)
-    assert frames.read(whole, "curve").equals(frames.read(torn, "curve"))
+    assert frames.read_table(whole, "curve").equals(frames.read_table(torn, "curve"))
 
     (row,) = first.to_dicts()
     assert (row["steps"], row["images"], row["dev_top1"]) == (20, 160, 0.5)
     assert row["epochs"] == pytest.approx(2.2 * 20 / 24)
     assert row["train_flops"] == pytest.approx(pretrain_flops(run, valid=False) * 20 / 24)
-    curve = frames.read(whole, "curve").sort("step")
+    curve = frames.read_table(whole, "curve").sort("step")
     assert curve["step"].to_list() == list(range(1, 21))
     assert curve["dev_top1"].drop_nulls().to_list() == [0.1, 0.5, 0.3, 0.5, 0.2]
     kept = build(run.model, 4, resolution=16)
@@ -248,7 +251,7 @@ def test_evaluations_between_steps_compile_nothing_anew(
 ) -> None:
     run = replace(tiny_run, model=MODELS[kind], evaluations=4)
     pretrain(run, storage=storage, study="x", device=local_device(compile=True), report=ignore)
-    assert frames.read(storage, "curve")["dev_top1"].drop_nulls().len() == 4
+    assert frames.read_table(storage, "curve")["dev_top1"].drop_nulls().len() == 4
     assert len(graphs) == 1
 
 
@@ -262,11 +265,11 @@ def test_compiled_runs_resume_in_the_same_bits(tiny_run: Pretrain, tmp_path: Pat
     with pytest.raises(Killed):
         train(run, torn, 15, compiled=True)
     train(run, torn, compiled=True)
-    first, second = (frames.read(s, "pretrain").drop("checkpoint") for s in (whole, torn))
+    first, second = (frames.read_table(s, "pretrain").drop("checkpoint") for s in (whole, torn))
     assert first.equals(second)
 
 
 def test_bf16_trains_too(tiny_run: Pretrain, storage: Storage) -> None:
     run = replace(tiny_run, recipe=Recipe(batch_size=8, warmup_steps=2))
     pretrain(run, storage=storage, study="x", device=local_device("bf16"), report=ignore)
-    assert frames.read(storage, "attempt")["precision"].to_list() == ["bf16"]
+    assert frames.read_table(storage, "attempt")["precision"].to_list() == ["bf16"]

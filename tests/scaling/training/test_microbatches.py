@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from scaling.data.sources import open_split
-from scaling.models import build, resnet
+from scaling.data.sources.images import open_split
+from scaling.models import resnet
+from scaling.models.build import build
 from scaling.models.resnet import StdConv
-from scaling.models.standardized import standardized
-from scaling.specs import Dataset, Hybrid, Recipe, ResNet, ViT
+from scaling.models.weight_standardization import standardized
+from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.pretraining import Dataset
+from scaling.specs.recipe import Recipe
 from scaling.training import evaluation
 from scaling.training.devices import Device
-from scaling.training.microbatches import accumulate
+from scaling.training.loop import accumulate
 from scaling.training.objective import classification
 
 MODELS = {

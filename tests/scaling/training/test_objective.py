@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from scaling.data.preprocessing import normalise
-from scaling.specs import Recipe
+from scaling.models.layers import normalise
+from scaling.specs.recipe import Recipe
 from scaling.training.objective import classification, loss_of, mixup_share, neighbours
 
 

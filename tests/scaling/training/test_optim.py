@@ -5,8 +5,9 @@ from typing import Literal
 import pytest
 import torch
 
-from scaling.models import build
-from scaling.specs import Hybrid, Recipe, ResNet, ViT
+from scaling.models.build import build
+from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.recipe import Recipe
 from scaling.training.optim import kernels, make_optimizer
 
 HYBRID = Hybrid(ResNet((1,), width=8, groups=8), ViT(1, 16, 1, 32, 2, representation_size=16))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling.specs import Recipe
-from scaling.training.schedules import learning_rate
+from scaling.specs.recipe import Recipe
+from scaling.training.optim import learning_rate
 
 LINEAR = Recipe(warmup_steps=100, schedule="linear", end_lr=1e-5)
 COSINE = Recipe(warmup_steps=100, schedule="cosine")

@@ -8,19 +8,21 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from tests_photographs import photograph, written
 
-from scaling import frames, results
-from scaling.data.loading import Stream, batches
-from scaling.data.ordering import batch_at
-from scaling.datasets import resolve
-from scaling.pretrain import pretrain
-from scaling.specs import Dataset, Hybrid, Pretrain, ResNet, ViT, from_json, to_json
-from scaling.storage import Storage
+from scaling.checkpoints.upstream import read_weights
+from scaling.data.pipeline.loading import Stream, batches
+from scaling.data.resolve import resolve
+from scaling.randomness import batch_at
+from scaling.runs.pretrain import pretrain
+from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.identity import from_json, to_json
+from scaling.specs.pretraining import Dataset, Pretrain
+from scaling.store import frames, results
+from scaling.store.storage import Storage
 from scaling.training.devices import Device, local_device
 from scaling.training.ledger import TrainingInterruptedError
 from scaling.training.loop import Report
-from scaling.training.state import read_weights
+from tests.helpers.photographs import photograph, written
 
 HYBRID = Hybrid(ResNet((1,), width=8, groups=8), ViT(1, 16, 1, 32, 2))
 
@@ -77,13 +79,13 @@ def test_two_workers_train_as_one(tiny_run: Pretrain, tmp_path: Path) -> None:
     jobs = [(to_json(plain), None), (to_json(rich), 2), (to_json(torn), None)]
     mp.spawn(worker, (2, str(tmp_path / "meet"), jobs, two.uri), nprocs=2)
     for run in (plain, rich, torn):
-        a, b = (frames.read(s, "curve").filter(run_id=run.id).sort("step") for s in (one, two))
+        a, b = (frames.read_table(s, "curve").filter(run_id=run.id).sort("step") for s in (one, two))
         np.testing.assert_allclose(b["train_loss"], a["train_loss"], rtol=2e-6)
         np.testing.assert_allclose(b["dev_top1"].drop_nulls(), a["dev_top1"].drop_nulls())
     weights = [final_weights(rich, s) for s in (one, two)]  # by SGD: AdamW makes steps of rounding errors too
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=1e-5, msg=name)
-    for attempt in frames.read(two, "attempt").to_dicts():
+    for attempt in frames.read_table(two, "attempt").to_dicts():
         assert (attempt["workers"], attempt["cores"]) == (2, 4)
         assert attempt["corrupt_images"] == (2 if attempt["unit_id"] == torn.id else 0)
 
@@ -92,7 +94,7 @@ def test_a_batch_that_workers_cannot_share_is_an_error(tiny_run: Pretrain, stora
     device = Device("cpu", "cpu", "fp32", 1, 0, 3)
     with pytest.raises(ValueError, match="batch_size 8 is not divisible by 3 workers"):
         pretrain(tiny_run, storage=storage, study="x", device=device, report=ignore)
-    assert results.done(storage, "attempt") == set()
+    assert results.finished_ids(storage, "attempt") == set()
 
 
 def stopped(rank: int, world: int, meet: str, run: str, uri: str, last: int) -> None:
@@ -112,10 +114,10 @@ def test_a_run_may_change_its_number_of_workers(tiny_run: Pretrain, tmp_path: Pa
         train(run, elastic, lambda step, metrics: step == 7)
     mp.spawn(stopped, (2, str(tmp_path / "meet"), to_json(run), elastic.uri, 15), nprocs=2)
     train(run, elastic)
-    attempts = frames.read(elastic, "attempt").sort("started")
+    attempts = frames.read_table(elastic, "attempt").sort("started")
     assert attempts["workers"].to_list() == [1, 2, 1]
     assert attempts["first_step"].to_list() == [0, *attempts["last_step"].to_list()[:2]]
-    a, b = (frames.read(s, "curve").sort("step") for s in (fixed, elastic))
+    a, b = (frames.read_table(s, "curve").sort("step") for s in (fixed, elastic))
     assert b["lr"].to_list() == a["lr"].to_list()
     np.testing.assert_allclose(b["train_loss"], a["train_loss"], rtol=2e-6)
 

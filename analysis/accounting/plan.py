@@ -1,0 +1,293 @@
+"""What a study will cost, from closed forms alone: no model is built and no data read but their counts.
+
+Core-days have an interval, from the lowest to the highest rate that was measured: of the model, in the rows; of the
+chip's models, in the catalogue; or as shares of the peak that the ViT paper's models reached on TPU v3. There is none
+for a rate that the user gave or that was measured once.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
+
+from clusters.hardware import SECONDS_PER_DAY, Hardware, Slice, catalogue, chip_of_device
+from scaling.flops import parameters, pretrain_flops, train_flops, transfer_flops
+from scaling.schedule import Pair, planned_trials, search_pairs
+from scaling.specs import Architecture, Pretrain, Study, family, from_json, to_json, without_representation
+
+EXA = 1e18
+Rates = Mapping[tuple[str, int], tuple[float, ...]]  # measured exaFLOPs a core-day, newest first, by (model, pixels)
+CORE_DAYS = ("core_days", "core_days_low", "core_days_high")
+PAPER_CHIP = "tpu-v3"
+
+
+@dataclass(frozen=True)
+class RunCost:
+    """One run. `exaflops` counts every tap of padded convolutions, `exaflops_valid` those inside the image (Table 6).
+
+    Core-days and list price (US $) are those of `exaflops_valid` at the chip's rate; price is None where unknown.
+    """
+
+    name: str
+    family: str
+    epochs: float
+    parameters: int  # without the classifier, as in Table 1
+    images: int
+    steps: int
+    exaflops: float
+    exaflops_valid: float
+    core_days: float
+    core_days_low: float | None
+    core_days_high: float | None
+    price_usd: float | None
+    measured: bool  # whether this model's training was timed on the chip
+
+
+@dataclass(frozen=True)
+class TransferCost:
+    """All fine-tuning of a study: dev trials and final runs."""
+
+    trials: int
+    finals: int
+    exaflops: float
+    exaflops_valid: float
+    core_days: float
+    core_days_low: float | None
+    core_days_high: float | None
+    price_usd: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Costs of a study on one chip; with `cores` the wall time too, of one run after the other on all of them."""
+
+    study: str
+    hardware: str
+    rate_note: str
+    runs: tuple[RunCost, ...]
+    transfer: TransferCost
+    slice: str | None = None
+    cores: int | None = None
+
+    @property
+    def total(self) -> dict[str, Any]:
+        """Sums over the pre-training runs; None where one of them has none."""
+        counts = ("images", "steps", "exaflops", "exaflops_valid", *CORE_DAYS, "price_usd")
+        return _added([asdict(run) for run in self.runs], counts)
+
+    def whole(self) -> dict[str, Any]:
+        """Pre-training and fine-tuning together, as `total`."""
+        total, transfer = self.total, asdict(self.transfer)
+        counts = ("exaflops", "exaflops_valid", *CORE_DAYS, "price_usd")
+        return _added([total, transfer], counts)
+
+    def as_json(self) -> dict[str, Any]:
+        """Prices and, on a slice, wall times have the intervals of their core-days."""
+        return {
+            "study": self.study,
+            "hardware": self.hardware,
+            "rate": self.rate_note,
+            "slice": self.slice,
+            "cores": self.cores,
+            "runs": [self._told(asdict(run)) for run in self.runs],
+            "total": self._told(self.total),
+            "transfer": self._told(asdict(self.transfer)),
+            "whole": self._told(self.whole()),
+        }
+
+    def _told(self, cost: dict[str, Any]) -> dict[str, Any]:
+        chip = catalogue()[self.hardware]
+        ends = {end: cost[f"core_days_{end}"] for end in ("low", "high")}
+        made = {f"price_usd_{end}": None if days is None else chip.price_usd(days) for end, days in ends.items()}
+        if self.cores is not None:
+            made |= {name.replace("core", "wall"): _over(cost[name], self.cores) for name in CORE_DAYS}
+        return cost | made
+
+
+def _added(costs: Sequence[dict[str, Any]], counts: Sequence[str]) -> dict[str, Any]:
+    """Sums, None where one is not known; an end of the interval has the core-days of those without one."""
+    made = {}
+    for name in counts:
+        values = [cost[name] for cost in costs]
+        if name.endswith(("_low", "_high")) and any(value is not None for value in values):
+            values = [cost["core_days"] if cost[name] is None else cost[name] for cost in costs]
+        made[name] = None if None in values else sum(values)
+    return made
+
+
+def _over(days: float | None, cores: int) -> float | None:
+    return None if days is None else days / cores
+
+
+def plan_study(
+    study: Study,
+    chip: Hardware,
+    utilisation: float | None = None,
+    measured: Rates | None = None,
+    on: Slice | None = None,
+) -> Plan:
+    """The cost of a study whose data sets have their counts, and its wall time `on` a slice. Raises ValueError when a
+    data set has no counts.
+
+    A given utilisation goes first, then what was measured of the model at the resolution, then the chip's own rate.
+    """
+    rates = {} if measured is None or utilisation is not None else measured
+    runs = tuple(_run_cost(run, chip, utilisation, rates) for run in study.runs)
+    note = chip.rate_note(utilisation)
+    if rates:
+        note = f"the measured step times of {sum(run.measured for run in runs)} of {len(runs)} runs, else {note}"
+    where = (None, None) if on is None else (on.name, on.cores)
+    return Plan(study.name, chip.name, note, runs, _transfer_cost(study, chip, utilisation, rates), *where)
+
+
+def measured_rates(rows: pl.DataFrame, chip: Hardware) -> Rates:
+    """What the rows of table measure say of a chip's training; empty when none is of the chip."""
+    found: dict[tuple[str, int], tuple[float, ...]] = {}
+    for row in rows.sort("measured_at", descending=True).iter_rows(named=True):
+        if chip_of_device(row["device"]) == chip:
+            model: Architecture = from_json(Architecture, row["spec"])  # type: ignore[arg-type]
+            flops = train_flops(model, row["resolution"], row["num_classes"], 1, valid=True)
+            rate = flops * row["train_images_per_second"] / row["cores"] * SECONDS_PER_DAY / EXA
+            key = (_timed(model), row["resolution"])
+            found[key] = (*found.get(key, ()), rate)
+    return found
+
+
+def _measured(rates: Rates, model: Architecture, resolution: int) -> tuple[float, ...] | None:
+    """The rates of a model, newest first, if it was measured. (Without any rates its spec need not be written out.)"""
+    return rates.get((_timed(model), resolution)) if rates else None
+
+
+def _rate(
+    chip: Hardware, name: str, measured: tuple[float, ...] | None, utilisation: float | None
+) -> tuple[float, tuple[float, float] | None]:
+    """ExaFLOPs a core does in a day, and the lowest and highest of its kind that were measured, if they differ."""
+    if measured:
+        return measured[0], _ends(measured)
+    rate = chip.rate(name, utilisation)
+    if utilisation is not None:
+        return rate, None
+    if chip.exaflops_per_core_day:
+        return rate, _ends([rate, *chip.exaflops_per_core_day.values()])
+    paper = catalogue()[PAPER_CHIP].exaflops_per_core_day
+    return rate, _ends([rate * other / paper["pooled"] for other in paper.values()])
+
+
+def _ends(rates: Sequence[float]) -> tuple[float, float] | None:
+    return (min(rates), max(rates)) if min(rates) < max(rates) else None
+
+
+def _timed(model: Architecture) -> str:
+    """What costs are looked up by: a model, whatever its head."""
+    return to_json(without_representation(model))
+
+
+def _run_cost(run: Pretrain, chip: Hardware, utilisation: float | None, rates: Rates) -> RunCost:
+    valid = pretrain_flops(run, valid=True) / EXA
+    own = _measured(rates, run.model, run.resolution)
+    rate, ends = _rate(chip, run.name, own, utilisation)
+    return RunCost(
+        name=run.name,
+        family=family(run.model),
+        epochs=run.epochs,
+        parameters=parameters(run.model, resolution=run.resolution),
+        images=run.steps * run.recipe.batch_size,
+        steps=run.steps,
+        exaflops=pretrain_flops(run, valid=False) / EXA,
+        exaflops_valid=valid,
+        **_core_days(valid, rate, ends),
+        price_usd=chip.price_usd(valid / rate),
+        measured=own is not None,
+    )
+
+
+def _transfer_cost(study: Study, chip: Hardware, utilisation: float | None, rates: Rates) -> TransferCost:
+    """Fine-tunings of one model on one task cost the same, whichever run the model is of: they are reckoned once."""
+    parts = []
+    trials = finals = 0
+    alike: dict[Any, list[Pair]] = {}
+    for pair in search_pairs(study):
+        alike.setdefault((pair.upstream.name, pair.upstream.model, pair.task), []).append(pair)
+    for pair, times in ((same[0], len(same)) for same in alike.values()):
+        dev, last = planned_trials(pair, study.seeds)
+        trials, finals = trials + times * len(dev), finals + times * len(last)
+        for each in (*dev, *last):
+            valid = times * transfer_flops(each, valid=True) / EXA
+            own = _measured(rates, pair.upstream.model, each.resolution)
+            rate, ends = _rate(chip, pair.upstream.name, own, utilisation)
+            flops = {"exaflops": times * transfer_flops(each, valid=False) / EXA, "exaflops_valid": valid}
+            parts.append(flops | _core_days(valid, rate, ends))
+    sums = _added(parts, ("exaflops", "exaflops_valid", *CORE_DAYS))
+    return TransferCost(trials, finals, **sums, price_usd=chip.price_usd(sums["core_days"]))
+
+
+def _core_days(valid: float, rate: float, ends: tuple[float, float] | None) -> dict[str, Any]:
+    low, high = (valid / ends[1], valid / ends[0]) if ends else (None, None)
+    return {"core_days": valid / rate, "core_days_low": low, "core_days_high": high}
+
+
+def render_plan(costs: Plan) -> Iterable[Any]:
+    """The plan as rich tables and lines."""
+    from rich.table import Table
+
+    table = Table(title=f"Plan of study {costs.study}", title_justify="left", header_style="bold")
+    for heading in ("model", "epochs", "parameters", "images", "steps", *_HEADINGS):
+        table.add_column(heading, justify="left" if heading == "model" else "right")
+    for run in costs.runs:
+        table.add_row(
+            run.name,
+            f"{run.epochs:g}",
+            _count(run.parameters),
+            _count(run.images),
+            f"{run.steps:,}",
+            *_costs(asdict(run)),
+        )
+    table.add_section()
+    total = costs.total
+    table.add_row("pre-training", "", "", _count(total["images"]), f"{total['steps']:,}", *_costs(total))
+    transfer = costs.transfer
+    if transfer.trials or transfer.finals:
+        what = f"fine-tuning: {transfer.trials} trials, {transfer.finals} finals"
+        table.add_row(what, "", "", "", "", *_costs(asdict(transfer)))
+    yield table
+    yield "exaFLOPs: every tap of padded convolutions | valid: taps inside the image, the paper's Table 6 convention."
+    yield f"Core-days and list price: {costs.hardware} at {costs.rate_note}; change by --hardware and --utilisation."
+    if costs.total["core_days_low"] is not None:
+        yield "In brackets: at the highest and the lowest rate that was measured."
+    if costs.cores is not None:
+        told = costs.as_json()["whole"]
+        days = _interval(told["wall_days"], told["wall_days_low"], told["wall_days_high"])
+        yield (
+            f"On {costs.slice} ({costs.cores:,} cores): {days} days, one run after the other on all of it; "
+            "start-up, evaluation and interruptions are not in it."
+        )
+
+
+_HEADINGS = ("exaFLOPs", "valid", "core-days", "price $")
+
+
+def _costs(cost: dict[str, Any]) -> list[str]:
+    price = cost["price_usd"]
+    return [
+        *(_figure(cost[key]) for key in ("exaflops", "exaflops_valid")),
+        _interval(*(cost[name] for name in CORE_DAYS)),
+        "–" if price is None else f"{price:,.0f}",
+    ]
+
+
+def _interval(value: float, low: float | None, high: float | None) -> str:
+    ends = "" if low is None or high is None else f" ({_figure(low)}–{_figure(high)})"
+    return f"{_figure(value)}{ends}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
+def _count(value: int) -> str:
+    """1,234,567 as 1.23 M."""
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if value >= size:
+            return f"{value / size:.4g} {unit}"
+    return str(value)

@@ -1,0 +1,127 @@
+"""Plan against actual: what a study was to cost by closed forms, what its attempts took, and what went wrong.
+
+The plan is made again from `study.json`, on the chip that did the work, so that core-days can be compared.
+"""
+
+import polars as pl
+
+from analysis.accounting.plan import plan_study
+from analysis.rows import with_display_name
+from clusters.hardware import catalogue, chip_of_device
+from scaling.specs import Study, from_json
+from scaling.store import Storage
+
+DAY, EXA = 86_400.0, 1e18
+COLUMNS = {
+    **{"unit_id": pl.String, "kind": pl.String, "name": pl.String, "family": pl.String},
+    **{"planned_exaflops": pl.Float64, "planned_core_days": pl.Float64},
+}
+NOT_DONE = {"running": "killed, or not ended yet", "interrupted": "stopped when told"}  # the others as they are
+
+
+def stored_study(storage: Storage) -> Study | None:
+    """The study that `study.json` holds; None when there is none or it is of another version."""
+    if not storage.exists("study.json"):
+        return None
+    try:
+        return from_json(Study, storage.read("study.json").decode())
+    except ValueError:
+        return None
+
+
+def planned_costs(study: Study, device: str) -> pl.DataFrame:
+    """The plan's costs, a row a pre-training run and one for all fine-tuning: `COLUMNS` (exaFLOPs of valid taps).
+
+    Core-days are null where the catalogue has no rate of the device.
+    """
+    chip = chip_of_device(device)
+    try:
+        costs = plan_study(study, chip or catalogue()[study.hardware])
+    except (ValueError, KeyError):  # data sets without counts, or a chip without a rate
+        return pl.DataFrame(schema=COLUMNS)
+    known = chip is not None
+    made = [
+        (run.id, "pretrain", run.name, cost.family, cost.exaflops_valid, cost.core_days if known else None)
+        for run, cost in zip(study.runs, costs.runs, strict=True)
+    ]
+    tuned = costs.transfer
+    if tuned.trials or tuned.finals:
+        made.append(("", "fine-tuning", "", "", tuned.exaflops_valid, tuned.core_days if known else None))
+    return pl.DataFrame(made, schema=COLUMNS, orient="row")
+
+
+def actual_costs(attempts: pl.DataFrame) -> pl.DataFrame:
+    """Attempt rows as in `planned`: a row a run, one for all trials and finals: committed exaFLOPs, occupied and
+    productive core-days, attempts."""
+    tuning = pl.col("kind").is_in(["trial", "transfer"])
+    kinds = attempts.filter(tuning | (pl.col("kind") == "pretrain")).with_columns(
+        unit_id=pl.when(tuning).then(pl.lit("")).otherwise("unit_id"),
+        kind=pl.when(tuning).then(pl.lit("fine-tuning")).otherwise("kind"),
+    )
+    seconds = pl.col("cores") * pl.col("seconds_total")
+    productive = pl.col("cores") * (pl.col("seconds_training") - pl.col("seconds_lost"))
+    return kinds.group_by("kind", "unit_id").agg(
+        exaflops=pl.col("train_flops_valid").sum() / EXA,
+        core_days=seconds.sum() / DAY,
+        productive_core_days=productive.sum() / DAY,
+        attempts=pl.len(),
+        about=pl.when(pl.col("kind") == "pretrain").then(pl.col("name")).first(),
+    )
+
+
+def against_plan(study: Study | None, attempts: pl.DataFrame, pretrain: pl.DataFrame) -> pl.DataFrame:
+    """The plan beside what was done, a row a run in the study's order, then the fine-tuning; then what was not planned.
+
+    `done_share` is of the planned exaFLOPs, `cost_ratio` occupied core-days over those that the plan gives to what is
+    done; null without a plan or rate. Empty when several kinds of chip worked: their core-days are not to be compared.
+    """
+    devices = attempts["device"].unique().to_list()
+    if study is None or len(devices) != 1:
+        return pl.DataFrame()
+    wish = planned_costs(study, devices[0]).with_row_index("_order")
+    joined = wish.join(actual_costs(attempts), on=["kind", "unit_id"], how="full", coalesce=True)
+    named = with_display_name(pretrain).select(unit_id="run_id", label="label")
+    share = pl.when(pl.col("planned_exaflops") > 0).then(pl.col("exaflops").fill_null(0.0) / pl.col("planned_exaflops"))
+    joined = joined.join(named, on="unit_id", how="left").with_columns(
+        name=pl.coalesce("label", pl.col("name").replace("", None), "about"), done_share=share
+    )
+    due = pl.col("planned_core_days") * pl.col("done_share")
+    ratio = pl.when(due > 0).then(pl.col("core_days") / due)
+    return joined.with_columns(cost_ratio=ratio).sort("_order", nulls_last=True).drop("_order", "label", "about")
+
+
+def plan_vs_actual_by_family(compared: pl.DataFrame) -> pl.DataFrame:
+    """`against_plan` summed over the runs of a family, for studies of many runs."""
+    sums = compared.group_by("kind", "family", maintain_order=True).agg(
+        pl.col("planned_exaflops", "planned_core_days", "exaflops", "core_days", "productive_core_days").sum(),
+        pl.col("attempts").sum(),
+        runs=pl.len(),
+    )
+    share = pl.when(pl.col("planned_exaflops") > 0).then(pl.col("exaflops") / pl.col("planned_exaflops"))
+    due = pl.col("planned_core_days") * share
+    return sums.with_columns(done_share=share, cost_ratio=pl.when(due > 0).then(pl.col("core_days") / due))
+
+
+def mishaps(attempts: pl.DataFrame) -> pl.DataFrame:
+    """The attempts that were not done, in order of time: kind, name, `what`, reason, steps, lost core-seconds.
+
+    `after` says how the unit went on: 'done by a later attempt', or 'not done'.
+    """
+    done = attempts.filter(outcome="done").select("unit_id").unique().with_columns(_done=pl.lit(True))
+    missed = attempts.filter(pl.col("outcome") != "done").join(done, on="unit_id", how="left")
+    return missed.sort("started").select(
+        *("kind", "name", "family", "device", "host", "started", "unit_id", "last_step", "committed_step", "reason"),
+        what=pl.col("outcome").replace(NOT_DONE),
+        lost=pl.col("cores") * pl.col("seconds_lost"),
+        after=pl.when(pl.col("_done")).then(pl.lit("done by another attempt")).otherwise(pl.lit("not done")),
+    )
+
+
+def restarts(attempts: pl.DataFrame) -> str:
+    """In words: how many units needed more than one attempt, and whether all that failed was made good."""
+    units = attempts.group_by("unit_id").agg(tries=pl.len(), done=(pl.col("outcome") == "done").any())
+    most = max(units["tries"], default=0)
+    again, open_ = units.filter(pl.col("tries") > 1).height, units.filter(~pl.col("done")).height
+    said = f"{attempts.height:,} attempts at {units.height:,} units of work; "
+    said += "each needed one" if not again else f"{again:,} needed more than one, at most {most}"
+    return f"{said}. " + ("Every unit is done." if not open_ else f"{open_:,} units were begun and are not done.")

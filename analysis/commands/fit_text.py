@@ -1,0 +1,168 @@
+"""Fitted laws as text for people: a table of constants, and what can and cannot be said, in sentences."""
+
+import math
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from analysis.laws import Fit, TooFew, held_out_text, lack_of_fit_text
+from analysis.names import family_name
+
+
+def show(one: Any) -> None:
+    """Print a group's answer (`fit_cli.Fitted`)."""
+    console = _console()
+    _heading(console, one)
+    if one.answer is None or isinstance(one.answer, TooFew):
+        reason = one.reason if one.answer is None else str(one.answer)
+        console.print(Text(f"No law: {reason}."), soft_wrap=True)
+        _notes(console, (*one.notes, *(() if one.answer is None else one.answer.notes)))
+        return
+    if isinstance(one.answer, Fit):
+        _law(console, one.answer, one.target)
+        _sentences(console, [held_out_text(one.answer.held_out), lack_of_fit_text(one.answer.lack_of_fit)])
+        notes = (*one.notes, *one.answer.notes)
+    else:
+        _law(console, one.answer.loss, "loss")
+        _sentences(console, [lack_of_fit_text(one.answer.loss.lack_of_fit)])
+        _law(console, one.answer.accuracy, "accuracy")
+        _sentences(console, [lack_of_fit_text(one.answer.accuracy.lack_of_fit), held_out_text(one.answer.held_out)])
+        notes = (*one.notes, *one.answer.loss.notes, *one.answer.accuracy.notes)
+    if one.predictions:
+        _predictions(console, one.predictions, one.target, _method(one.answer).level)
+    _notes(console, notes)
+
+
+def show_next(one: Any, budget: float) -> None:
+    """Print what to run next in a group (`next_cli.Next`)."""
+    if not isinstance(one.law.answer, Fit):
+        show(one.law)
+        return
+    console, found = _console(), one.law.answer
+    _heading(console, one.law)
+    _law(console, found, one.law.target)
+    said = []
+    if one.optimum:
+        best, level = one.optimum, f"{found.method.level:.0%}"
+        said.append(
+            f"Best for {budget:,.6g} exaFLOPs: {_number(best.params.value)} parameters ({level} {_range(best.params)}) "
+            f"and {_number(best.samples.value)} samples ({_range(best.samples)}). "
+            f"Parameters grow as budget^{best.params_exponent.value:.3f} ({_range(best.params_exponent)}), "
+            f"samples as budget^{best.samples_exponent.value:.3f} ({_range(best.samples_exponent)})."
+        )
+    _sentences(console, [*said, lack_of_fit_text(found.lack_of_fit)])
+    _predictions(console, [one.prediction], one.law.target, found.method.level)
+    _ranking(console, one)
+    top = one.ranked[0]
+    _sentences(console, [f"The run that would narrow this prediction most: {_where(found, top, one.unit)}."])
+    _notes(console, (*one.law.notes, *found.notes, *one.notes))
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(width=140, highlight=False)
+
+
+def _table(title: str) -> Table:
+    return Table(title=Text(title, style="bold"), title_justify="left", header_style="bold")
+
+
+def _heading(console: Console, one: Any) -> None:
+    if one.about:
+        named = [f"{key} {family_name(str(v)) if key == 'family' else v}" for key, v in one.about.items()]
+        console.print(Text(", ".join(named), style="bold underline"))
+
+
+def _law(console: Console, found: Fit, target: str) -> None:
+    other = "profile" if found.interval_by == "bootstrap" else "bootstrap"
+    letters = {"compute": "C", "params": "N", "samples": "D", "loss": "L"}
+    table = Table(
+        title=Text(f"{target} = {found.form.formula}", style="bold"), title_justify="left", header_style="bold"
+    )
+    table.add_column("constant")
+    level = f"{found.method.level:.4g}" if found.method.level < 0.01 else f"{100 * found.method.level:g} %"
+    for title in ("value", f"{level} interval ({found.interval_by})", f"by {other}"):
+        table.add_column(title, justify="right")
+    for constant in found.constants:
+        if constant.fixed:
+            table.add_row(constant.name, _number(constant.value), "held", "")
+            continue
+        second = getattr(constant, other)
+        shown = "–" if other == "bootstrap" and not found.method.bootstrap else _ends(second)
+        table.add_row(constant.name, _number(constant.value), _ends(constant.interval), shown)
+    console.print(table)
+    spans = "; ".join(f"{letters[n]}: {n} {_number(low)} to {_number(high)}" for n, low, high in found.ranges)
+    unit = f"{found.scatter:.2%}" if found.method.on == "log" and target != "accuracy" else f"{found.scatter:.3g}"
+    counts = f"{found.rows} rows of {found.configurations} configurations"
+    _sentences(console, [f"From {counts}; {spans}. They scatter around the law by {unit}."])
+
+
+def _predictions(console: Console, predictions: list[Any], target: str, level: float) -> None:
+    table = _table("Predictions")
+    for name, _ in predictions[0].at:
+        table.add_column(name, justify="right")
+    for title in (target, f"{100 * level:g} % interval of the law", "of a single run"):
+        table.add_column(title, justify="right")
+    table.add_column("")
+    for made in predictions:
+        kind = "interpolation" if made.factor == 1 else f"extrapolation by {made.factor:,.3g} times"
+        numbers = [_number(value) for _, value in made.at]
+        table.add_row(*numbers, _number(made.value), _ends(made.interval), _ends(made.run_interval), kind)
+    console.print(table)
+
+
+def _ranking(console: Console, one: Any) -> None:
+    table = _table("Candidates")
+    named = any(row.candidate.name for row in one.ranked)
+    if named:
+        table.add_column("run")
+    for name in (
+        *one.law.answer.form.inputs,
+        f"cost ({one.unit})" if one.unit else "cost",
+        "takes off the variance",
+        "per cost",
+    ):
+        table.add_column(name, justify="right")
+    for row in one.ranked[:15]:
+        at = [_number(value) for value in row.candidate.at]
+        share = f"{row.reduction:.1%}"
+        cells = [*at, _number(row.candidate.cost), share, f"{row.per_cost:.2g}"]
+        table.add_row(*([row.candidate.name] if named else []), *cells)
+    console.print(table)
+
+
+def _where(found: Fit, row: Any, unit: str) -> str:
+    at = ", ".join(f"{n} {_number(v)}" for n, v in zip(found.form.inputs, row.candidate.at, strict=True))
+    name = f"{row.candidate.name}, " if row.candidate.name else ""
+    cost = f"{_number(row.candidate.cost)} {unit or 'of cost'}"
+    return f"{name}{at}, for {cost}: it takes off {row.reduction:.1%} of its variance"
+
+
+def _method(answer: Any) -> Any:
+    return answer.method if isinstance(answer, Fit) else answer.loss.method
+
+
+def _sentences(console: Console, lines: list[str]) -> None:
+    for line in lines:
+        console.print(Text(line), soft_wrap=False)
+
+
+def _notes(console: Console, notes: tuple[str, ...]) -> None:
+    for note in notes:
+        console.print(Text(f"Note: {note}."))
+    console.print()
+
+
+def _ends(interval: tuple[float, float]) -> str:
+    return f"{_number(interval[0])} to {_number(interval[1])}"
+
+
+def _range(estimate: Any) -> str:
+    return _ends(estimate.interval)
+
+
+def _number(value: float) -> str:
+    """Four significant digits; a dash for none."""
+    return f"{value:.4g}" if math.isfinite(value) else "–"

@@ -1,0 +1,54 @@
+"""The rows of a storage as frames, and accuracies made of them."""
+
+from analysis.rows.accuracies import (
+    EXA,
+    MEAN,
+    Rows,
+    accuracies,
+    best_on_curves,
+    fewshot_means,
+    final_accuracies,
+    load_rows,
+    merge_seeds,
+    models_by_run,
+    open_rows,
+    pretraining_pairs,
+    shown_task,
+    tasks_of,
+    with_display_name,
+    with_run_names,
+)
+from analysis.rows.merge import with_rows_of
+from analysis.rows.published import PAPER_FIGURES, PUBLISHED, is_published, published_storage
+from analysis.rows.thinning import OPEN_ROWS, PANEL_LINES, TABLE_ROWS, at_most, fewer_points, is_crowded, spread_over
+
+__all__ = [
+    "EXA",
+    "MEAN",
+    "OPEN_ROWS",
+    "PANEL_LINES",
+    "PAPER_FIGURES",
+    "PUBLISHED",
+    "TABLE_ROWS",
+    "Rows",
+    "accuracies",
+    "at_most",
+    "best_on_curves",
+    "fewer_points",
+    "fewshot_means",
+    "final_accuracies",
+    "is_crowded",
+    "is_published",
+    "load_rows",
+    "merge_seeds",
+    "models_by_run",
+    "open_rows",
+    "pretraining_pairs",
+    "published_storage",
+    "shown_task",
+    "spread_over",
+    "tasks_of",
+    "with_display_name",
+    "with_rows_of",
+    "with_run_names",
+]

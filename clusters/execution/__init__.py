@@ -1,0 +1,58 @@
+"""Units of work on Ray: sessions, worker groups, trials.
+
+Names load with their first use: a worker's process imports modules of this package, and so this file, and should not
+wait for the driver's Tune and Optuna.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clusters.execution.optuna_mirror import mirrored
+    from clusters.execution.placement import Placement, describe_slice, placement_of
+    from clusters.execution.queue import Snapshot
+    from clusters.execution.ray_train import train_queue
+    from clusters.execution.ray_tune import Done, Follow, run_all, sweep
+    from clusters.execution.session import place, session
+    from clusters.execution.tracking import prepare_trackers
+    from clusters.execution.work import Work
+
+MODULES = {
+    "Done": "ray_tune",
+    "Follow": "ray_tune",
+    "Placement": "placement",
+    "Snapshot": "queue",
+    "Work": "work",
+    "describe_slice": "placement",
+    "mirrored": "optuna_mirror",
+    "place": "session",
+    "placement_of": "placement",
+    "prepare_trackers": "tracking",
+    "run_all": "ray_tune",
+    "session": "session",
+    "sweep": "ray_tune",
+    "train_queue": "ray_train",
+}
+
+__all__ = [
+    "Done",
+    "Follow",
+    "Placement",
+    "Snapshot",
+    "Work",
+    "describe_slice",
+    "mirrored",
+    "place",
+    "placement_of",
+    "prepare_trackers",
+    "run_all",
+    "session",
+    "sweep",
+    "train_queue",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{MODULES[name]}"), name)

@@ -1,0 +1,192 @@
+"""The searches as Optuna studies, for people to watch in optuna-dashboard. A mirror: nothing is ever read from it."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import Any, Literal
+
+import optuna
+import ray
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from clusters.execution.shutdown import driver_actor
+from scaling.schedule import Pair, Result, Results, fixed_settings, known_settings, objectives
+from scaling.specs import Choice, Setting, Transfer, parameters_of
+from scaling.store import Storage
+
+FILE = "optuna.db"
+
+News = tuple[int, Setting, Result | Literal["begun"] | None]  # a pair's number, and how its trial ended; None: diverged
+Tell = Callable[[Sequence[News]], None]  # what a sweep calls with its news
+
+
+def default_url(storage: Storage) -> str | None:
+    """SQLite in a local storage, nothing on an object store."""
+    return f"sqlite:///{storage.path(FILE)}" if storage.local is not None else None
+
+
+@contextlib.contextmanager
+def mirrored(url: str | None, storage: Storage, pairs: Sequence[Pair], known: Results) -> Iterator[Tell | None]:
+    """Takes a sweep's news to a `Mirror` on this machine, which has written all when the block ends; None: to nowhere.
+
+    Its own process, because Optuna's SQL would cost the sweep's driver more than Tune itself. It starts with the first
+    news, or at once for a storage that the user named: then ValueError is raised when that cannot be opened.
+    """
+    where = url or default_url(storage)
+    if where is None or not pairs:
+        yield None
+        return
+
+    @cache
+    def mirror() -> tuple[Any, Any]:
+        actor = driver_actor(Mirror, where, pairs)
+        actor.give_way.remote()
+        return actor, actor.open.remote(known)
+
+    try:
+        if url is not None:
+            ray.get(mirror()[1])
+        yield lambda news: mirror()[0].tell.remote(news)
+        actor, opened = mirror()
+        ray.get([opened, actor.close.remote()])
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
+    finally:
+        if mirror.cache_info().currsize:
+            ray.kill(mirror()[0])
+
+
+class Mirror:
+    """Optuna studies of some pairs, in the storage of a URL as Optuna knows it. A pair is meant by its number.
+
+    They are made anew from what is known at the start, so the storage may be deleted between any two runs.
+    """
+
+    def __init__(self, url: str, pairs: Sequence[Pair]) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._url, self._pairs = url, pairs
+        self._spaces = [_space(pair) for pair in pairs]
+        self._studies: list[optuna.Study] = []
+        self._running: dict[tuple[int, Setting], optuna.Trial] = {}
+
+    def give_way(self) -> None:
+        """To the trials: its SQL takes CPUs from them, and nothing waits for it before the end."""
+        os.nice(19)
+
+    def open(self, known: Results) -> None:
+        """Show what is known. Raises ValueError when the storage cannot be opened."""
+        try:
+            storage = optuna.storages.get_storage(self._url)
+        except Exception as error:  # of any driver
+            raise ValueError(f"cannot open the Optuna storage {self._url}: {str(error).splitlines()[0]}") from None
+        there = set(optuna.get_all_study_names(storage))
+        for pair, space in zip(self._pairs, self._spaces, strict=True):
+            if _name(pair) in there:
+                optuna.delete_study(study_name=_name(pair), storage=storage)
+            study = optuna.create_study(study_name=_name(pair), storage=storage, directions=_directions(pair))
+            study.add_trials(_frozen(pair, space, known))
+            self._studies.append(study)
+
+    def tell(self, news: Sequence[News]) -> None:
+        """What happened since the last time, in its order.
+
+        A trial that both began and ended goes in as a whole: that costs a quarter of the SQL.
+        """
+        fresh: dict[tuple[int, Setting], None] = {}
+        for number, setting, what in news:
+            key = number, setting
+            if what == "begun":
+                if key not in self._running:
+                    fresh[key] = None
+            elif key in fresh and (what is None or what.steps == setting.steps):
+                del fresh[key]
+                self._studies[number].add_trial(_ended(self._pairs[number], self._spaces[number], setting, what))
+            else:
+                if key in fresh:
+                    del fresh[key]
+                    self._begin(number, setting)
+                self._end(number, setting, what)
+        for number, setting in fresh:
+            self._begin(number, setting)
+
+    def _begin(self, number: int, setting: Setting) -> None:
+        study, space = self._studies[number], self._spaces[number]
+        trial_id = self._pairs[number].dev(setting).id
+        study.enqueue_trial(parameters_of(setting, space), user_attrs={"trial_id": trial_id})
+        self._running[number, setting] = study.ask(space)
+
+    def _end(self, number: int, setting: Setting, result: Result | None) -> None:
+        """The trial is through or pauses at a rung; None: it diverged."""
+        trial = self._running.get((number, setting))
+        if trial is None:
+            return
+        pair, study = self._pairs[number], self._studies[number]
+        if result is None:
+            study.tell(trial, state=TrialState.FAIL)
+        else:
+            if pair.task.halving is not None:
+                trial.report(result.dev_top1, result.steps)
+            if result.steps < setting.steps:
+                return
+            study.tell(trial, _values(pair, pair.dev(setting), result))
+        del self._running[number, setting]
+
+    def close(self) -> None:
+        """An actor does what it is told in order: all before is written."""
+
+
+def _name(pair: Pair) -> str:
+    return f"{pair.upstream.name} on {pair.task.name} ({pair.upstream.id[:6]}-{pair.task.id[:6]})"
+
+
+def _directions(pair: Pair) -> list[Literal["maximize", "minimize"]]:
+    search = pair.task.search
+    return ["maximize", "minimize"] if search is not None and len(search.objectives) > 1 else ["maximize"]
+
+
+def _values(pair: Pair, transfer: Transfer, result: Result) -> list[float]:
+    return list(objectives(transfer, result).values())[: len(_directions(pair))]
+
+
+def _space(pair: Pair) -> dict[str, BaseDistribution]:
+    """The search's space, and the rates of a grid, widened to hold every setting that is tried anyway."""
+    search = pair.task.search
+    dims = dict(search.space) if search is not None else {}
+    space: dict[str, BaseDistribution] = {}
+    for name in dict.fromkeys(["base_lr", *dims]):
+        values: list[Any] = [parameters_of(setting, [name])[name] for setting in fixed_settings(pair)]
+        what = dims.get(name)
+        if isinstance(what, Choice):
+            space[name] = CategoricalDistribution(list(dict.fromkeys([*what.values, *values])))
+            continue
+        if what is not None:
+            values += [what.low, what.high]
+            log = what.log and min(values) > 0
+        else:
+            log = True
+        space[name] = FloatDistribution(float(min(values)), float(max(values)), log=log)
+    return space
+
+
+def _frozen(pair: Pair, space: dict[str, BaseDistribution], known: Results) -> list[FrozenTrial]:
+    """The trials that have ended, as Optuna keeps them."""
+    results = {setting: known.get(pair.dev(setting).id) for setting in known_settings(pair, known)[0]}
+    return [
+        _ended(pair, space, setting, result)
+        for setting, result in results.items()
+        if result is not None and result.steps == setting.steps
+    ]
+
+
+def _ended(pair: Pair, space: dict[str, BaseDistribution], setting: Setting, result: Result | None) -> FrozenTrial:
+    transfer = pair.dev(setting)
+    return create_trial(
+        state=TrialState.FAIL if result is None else TrialState.COMPLETE,
+        params=parameters_of(setting, space),
+        distributions=space,
+        values=None if result is None else _values(pair, transfer, result),
+        intermediate_values=dict(result.history) if result is not None and pair.task.halving else {},
+        user_attrs={"trial_id": transfer.id},
+    )

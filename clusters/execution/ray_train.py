@@ -1,0 +1,162 @@
+"""Units that need worker groups, on Ray Train: each group does one after the other.
+
+A fit costs many seconds before its first step, and a TPU slice minutes to get, so a group stays for a whole queue.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import ray
+import torch.distributed as dist
+from ray.train import FailureConfig, RunConfig, get_context
+from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.v2._internal.execution.context import get_train_context
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+from clusters.execution.gloo import GlooConfig
+from clusters.execution.placement import Placement, group_config
+from clusters.execution.queue import RESTARTS, RunQueue, Snapshot
+from clusters.execution.shutdown import StopChannel, driver_actor, run_concurrently
+from clusters.execution.tracking import tracked
+from clusters.execution.work import Work, perform
+from scaling.store import DRAFTS, Storage
+from scaling.training import Device, NonFiniteLossError, Report, TrainingInterruptedError, broadcast
+
+Watch = Callable[[Snapshot], None]
+LATE_SECONDS = 60.0  # after a machine's last moment; by then Ray has moved the group
+COLLECTIVE_SECONDS = 1800  # then a worker that waits for the others gives up: nothing hangs for ever
+
+
+def train_queue(
+    units: Sequence[Work],
+    *,
+    storage: Storage,
+    study: str,
+    placement: Placement,
+    watch: Watch,
+    save_seconds: float,
+    poll_seconds: float = 0.5,
+) -> dict[str, str]:
+    """Do all units, the dearest first, on as many groups as have room. Returns the error of each that failed, by id.
+
+    `watch` is called every `poll_seconds` with the queue's snapshot. Raises RuntimeError when the groups end before the
+    queue does.
+    """
+    ordered = sorted(units, key=lambda work: work.flops, reverse=True)
+    queue = driver_actor(RunQueue, [work.id for work in ordered])
+    config = {
+        "queue": queue,
+        "units": {work.id: work for work in units},
+        "storage": storage.uri,
+        "study": study,
+        "placement": placement,
+        "save_seconds": save_seconds,
+    }
+    cache = f"{DRAFTS}/ray-{uuid.uuid4().hex}"  # Ray's own files, deleted at the end
+    errors = run_concurrently(
+        [
+            partial(_fit, {**config, "group": group}, placement, storage.path(cache), len(units))
+            for group in range(min(placement.groups, len(units)))
+        ],
+        stop=queue.stop.remote,
+        watch=lambda: watch(ray.get(queue.snapshot.remote())),
+        poll_seconds=poll_seconds,
+    )
+    last: Snapshot = ray.get(queue.snapshot.remote())
+    watch(last)
+    storage.delete(cache)
+    ray.kill(queue)
+    if errors and len(last.finished) < len(units):
+        raise RuntimeError(f"a worker group ended: {str(errors[0]).strip().splitlines()[0]}")
+    return {unit_id: error for unit_id, error in last.finished.items() if error}
+
+
+def _fit(config: dict[str, Any], placement: Placement, cache: str, units: int) -> None:
+    ray.get(config["queue"].asked.remote(config["group"]))
+    asked: dict[str, Any] = {
+        "train_loop_config": config,
+        "scaling_config": group_config(placement),
+        "run_config": RunConfig(
+            name=f"group-{config['group']}",
+            storage_path=cache,
+            failure_config=FailureConfig(max_failures=RESTARTS * units),
+        ),
+    }
+    if placement.kind == "xla":
+        DataParallelTrainer(_work, backend_config=GlooConfig(COLLECTIVE_SECONDS), **asked).fit()
+        return
+    backend = None if placement.kind == "tpu" else "nccl" if placement.gpus else "gloo"  # None: Ray's own, for TPUs
+    TorchTrainer(_work, torch_config=TorchConfig(backend=backend, timeout_s=COLLECTIVE_SECONDS), **asked).fit()
+
+
+def _work(config: dict[str, Any]) -> None:
+    """One worker's shift: take a unit, do it, until the queue is empty. Every rank is told rank 0's unit."""
+    queue, group, placement = config["queue"], config["group"], config["placement"]
+    lead = get_context().get_world_rank() == 0
+    waited = ray.get(queue.waited.remote(group)) if lead else 0.0
+    device = _placed(placement.device(), waited)
+    while (unit_id := broadcast(ray.get(queue.take.remote(group, device.world)) if lead else None, device)) is not None:
+        error = ""
+        try:
+            work, storage, study = config["units"][unit_id], Storage(config["storage"]), config["study"]
+            shown = tracked(StopChannel(queue, unit_id), work, placement.tracking, storage, study)
+            with shown if lead else nullcontext(_silent) as report:
+                perform(
+                    work,
+                    storage=storage,
+                    study=study,
+                    device=device,
+                    report=partial(_told, report),
+                    save_seconds=config["save_seconds"],
+                )
+        except TrainingInterruptedError:
+            _leave(queue, group)
+            return
+        except (ValueError, NonFiniteLossError) as reason:  # the same on every rank, so the group can go on
+            error = str(reason)
+        except Exception as reason:
+            if device.world > 1:  # the other ranks may hang in a collective: let Ray restart the group
+                raise
+            error = f"{type(reason).__name__}: {reason}"
+        if lead:
+            ray.get(queue.finish.remote(group, error))
+        device = replace(device, seconds_queued=0.0)
+
+
+def _placed(device: Device, waited: float) -> Device:
+    """With what the account says of the group: its machines, and how long it was waited for."""
+    names: list[str] = [""] * device.world
+    if device.world > 1:
+        dist.all_gather_object(names, ray.get_runtime_context().get_node_id())
+    return replace(device, hosts=len(set(names)), seconds_queued=waited)
+
+
+def _told(report: Report, step: int, metrics: dict[str, Any]) -> bool:
+    """Whether to stop: the driver says so, or a machine of the group is about to be taken away."""
+    return bool(report(step, metrics)) or _notice() is not None
+
+
+def _notice() -> Any:
+    """Ray's PreemptionInfo, which every worker of a group gets. Its public reader waits for the other workers."""
+    return get_train_context().preemption_context.preemption_info
+
+
+def _leave(queue: Any, group: int) -> None:
+    """After a checkpoint at the last step. On a machine that is taken away: wait until Ray moves the group elsewhere.
+
+    A worker that returns has done all that there is to do, and one that fails counts as a failure.
+    """
+    notice = _notice()
+    if notice is None or not ray.get(queue.leave.remote(group)):
+        return
+    if notice.deadline_ms is not None:
+        time.sleep(max(0.0, notice.deadline_ms / 1000 - time.time()) + LATE_SECONDS)
+    raise RuntimeError("a machine of this group is taken away")
+
+
+def _silent(step: int, metrics: dict[str, Any]) -> None: ...

@@ -1,0 +1,189 @@
+"""Showing a training while it goes on, from the worker that leads it, by Ray's own integrations of W&B and MLflow.
+
+Every attempt at a training is a run of its own in MLflow; in W&B and TensorBoard one that goes on joins the earlier.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from clusters.execution.work import Work, done
+from scaling.console import Log, Tracking, event_files, run_directory, scalars
+from scaling.specs import Pretrain, Probe, Transfer
+from scaling.store import Storage, read_rows, without_secrets
+from scaling.training import Report
+
+EVERY = 2.0  # seconds between two points of a training
+Sink = tuple[Log, Callable[[], None]]  # log and end
+
+
+def prepare_trackers(tracking: Tracking, study: str) -> None:
+    """What can be known to go wrong before a worker starts, as a ValueError; and the study's MLflow experiment.
+
+    It is made here since workers that make it at the same time get in each other's way.
+    """
+    if tracking.wandb is not None and not _has_login():
+        raise ValueError(
+            f"--wandb {tracking.wandb} needs a login: wandb login, or WANDB_API_KEY, or WANDB_MODE=offline for none"
+        )
+    if tracking.mlflow is not None:
+        import mlflow
+
+        try:
+            mlflow.set_tracking_uri(tracking.mlflow)
+            mlflow.set_experiment(study)
+        except Exception as error:
+            raise ValueError(without_secrets(f"--mlflow {tracking.mlflow} cannot be used: {_reason(error)}")) from None
+
+
+def _has_login() -> bool:
+    """Whether W&B has a key or needs none, as Ray's integration looks for it. No network."""
+    if os.environ.get("WANDB_MODE") in ("offline", "disabled") or os.environ.get("WANDB_API_KEY"):
+        return True
+    import wandb
+
+    return bool(wandb.api.api_key)
+
+
+def _reason(error: Exception) -> str:
+    """Its first sentence."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+@contextmanager
+def tracked(report: Report, work: Work, tracking: Tracking, storage: Storage, study: str) -> Iterator[Report]:
+    """The report of a training that is shown in the trackers as well; at its end the points of its rows.
+
+    What a tracker raises is told on standard error, once, and ends that tracker for this training, never the training.
+    """
+    sinks = [] if isinstance(work.unit, Probe) else list(_sinks(work, tracking, study))
+    if not sinks:
+        yield report
+        return
+    last = 0.0
+
+    def tell(step: int, metrics: dict[str, Any]) -> bool | None:
+        nonlocal last
+        if time.monotonic() - last >= EVERY:
+            last = time.monotonic()
+            for log, _ in sinks:
+                log(step, scalars(metrics))
+        return report(step, metrics)
+
+    try:
+        yield tell
+        for step, metrics in _points(work, storage):
+            for log, _ in sinks:
+                log(step, metrics)
+    finally:
+        for _, close in sinks:
+            close()
+
+
+def _points(work: Work, storage: Storage) -> list[tuple[int, dict[str, float]]]:
+    """The evaluations of a training that has ended, by step: of the curve's rows, or the last one."""
+    row = done(work, storage)
+    if row is None:
+        return []
+    if isinstance(work.unit, Pretrain):
+        curve = read_rows(storage, "curve", work.unit.id)
+        found = [(point["step"], scalars(point)) for point in curve]
+    else:
+        found = [(row.get("steps_done") or row["steps"], scalars(row))]
+    evaluated = [
+        (step, {name: x for name, x in point.items() if name.endswith(("top1", "_loss"))}) for step, point in found
+    ]
+    return [(step, point) for step, point in evaluated if any(name.endswith("top1") for name in point)]
+
+
+def _sinks(work: Work, tracking: Tracking, study: str) -> Iterator[Sink]:
+    assert not isinstance(work.unit, Probe)
+    for place, open_sink in (
+        (tracking.tensorboard, _tensorboard),
+        (tracking.wandb, _wandb),
+        (tracking.mlflow, _mlflow),
+    ):
+        if place is not None:
+            yield from _safely(open_sink.__name__.removeprefix("_"), open_sink, place, work.unit, study)
+
+
+def _safely(name: str, open_sink: Callable[..., Sink], *arguments: Any) -> Iterator[Sink]:
+    """The sink, which is silent after its first error."""
+    broken = False
+
+    def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any) -> Any:
+            nonlocal broken
+            if broken:
+                return None
+            try:
+                return function(*given)
+            except Exception as error:
+                broken = True
+                print(f"{name} is left out of this training: {_reason(error)}", file=sys.stderr)
+
+        return call
+
+    sink = guarded(open_sink)(*arguments)
+    if sink is not None:
+        log, close = sink
+        yield guarded(log), guarded(close)
+
+
+def _tensorboard(directory: str, unit: Pretrain | Transfer, study: str) -> Sink:
+    return event_files(Path(directory) / study / run_directory(_name(unit), unit.id))
+
+
+def _wandb(project: str, unit: Pretrain | Transfer, study: str) -> Sink:
+    from ray.air.integrations.wandb import setup_wandb
+
+    about: dict[str, Any] = {"trial_id": unit.id, "trial_name": _name(unit), "group": study, "job_type": _kind(unit)}
+    run = setup_wandb(_facts(unit), project=project, **about)
+    run.define_metric("*", step_metric="steps")  # evaluations come later than losses of the same step
+    return (lambda step, metrics: run.log({"steps": step, **metrics})), run.finish
+
+
+def _mlflow(uri: str, unit: Pretrain | Transfer, study: str) -> Sink:
+    from ray.air.integrations.mlflow import setup_mlflow
+
+    tags = {"unit_id": unit.id, "kind": _kind(unit)}
+    mlflow = setup_mlflow(
+        _facts(unit),
+        tracking_uri=uri,
+        experiment_name=study,
+        run_name=_name(unit),
+        create_experiment_if_not_exists=True,
+        tags=tags,
+    )
+    return (lambda step, metrics: mlflow.log_metrics(dict(metrics), step=step)), mlflow.end_run
+
+
+def _name(unit: Pretrain | Transfer) -> str:
+    if isinstance(unit, Pretrain):
+        return unit.name
+    return f"{unit.upstream.name} {unit.task.name} {unit.phase} lr {unit.base_lr:g} seed {unit.seed}"
+
+
+def _kind(unit: Pretrain | Transfer) -> str:
+    return "pretrain" if isinstance(unit, Pretrain) else unit.phase
+
+
+def _facts(unit: Pretrain | Transfer) -> dict[str, Any]:
+    """The spec as flat names and values, as trackers show it; of a fine-tuning its setting and its upstream's id."""
+    if isinstance(unit, Pretrain):
+        return _flat(asdict(unit))
+    about = {"upstream": unit.upstream.id, "model": unit.upstream.name, "task": unit.task.name, "seed": unit.seed}
+    return about | _flat(asdict(unit.setting))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for name, value in values.items():
+        nested = isinstance(value, Mapping)
+        made |= _flat(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
+    return made

@@ -1,0 +1,115 @@
+"""What the front doors share: parsing, exit codes, and the console."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from rich.console import Console
+
+from scaling.checks import check
+from scaling.console.trackers import Tracking
+from scaling.specs import Precision
+from scaling.store import Storage
+
+Options = TypeVar("Options")
+USER_ERROR, INTERRUPTED = 2, 130
+IN_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray for the driver of a job
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How the work is laid on the machines: no part of any spec."""
+
+    workers: int = 1
+    """Data-parallel workers of each pre-training run; runs go side by side where the cluster has room."""
+    min_workers: int | None = None
+    """Fewest workers that a run goes on with when machines are lost, to grow again later. Default: --workers."""
+    trial_workers: int = 1
+    """Data-parallel workers of each fine-tuning, where one device is not enough."""
+    trial_gpus: float = 1.0
+    """GPUs of a fine-tuning with one worker: 0.5 lets two share one."""
+    max_concurrent: int | None = None
+    """Fine-tunings side by side, at most. Default: as many as the cluster has room for."""
+    precision: Precision | None = None
+    """fp32 or bf16. Default: bf16 on a GPU, fp32 on a CPU."""
+    compile: bool = False
+    """Compile the training steps (torch.compile): minutes at the start of a large run, faster steps after it."""
+    microbatch: int | None = None
+    """Images of a forward pass on a worker, where its share of the batch does not fit. Default: the whole share."""
+    loaders: int | None = None
+    """Processes of each worker that decode and crop photographs. Default: the CPUs that GPUs leave over, else 0."""
+    optuna_storage: str | None = None
+    """Where the searches are shown as Optuna studies, as a URL. Default: optuna.db in a local storage."""
+    tensorboard: str | None = None
+    """Directory for TensorBoard event files, while it trains; one that all machines share."""
+    wandb: str | None = None
+    """Weights & Biases project to show every training in (pip install wandb)."""
+    mlflow: str | None = None
+    """MLflow tracking URI to show every training at, an experiment a study (pip install mlflow)."""
+
+    @property
+    def tracking(self) -> Tracking:
+        """Where trainings are shown besides the rows; relative directories are the caller's, not a worker's."""
+        board = None if self.tensorboard is None else str(Path(self.tensorboard).expanduser().absolute())
+        return Tracking(board, self.wandb, self.mlflow)
+
+    @property
+    def numbers_of_workers(self) -> range:
+        """What a pre-training run may have on the way."""
+        return range(self.min_workers or self.workers, self.workers + 1)
+
+    def check(self) -> None:
+        """Raise ValueError for what no machine can do."""
+        for flag in ("workers", "min_workers", "trial_workers", "max_concurrent"):
+            value = getattr(self, flag)
+            check(value is None or value >= 1, f"--{flag.replace('_', '-')} must be at least 1, got {value}")
+        fewest = self.min_workers or self.workers
+        check(fewest <= self.workers, f"--min-workers {fewest} is more than --workers {self.workers}")
+        check(self.loaders is None or self.loaders >= 0, f"--loaders must not be negative, got {self.loaders}")
+        self.tracking.check()
+        check(0 < self.trial_gpus <= 1, f"--trial-gpus must be in (0, 1], got {self.trial_gpus}")
+
+
+def storage_of(given: str | None, default: Path | None = None) -> Storage:
+    """The storage that a command was given, or else the default.
+
+    Raises ValueError in a Ray job for one inside the job's copy of the working directory, which goes with the job.
+    """
+    lasting = given is not None and ("://" in given or Path(given).expanduser().is_absolute())
+    check(
+        lasting or IN_JOB not in os.environ,
+        "a Ray job works in a copy of the directory, which is deleted: --storage must be an absolute path that all "
+        f"nodes see, or a URI, not {given or 'the default'}",
+    )
+    return Storage.of(given or default or ".")
+
+
+def console(quiet: bool = False) -> Console:
+    """Standard output; `quiet` prints nothing. A job's log is given a width that tables fit into."""
+    width = None if sys.stdout.isatty() else 140
+    return Console(quiet=quiet, width=width, highlight=False)
+
+
+def command_line(main: Callable[[Options], int], options: type[Options], *, goes_on: bool = False) -> NoReturn:
+    """Parse the options, run `main`, and exit with its code.
+
+    A ValueError is the user's: one line on standard error and exit code 2. Ctrl-C and SIGTERM end cleanly with 130.
+    `goes_on`: the same command, given again, does only what is left.
+    """
+    import tyro  # here: workers, which load trackers and so this package, parse no command line
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = main(tyro.cli(options))
+    except ValueError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        code = USER_ERROR
+    except KeyboardInterrupt:
+        more = " What is done stays done: the same command goes on from there." if goes_on else ""
+        print(f"\nStopped.{more}", file=sys.stderr)
+        code = INTERRUPTED
+    sys.exit(code)

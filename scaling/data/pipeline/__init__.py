@@ -1,0 +1,26 @@
+"""From images to batches of tensors: crops, decoding processes, order."""
+
+from scaling.data.pipeline.loading import Batch, Stream, batches, prefetched
+from scaling.data.pipeline.preprocessing import (
+    BLOCK,
+    Skipped,
+    eval_images,
+    eval_images_left,
+    inception_boxes,
+    readable,
+    train_images,
+)
+
+__all__ = [
+    "BLOCK",
+    "Batch",
+    "Skipped",
+    "Stream",
+    "batches",
+    "eval_images",
+    "eval_images_left",
+    "inception_boxes",
+    "prefetched",
+    "readable",
+    "train_images",
+]

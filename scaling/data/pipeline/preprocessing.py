@@ -1,0 +1,290 @@
+"""From images to the model's input: crops, resizing and flips on the CPU in uint8, scaling to [-1, 1] on the device.
+
+Augmentation is a function of (seed, epoch, index), so it does not depend on how samples are grouped into batches or
+spread over workers. Pre-training: inception crop, resize, flip, nothing else (§4.1 and the official code, after
+Szegedy et al. 2015); evaluation: resize straight to the resolution.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, lru_cache, partial
+from typing import Literal, TypeVar
+
+import numpy as np
+import torch
+from torch.nn.functional import interpolate
+
+from scaling.data.sources import (
+    SMALL_PIXELS,
+    CorruptImageError,
+    Images,
+    available_cores,
+    decode,
+    decode_reduced,
+    image_size,
+)
+from scaling.randomness import Index, below, uniforms
+
+T = TypeVar("T")
+Boxes = Callable[[np.ndarray], np.ndarray]  # sizes int64 [n, 2] -> top, left, height, width int64 [n, 4]
+
+Skipped = dict[str, None]  # of corrupt images, what was wrong with which, each once, in the order they were met
+TRIES = 10  # crops drawn before the whole image is taken, as in the official code
+LOG_ASPECT = np.log(4 / 3)
+BLOCK = 32  # images decoded and resized at a time, by a thread or a process
+
+
+def train_images(
+    images: Images,
+    indices: np.ndarray,
+    epochs: np.ndarray,
+    *,
+    seed: int,
+    resolution: int,
+    crop: Literal["inception", "random", "none"] = "inception",
+    min_crop_area: float = 0.05,
+    resize: int | None = None,
+    flip: bool = True,
+    shown: np.ndarray | None = None,
+) -> torch.Tensor:
+    """Augmented images of a batch.
+
+    Args:
+        images: the training split.
+        indices: int64 [n], which images.
+        epochs: int64 [n], the epoch each of them is seen in.
+        seed: the run's seed.
+        resolution: R, pixels a side of the result.
+        crop: 'inception', a random part of min_crop_area to all of the image's area and of aspect 3/4 to 4/3, resized;
+            'random', a random square of R pixels of the image resized to `resize` a side (BiT §3.3); 'none', all of it.
+        min_crop_area: smallest share of the image that an inception crop keeps.
+        resize: pixels a side that a random crop is cut from, at least R.
+        flip: mirror half of the images left to right.
+        shown: int64 [n], images that are shown in their place (`replaced`); crops and flips are those of `indices`.
+
+    Returns:
+        uint8 [n, 3, R, R]. Raises CorruptImageError for an image that cannot be decoded.
+    """
+    shown = indices if shown is None else shown
+
+    def block(part: slice) -> torch.Tensor:
+        u = uniforms(seed, epochs[part], indices[part], 1 + 4 * TRIES)
+        if crop == "inception":
+            boxes = partial(inception_boxes, u=u[:, 1:], min_area=min_crop_area)
+            out = _resized(images, shown[part], boxes, resolution)
+        elif crop == "random":
+            assert resize is not None
+            out = _random_crops(_resized(images, shown[part], _whole, resize), u[:, 1:3], resolution)
+        else:
+            out = _resized(images, shown[part], _whole, resolution)
+        if flip:
+            for i in np.flatnonzero(u[:, 0] < 0.5).tolist():  # faster than all at once by indices or a mask
+                out[i] = out[i].flip(2)
+        return out
+
+    return _in_blocks(block, images, len(indices), resolution, max(resolution, resize or 0))
+
+
+def eval_images(images: Images, indices: np.ndarray, resolution: int) -> torch.Tensor:
+    """Images resized straight to the resolution, aspect not kept: uint8 [n, 3, R, R].
+
+    Raises CorruptImageError for an image that cannot be decoded.
+    """
+
+    def block(part: slice) -> torch.Tensor:
+        return _resized(images, indices[part], _whole, resolution)
+
+    return _in_blocks(block, images, len(indices), resolution, resolution)
+
+
+def eval_images_left(
+    images: Images, indices: np.ndarray, resolution: int, skipped: Skipped | None
+) -> tuple[torch.Tensor, np.ndarray]:
+    """`eval_images`, and which they are: corrupt ones are noted in `skipped` and left out. Without it they raise."""
+    try:
+        return eval_images(images, indices, resolution), indices
+    except CorruptImageError:
+        indices = readable(images, indices, skipped)
+        return eval_images(images, indices, resolution), indices
+
+
+def readable(images: Images, indices: np.ndarray, skipped: Skipped | None) -> np.ndarray:
+    """Those of the images that can be decoded; the others are noted in `skipped`. Without it they raise."""
+    good = np.ones(len(indices), bool)
+    for position, index in enumerate(indices.tolist()):
+        try:
+            images.decode(index)
+        except CorruptImageError as error:
+            if skipped is None:
+                raise
+            skipped[str(error)] = None
+            good[position] = False
+    return indices[good]
+
+
+def replaced(images: Images, indices: np.ndarray, index: Index, skipped: Skipped) -> np.ndarray:
+    """The images with each corrupt one replaced by the next one that is not, in the cyclic order of `index`.
+
+    Args:
+        images: the training split.
+        indices: int64 [n], out of `index`.
+        index: all images of the training.
+        skipped: the corrupt ones are noted here.
+
+    Returns:
+        int64 [n]. Raises CorruptImageError when there is none that can be decoded.
+    """
+    shown = indices.copy()
+    for position, start in enumerate(below(index, indices).tolist()):
+        for step in range(len(index)):
+            candidate = index[np.array([(start + step) % len(index)])]
+            if len(readable(images, candidate, skipped)):
+                shown[position] = candidate[0]
+                break
+        else:
+            raise CorruptImageError(f"none of {len(index)} training images can be decoded: {next(iter(skipped))}")
+    return shown
+
+
+def inception_boxes(sizes: np.ndarray, u: np.ndarray, min_area: float) -> np.ndarray:
+    """Random parts of images: the first of TRIES that fits inside, else the whole image.
+
+    Args:
+        sizes: height and width, int64 [n, 2].
+        u: uniforms [n, 4 * TRIES].
+        min_area: smallest share of the image's area; the share is uniform, the aspect log-uniform in 3/4 to 4/3.
+
+    Returns:
+        top, left, height, width in pixels, int64 [n, 4].
+    """
+    u = u.reshape(len(u), 4, TRIES)
+    height, width = sizes[:, :1], sizes[:, 1:]
+    area = height * width * (min_area + (1 - min_area) * u[:, 0])
+    aspect = np.exp(LOG_ASPECT * (2 * u[:, 1] - 1))
+    h = np.maximum(np.round(np.sqrt(area / aspect)), 1).astype(np.int64)
+    w = np.maximum(np.round(np.sqrt(area * aspect)), 1).astype(np.int64)
+    top = (u[:, 2] * (height - h + 1)).astype(np.int64)
+    left = (u[:, 3] * (width - w + 1)).astype(np.int64)
+    fits = (h <= height) & (w <= width)
+    first = fits.argmax(axis=1)
+    boxes = np.stack([top, left, h, w], axis=2)[np.arange(len(u)), first]
+    return np.where(fits.any(axis=1, keepdims=True), boxes, _whole(sizes))
+
+
+@lru_cache(maxsize=8)
+def has_small(images: Images) -> bool:
+    """Whether the first image has at most SMALL pixels; threads and processes cost more than they give for such."""
+    try:
+        height, width = image_size(images.encoded[0] or b"")
+    except Exception:  # decoders raise anything; whoever asks for this image is told
+        return False
+    return height * width <= SMALL_PIXELS
+
+
+def is_small(images: Images) -> bool:
+    """Whether all images lie decoded in memory: small ones of one size, none of them corrupt."""
+    return _dense(images) is not None
+
+
+@lru_cache(maxsize=8)
+def _dense(images: Images) -> np.ndarray | None:
+    try:
+        return images.dense if has_small(images) else None
+    except CorruptImageError:  # whoever asks for it is told
+        return None
+
+
+def _whole(sizes: np.ndarray) -> np.ndarray:
+    """The boxes of whole images."""
+    return np.concatenate([np.zeros_like(sizes), sizes], axis=1)
+
+
+def _resized(images: Images, indices: np.ndarray, boxes: Boxes, side: int) -> torch.Tensor:
+    """Parts of images, resized: uint8 [n, 3, side, side]."""
+    dense = _dense(images)
+    if dense is None:
+        parts = _decoded_parts(images, indices, boxes, side)
+    else:
+        pixels = dense[indices]
+        if boxes is _whole:
+            return _resize(torch.from_numpy(pixels), side)
+        where = boxes(np.broadcast_to(np.array(pixels.shape[1:3]), (len(pixels), 2))).tolist()
+        parts = (image[top : top + h, left : left + w] for image, (top, left, h, w) in zip(pixels, where, strict=True))
+    out = torch.empty((len(indices), 3, side, side), dtype=torch.uint8)
+    for i, part in enumerate(parts):
+        out[i] = _resize(torch.from_numpy(part[None]), side)[0]
+    return out
+
+
+def _decoded_parts(images: Images, indices: np.ndarray, boxes: Boxes, side: int) -> Iterator[np.ndarray]:
+    """The images' boxes, each uint8 [h, w, 3], decoded one after the other."""
+    data = [(index, images.encoded[index]) for index in indices.tolist()]
+    sizes = np.array([_or_named(images, index, image_size, encoded) for index, encoded in data], np.int64).reshape(
+        -1, 2
+    )
+    for (index, encoded), whole, box in zip(data, sizes.tolist(), boxes(sizes).tolist(), strict=True):
+        yield _or_named(images, index, _part, encoded, whole, box, side)
+
+
+def _or_named(images: Images, index: int, read: Callable[..., T], *arguments: object) -> T:
+    """`read(*arguments)`; what is wrong with the image is said by `images.decode`, which knows where it lies."""
+    try:
+        return read(*arguments)
+    except Exception:  # decoders raise anything for broken input
+        images.decode(index)
+        raise
+
+
+def _part(data: bytes, whole: list[int], box: list[int], side: int) -> np.ndarray:
+    """A part of an encoded image of size `whole`, uint8 [h, w, 3]; reduced where that leaves `side` pixels or more.
+
+    Images that are small in themselves are never reduced, so that they are the same whether they lie decoded or not.
+    """
+    top, left, height, width = box
+    factor = max(
+        (f for f in (2, 4, 8) if min(height, width) >= f * side and whole[0] * whole[1] > SMALL_PIXELS), default=1
+    )
+    pixels = decode_reduced(data, factor) if factor > 1 else None
+    if pixels is None:
+        return decode(data)[top : top + height, left : left + width]
+    rows, columns = ((round(edge / factor) for edge in edges) for edges in ((top, top + height), (left, left + width)))
+    return pixels[slice(*rows), slice(*columns)]
+
+
+def _random_crops(x: torch.Tensor, u: np.ndarray, resolution: int) -> torch.Tensor:
+    """Squares of R pixels a side of x [n, 3, S, S] whose places, row and column, are the uniforms u [n, 2]."""
+    corners = (u * (x.shape[2] - resolution + 1)).astype(np.int64).tolist()
+    pieces = [x[i, :, top : top + resolution, left : left + resolution] for i, (top, left) in enumerate(corners)]
+    return torch.stack(pieces)
+
+
+def _resize(x: torch.Tensor, resolution: int) -> torch.Tensor:
+    """uint8 [n, H, W, 3] to [n, 3, R, R], bilinear with antialiasing; the same pixels when they have that size."""
+    x = x.permute(0, 3, 1, 2)
+    if x.shape[2:] == (resolution, resolution):
+        return x
+    return interpolate(x, size=(resolution, resolution), mode="bilinear", antialias=True)
+
+
+def _in_blocks(
+    block: Callable[[slice], torch.Tensor], images: Images, n: int, resolution: int, side: int
+) -> torch.Tensor:
+    """The batch from its blocks, on all cores when its images are large, or are made larger than that: `side`."""
+    out = torch.empty((n, 3, resolution, resolution), dtype=torch.uint8)
+
+    def fill(start: int) -> None:
+        part = slice(start, min(start + BLOCK, n))
+        out[part] = block(part)
+
+    starts = range(0, n, BLOCK)
+    if n <= BLOCK or (is_small(images) and side**2 <= SMALL_PIXELS):  # decoded here, not in each thread
+        for start in starts:
+            fill(start)
+    else:
+        list(_pool().map(fill, starts))
+    return out
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(available_cores(), thread_name_prefix="images")

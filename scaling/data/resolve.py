@@ -1,0 +1,126 @@
+"""What the data themselves tell: counts, classes and fingerprints of data sets, and studies filled in with them."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scaling.checks import check
+from scaling.data import uris
+from scaling.specs import Dataset, FewShot, Pretrain, Study
+
+if TYPE_CHECKING:
+    from scaling.data.sources import Facts
+
+
+def resolve(dataset: Dataset) -> Dataset:
+    """The data set with everything filled in that the data can tell: classes, counts and fingerprint.
+
+    Footers and labels are read, no image is decoded; paths of this machine become absolute. A set without a URI, and
+    one with nothing to fill in, needs no data.
+
+    Raises ValueError, in one line, when the data are missing or broken, or contradict what the data set says.
+    """
+    splits = {split: _absolute(uri) for split in (*uris.SPLITS, "dev") if (uri := getattr(dataset, split)) is not None}
+    if not splits:
+        return dataset
+    dataset = replace(dataset, train=splits.get("train"), test=splits.get("test"), dev=splits.get("dev"))
+    filled = [f"num_{split}" for split in splits if split != "dev"] + ["num_classes", "fingerprint"]
+    if all(getattr(dataset, name) is not None for name in filled):
+        return dataset
+    from scaling.data.sources import split_facts  # here: study values load no readers of files
+
+    try:
+        facts = {split: split_facts(uris.parse_uri(uri)) for split, uri in splits.items()}
+    except ValueError as error:
+        raise ValueError(f"data set {dataset.name}: {error}") from None
+    counts = {"train": dataset.num_train, "test": dataset.num_test}
+    for split in [split for split in counts if split in facts]:
+        part = facts[split]
+        given, counts[split] = counts[split], part.num_images
+        check(
+            given in (None, part.num_images),
+            f"data set {dataset.name} says num_{split}={given}, its files hold {part.num_images}",
+        )
+    classes = dataset.num_classes or max(part.num_classes for part in facts.values())
+    highest = max(part.highest_label for part in facts.values())
+    check(highest < classes, f"data set {dataset.name} has label {highest}, but {classes} classes (0 to {classes - 1})")
+    fingerprint = _fingerprint(facts)
+    check(
+        dataset.fingerprint in (None, fingerprint),
+        f"data set {dataset.name} holds other data than its fingerprint says: {fingerprint}, not {dataset.fingerprint}",
+    )
+    return replace(
+        dataset, num_classes=classes, num_train=counts["train"], num_test=counts["test"], fingerprint=fingerprint
+    )
+
+
+def _fingerprint(facts: "dict[str, Facts]") -> str:
+    text = ",".join(f"{split}={part.fingerprint}" for split, part in facts.items())
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _absolute(uri: str) -> str:
+    """The URI with full paths of this machine, so that a worker in another directory opens the same files."""
+    try:
+        source = uris.parse_uri(uri)
+    except ValueError:
+        return uri  # and it is refused where it is read
+    base = uris.base_source(source)
+    match base:
+        case uris.Parquet() | uris.ImageFolder() | uris.WebDataset():
+            base = replace(base, path=_full(base.path))
+        case uris.ListFile():
+            base = replace(base, path=_full(base.path), root=_full(base.root) if base.root else None)
+        case uris.Torchvision():
+            base = replace(base, root=_full(base.root))
+        case uris.HuggingFace() if Path(base.name).expanduser().is_dir():
+            base = replace(base, name=_full(base.name))
+    if not isinstance(source, uris.Selected):
+        return str(base) if base != source else uri
+    lists = {name: _full(path) for name in ("only", "without") if (path := getattr(source, name))}
+    return str(replace(source, source=base, **lists))
+
+
+def _full(path: str) -> str:
+    return path if "://" in path else str(Path(path).expanduser().absolute())
+
+
+def resolve_study(study: Study) -> Study:
+    """The study with every data set's counts and fingerprint, and every released file's hash.
+
+    Raises ValueError when data or files are missing.
+    """
+    seen: dict[Dataset, Dataset] = {}
+
+    def filled(data: Dataset) -> Dataset:
+        key = replace(data)
+        if key not in seen:
+            seen[key] = resolve(data)
+        return seen[key]
+
+    def watched(few: FewShot | None) -> FewShot | None:
+        return few and replace(few, data=filled(few.data))
+
+    return replace(
+        study,
+        runs=tuple(_counted(replace(run, data=filled(run.data), fewshot=watched(run.fewshot))) for run in study.runs),
+        tasks=tuple(replace(task, data=filled(task.data)) for task in study.tasks),
+        fewshot=tuple(replace(few, data=filled(few.data)) for few in study.fewshot),
+        released=tuple(replace(each, sha256=each.sha256 or _sha256(each.source)) for each in study.released),
+    )
+
+
+def _counted(run: Pretrain) -> Pretrain:
+    """The run with its subset as a number of images: a share of them and their number are the same experiment."""
+    return replace(run, subset=run.num_images) if isinstance(run.subset, float) else run
+
+
+def _sha256(source: str) -> str:
+    import fsspec  # here: most studies have no files to hash
+
+    try:
+        with fsspec.open(source, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ImportError) as error:
+        raise ValueError(f"weights {source} cannot be read: {' '.join(str(error).split())}") from None

@@ -1,0 +1,47 @@
+"""Arrays that take long to make, kept on this machine for its other processes and for later runs.
+
+They lie in the user's cache directory, and may be deleted at any time.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import uuid
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
+Arrays = Mapping[str, np.ndarray]
+
+
+def directory() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scaling-studies"
+
+
+def disk_cached(about: tuple[object, ...], make: Callable[[], Arrays]) -> Arrays:
+    """`make()`, or what it gave before for the same `about`, whose text says all that it depends on.
+
+    Where nothing can be kept it is made anew every time.
+    """
+    name = hashlib.sha256(repr(about).encode()).hexdigest()[:32]
+    try:
+        content = io.BytesIO((directory() / f"{name}.npz").read_bytes())
+        with np.load(content, allow_pickle=False) as found:
+            return dict(found)
+    except (*UNREADABLE, RuntimeError):  # RuntimeError: there is no home
+        pass
+    made = make()
+    with contextlib.suppress(OSError, RuntimeError):
+        directory().mkdir(parents=True, exist_ok=True)
+        draft = directory() / f"{name}.{uuid.uuid4().hex}.draft"
+        try:
+            with draft.open("wb") as out:
+                np.savez_compressed(out, **dict(made))  # type: ignore[arg-type]  # its stubs take a name for a flag
+            draft.replace(directory() / f"{name}.npz")
+        finally:
+            draft.unlink(missing_ok=True)
+    return made

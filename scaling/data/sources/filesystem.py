@@ -1,0 +1,150 @@
+"""Files of a data set, on this machine or an object store: found, opened once, read at any place, held for a while."""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from functools import lru_cache
+from pathlib import PurePosixPath
+from typing import Generic, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import fs
+
+from scaling.store import Storage
+
+V = TypeVar("V")
+OPEN_FILES = 64  # handles kept open by a reader
+IMAGES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "pbm", "pnm")  # extensions
+
+
+class Recent(Generic[V]):
+    """Made once and kept while in use: the most recent values, up to a total weight. Pickled empty."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.weight = limit, 0
+        self.values: OrderedDict[Hashable, tuple[V, int]] = OrderedDict()
+        self.lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], tuple[V, int]]) -> V:
+        """The value of a key, from `make`, with its weight, when it is not here. One thread at a time."""
+        with self.lock:
+            if key not in self.values:
+                self.values[key] = make()
+                self.weight += self.values[key][1]
+            self.values.move_to_end(key)
+            while self.weight > self.limit and len(self.values) > 1:
+                self.weight -= self.values.popitem(last=False)[1][1]
+            return self.values[key][0]
+
+    def __reduce__(self) -> tuple[type, tuple[int]]:
+        return Recent, (self.limit,)
+
+
+@dataclass(frozen=True)
+class File:
+    """One file: its path in its file system, its size in bytes, and the storage that it was found by."""
+
+    name: str
+    size: int
+    storage: Storage | None = None  # None: `content` is the file
+    content: bytes = field(default=b"", repr=False)
+    changed: int | None = None  # ns since 1970, where it is known
+
+    def open(self) -> pa.NativeFile:
+        if self.storage is None:
+            return pa.BufferReader(self.content)
+        return filesystem(self.storage)[0].open_input_file(self.name)
+
+
+@dataclass(frozen=True, eq=False)
+class Files:
+    """Images that are a file each, by their paths under a directory."""
+
+    root: Storage
+    paths: pa.ChunkedArray  # of strings [N]
+
+    def __getitem__(self, index: int) -> bytes:
+        store, root = filesystem(self.root)
+        try:
+            with store.open_input_file(str(root / self.name(index))) as file:
+                return file.read()
+        except OSError as error:
+            raise ValueError(f"cannot read {self.where(index)}: {one_line(error)}") from None
+
+    def name(self, index: int) -> str:
+        return self.paths[index].as_py()
+
+    def where(self, index: int) -> str:
+        return self.root.path(self.name(index))
+
+    @property
+    def shards(self) -> np.ndarray:
+        return np.array([len(self.paths)], np.int64)
+
+
+def buffer(name: str, content: bytes) -> File:
+    """A file in memory."""
+    return File(name, len(content), None, content)
+
+
+def filesystem(storage: Storage) -> tuple[fs.FileSystem, PurePosixPath]:
+    """As `Storage.filesystem`, made once a process: connections of a parent process do not work in its children."""
+    return _filesystem(storage, os.getpid())
+
+
+@lru_cache(maxsize=32)
+def _filesystem(storage: Storage, process: int) -> tuple[fs.FileSystem, PurePosixPath]:
+    return storage.filesystem()
+
+
+def find(path: str, inside: str, what: str) -> list[File]:
+    """The files at a path, sorted: one, those in a directory that match `inside`, or those of a glob.
+
+    Raises ValueError when there are none; `what` they are.
+    """
+    storage = Storage.of(path)
+    store, root = filesystem(storage)
+    try:
+        found = _matches(store, root, inside)
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {one_line(error)}") from None
+    if not found:
+        raise ValueError(f"no {what} at {path}: give a file, a directory of {inside} files or a glob")
+    return [
+        File(info.path, info.size, storage, changed=info.mtime_ns) for info in sorted(found, key=lambda info: info.path)
+    ]
+
+
+def _matches(store: fs.FileSystem, root: PurePosixPath, inside: str) -> list[fs.FileInfo]:
+    info = store.get_file_info(str(root))
+    if info.type == fs.FileType.File:
+        return [info]
+    fixed = root
+    while any(set(part) & set("*?[") for part in fixed.parts) and info.type == fs.FileType.NotFound:
+        fixed = fixed.parent
+    pattern = root if fixed != root else root / inside
+    depth = len(pattern.parts) - len(fixed.parts)
+    listed = store.get_file_info(fs.FileSelector(str(fixed), allow_not_found=True, recursive=depth > 1))
+    return [i for i in listed if i.type == fs.FileType.File and _match(PurePosixPath(i.path), pattern)]
+
+
+def _match(path: PurePosixPath, pattern: PurePosixPath) -> bool:
+    return len(path.parts) == len(pattern.parts) and all(map(fnmatch, path.parts, pattern.parts))
+
+
+def read_text(path: str, what: str) -> str:
+    """A text file at a path or URI. Raises ValueError when it cannot be read; `what` it is."""
+    store, root = filesystem(Storage.of(path))
+    try:
+        with store.open_input_file(str(root)) as file:
+            return file.read().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"cannot read the {what} {path}: {one_line(error)}") from None
+
+
+def one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

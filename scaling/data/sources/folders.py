@@ -1,0 +1,138 @@
+"""Images that are a file each: `imagefolder:`, a directory a class, and `list:`, a text file of paths and labels.
+
+Paths are kept and sorted as Arrow strings: no object of Python's an image.
+"""
+
+from pathlib import PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import fs
+
+from scaling.checks import check
+from scaling.data.sources.filesystem import IMAGES, Files, filesystem, one_line, read_text
+from scaling.data.sources.split import Split, ragged
+from scaling.data.uris import ImageFolder, ListFile
+from scaling.store import Storage
+
+CLASS_NAMES = "classes.txt"
+DIGITS = 24  # numbers in names are compared up to so many digits
+BLOCK = 10_000  # files looked for at once
+
+
+def read_folder(source: ImageFolder) -> Split:
+    """The images in the directories of a directory, in the natural order of their names, whatever their class.
+
+    Raises ValueError for a directory without classes, or a class without images.
+    """
+    root = Storage.of(source.path)
+    store, place = filesystem(root)
+    try:
+        found = store.get_file_info(fs.FileSelector(str(place)))
+    except OSError as error:
+        raise ValueError(f"cannot read the image folder {source.path}: {one_line(error)}") from None
+    directories = [i.base_name for i in found if i.type == fs.FileType.Directory and i.base_name[0] != "."]
+    check(bool(directories), f"no directories of classes in {source.path}: an image folder has one a class")
+    named = any(i.base_name == CLASS_NAMES for i in found)
+    names = _class_names(root) if named else None
+    labels, classes = _class_numbers(directories, names, source.path)
+    paths, numbers = [], []
+    for directory, label in labels.items():
+        some = _image_names(store, place, directory)
+        check(len(some) > 0, f"class directory {source.path}/{directory} holds no images: fill or remove it")
+        paths.append(some)
+        numbers.append(np.full(len(some), label, np.int64))
+    every, label_of = pa.chunked_array(paths, pa.string()), np.concatenate(numbers)
+    order = natural_order(every, label_of)
+    return Split(label_of[order], classes, Files(root, every.take(pa.array(order))))
+
+
+def _class_names(root: Storage) -> list[str]:
+    lines = read_text(root.path(CLASS_NAMES), "class names").splitlines()
+    names = [line.strip() for line in lines if line.strip()]
+    check(len(set(names)) == len(names), f"{root.path(CLASS_NAMES)} has a name twice")
+    return names
+
+
+def _class_numbers(
+    directories: list[str], names: list[str] | None, where: str
+) -> tuple[dict[str, int], list[str] | None]:
+    """The label of each directory, and the names: those of classes.txt, or the directories' own, or their numbers."""
+    if names is not None and set(directories) <= set(names):
+        return {name: names.index(name) for name in sorted(directories)}, names
+    if all(name.isascii() and name.isdecimal() for name in directories):
+        labels = {name: int(name) for name in sorted(directories, key=int)}
+        check(len(set(labels.values())) == len(labels), f"two class directories of {where} have the same number")
+        return labels, names
+    if names is not None:
+        unknown = sorted(set(directories) - set(names))[0]
+        raise ValueError(f"class directory {where}/{unknown} is not in its {CLASS_NAMES}")
+    classes = sorted(directories)
+    return {name: label for label, name in enumerate(classes)}, classes
+
+
+def _image_names(store: fs.FileSystem, place: PurePosixPath, directory: str) -> pa.Array:
+    """Paths under `place` of a directory's images: files whose name ends as an image's, or has no ending."""
+    inside = store.get_file_info(fs.FileSelector(str(place / directory), recursive=True))
+    start = len(str(place)) + 1
+    paths = [i.path[start:] for i in inside if i.type == fs.FileType.File and _is_image(i.base_name)]
+    return pa.array(paths, pa.string())
+
+
+def _is_image(name: str) -> bool:
+    _, dot, ending = name.rpartition(".")
+    return name[0] != "." and (not dot or ending.lower() in IMAGES)
+
+
+def natural_order(paths: pa.ChunkedArray, labels: np.ndarray) -> np.ndarray:
+    """The order of files by stem, with numbers compared as numbers, then by class, then by path: int64 [N]."""
+    stems = pc.replace_substring_regex(pc.replace_substring_regex(paths, r"^.*/", ""), r"\.[^.]*$", "")
+    padded = pc.replace_substring_regex(stems, r"([0-9]+)", "0" * DIGITS + r"\1")
+    keys = pc.replace_substring_regex(padded, rf"[0-9]*([0-9]{{{DIGITS}}})", r"\1")
+    table = pa.table({"key": keys, "label": labels, "path": paths})
+    return np.asarray(pc.sort_indices(table, [(name, "ascending") for name in table.column_names])).astype(np.int64)
+
+
+LINE = r"^(?P<path>.*?\S)(?P<labels>(?:\s+[0-9]+)+)\s*$"
+LEAVES = r"^/|(?:^|/)\.\.(?:/|$)"
+
+
+def read_list(source: ListFile) -> Split:
+    """The images of a list file, in its order: lines of a relative path and one or more labels.
+
+    Raises ValueError, with the line's number, for a line of another form, a path that leaves the root, or (on this
+    machine) one that is not there.
+    """
+    lines = read_text(source.path, "list file").splitlines()
+    used = np.array([i for i, line in enumerate(lines) if line.strip()], np.int64)
+    check(len(used) > 0, f"list file {source.path} has no lines")
+    texts = pa.array([lines[i] for i in used], pa.string())
+    found = pc.extract_regex(texts, LINE)
+
+    def refuse(bad: np.ndarray, why: str) -> None:
+        if bad.any():
+            line = int(used[bad.argmax()])
+            raise ValueError(f"line {line + 1} of {source.path} {why}: {lines[line]!r}")
+
+    refuse(np.asarray(found.is_null()), "must be a relative path and a label")
+    paths = pc.struct_field(found, "path")
+    refuse(np.asarray(pc.match_substring_regex(paths, LEAVES)), "leaves the images' directory")
+    numbers = pc.split_pattern_regex(pc.utf8_trim_whitespace(pc.struct_field(found, "labels")), r"\s+")
+    values = np.asarray(pc.list_flatten(numbers).cast(pa.int64()))
+    folder, slash, _ = source.path.rpartition("/")
+    root = Storage.of(source.root or folder + ("" if folder else slash) or ".")
+    refuse(_missing(root, paths), f"names no file under {root.uri}")
+    counts = np.asarray(pc.list_value_length(numbers)).astype(np.int64)
+    return Split(ragged(values, counts, None), None, Files(root, pa.chunked_array([paths])))
+
+
+def _missing(root: Storage, paths: pa.Array) -> np.ndarray:
+    """Which of the files are not there, bool [n]; on an object store, where a look costs a request, none."""
+    missing = np.zeros(len(paths), bool)
+    if root.local is not None:
+        store, place = filesystem(root)
+        for start in range(0, len(paths), BLOCK):
+            infos = store.get_file_info([str(place / path) for path in paths[start : start + BLOCK].to_pylist()])
+            missing[start : start + BLOCK] = [info.type != fs.FileType.File for info in infos]
+    return missing

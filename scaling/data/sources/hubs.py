@@ -1,0 +1,137 @@
+"""Data sets of other libraries, `torchvision` and `datasets`, imported when a URI asks for them."""
+
+import inspect
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scaling.data.sources.filesystem import one_line
+from scaling.data.sources.parquet import IMAGE_NAMES, LABEL_NAMES, label_numbers
+from scaling.data.sources.split import Split, multi_labels
+from scaling.data.uris import HuggingFace, Torchvision
+
+PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """The images of an indexable data set, each named by its number."""
+
+    uri: str
+    items: Any
+    encoded: Callable[[Any], bytes | None]  # an item's bytes
+
+    def __getitem__(self, index: int) -> bytes | None:
+        try:
+            return self.encoded(self.items[index])
+        except OSError as error:
+            raise ValueError(f"cannot read {self.where(index)}: {one_line(error)}") from None
+
+    def name(self, index: int) -> str:
+        return str(index)
+
+    def where(self, index: int) -> str:
+        return f"item {index} of {self.uri}"
+
+    @property
+    def shards(self) -> np.ndarray:
+        return np.array([len(self.items)], np.int64)
+
+
+def read_torchvision(source: Torchvision) -> Split:
+    """A split of a data set of (PIL image, class number) pairs.
+
+    Raises ValueError when torchvision cannot be imported, does not know the name, or finds no files.
+    """
+    try:
+        import torchvision.datasets as sets
+    except Exception as error:  # torchvision that does not fit torch raises a RuntimeError
+        raise ValueError(f"{source} needs torchvision, which cannot be imported: {one_line(error)}") from None
+    make: Any = getattr(sets, source.name, None)
+    if not (isinstance(make, type) and issubclass(make, sets.VisionDataset)):
+        raise ValueError(f"{source}: torchvision.datasets has no {source.name!r}")
+    try:
+        items = make(root=source.root, **_split_argument(make, source))
+        labels = _item_labels(items, source)
+    except (RuntimeError, OSError, ValueError, TypeError) as error:
+        raise ValueError(f"{source} cannot be opened: {one_line(error)}") from None
+    classes = getattr(items, "classes", None)
+    names = [str(name) for name in classes] if isinstance(classes, list) else None
+    return Split(labels, names, Items(str(source), items, _lossless))
+
+
+def _split_argument(make: type, source: Torchvision) -> dict[str, Any]:
+    """How a class is asked for a split: by its name, by `train` as a boolean, or not at all."""
+    known = inspect.signature(make).parameters
+    if "split" in known:
+        return {"split": source.split} if source.split else {}
+    if "train" not in known:
+        if source.split:
+            raise ValueError(f"{source.name} has no splits")
+        return {}
+    if source.split not in (None, "train", "test"):
+        raise ValueError(f"split must be train or test, got {source.split!r}")
+    return {"train": source.split != "test"}
+
+
+def _item_labels(items: Any, source: Torchvision) -> np.ndarray:
+    """Class numbers, from the attributes that most sets have, or else item by item."""
+    for name in ("targets", "labels", "_labels"):
+        if len(values := getattr(items, name, ())) == len(items):
+            labels = np.asarray(values)
+            break
+    else:
+        labels = np.array([items[i][1] for i in range(len(items))])
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or labels.min(initial=0) < 0:
+        raise ValueError(f"{source.name} has no class numbers as labels")
+    return labels.astype(np.int64)
+
+
+def _lossless(item: tuple[Any, int]) -> bytes:
+    """An item's PIL image as PNG that is not compressed."""
+    image, out = item[0], io.BytesIO()
+    (image if image.mode in PNG_MODES else image.convert("RGB")).save(out, "PNG", compress_level=0)
+    return out.getvalue()
+
+
+def read_hugging_face(source: HuggingFace) -> Split:
+    """A split as `datasets.load_dataset` gives it. Raises ValueError when that fails, or columns are missing."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise ValueError(f"{source} needs the library datasets (pip install datasets): {one_line(error)}") from None
+    try:
+        items = datasets.load_dataset(source.name, source.config, split=source.split or "train")
+    except Exception as error:  # of many libraries
+        raise ValueError(f"{source} cannot be loaded: {one_line(error)}") from None
+    image = _column(source, "image", source.image, IMAGE_NAMES, items.column_names)
+    label = _column(source, "label", source.label, LABEL_NAMES, items.column_names)
+    if not isinstance(items.features[image], datasets.Image):
+        raise ValueError(f"column {image!r} of {source} holds no images, but {items.features[image]}")
+    column = items.select_columns([label]).with_format("arrow")[:][label].combine_chunks()
+    values, counts = label_numbers(column, f"column {label!r} of {source}")
+    feature = items.features[label]
+    names = getattr(feature, "names", None) or getattr(getattr(feature, "feature", None), "names", None)
+    images = items.select_columns([image]).cast_column(image, datasets.Image(decode=False))
+    labels = values if counts is None else multi_labels(values, counts, names)
+    return Split(labels, names, Items(str(source), images, partial(_stored, image)))
+
+
+def _stored(column: str, item: dict[str, Any]) -> bytes | None:
+    """The bytes of an image that is not decoded: in the table, or in a file that it names."""
+    data, path = item[column]["bytes"], item[column]["path"]
+    return Path(path).read_bytes() if data is None and path else data
+
+
+def _column(source: HuggingFace, what: str, asked: str | None, usual: tuple[str, ...], names: list[str]) -> str:
+    found = [name for name in ((asked,) if asked else usual) if name in names]
+    if not found:
+        raise ValueError(
+            f"no column {asked or ' or '.join(usual)!r} in {source}: name it, ?{what}=COLUMN, one of {', '.join(names)}"
+        )
+    return found[0]

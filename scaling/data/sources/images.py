@@ -1,0 +1,110 @@
+"""Opening a split by its URI (`scaling.data.uris`) and decoding its images."""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from PIL import UnidentifiedImageError
+
+from scaling.data.sources import builtin
+from scaling.data.sources.decoding import CorruptImageError, decode
+from scaling.data.sources.read import read_split
+from scaling.data.sources.split import Encoded, Labels
+from scaling.data.uris import parse_uri
+from scaling.store import Storage
+
+DENSE_BYTES = 1 << 30  # decoded images of one size are kept up to here
+BLOCK = 256  # images decoded by a thread at a time
+SMALL_PIXELS = 128 * 128  # pixels of an image below which threads cost more than they give
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """A split: labels and encoded images, decoded once when they are small and of one size, else at every access."""
+
+    labels: Labels  # int64 [N]; of a multi-label set, multi-hot float32 [n, K] at indices [n]
+    classes: list[str] | None
+    encoded: Encoded
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def shards(self) -> np.ndarray:
+        """Images in each Parquet file or tar shard, in the order of the index; all of them for other forms: int64."""
+        return self.encoded.shards
+
+    def name(self, index: int) -> str:
+        """Its key in the source: path in a folder or list, shard and member of a tar, `path` or row of Parquet."""
+        return self.encoded.name(index)
+
+    def where(self, index: int) -> str:
+        """The place of the image, for messages."""
+        return self.encoded.where(index)
+
+    @cached_property
+    def dense(self) -> np.ndarray | None:
+        """All images, uint8 [N, H, W, 3]; None when sizes differ, they are more than DENSE_BYTES, or one is corrupt."""
+        try:
+            return self._dense()
+        except CorruptImageError:
+            return None
+
+    def _dense(self) -> np.ndarray | None:
+        first = self.decode(0)
+        if first.nbytes * len(self) > DENSE_BYTES:
+            return None
+        out = np.empty((len(self), *first.shape), np.uint8)
+
+        def fill(start: int) -> bool:
+            for index in range(start, min(start + BLOCK, len(self))):
+                image = self.decode(index)
+                if image.shape != first.shape:
+                    return False
+                out[index] = image
+            return True
+
+        starts = range(BLOCK, len(self), BLOCK)
+        small = first[..., 0].size <= SMALL_PIXELS
+        if not fill(0) or not all(map(fill, starts) if small else builtin.in_threads(fill, starts)):
+            return None
+        out.flags.writeable = False
+        return out
+
+    def pixels(self, indices: np.ndarray) -> np.ndarray | list[np.ndarray]:
+        """uint8 [n, H, W, 3] when these images have one size, else a list of uint8 [H, W, 3]; RGB, grey tiled.
+
+        Raises CorruptImageError for an image that cannot be decoded.
+        """
+        if self.dense is not None:
+            return self.dense[indices]
+        images = [self.decode(int(index)) for index in indices]
+        return np.stack(images) if len({image.shape for image in images}) == 1 else images
+
+    def decode(self, index: int) -> np.ndarray:
+        """One image, uint8 [H, W, 3]. Raises CorruptImageError."""
+        data = self.encoded[index]
+        if not data:
+            raise CorruptImageError(f"no image bytes in {self.where(index)}")
+        try:
+            return decode(data)
+        except UnidentifiedImageError:
+            why = f"its {len(data)} bytes are no image of a known format"
+        except Exception as error:  # decoders raise anything for broken input
+            why = " ".join(str(error).split())
+        raise CorruptImageError(f"the image in {self.where(index)} cannot be decoded: {why}")
+
+
+@lru_cache(maxsize=8)
+def open_split(uri: str, cache: Storage | None) -> Images:
+    """The images of a split; opened once a process.
+
+    Args:
+        uri: see `scaling.data.uris`.
+        cache: where built-in sets are kept once they are made; None makes them in memory.
+
+    Raises:
+        ValueError: a URI that names nothing, missing or broken files, missing columns, images without a label.
+    """
+    split = read_split(parse_uri(uri), cache)
+    return Images(split.labels, split.classes, split.encoded)

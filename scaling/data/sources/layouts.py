@@ -1,0 +1,68 @@
+"""Images in which only the places tell the class: a data set that needs no download, for studies of positions.
+
+Every image shows the same bag of plain tiles of 4x4 pixels, a quarter of them in each of four colours. A class says how
+the colours follow one another: in one of six cyclic orders, and how many places on in the order one tile to the right
+and one tile down. Its images differ by a few swapped tiles, by the tiles' strength and by noise. So a model that sees a
+bag of 4x4 patches has no better than chance, while absolute places as well as relative ones tell the class. Every image
+is a function of (seed, class, number) alone.
+"""
+
+from itertools import permutations
+
+import numpy as np
+
+from scaling.randomness import permute, uniforms
+
+GENERATOR = 1  # part of the fingerprint: raise it with every change that moves a pixel
+TILE = 4  # pixels a side
+PERIOD = 4  # tiles: a side has a multiple of it, so that all classes have one bag
+# Places on in the order, to the right and down; less one of each pair that differ in the order's direction alone.
+STEPS = ((1, 0), (0, 1), (1, 1), (1, 2), (2, 1), (3, 1))
+ORDERS = [(0, *rest) for rest in permutations((1, 2, 3))]
+CLASSES = len(STEPS) * len(ORDERS)
+COLOURS = np.array([[1, -0.5, -0.5], [-0.5, 1, -0.5], [-0.5, -0.5, 1], [0.6, 0.6, 0.6]])  # away from grey
+STRENGTH = 60.0  # of a colour, in grey levels; each tile has 0.7 to 1.3 of it
+NOISE = 20.0  # grey levels at most, at every pixel
+TILES_A_SWAP = 16  # one pair of tiles changes places for so many
+
+
+def render_layouts(seed: int, label: int, numbers: np.ndarray, size: int) -> np.ndarray:
+    """Images of one class.
+
+    Args:
+        seed: of the whole set.
+        label: the class, below CLASSES.
+        numbers: int64 [n], which images.
+        size: pixels a side, a multiple of TILE * PERIOD.
+
+    Returns:
+        uint8 [n, size, size, 3].
+    """
+    grid = size // TILE
+    kinds = _swapped(arrangement(seed, label, grid), uniforms(seed, _stream(0, label), numbers, grid * grid))
+    strength = 0.7 + 0.6 * uniforms(seed, _stream(1, label), numbers, grid * grid)
+    tiles = 128 + STRENGTH * strength[..., None] * COLOURS[kinds]  # [n, tiles, 3]
+    pixels = tiles.reshape(-1, grid, grid, 3).repeat(TILE, axis=1).repeat(TILE, axis=2)
+    noise = 2 * uniforms(seed, _stream(2, label), numbers, size * size * 3) - 1
+    return (pixels + NOISE * noise.reshape(pixels.shape) + 0.5).astype(np.uint8)
+
+
+def arrangement(seed: int, label: int, grid: int) -> np.ndarray:
+    """The class's colours, tile by tile in raster order: int64 [grid * grid]. The seed shuffles the classes."""
+    which = int(permute(np.array([label]), CLASSES, seed)[0])
+    (right, down), order = STEPS[which % len(STEPS)], ORDERS[which // len(STEPS)]
+    rows, columns = np.divmod(np.arange(grid * grid), grid)
+    return np.array(order)[(right * columns + down * rows) % PERIOD]
+
+
+def _swapped(kinds: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """The arrangement [tiles] as each image has it, with pairs swapped by uniforms [n, tiles]: int64 [n, tiles]."""
+    n, tiles = u.shape
+    some = u.argsort(axis=1, kind="stable")[:, : 2 * max(1, tiles // TILES_A_SWAP)]
+    images = np.repeat(kinds[None], n, axis=0)
+    np.put_along_axis(images, some, kinds[some[:, ::-1]], axis=1)
+    return images
+
+
+def _stream(what: int, label: int) -> int:
+    return what << 40 | label

@@ -1,0 +1,233 @@
+"""Labelled images in Parquet files: finding, checking, reading and writing them. Nothing is decoded here.
+
+The layout is that of image sets on the Hugging Face hub, `image: struct<bytes: binary, path: string>` and an integer
+`label` (a list of integers for several labels); the image may be a plain binary column too. Class names are read from
+the schema's metadata. Images are read by row group when they are first asked for, and kept up to MEMORY_BYTES.
+"""
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from scaling.data.sources.filesystem import OPEN_FILES, File, Recent, find, one_line
+from scaling.data.sources.split import Split, multi_labels
+from scaling.data.uris import Parquet
+
+IMAGE_NAMES = ("image", "img")
+LABEL_NAMES = ("label",)
+MEMORY_BYTES = 2 << 30  # encoded images that stay in memory; of larger sets, the row groups that were used last
+UNREADABLE = (OSError, pa.ArrowException)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The encoded images of Parquet files. The arrays have an entry a row group."""
+
+    files: tuple[File, ...]
+    column: str  # of the bytes
+    group_sizes: np.ndarray  # int64, images
+    group_files: np.ndarray  # int64, index of the file
+    group_numbers: np.ndarray  # int64, number in its file
+    groups: Recent[pa.ChunkedArray] = field(default_factory=lambda: Recent(MEMORY_BYTES))
+    readers: Recent[pq.ParquetFile] = field(default_factory=lambda: Recent(OPEN_FILES))
+
+    def __getitem__(self, index: int) -> bytes | None:
+        group, row = self._find(index)
+        return self.groups.get(group, lambda: self._load(group))[row].as_py()
+
+    def name(self, index: int) -> str:
+        """The image's `path` if there are paths and no two are the same, else its row number in all files."""
+        return str(index) if self._paths is None else self._paths[index].as_py()
+
+    def where(self, index: int) -> str:
+        group, row = self._find(index)
+        before = self.group_sizes[group - self.group_numbers[group] : group].sum()
+        return f"row {before + row} of {self.files[self.group_files[group]].name}"
+
+    @property
+    def shards(self) -> np.ndarray:
+        return np.bincount(self.group_files, self.group_sizes).astype(np.int64)
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        return np.concatenate([[0], np.cumsum(self.group_sizes)[:-1]])
+
+    def _find(self, index: int) -> tuple[int, int]:
+        group = int(np.searchsorted(self._starts, index, side="right")) - 1
+        return group, index - int(self._starts[group])
+
+    def _load(self, group: int) -> tuple[pa.ChunkedArray, int]:
+        which = int(self.group_files[group])
+        file = self.files[which]
+        try:
+            reader = self.readers.get(which, lambda: (pq.ParquetFile(file.open()), 1))
+            images = reader.read_row_group(int(self.group_numbers[group]), columns=[self.column]).column(0)
+        except UNREADABLE as error:
+            raise ValueError(f"{file.name} cannot be read: {one_line(error)}") from None
+        if pa.types.is_struct(images.type):
+            images = pc.struct_field(images, [0])
+        return images, images.nbytes
+
+    @cached_property
+    def _paths(self) -> pa.ChunkedArray | None:
+        if not self.column.endswith(".bytes"):
+            return None
+        column = self.column.removesuffix("bytes") + "path"
+        parts = []
+        for file in self.files:
+            with _open(file) as reader:
+                if column not in [reader.schema.column(i).path for i in range(len(reader.schema))]:
+                    return None
+                batches = _batches(reader, [column], file)
+                parts += [pc.struct_field(batch.column(0), [0]).cast(pa.string()) for batch in batches]
+        paths = pa.chunked_array(parts, pa.string())
+        return paths if pc.count_distinct(paths, mode="all").as_py() == len(paths) and not paths.null_count else None
+
+
+def read(source: Parquet) -> Split:
+    """The split in a source's files. Raises ValueError when there are none, or they cannot be read."""
+    return read_files(find(source.path, "*.parquet", "Parquet file"), source)
+
+
+def read_files(files: Sequence[File], source: Parquet) -> Split:
+    """The split in files of one layout: labels and footers are read here, images when they are used."""
+    with ThreadPoolExecutor(8) as pool:
+        parts = list(pool.map(lambda file: _file_labels(file, source), files))
+    values = np.concatenate([part.values for part in parts])
+    names = class_names(parts[0].schema, _column(parts[0].schema, source.label, LABEL_NAMES, files[0]))
+    several = any(part.counts is not None for part in parts)
+    counts = [np.ones_like(part.values) if part.counts is None else part.counts for part in parts]
+    sizes = [part.group_sizes for part in parts]
+    encoded = Rows(
+        tuple(files),
+        parts[0].image,
+        np.concatenate(sizes),
+        np.repeat(np.arange(len(files)), [len(some) for some in sizes]),
+        np.concatenate([np.arange(len(some)) for some in sizes]),
+    )
+    return Split(multi_labels(values, np.concatenate(counts), names) if several else values, names, encoded)
+
+
+def encode_parquet(images: Sequence[bytes], labels: np.ndarray, classes: Sequence[str]) -> bytes:
+    """A Parquet file in the Hugging Face layout, class names included."""
+    struct = pa.StructArray.from_arrays(
+        [pa.array(images, pa.binary()), pa.array([image_name(i) for i in range(len(images))])], ["bytes", "path"]
+    )
+    features = {"image": {"_type": "Image"}, "label": {"names": list(classes), "_type": "ClassLabel"}}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    table = pa.table({"image": struct, "label": pa.array(labels, pa.int64())}).replace_schema_metadata(metadata)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, row_group_size=1000, compression="zstd")
+    return sink.getvalue().to_pybytes()
+
+
+def image_name(index: int) -> str:
+    """The `path` of an image that `encode` wrote."""
+    return f"{index:06d}.png"
+
+
+def class_names(schema: pa.Schema, label: str) -> list[str] | None:
+    """Names from the metadata: Hugging Face's features, or a JSON list under `classes`; None without either."""
+    metadata = schema.metadata or {}
+    try:
+        if b"classes" in metadata:
+            return [str(name) for name in json.loads(metadata[b"classes"])]
+        features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+        names = features.get(label, {}).get("names")
+        return [str(name) for name in names] if names else None
+    except (ValueError, AttributeError, TypeError):  # metadata of another kind
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class _FileLabels:
+    values: np.ndarray  # int64, of all images
+    counts: np.ndarray | None  # int64, labels of each image; None: one each
+    schema: pa.Schema
+    image: str
+    group_sizes: np.ndarray
+
+
+def _file_labels(file: File, source: Parquet) -> _FileLabels:
+    with _open(file) as reader:
+        schema, metadata = reader.schema_arrow, reader.metadata
+        label, image = _label(schema, source, file), _image_column(schema, source, file)
+        batches = _batches(reader, [label], file)
+        parts = [label_numbers(batch.column(0), f"column {label!r} of {file.name}") for batch in batches]
+        sizes = np.array([metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)], np.int64)
+    nothing = np.empty(0, np.int64)
+    counts = [count for _, count in parts if count is not None]
+    several = pa.types.is_list(schema.field(label).type) or pa.types.is_large_list(schema.field(label).type)
+    values = np.concatenate([nothing, *(value for value, _ in parts)])
+    return _FileLabels(values, np.concatenate([nothing, *counts]) if several else None, schema, image, sizes)
+
+
+def label_numbers(column: pa.Array, what: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Class numbers of a column of integers or of lists of them, and how many each row of lists has.
+
+    Raises ValueError, naming `what` it is, for rows without a label (null, or a negative number).
+    """
+    counts, values, null = None, column, column.null_count > 0
+    if not null and not pa.types.is_integer(column.type):
+        counts, values = _numpy(pc.list_value_length(column)), pc.list_flatten(column)
+        null = values.null_count > 0
+    numbers = np.empty(0, np.int64) if null else _numpy(values)
+    if null or (len(numbers) and numbers.min() < 0):
+        raise ValueError(f"{what} has images without a label (null or negative)")
+    return numbers, counts
+
+
+def _numpy(column: pa.Array) -> np.ndarray:
+    return np.from_dlpack(column.cast(pa.int64()))  # Arrow's own way imports pandas, if it is there
+
+
+def _open(file: File) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(file.open())
+    except UNREADABLE as error:
+        raise ValueError(f"{file.name} is not a Parquet file: {one_line(error)}") from None
+
+
+def _batches(reader: pq.ParquetFile, columns: list[str], file: File) -> list[pa.RecordBatch]:
+    try:  # in batches, since one array of Arrow's binary type holds 2 GiB at most
+        return [batch for batch in reader.iter_batches(1 << 16, columns=columns) if len(batch)]
+    except UNREADABLE as error:
+        raise ValueError(f"{file.name} cannot be read: {one_line(error)}") from None
+
+
+def _label(schema: pa.Schema, source: Parquet, file: File) -> str:
+    label = _column(schema, source.label, LABEL_NAMES, file)
+    kind = schema.field(label).type
+    item = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
+    if not pa.types.is_integer(item):
+        raise ValueError(f"column {label!r} of {file.name} must hold whole numbers, is {kind}")
+    return label
+
+
+def _image_column(schema: pa.Schema, source: Parquet, file: File) -> str:
+    """The path of the column of encoded bytes."""
+    name = _column(schema, source.image, IMAGE_NAMES, file)
+    kind = schema.field(name).type
+    if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+        return f"{name}.bytes"
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return name
+    raise ValueError(f"column {name!r} of {file.name} must be binary or a struct with 'bytes', is {kind}")
+
+
+def _column(schema: pa.Schema, asked: str | None, usual: tuple[str, ...], file: File) -> str:
+    for name in (asked,) if asked else usual:
+        if name in schema.names:
+            return name
+    what = usual[0]
+    raise ValueError(
+        f"no column {asked or ' or '.join(usual)!r} in {file.name}: name it in the URI, ?{what}=COLUMN, "
+        f"one of {', '.join(schema.names)}"
+    )

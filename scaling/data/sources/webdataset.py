@@ -1,0 +1,215 @@
+"""Images in tar shards, by webdataset's naming: members of one sample follow one another and share the name up to the
+first dot of its last part. Shards are scanned once for offsets and labels, which are kept for other processes and runs;
+images are read where they lie, and nothing is unpacked.
+"""
+
+import json
+import re
+import tarfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from scaling.data.sources.disk_cache import Arrays, disk_cached
+from scaling.data.sources.filesystem import IMAGES, OPEN_FILES, File, Recent, find, one_line
+from scaling.data.sources.split import Split, ragged
+from scaling.data.uris import WebDataset
+
+BRACES = re.compile(r"\{([^{}]*)\}")
+RANGE = re.compile(r"(\d+)\.\.(\d+)")
+BLOCK = 512  # bytes of a tar header
+LABEL_KEY = "label"
+KEPT_BYTES = 16 << 20  # of a shard whose scan is kept
+FORMAT = 1  # of a scan
+
+
+@dataclass(frozen=True, eq=False)
+class Members:
+    """The encoded images of tar shards: member i has `sizes[i]` bytes at `offsets[i]` of its shard."""
+
+    files: tuple[File, ...]
+    shards: np.ndarray  # int64, images in each shard
+    headers: np.ndarray  # int64 [N], where the member's headers start
+    offsets: np.ndarray  # int64 [N]
+    sizes: np.ndarray  # int64 [N]
+    handles: Recent[pa.NativeFile] = field(default_factory=lambda: Recent(OPEN_FILES))
+
+    def __getitem__(self, index: int) -> bytes:
+        return self._bytes(index, int(self.offsets[index]), int(self.sizes[index]))
+
+    def name(self, index: int) -> str:
+        """The shard's file name and the member's: 'train-0003.tar/cat/0017.jpg'."""
+        return f"{PurePosixPath(self._file(index).name).name}/{self._member(index)}"
+
+    def where(self, index: int) -> str:
+        return f"{self._member(index)} of {self._file(index).name}"
+
+    def _member(self, index: int) -> str:
+        """The name as the headers have it, which are more than one for a long name."""
+        start, stop = int(self.headers[index]), int(self.offsets[index])
+        with tarfile.open(fileobj=pa.BufferReader(self._bytes(index, start, stop - start)), mode="r:") as tar:
+            info = tar.next()
+        assert info is not None
+        return _plain(info.name)
+
+    def _file(self, index: int) -> File:
+        return self.files[self._shard(index)]
+
+    def _shard(self, index: int) -> int:
+        return int(np.searchsorted(self._ends, index, side="right"))
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        return np.cumsum(self.shards)
+
+    def _bytes(self, index: int, offset: int, size: int) -> bytes:
+        shard = self._shard(index)
+        try:
+            return self.handles.get(shard, lambda: (self.files[shard].open(), 1)).read_at(size, offset)
+        except OSError as error:
+            raise ValueError(f"{self.files[shard].name} cannot be read: {one_line(error)}") from None
+
+
+def read(source: WebDataset) -> Split:
+    """The split in a source's shards.
+
+    Labels are numbers in .cls members, or in .json members under `label`. Raises ValueError for a shard that is missing
+    or truncated, for members that are links or devices or lead out of the shard, and for samples that lack a part.
+    """
+    files = [file for path in expand(source.path) for file in find(path, "*.tar", "tar shard")]
+    with ThreadPoolExecutor(8) as pool:
+        scans = list(pool.map(lambda file: _known(file, source), files))
+    shards = np.array([len(scan["headers"]) for scan in scans], np.int64)
+    if not shards.sum():
+        raise ValueError(f"no images in {source.path}")
+    headers, offsets, sizes, counts, values = (
+        np.concatenate([scan[name] for scan in scans]) for name in ("headers", "offsets", "sizes", "counts", "values")
+    )
+    return Split(ragged(values, counts, None), None, Members(tuple(files), shards, headers, offsets, sizes))
+
+
+def expand(path: str) -> list[str]:
+    """Paths of a pattern with braces, `{0000..0123}` or `{a,b}`, in its order: every one of them must be there."""
+    pieces = BRACES.split(path)
+    choices = [_choices(piece) if i % 2 else [piece] for i, piece in enumerate(pieces)]
+    return ["".join(some) for some in product(*choices)]
+
+
+def _choices(text: str) -> list[str]:
+    bounds = RANGE.fullmatch(text)
+    if not bounds:
+        return text.split(",")
+    first, last = bounds.groups()
+    numbers = range(int(first), int(last) + 1)
+    if not numbers:
+        raise ValueError(f"shards {{{text}}} are none: the first number must not be above the last")
+    return [str(number).zfill(len(first)) for number in numbers]
+
+
+def _known(file: File, source: WebDataset) -> Arrays:
+    """The shard's scan, from an earlier one where the file is large and has not changed since."""
+    if file.changed is None or file.size < KEPT_BYTES:
+        return _scan(file, source)
+    place = file.storage.uri if file.storage else ""
+    about = ("tar", FORMAT, place, file.name, file.size, file.changed, source.image, source.label)
+    return disk_cached(about, lambda: _scan(file, source))
+
+
+def _scan(file: File, source: WebDataset) -> Arrays:
+    """Where the images of one shard are, how many labels each has, and the labels of all: int64 arrays."""
+    rows: list[tuple[int, int, int, int]] = []
+    values: list[int] = []
+    with file.open() as stream:
+        for key, sample in _samples(_members(file, stream), file):
+            image = _image(sample, source, f"sample {key} of {file.name}")
+            if image is None:
+                continue
+            numbers = _labels(sample, stream, source, f"sample {key} of {file.name}")
+            rows.append((image.offset, image.offset_data, image.size, len(numbers)))
+            values += numbers
+    headers, offsets, sizes, counts = np.array(rows, np.int64).reshape(-1, 4).T
+    return {
+        "headers": headers,
+        "offsets": offsets,
+        "sizes": sizes,
+        "counts": counts,
+        "values": np.array(values, np.int64),
+    }
+
+
+def _members(file: File, stream: pa.NativeFile) -> Iterator[tarfile.TarInfo]:
+    """The regular members of a shard. Raises ValueError for any other than directories, and for a shard cut short."""
+    try:
+        with tarfile.open(fileobj=stream, mode="r:") as tar:
+            while (info := tar.next()) is not None:
+                tar.members = []  # type: ignore[attr-defined]  # they would be kept
+                if info.name.startswith("/") or ".." in info.name.split("/"):
+                    raise ValueError(f"{file.name} has the member {info.name!r}, which leads out of the shard")
+                if not (info.isfile() or info.isdir()) or info.issparse():
+                    raise ValueError(f"{file.name} has the member {info.name!r}, which is no plain file")
+                if info.offset_data + info.size > file.size:
+                    raise ValueError(f"{file.name} is cut short in its member {info.name!r}")
+                if info.isfile():
+                    yield info
+            if tar.offset + BLOCK > file.size or any(stream.read_at(BLOCK, tar.offset)):
+                raise ValueError(f"{file.name} is cut short or broken at byte {tar.offset}: a tar ends with zeros")
+    except (tarfile.TarError, OSError) as error:
+        raise ValueError(f"{file.name} is broken or no plain tar file: {one_line(error)}") from None
+
+
+def _samples(members: Iterator[tarfile.TarInfo], file: File) -> Iterator[tuple[str, dict[str, tarfile.TarInfo]]]:
+    """Members that share a key, by their endings; those without a dot, and hidden ones, belong to no sample."""
+    current, sample = "", dict[str, tarfile.TarInfo]()
+    for info in members:
+        folder, _, name = _plain(info.name).rpartition("/")
+        stem, dot, ending = name.partition(".")
+        if not stem or not dot:
+            continue
+        key = f"{folder}/{stem}" if folder else stem
+        if key != current and sample:
+            yield current, sample
+        if key != current:
+            current, sample = key, {}
+        if ending.lower() in sample:
+            raise ValueError(f"{file.name} has the member {info.name!r} twice")
+        sample[ending.lower()] = info
+    if sample:
+        yield current, sample
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("./")
+
+
+def _image(sample: dict[str, tarfile.TarInfo], source: WebDataset, what: str) -> tarfile.TarInfo | None:
+    """The image of a sample; None for one that has neither image nor label."""
+    found = [ending for ending in sample if ending == (source.image or ending) and (source.image or ending in IMAGES)]
+    if len(found) > 1:
+        raise ValueError(f"{what} has several images, {' and '.join(found)}: choose one in the URI, ?image=EXTENSION")
+    if not found and {"cls", "json"} & set(sample):
+        raise ValueError(f"{what} has no image, only {', '.join(sample)}: name its extension in the URI, ?image=")
+    return sample[found[0]] if found else None
+
+
+def _labels(sample: dict[str, tarfile.TarInfo], stream: pa.NativeFile, source: WebDataset, what: str) -> list[int]:
+    """Class numbers of a sample: from .cls unless a key of .json is asked for."""
+    part = "cls" if "cls" in sample and source.label is None else "json"
+    key = source.label or LABEL_KEY
+    if part not in sample:
+        raise ValueError(f"{what} has no label: a .cls member with a number, or {key!r} in a .json member")
+    text = stream.read_at(sample[part].size, sample[part].offset_data)
+    try:
+        value = [int(word) for word in text.split()] if part == "cls" else json.loads(text)[key]
+    except (ValueError, KeyError, TypeError):
+        value = None
+    numbers: list[Any] = value if isinstance(value, list) else [value]
+    if not all(type(number) is int and 0 <= number < 2**31 for number in numbers) or (part == "cls" and not numbers):
+        raise ValueError(f"{what} has no whole numbers as labels in .{part}: {text[:40].decode(errors='replace')!r}")
+    return numbers

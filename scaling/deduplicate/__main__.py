@@ -1,0 +1,145 @@
+"""Find copies of test images in upstream data: `python -m scaling.deduplicate UPSTREAM --against TEST --out DIR`."""
+
+import io
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from scaling.checks import check
+from scaling.console import command_line, console
+from scaling.data.sources import Images, available_cores, open_split
+from scaling.deduplicate.matching import KINDS, Catalogue, Matches, describe_tests, find_copies
+from scaling.store import Storage
+
+SHOWN = 20  # unreadable images named in the report
+
+
+@dataclass(frozen=True)
+class Options:
+    """List the upstream images that are copies of test images: the same file, or re-encoded, resized, brightened or
+    slightly cropped. Train with the URI's option `?without=DIR/removed.txt`."""
+
+    upstream: Annotated[str, tyro.conf.Positional]
+    """URI of the training split, such as parquet:PATH."""
+    against: tuple[str, ...]
+    """URIs of the test splits."""
+    out: str
+    """Directory or URI for removed.txt, report.json and pairs.parquet."""
+    processes: int | None = None
+    """Processes that read and compare images. Default: one a core."""
+    json: bool = False
+    """Print the report as JSON."""
+
+
+def main(options: Options) -> int:
+    check(len(options.against) > 0, "--against needs at least one URI of a test split")
+    check(options.upstream not in options.against, f"{options.upstream} is compared with itself: every image is a copy")
+    processes = options.processes if options.processes is not None else available_cores()
+    check(processes > 0, f"--processes must be positive, got {processes}")
+    place = Storage.of(options.out)
+    place.make()
+    began = time.monotonic()
+    tests = describe_tests(options.against, processes)
+    described = time.monotonic()
+    matches = find_copies(options.upstream, tests, processes)
+    seconds = {"tests": described - began, "upstream": time.monotonic() - described}
+
+    upstream, splits = open_split(options.upstream, None), [open_split(uri, None) for uri in tests.uris]
+    report = summary(options.upstream, tests, matches, seconds)
+    place.write("pairs.parquet", _parquet(upstream, splits, tests, matches))
+    place.write("report.json", json.dumps(report, indent=1).encode())
+    removed = [upstream.name(int(number)) for number in np.unique(matches.upstream)]
+    place.write("removed.txt", _list(removed, options).encode())  # last: what trainings read
+    if options.json:
+        print(json.dumps(report, indent=1))
+    else:
+        _show(report, place, console())
+    return 0
+
+
+def summary(upstream: str, tests: Catalogue, matches: Matches, seconds: dict[str, float]) -> dict[str, Any]:
+    """The report as a JSON value. Images count under the first of their kinds: the same bytes, all of it, a part."""
+    best = np.full(matches.described.images, len(KINDS))
+    np.minimum.at(best, matches.upstream, matches.kind)
+    counts = np.bincount(best, minlength=len(KINDS) + 1).tolist()
+    hit = np.searchsorted(tests.starts, np.unique(matches.test), side="right") - 1
+    sizes = np.diff([*tests.starts, len(tests)]).tolist()
+    found = np.bincount(hit, minlength=len(tests.uris)).tolist()
+    return {
+        "upstream": {"uri": upstream, **_facts(matches.described)},
+        "removed": sum(counts[: len(KINDS)]),
+        "by_kind": dict(zip(KINDS, counts, strict=False)),
+        "pairs": len(matches.upstream),
+        "tests": [
+            {"uri": uri, "images": size, "with_copies": count}
+            for uri, size, count in zip(tests.uris, sizes, found, strict=True)
+        ],
+        "tests_flat": tests.described.flat,
+        "tests_unreadable": len(tests.described.unreadable),
+        "seconds": seconds,
+    }
+
+
+def _facts(described: Any) -> dict[str, Any]:
+    facts = asdict(described)
+    reasons = [reason for _, reason in facts.pop("unreadable")]
+    return {**facts, "unreadable": len(reasons), "first_unreadable": reasons[:SHOWN]}
+
+
+def _list(names: Sequence[str], options: Options) -> str:
+    """The list file: a name a line."""
+    for name in names:
+        check("\n" not in name, f"the image name {name!r} holds a line break and cannot stand in a list")
+    return "".join(f"{line}\n" for line in (f"# {len(names)} copies of test images in {options.upstream}", *names))
+
+
+def _parquet(upstream: Images, splits: Sequence[Images], tests: Catalogue, matches: Matches) -> bytes:
+    """The pairs: upstream and test names, the test set, kind, bits of the hash that differ, residual."""
+    sets = np.searchsorted(tests.starts, matches.test, side="right") - 1
+    inside = matches.test - tests.starts[sets]
+    table = pa.table(
+        {
+            "upstream": pa.array([upstream.name(int(number)) for number in matches.upstream], pa.string()),
+            "test": pa.array(
+                [splits[k].name(int(i)) for k, i in zip(sets.tolist(), inside.tolist(), strict=True)], pa.string()
+            ),
+            "test_set": pa.array([tests.uris[k] for k in sets.tolist()], pa.string()),
+            "kind": pa.array([KINDS[k] for k in matches.kind.tolist()], pa.string()),
+            "distance": pa.array(matches.distance, pa.int64()),
+            "residual": pa.array(matches.residual, pa.float64()),
+        }
+    )
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    return sink.getvalue()
+
+
+def _show(report: dict[str, Any], place: Storage, out: Console) -> None:
+    upstream, removed = report["upstream"], report["removed"]
+    table = Table(title=f"Copies of test images in {upstream['uri']}", title_justify="left")
+    for heading in ("test set", "images", "of them with a copy upstream"):
+        table.add_column(heading, justify="left" if heading == "test set" else "right")
+    for test in report["tests"]:
+        table.add_row(test["uri"], f"{test['images']:,}", f"{test['with_copies']:,}")
+    out.print(table)
+    kinds = {"bytes": "the same file", "whole": "a copy of the whole image", "crop": "a copy of a part"}
+    counts = ", ".join(f"{kinds[kind]}: {count:,}" for kind, count in report["by_kind"].items())
+    out.print(f"[bold]{removed:,} of {upstream['images']:,} upstream images[/bold] ({counts})", markup=True)
+    out.print(f"not compared: {upstream['flat']:,} without contrast, {upstream['unreadable']:,} that cannot be read")
+    for reason in upstream["first_unreadable"]:
+        out.print(f"  {reason}", markup=False)
+    rate = upstream["images"] / max(report["seconds"]["upstream"], 1e-9)
+    out.print(f"{rate:,.0f} upstream images a second; list: {place.path('removed.txt')}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    command_line(main, Options)

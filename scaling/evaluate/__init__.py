@@ -1,0 +1,1 @@
+"""A classifier as it is, on any images: `python -m scaling.evaluate`."""

@@ -1,0 +1,140 @@
+"""Top-1 and top-5 of a classifier on any images: `python -m scaling.evaluate --checkpoint DIR --data URI`."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from scaling.checkpoints import Classifier, load_classifier
+from scaling.checks import check
+from scaling.console import command_line, console
+from scaling.data import parse_uri
+from scaling.data.pipeline import eval_images
+from scaling.data.sources import Images, open_split, read_text, split_facts
+from scaling.evaluate.center_crop import center_crops
+from scaling.evaluate.targets import Truth, by_labels, by_lists, by_mapping
+from scaling.specs import Precision
+from scaling.store import Storage, row_file, write_rows
+from scaling.training import local_device, topk
+
+
+@dataclass(frozen=True)
+class Options:
+    """Accuracy of a checkpoint's own classifier: by labels, by ImageNet-ReaL's, or through ObjectNet's classes."""
+
+    checkpoint: str
+    """A checkpoint's directory or URI; or, with --runs, its id or a run's name; or a .npz or .safetensors file."""
+    data: str
+    """URI of the images, such as parquet:PATH or imagefolder:DIR."""
+    runs: str | None = None
+    """Storage of a study that trained the checkpoint, or kept it of a fine-tuning."""
+    model: str | None = None
+    """Name in the zoo of the model that a file is of, such as ViT-B/16."""
+    labels: str | None = None
+    """JSON list of the right classes of every image, in the order of the data (ImageNet-ReaL's real.json)."""
+    classes: str | None = None
+    """JSON object from the data's classes to lists of the classifier's (ObjectNet)."""
+    resolution: int | None = None
+    """Pixels a side. Default: the run's own, 224 for a file."""
+    resize: int | None = None
+    """Pixels of the short side before a central crop. Default: no crop, the image is resized, aspect not kept."""
+    storage: str | None = None
+    """Directory or URI for the row (table evaluation). Default: none is kept."""
+    precision: Precision | None = None
+    """fp32 or bf16. Default: bf16 on a GPU, fp32 on a CPU."""
+    json: bool = False
+    """Print one JSON value instead of text."""
+
+
+def main(options: Options) -> int:
+    check(options.labels is None or options.classes is None, "--labels and --classes are two ways to say what is right")
+    found = load_classifier(options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution)
+    resize = options.resize
+    check(
+        resize is None or resize >= found.resolution,
+        f"--resize {resize} is smaller than the crop of {found.resolution} pixels",
+    )
+    images = open_split(options.data, None)
+    row = evaluation(found, images, _truth(options, images, found.num_classes), options)
+    if options.storage is not None:
+        place = Storage.of(options.storage)
+        place.make()
+        write_rows(place, "evaluation", [row])
+    if options.json:
+        print(json.dumps(row, indent=1))
+    else:
+        _show(row, options)
+    return 0
+
+
+def evaluation(found: Classifier, images: Images, truth: Truth, options: Options) -> dict[str, Any]:
+    """The row of table evaluation."""
+    device = local_device(options.precision)
+    resize, resolution = options.resize, found.resolution
+
+    def prepare(index: np.ndarray) -> Tensor:
+        if resize is None:
+            return eval_images(images, index, resolution)
+        return center_crops(images, index, resize, resolution)
+
+    top1, top5 = topk(
+        found.module.to(device.torch),
+        truth.judged,
+        prepare=prepare,
+        right=truth.right.__getitem__,
+        allowed=truth.allowed,
+        device=device,
+    )
+    fingerprint = split_facts(parse_uri(options.data)).fingerprint
+    about = (found.weights_sha256, fingerprint, _content(options), resolution, resize, device.precision)
+    return {
+        "evaluation_id": hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16],
+        "run_id": found.run_id,
+        "name": found.name,
+        "family": found.family,
+        "checkpoint": found.source,
+        "weights_sha256": found.weights_sha256,
+        "data": options.data,
+        "fingerprint": fingerprint,
+        "truth": "real" if options.labels else "classes" if options.classes else "labels",
+        "images": len(truth.judged),
+        "left_out": len(images) - len(truth.judged),
+        "resolution": resolution,
+        "resize": resize,
+        "top1": top1,
+        "top5": top5,
+    }
+
+
+def _truth(options: Options, images: Images, num_classes: int) -> Truth:
+    if options.labels is not None:
+        return by_lists(options.labels, len(images), num_classes)
+    if options.classes is not None:
+        return by_mapping(options.classes, images.labels, num_classes)
+    return by_labels(images.labels, num_classes)
+
+
+def _content(options: Options) -> str:
+    """What a file of right classes says, wherever it lies."""
+    if options.labels is not None:
+        return "real " + read_text(options.labels, "labels")
+    if options.classes is not None:
+        return "classes " + read_text(options.classes, "class mapping")
+    return ""
+
+
+def _show(row: dict[str, Any], options: Options) -> None:
+    out = console()
+    how = f"short side {row['resize']}, centre " if row["resize"] else ""
+    left_out = f", {row['left_out']:,} left out" if row["left_out"] else ""
+    out.print(f"{row['name']} on {row['data']} ({how}{row['resolution']} pixels)", markup=False, soft_wrap=True)
+    out.print(f"[bold]top-1 {row['top1']:.2%}, top-5 {row['top5']:.2%}[/bold] of {row['images']:,} images{left_out}")
+    if options.storage is not None:
+        out.print(Storage.of(options.storage).path(row_file("evaluation", row["evaluation_id"])))
+
+
+if __name__ == "__main__":
+    command_line(main, Options)

@@ -1,0 +1,32 @@
+"""The other common way to prepare images for evaluation: the short side to a size, then the central square."""
+
+import numpy as np
+import torch
+from torch.nn.functional import interpolate
+
+from scaling.data.sources import Images
+
+
+def center_crops(images: Images, indices: np.ndarray, resize: int, resolution: int) -> torch.Tensor:
+    """Images whose short side is resized to `resize` pixels, aspect kept, and their central squares.
+
+    Args:
+        images: the split.
+        indices: int64 [n].
+        resize: pixels of the short side, at least `resolution`; bilinear with antialiasing.
+        resolution: R, pixels a side of the result.
+
+    Returns:
+        uint8 [n, 3, R, R]. Raises CorruptImageError for an image that cannot be decoded.
+    """
+    out = torch.empty((len(indices), 3, resolution, resolution), dtype=torch.uint8)
+    for place, index in enumerate(indices.tolist()):
+        x = torch.from_numpy(images.decode(index).copy()).permute(2, 0, 1)[None]
+        height, width = x.shape[2:]
+        scale = resize / min(height, width)
+        size = (max(resize, round(height * scale)), max(resize, round(width * scale)))
+        if size != (height, width):
+            x = interpolate(x, size=size, mode="bilinear", antialias=True)
+        top, left = (size[0] - resolution) // 2, (size[1] - resolution) // 2
+        out[place] = x[0, :, top : top + resolution, left : left + resolution]
+    return out

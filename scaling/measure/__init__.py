@@ -1,0 +1,9 @@
+"""Measured costs of models on this device: `python -m scaling.measure`."""
+
+from scaling.measure.timing import gemm_rate, photographs, timed
+
+__all__ = [
+    "gemm_rate",
+    "photographs",
+    "timed",
+]

@@ -1,0 +1,200 @@
+"""What models cost on the device at hand: `python -m scaling.measure MODEL ... [--sizes 64 128 224] [--storage URI]`.
+
+Figure 12 of the ViT paper (§D.5): images a second of inference at the best batch, and the largest batch that fits;
+beside them the time of a training step, its share of the device's own rate of matrix products, and what the input
+pipeline delivers. With --storage, rows of table measure: `run_study.py --plan --measured URI` plans by them.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache, partial
+from typing import Any
+
+import torch
+import tyro
+from rich.table import Table
+
+from scaling.checks import check
+from scaling.console import command_line, console
+from scaling.flops import train_flops
+from scaling.measure import memory
+from scaling.measure import steps as costs
+from scaling.measure.timing import GEMM_SIZES, gemm_rate
+from scaling.models import build
+from scaling.specs import Architecture, Precision, family, to_json, whole_patches, zoo_model
+from scaling.store import Storage, write_rows
+from scaling.training import Device, local_device
+
+SIZES = (64, 128, 224, 384, 512)  # Figure 12
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Options:
+    """Measure models on this device: inference, training step, memory and input, at several sizes of images."""
+
+    models: tyro.conf.Positional[tuple[str, ...]]
+    """Models of the zoo."""
+    sizes: tuple[int, ...] = SIZES
+    """Pixels a side; lowered to whole patches."""
+    precision: Precision | None = None
+    """fp32 or bf16. Default: bf16 on a GPU, fp32 on a CPU."""
+    threads: int = 1
+    """CPU threads."""
+    compile: bool = False
+    """Time a training step that is compiled, as --compile trains: minutes a model and size. Inference never is."""
+    batch: int | None = None
+    """Images of a training step, such as a study's. Default: inference's best batch; halved until there is room."""
+    max_batch: int = 1024
+    """Images of inference, at most, to look for the best rate."""
+    classes: int = 1000
+    """Of the classifier."""
+    seconds: float = 1.0
+    """At least, of each timing."""
+    memory: float | None = None
+    """GiB that the largest batch has to fit into. Default: what the GPU, or this machine, has."""
+    data: str | None = None
+    """JPEGs for the input rate, such as parquet:PATH. Default: made on the spot, 348 pixels a side."""
+    storage: str | None = None
+    """Directory or URI for the rows. Default: none are kept."""
+    json: bool = False
+    """Print one JSON value instead of text."""
+
+
+def main(options: Options) -> int:
+    wanted = _wanted(options)
+    device = local_device(options.precision, options.threads, compile=options.compile)
+    out = console(options.json)
+    kinds = " and ".join(GEMM_SIZES)
+    check(device.kind in GEMM_SIZES, f"costs are measured on {kinds} so far, and this is {device.kind}")
+    place = None if options.storage is None else Storage.of(options.storage)
+    if place is not None:
+        place.make()
+    gemm = gemm_rate(device, device.precision)
+    how = device.precision + (", steps compiled" if device.compile else "")
+    out.print(f"{device.name}, {device.cores} core(s), {how}: {gemm:.3g} TFLOP/s of matrix products")
+    inputs, rows = cache(partial(costs.input_rate, options.data)), []
+    for name, resolution in wanted:
+        row = measure(name, resolution, options, device, gemm, inputs(resolution))
+        out.print(_line(row), markup=False, soft_wrap=True)
+        rows.append(row)
+        if place is not None:
+            write_rows(place, "measure", [row])
+    if options.json:
+        print(json.dumps(rows, indent=1, default=str))
+    else:
+        out.print(_table(rows))
+    return 0
+
+
+def _wanted(options: Options) -> list[tuple[str, int]]:
+    """Models and resolutions in whole patches, each pair once. Raises ValueError for what cannot be measured."""
+    check(options.models != (), "give the models to measure, such as ViT-B/16 R50x1")
+    check(options.sizes != (), "--sizes needs at least one number of pixels")
+    for name in ("threads", "max_batch", "classes", "batch", "memory", "seconds"):
+        value = getattr(options, name)
+        check(value is None or value > 0, f"--{name.replace('_', '-')} must be positive, got {value}")
+    found: dict[tuple[str, int], None] = {}
+    for name in options.models:
+        for size in options.sizes:
+            resolution = whole_patches(zoo_model(name), size)
+            check(
+                resolution > 0, f"images of {size} pixels are smaller than a patch of {name}: leave it out of --sizes"
+            )
+            found[name, resolution] = None
+    return list(found)
+
+
+def measure(name: str, resolution: int, options: Options, device: Device, gemm: float, inputs: float) -> dict[str, Any]:
+    """The row of one model of the zoo at one resolution. `gemm`: TFLOP/s, `inputs`: images/s of one core."""
+    spec: Architecture = zoo_model(name)
+    module = build(spec, options.classes, resolution=resolution, head_bias=0.0).to(device.torch)
+    limit = memory.limit(device) if options.memory is None else round(options.memory * GIB)
+    memory.restrict(device, limit)
+    budget = costs.Budget(options.seconds, options.max_batch, limit)
+    tried = costs.inference(module, resolution, budget, device)
+    best = max(tried, key=tried.__getitem__)
+    by, largest = costs.largest_batch(module, resolution, device, limit, max(tried))
+    batch, seconds, peak = costs.training(module, options.classes, resolution, options.batch or best, budget, device)
+    flops = train_flops(spec, resolution, options.classes, batch)
+    facts = {
+        "measured_at": datetime.now(UTC),
+        "device": device.name,
+        "precision": device.precision,
+        "compiled": device.compile,
+        "cores": device.cores,
+        "torch": str(torch.__version__),
+        "name": name,
+        "family": family(spec),
+        "spec": to_json(spec),
+        "resolution": resolution,
+        "num_classes": options.classes,
+        "images_per_second": tried[best],
+        "batch": best,
+        "batches": list(tried),
+        "rates": list(tried.values()),
+        "largest_batch": largest,
+        "largest_batch_by": by,
+        "memory_limit": limit,
+        "train_batch": batch,
+        "step_seconds": seconds,
+        "train_images_per_second": batch / seconds,
+        "train_flops": flops,
+        "gemm_tflops": gemm,
+        "mfu": flops / seconds / 1e12 / gemm,
+        "peak_memory": peak,
+        "input_images_per_second": inputs,
+    }
+    text = json.dumps(facts, default=str, sort_keys=True)
+    return {"measure_id": hashlib.sha256(text.encode()).hexdigest()[:16], **facts}
+
+
+def _line(row: dict[str, Any]) -> str:
+    infers, trains = (_figure(row[key]) for key in ("images_per_second", "train_images_per_second"))
+    return f"  {row['name']} at {row['resolution']}: inference {infers} images/s, training {trains}"
+
+
+COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "model": lambda row: row["name"],
+    "pixels": lambda row: str(row["resolution"]),
+    "images/s": lambda row: _figure(row["images_per_second"]),
+    "at batch": lambda row: str(row["batch"]),
+    "largest batch": lambda row: _or_dash(row["largest_batch"]),
+    "step s": lambda row: f"{row['step_seconds']:.3g}",
+    "of images": lambda row: str(row["train_batch"]),
+    "trained/s": lambda row: _figure(row["train_images_per_second"]),
+    "MFU": lambda row: f"{row['mfu']:.0%}",
+    "GiB": lambda row: _or_dash(row["peak_memory"] and row["peak_memory"] / GIB),
+    "input/s": lambda row: _figure(row["input_images_per_second"]),
+}
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _or_dash(value: float | None) -> str:
+    return "–" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.2f}"
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title="Measured costs", title_justify="left", header_style="bold")
+    for heading in COLUMNS:
+        table.add_column(heading, justify="left" if heading == "model" else "right")
+    for row in rows:
+        table.add_row(*(show(row) for show in COLUMNS.values()))
+    limits = ", ".join(sorted({f"{row['memory_limit'] / GIB:.1f}" for row in rows}))
+    how = {"line": "by the line through the peaks of smaller batches", "trial": "by trial", None: "not known"}
+    by = " and ".join(sorted({how[row["largest_batch_by"]] for row in rows}))
+    table.caption = (
+        f"Inference at its best batch, and the largest batch of it in {limits} GiB, {by}. GiB: highest while training. "
+        "MFU: of the rate of matrix products. Input: of one core."
+    )
+    return table
+
+
+if __name__ == "__main__":
+    command_line(main, Options)

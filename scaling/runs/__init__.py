@@ -1,0 +1,13 @@
+"""What is trained and judged, a unit at a time: spec and weights in, rows out. Ordinary functions, without Ray."""
+
+from scaling.runs.fewshot import probe
+from scaling.runs.finetune import finetune, known_columns, table_of
+from scaling.runs.pretrain import pretrain
+
+__all__ = [
+    "finetune",
+    "known_columns",
+    "pretrain",
+    "probe",
+    "table_of",
+]

@@ -1,0 +1,54 @@
+"""Which units a study still has to do, by its rows alone."""
+
+from scaling.schedule.pending import (
+    Given,
+    checkpoint_of,
+    is_finished,
+    missing_finals,
+    missing_probes,
+    missing_runs,
+    open_searches,
+    trial_results,
+)
+from scaling.schedule.sampler import RESULT_COLUMNS, Result, Results, objectives, result_of
+from scaling.schedule.status import render_status, study_status
+from scaling.schedule.trials import (
+    Pair,
+    Trial,
+    chosen_settings,
+    due_trials,
+    final_runs,
+    fixed_settings,
+    known_settings,
+    planned_trials,
+    search_pairs,
+    trials_left,
+)
+
+__all__ = [
+    "RESULT_COLUMNS",
+    "Given",
+    "Pair",
+    "Result",
+    "Results",
+    "Trial",
+    "checkpoint_of",
+    "chosen_settings",
+    "due_trials",
+    "final_runs",
+    "fixed_settings",
+    "is_finished",
+    "known_settings",
+    "missing_finals",
+    "missing_probes",
+    "missing_runs",
+    "objectives",
+    "open_searches",
+    "planned_trials",
+    "render_status",
+    "result_of",
+    "search_pairs",
+    "study_status",
+    "trial_results",
+    "trials_left",
+]

@@ -1,0 +1,209 @@
+"""One process at a time works on a storage.
+
+Local disks, network file systems and object stores share no lock, but all of them show a file that was written to
+whoever lists its directory afterwards. So each process writes a claim of its own, then lists: it holds the lease when
+no other claim is alive. Of two that start together the later writer sees the earlier one, so both cannot hold it; while
+neither is marked as holder the one with the larger token gives way. A claim is alive while its process beats; one that
+was killed on this machine is dead at once. Ages are differences of the storage's own times: clocks of hosts may differ.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scaling.store.storage import Storage
+
+CLAIMS = ".lease"  # TOKEN.json: a claim, renewed by every beat; TOKEN.held: it has won, written once
+BEAT_SECONDS = 10.0
+STALE_SECONDS = 60.0  # without a beat, and a claim is dead
+POLL_SECONDS = 0.1
+PATIENCE_SECONDS = 0.5  # before a process gives way: a kill takes a moment, and so does the end of a contest
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Who wants to work on a storage, and on what."""
+
+    token: str
+    what: str
+    host: str
+    machine: str  # where `pid` means anything
+    pid: int
+    started: str | None  # the process, so that another one with its number is told apart
+    since: str  # UTC
+    beat: float  # s since 1970, by the host's clock: for file systems that tell no times
+
+    @property
+    def file(self) -> str:
+        return f"{CLAIMS}/{self.token}.json"
+
+    @property
+    def marker(self) -> str:
+        return f"{CLAIMS}/{self.token}.held"
+
+
+@contextlib.contextmanager
+def lease(
+    storage: Storage, what: str, *, beat_seconds: float = BEAT_SECONDS, stale_seconds: float = STALE_SECONDS
+) -> Iterator[None]:
+    """Hold `storage` for the block, for the work called `what`; call it from the main thread.
+
+    Raises ValueError, naming the other process, when one holds it; and in the block, as Ctrl-C would end it, when
+    another one took the lease over because this process had not beaten for `stale_seconds` (it was stopped, or its
+    machine slept). It ends then, rather than go on: rows would come out the same, but both would do the same work and
+    delete each other's checkpoints.
+    """
+    claim = _claim(what)
+    ended, lost = threading.Event(), threading.Event()
+    beats = threading.Thread(target=_keep, args=(storage, claim, beat_seconds, ended, lost), daemon=True)
+    try:
+        _acquire(storage, claim, stale_seconds)
+        beats.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            beats.join()
+    except KeyboardInterrupt:
+        if not lost.is_set():
+            raise
+        raise ValueError(
+            f"storage {storage.uri} was taken over by another process while this one slept: this one has stopped, "
+            f"what is done stays done"
+        ) from None
+    finally:
+        _withdraw(storage, claim)
+
+
+def _acquire(storage: Storage, claim: Claim, stale_seconds: float) -> None:
+    _put(storage, claim)
+    began = time.monotonic()
+    while True:
+        living, dead, held = _others(storage, claim, stale_seconds)
+        first = sorted(living, key=lambda other: (other.token not in held, other.token))[:1]
+        if not first:
+            break
+        behind = first[0].token in held or first[0].token < claim.token
+        if behind and time.monotonic() - began > PATIENCE_SECONDS:
+            raise ValueError(_in_use(storage, first[0]))
+        time.sleep(POLL_SECONDS)  # the others give way, or one has won already and is about to say so
+        _beat(storage, claim)
+    storage.write(claim.marker, b"")
+    for other in dead:
+        _withdraw(storage, other)
+
+
+def lease_holder(storage: Storage, stale_seconds: float = STALE_SECONDS) -> Claim | None:
+    """Who holds the lease of a storage now, seen from outside."""
+    living, _, held = _others(storage, None, stale_seconds)
+    return next((claim for claim in living if claim.token in held), None)
+
+
+def _others(storage: Storage, mine: Claim | None, stale_seconds: float) -> tuple[list[Claim], list[Claim], set[str]]:
+    """The other claims, living and dead, and the tokens of those that are marked as holders."""
+    times = storage.times(CLAIMS)
+    my_file = Path(mine.file).name if mine else ""
+    outside = time.time() if mine is None and storage.local is not None else None  # a disk's clock is ours
+    living: list[Claim] = []
+    dead: list[Claim] = []
+    for name in sorted(times):
+        if not name.endswith(".json") or name == my_file:
+            continue
+        other = _read(storage, name)
+        if other is None:
+            continue
+        now, then = times.get(my_file, outside), times[name]
+        age = time.time() - other.beat if now is None or then is None else now - then
+        (dead if age > stale_seconds or _died(other) else living).append(other)
+    return living, dead, {name.removesuffix(".held") for name in times if name.endswith(".held")}
+
+
+def _read(storage: Storage, name: str, tries: int = 5) -> Claim | None:
+    """A claim; None when it was withdrawn meanwhile. On an object store a beat may replace it while it is read."""
+    for _ in range(tries):
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+            return Claim(**json.loads(storage.read(f"{CLAIMS}/{name}")))
+        if not storage.exists(f"{CLAIMS}/{name}"):
+            return None
+        time.sleep(POLL_SECONDS)
+    raise ValueError(f"{storage.path(f'{CLAIMS}/{name}')} is no claim on the storage: delete it if nobody works there")
+
+
+def _keep(storage: Storage, claim: Claim, seconds: float, ended: threading.Event, lost: threading.Event) -> None:
+    """Beat until the block has ended; interrupt it when the lease is lost: one of the claim's files was deleted."""
+    while not ended.wait(seconds):
+        try:
+            if {Path(claim.file).name, Path(claim.marker).name} <= set(storage.list(CLAIMS)):
+                _beat(storage, claim)
+                continue
+        except OSError:  # the next beat may get through; if none does for long, another process may take over
+            continue
+        lost.set()
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def _beat(storage: Storage, claim: Claim) -> None:
+    """Locally no new file: a directory's entry that is replaced may be missed by one who lists it meanwhile."""
+    if storage.local is not None:
+        os.utime(storage.local / claim.file)
+    else:
+        _put(storage, claim)
+
+
+def _put(storage: Storage, claim: Claim) -> None:
+    storage.write(claim.file, json.dumps(asdict(replace(claim, beat=time.time()))).encode())
+
+
+def _withdraw(storage: Storage, claim: Claim) -> None:
+    storage.remove(claim.marker)
+    storage.remove(claim.file)
+
+
+def _in_use(storage: Storage, other: Claim) -> str:
+    return (
+        f"storage {storage.uri} is in use by process {other.pid} on {other.host} ({other.what}) since {other.since}: "
+        f"wait for it, stop it, or take another --storage"
+    )
+
+
+def _claim(what: str) -> Claim:
+    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    host, pid = socket.gethostname(), os.getpid()
+    return Claim(uuid.uuid4().hex, what, host, _machine(), pid, _started(pid), since, time.time())
+
+
+def _machine() -> str:
+    """What numbers of processes belong to: a boot of a machine, and a container on it."""
+    try:
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:  # not Linux
+        return socket.gethostname()
+
+
+def _died(other: Claim) -> bool:
+    """Whether the process is known to be gone; of another machine's nothing is known."""
+    return other.machine == _machine() and _started(other.pid) != other.started
+
+
+def _started(pid: int) -> str | None:
+    """When a process of this machine began, in its kernel's words; None when it has ended."""
+    try:
+        if Path("/proc/self/stat").exists():
+            state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            began = fields[18]
+        else:
+            command = ["ps", "-o", "state=,lstart=", "-p", str(pid)]
+            state, began = subprocess.run(command, capture_output=True, text=True).stdout.strip().split(None, 1)
+    except (OSError, ValueError):
+        return None
+    return None if state.startswith(("Z", "X")) else began

@@ -1,0 +1,71 @@
+"""The queue of worker groups."""
+
+import pytest
+
+from clusters.execution.queue import RESTARTS, RunQueue, Snapshot
+
+
+def test_groups_take_turns_until_nothing_waits() -> None:
+    queue = RunQueue(["a", "b", "c"])
+    assert (queue.take(0), queue.take(1)) == ("a", "b")
+    queue.finish(1)
+    assert queue.take(1) == "c"
+    queue.finish(0, "no luck")
+    assert queue.take(0) is None
+    queue.finish(1)
+    assert queue.snapshot() == Snapshot({}, {"b": "", "a": "no luck", "c": ""})
+
+
+def test_a_restarted_group_gets_its_run_back_but_not_for_ever() -> None:
+    queue = RunQueue(["a", "b"])
+    assert [queue.take(0) for _ in range(1 + RESTARTS)] == ["a"] * (1 + RESTARTS)
+    assert queue.take(0) == "b"
+    assert queue.snapshot().finished == {"a": f"its workers died {RESTARTS + 1} times"}
+
+
+def test_a_group_that_grows_or_shrinks_keeps_its_run() -> None:
+    queue = RunQueue(["a"])
+    assert [queue.take(0, workers) for workers in (2, 1) * (1 + RESTARTS)] == ["a"] * 2 * (1 + RESTARTS)
+
+
+def test_a_stopped_queue_hands_out_nothing_and_tells_who_reports() -> None:
+    queue = RunQueue(["a", "b"])
+    queue.take(0)
+    assert not queue.report("a", 1, {})
+    queue.stop()
+    assert queue.report("a", 2, {})
+    assert queue.take(0) is None
+    assert queue.take(1) is None
+
+
+def test_progress_ends_with_the_run() -> None:
+    queue = RunQueue(["a"])
+    queue.take(0)
+    queue.report("a", 5, {"train_loss": 1.0})
+    assert queue.snapshot().progress == {"a": {"step": 5, "train_loss": 1.0}}
+    queue.finish(0)
+    assert queue.snapshot().progress == {}
+
+
+def test_a_group_whose_machine_is_taken_away_keeps_its_run() -> None:
+    queue = RunQueue(["a"])
+    for _ in range(2 * RESTARTS):
+        assert queue.take(0) == "a"
+        assert queue.leave(0)
+    assert queue.take(0) == "a"
+    queue.stop()
+    assert not queue.leave(0)  # all is to end, there is nowhere to go on
+
+
+def test_waiting_is_counted_from_the_last_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("clusters.execution.queue.time.monotonic", lambda: now[0])
+    queue = RunQueue(["a"])
+    queue.asked(0)
+    now[0] += 30
+    assert queue.waited(0) == 30
+    queue.take(0)
+    now[0] += 1000
+    queue.report("a", 1, {})
+    now[0] += 20  # the workers die, and come again
+    assert queue.waited(0) == 20

@@ -1,0 +1,45 @@
+"""Models with weights of every value, for tests that carry weights about."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from scaling.checkpoints.formats import save_npz
+from scaling.models.build import build
+from scaling.specs.architectures import Architecture
+
+
+def made(spec: Architecture, *, classes: int = 5, resolution: int = 32, seed: int = 0) -> nn.Module:
+    """A model with no two parameters alike."""
+    torch.manual_seed(seed)
+    model = build(spec, classes, resolution=resolution)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_()
+    return model
+
+
+def arrays(model: nn.Module, tmp_path: Path) -> dict[str, np.ndarray]:
+    """What `save_npz` writes."""
+    save_npz(model, tmp_path / "model.npz")
+    with np.load(tmp_path / "model.npz", allow_pickle=False) as file:
+        return dict(file)
+
+
+def same(first: nn.Module, second: nn.Module) -> bool:
+    one, other = first.state_dict(), second.state_dict()
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def renamed(given: dict[str, np.ndarray], change: Callable[[str], str]) -> dict[str, np.ndarray]:
+    return {change(name): array for name, array in given.items()}
+
+
+def before_linen(name: str) -> str:
+    """The name in the first released files: flax numbered a block's layers through."""
+    for new, old in {"Attention_0": "Attention_1", "LayerNorm_1": "LayerNorm_2", "MlpBlock_0": "MlpBlock_3"}.items():
+        name = name.replace(new, old)
+    return name

@@ -1,0 +1,171 @@
+"""Which trials a search calls for, from results alone: grids, learning samplers, halving, several objectives."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scaling.schedule.sampler import Result
+from scaling.schedule.trials import (
+    Pair,
+    chosen_settings,
+    due_trials,
+    fixed_settings,
+    known_settings,
+    pareto,
+    trials_left,
+)
+from scaling.specs.architectures import ViT
+from scaling.specs.pretraining import Dataset, Scratch
+from scaling.specs.search import Choice, Halving, Range, Search, Setting
+from scaling.specs.study import Task
+
+DATA = Dataset("d", num_classes=3, num_train=100, num_test=10)
+TASK = Task("t", DATA, (0.01, 0.1), 90, resolution=16)
+PAIR = Pair(Scratch("m", ViT(8, 16, 1, 32, 2)), TASK, 0)
+SPACE = (("base_lr", Range(1e-3, 1.0, log=True)), ("dropout", Range(0.0, 0.5)))
+Known = dict[str, Result | None]
+Score = Callable[[Setting], float]
+
+
+def score(setting: Setting) -> float:
+    """A made accuracy, best at a rate of 0.1 without dropout."""
+    return 1 / (1 + abs(setting.base_lr - 0.1) + setting.recipe.dropout)
+
+
+def run(pair: Pair, known: Known, *, slots: int = 1, seed: int = 0, stop: int | None = None) -> list[tuple[str, int]]:
+    """Do what is wanted, `slots` at a time, in a random order of ending, until the search is over or `stop` ended."""
+    rng, order, at_work = random.Random(seed), [], []
+    while stop is None or len(order) < stop:
+        todo = [trial for trial in due_trials(pair, known)[0] if trial not in at_work]
+        at_work += todo[: slots - len(at_work)]
+        if not at_work:
+            break
+        trial = at_work.pop(rng.randrange(len(at_work)))
+        before = known.get(trial.transfer.id)
+        top1 = score(trial.transfer.setting)
+        history = (*(before.history if before else ()), (trial.until, top1))
+        known[trial.transfer.id] = Result(trial.until, top1, 1.0, history)
+        order.append((trial.transfer.id, trial.until))
+    return order
+
+
+def pair(**changes: object) -> Pair:
+    return replace(PAIR, task=replace(TASK, **changes))
+
+
+SEARCHES = {
+    "grid": pair(base_lrs=(0.01, 0.1, 1.0)),
+    "product": pair(search=Search((("base_lr", Choice((0.1, 0.2))), ("dropout", Choice((0.0, 0.5)))), sampler="grid")),
+    "random": pair(base_lrs=(), search=Search(SPACE, 7, "random", generation=3)),
+    "tpe": pair(base_lrs=(), search=Search(SPACE, 11, "tpe", generation=4)),
+    "tpe after a grid": pair(search=Search(SPACE, 6, "tpe", generation=3)),
+    "nsga2": pair(
+        base_lrs=(),
+        search=Search((*SPACE, ("steps", Choice((10, 90)))), 10, "nsga2", 0, 5, ("dev_top1", "flops")),
+    ),
+}
+COUNTS = {"grid": 3, "product": 2 + 4 - 1, "random": 7, "tpe": 11, "tpe after a grid": 8, "nsga2": 10}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_what_is_tried_depends_on_neither_slots_nor_order_nor_stops(name: str) -> None:
+    straight: Known = {}
+    order = run(SEARCHES[name], straight)
+    assert len(order) == len(set(order)) == COUNTS[name]
+    assert due_trials(SEARCHES[name], straight) == ([], True)
+    torn: Known = {}
+    for stop in (2, 3, 1, None):  # each start knows what the ones before have left, and that alone
+        run(SEARCHES[name], torn, slots=3, seed=5, stop=stop)
+    assert torn == straight
+    assert chosen_settings(SEARCHES[name], torn) == chosen_settings(SEARCHES[name], straight) != []
+
+
+def test_nothing_is_chosen_before_the_search_is_over() -> None:
+    for each in SEARCHES.values():
+        known: Known = {}
+        run(each, known, stop=2)
+        assert chosen_settings(each, known) == []
+
+
+def test_a_learning_sampler_learns() -> None:
+    """The later half of TPE's trials is better than the first, which is drawn at random."""
+    tpe = pair(base_lrs=(), search=Search(SPACE, 40, "tpe", generation=10))
+    known: Known = {}
+    run(tpe, known)
+    values = [score(setting) for setting in known_settings(tpe, known)[0]]
+    assert sum(values[20:]) / 20 > sum(values[:10]) / 10 + 0.05
+
+
+def test_one_setting_needs_no_trial() -> None:
+    single = pair(base_lrs=(0.1,))
+    assert due_trials(single, {}) == ([], True)
+    assert [setting.base_lr for setting in chosen_settings(single, {})] == [0.1]
+    assert trials_left(single, {}) == 0
+
+
+def test_a_wider_grid_wants_what_is_new() -> None:
+    known: Known = {}
+    run(pair(base_lrs=(0.01, 0.1, 0.3, 1.0)), known)
+    wider = pair(base_lrs=(0.01, 0.02, 0.1, 0.2, 0.3, 1.0))
+    assert [trial.transfer.base_lr for trial in due_trials(wider, known)[0]] == [0.02, 0.2]
+
+
+def test_what_diverged_is_not_waited_for() -> None:
+    known: Known = {PAIR.dev(fixed_settings(PAIR)[1]).id: None}
+    assert len(run(PAIR, known)) == 1
+    assert [setting.base_lr for setting in chosen_settings(PAIR, known)] == [0.01]
+    assert chosen_settings(PAIR, dict.fromkeys((PAIR.dev(setting).id for setting in fixed_settings(PAIR)), None)) == []
+
+
+RATES = tuple(0.1 + 0.01 * n for n in range(9))  # the first is the best
+
+
+@pytest.mark.parametrize("slots", [1, 2, 4])
+def test_halving_promotes_the_best_third(slots: int) -> None:
+    halved = pair(base_lrs=RATES, halving=Halving(10, 3))
+    known: Known = {}
+    order = run(halved, known, slots=slots, seed=slots)
+    assert len(order) == len(set(order))
+    untils = [until for _, until in order]
+    assert untils.count(10) == 9
+    assert 3 <= untils.count(30) <= 5  # asynchronous: some are promoted before better ones come
+    assert 1 <= untils.count(90) <= 2
+    assert [setting.base_lr for setting in chosen_settings(halved, known)] == [RATES[0]]
+    assert trials_left(halved, known) == 0 or slots  # at most
+    steps = sum(result.steps for result in known.values() if result)
+    assert steps < 0.5 * 9 * 90
+
+
+def test_somebody_goes_to_the_end_of_a_halving() -> None:
+    few = pair(base_lrs=(0.1, 0.2), halving=Halving(10, 3))
+    known: Known = {}
+    assert [until for _, until in run(few, known)] == [10, 10, 30, 90]
+    assert [setting.base_lr for setting in chosen_settings(few, known)] == [0.1]
+
+
+def test_a_torn_halving_goes_on() -> None:
+    halved = pair(base_lrs=RATES, halving=Halving(10, 3))
+    known: Known = {}
+    done: list[tuple[str, int]] = []
+    for stop in (4, 3, 2, None):
+        done += run(halved, known, slots=2, seed=len(done), stop=stop)
+    assert len(done) == len(set(done))
+    assert [setting.base_lr for setting in chosen_settings(halved, known)] == [RATES[0]]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))
+def test_the_pareto_set_holds_what_no_other_beats(points: list[tuple[int, int]]) -> None:
+    settings = [Setting(0.1, 1 + n, 16, TASK.recipe) for n in range(len(points))]
+    values = [{"dev_top1": top1 / 5, "flops": float(flops)} for top1, flops in points]
+    kept = pareto(list(zip(settings, values, strict=True)))
+    of = dict(zip(settings, points, strict=True))
+
+    def beaten(mine: tuple[int, int]) -> bool:
+        return any(o[0] >= mine[0] and o[1] <= mine[1] and o != mine for o in points)
+
+    assert {of[setting] for setting in kept} == {point for point in points if not beaten(point)}
+    assert len({of[setting] for setting in kept}) == len(kept)

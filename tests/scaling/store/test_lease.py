@@ -1,0 +1,239 @@
+"""One process a storage: real processes, killed, stopped and started together."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scaling.store import lease as rules
+from scaling.store.lease import CLAIMS, lease, lease_holder
+from scaling.store.storage import Storage
+
+ROOT = Path(__file__).parents[3]
+HOLDER = """
+import json, sys, time
+from dataclasses import dataclass
+from pathlib import Path
+from scaling.console.cli import command_line
+from scaling.store.lease import lease
+from scaling.store.storage import Storage
+
+@dataclass(frozen=True)
+class Options:
+    storage: str
+    begin: str  # wait for this file
+    end: str  # hold the lease until this file is there
+    stale: float = 60.0
+
+def main(options: Options) -> int:
+    storage = Storage.of(options.storage)
+    print("ready", flush=True)
+    while not Path(options.begin).exists():
+        pass
+    with lease(storage, "a test", beat_seconds=0.1, stale_seconds=options.stale):
+        print("held", flush=True)
+        while not Path(options.end).exists():
+            time.sleep(0.02)
+    return 0
+
+command_line(main, Options)
+"""
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts processes that want the lease of one storage; they wait for the file `begin` and hold it until `end`."""
+    started: list[subprocess.Popen[str]] = []
+    (tmp_path / "holder.py").write_text(HOLDER)
+
+    def begin(place: str | Path, *arguments: str) -> "subprocess.Popen[str]":
+        files = ["--begin", str(tmp_path / "begin"), "--end", str(tmp_path / "end")]
+        command = [sys.executable, str(tmp_path / "holder.py"), "--storage", str(place), *files, *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        path = {**os.environ, "PYTHONPATH": str(ROOT)}
+        started.append(subprocess.Popen(command, text=True, env=path, **pipes))
+        assert read(started[-1]) == "ready"
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def read(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def claims(place: Path) -> list[str]:
+    return Storage.of(place).list(CLAIMS)
+
+
+def test_the_second_process_names_the_first(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "begin").touch()
+    first = start(tmp_path / "s")
+    assert read(first) == "held"
+    second = start(tmp_path / "s")
+    _, error = second.communicate(timeout=20)
+    assert second.returncode == 2
+    assert f"is in use by process {first.pid} on " in error
+    assert "(a test) since " in error
+    assert "wait for it, stop it, or take another --storage" in error
+    assert error.count("\n") == 1
+    (tmp_path / "end").touch()
+    assert first.wait(timeout=20) == 0
+    assert claims(tmp_path / "s") == []
+
+
+def test_of_those_that_start_together_exactly_one_wins(start: Start, tmp_path: Path) -> None:
+    together = [start(tmp_path / "s") for _ in range(3)]
+    (tmp_path / "begin").touch()
+    deadline = time.monotonic() + 20
+    while sum(process.poll() is not None for process in together) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    (winner,) = (process for process in together if process.poll() is None)
+    assert read(winner) == "held"
+    assert [process.returncode for process in together if process is not winner] == [2, 2]
+    assert len(claims(tmp_path / "s")) == 2  # claim and marker of the winner alone
+
+
+def test_a_killed_process_holds_nothing_not_even_for_a_moment(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "begin").touch()
+    first = start(tmp_path / "s")
+    assert read(first) == "held"
+    first.kill()  # and not waited for: a zombie keeps its number
+    began = time.monotonic()
+    with lease(Storage.of(tmp_path / "s"), "the next"):
+        assert time.monotonic() - began < 5
+        assert len(claims(tmp_path / "s")) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_process_leaves_no_claim(start: Start, tmp_path: Path, number: int) -> None:
+    (tmp_path / "begin").touch()
+    first = start(tmp_path / "s")
+    assert read(first) == "held"
+    first.send_signal(number)
+    assert first.wait(timeout=20) == 130
+    assert claims(tmp_path / "s") == []
+
+
+def test_a_process_that_slept_is_replaced_and_stops(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "begin").touch()
+    first = start(tmp_path / "s")
+    assert read(first) == "held"
+    first.send_signal(signal.SIGSTOP)
+    with pytest.raises(ValueError, match=f"process {first.pid}"), lease(Storage.of(tmp_path / "s"), "too early"):
+        pass
+    time.sleep(1.2)
+    with lease(Storage.of(tmp_path / "s"), "the next", stale_seconds=1.0):
+        first.send_signal(signal.SIGCONT)
+        _, error = first.communicate(timeout=20)
+        assert first.returncode == 2
+        assert "was taken over by another process" in error
+        assert error.count("\n") == 1
+        assert len(claims(tmp_path / "s")) == 2  # the next one's are untouched
+    assert claims(tmp_path / "s") == []
+
+
+def test_it_is_given_back_also_after_an_error(place: Storage) -> None:
+    with pytest.raises(RuntimeError, match="broken"), lease(place, "first"):
+        raise RuntimeError("broken")
+    with lease(place, "second"), pytest.raises(ValueError, match=r"\(second\)"), lease(place, "third"):
+        pass
+    assert place.list(CLAIMS) == []
+
+
+def test_beats_keep_it(place: Storage) -> None:
+    with lease(place, "first", beat_seconds=0.1):
+        time.sleep(2.5)
+        with pytest.raises(ValueError, match="in use"), lease(place, "second", stale_seconds=2.0):  # S3 tells seconds
+            pass
+
+
+def other(place: Storage, **change: object) -> None:
+    """A holder that does not beat."""
+    claim = replace(rules._claim("another"), **change)  # type: ignore[arg-type]
+    rules._put(place, claim)
+    place.write(claim.marker, b"")
+
+
+def test_a_number_that_was_given_to_another_process_is_not_the_holder(place: Storage) -> None:
+    other(place, started="before")
+    with lease(place, "next"):
+        pass
+
+
+def test_of_another_machine_only_beats_tell(place: Storage) -> None:
+    other(place, machine="elsewhere", host="elsewhere", pid=2**22 + 1, started="then")
+    with pytest.raises(ValueError, match="on elsewhere"), lease(place, "next"):
+        pass
+    time.sleep(2.1)
+    with lease(place, "next", stale_seconds=1.0):
+        pass
+
+
+def test_threads_in_place_of_processes_many_times_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interleavings of the first instants: never two hold it, and one gets it."""
+    storage, inside, most, wins = Storage.of(tmp_path), 0, 0, 0
+    lock = threading.Lock()
+    monkeypatch.setattr(rules, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(rules, "PATIENCE_SECONDS", 0.0)
+
+    def contend() -> None:
+        nonlocal inside, most, wins
+        claim = rules._claim("one of many")
+        try:
+            rules._acquire(storage, claim, 60.0)
+        except ValueError:
+            rules._withdraw(storage, claim)
+            return
+        with lock:
+            inside, wins = inside + 1, wins + 1
+            most = max(most, inside)
+        time.sleep(0.005)
+        with lock:
+            inside -= 1
+        rules._withdraw(storage, claim)
+
+    for _ in range(30):
+        threads = [threading.Thread(target=contend) for _ in range(4)]
+        before = wins
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert wins > before
+    assert most == 1
+
+
+def test_a_claim_that_a_beat_replaces_while_it_is_read_is_read_again(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lease(storage, "study s"):
+        whole, torn = Storage.read, [True]
+
+        def read(self: Storage, name: str) -> bytes:
+            content = whole(self, name)
+            return content[:-9] if name.endswith(".json") and torn and torn.pop() else content
+
+        monkeypatch.setattr(Storage, "read", read)
+        claim = lease_holder(storage)
+        assert claim is not None
+        assert claim.what == "study s"
+        assert not torn
+
+
+def test_a_file_that_is_no_claim_is_named(storage: Storage) -> None:
+    storage.write(".lease/x.json", b"{")
+    with pytest.raises(ValueError, match=r"x\.json is no claim on the storage"):
+        lease_holder(storage)
