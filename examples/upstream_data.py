@@ -3,8 +3,8 @@
     python scaling/run_study.py examples/upstream_data.py --plan
     python scaling/run_study.py examples/upstream_data.py
 
-The same model is pre-trained on 5,000 fractals that are made on the spot, and on 1,000 images of Fashion-MNIST, seen more
-often; both are fine-tuned on scikit-learn's digits at the same 16 pixels, as is the model from scratch. Few-shot
+The same model is pre-trained on 5,000 fractals that are made on the spot, and on 1,000 images of Fashion-MNIST, seen
+more often; both are fine-tuned on scikit-learn's digits at the same 16 pixels, as is the model from scratch. Few-shot
 accuracy says what the features are worth before any fine-tuning.
 """
 

@@ -19,14 +19,14 @@ from typing import Any, NoReturn
 
 import pytest
 import tyro
-from benchmarks.report import make, study
-from helpers.pages import GENERATED, PAGES, ROOT, Block, anchors, blocks, links
 
+from benchmarks.report import make, study
 from scaling import specs
 from scaling.models import build
 from scaling.specs import to_json
-from scaling.storage import Storage
-from scaling.training.state import save_final
+from scaling.store import Storage
+from scaling.training import save_final_weights
+from tests.helpers.pages import GENERATED, PAGES, ROOT, Block, anchors, blocks, links
 
 OURS = {"scaling", "clusters", "analysis"}
 LANGUAGES = {"python", "sh", "text"}
@@ -52,7 +52,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small = study(9)
     make(storage, small)
     run = next(run for run in small.runs if run.name == "ViT-micro-L/4")
-    save_final(storage, run.id, build(run.model, 10, resolution=run.resolution), to_json(run))
+    save_final_weights(storage, run.id, build(run.model, 10, resolution=run.resolution), to_json(run))
     for block in BLOCKS:
         if block.file:
             (made / block.file).write_text(block.text)
