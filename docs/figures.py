@@ -29,7 +29,7 @@ SPEEDS = (  # what was timed, our training steps per second over timm's
 TRIALS_PER_SECOND = 75  # trials that do nothing, on 2 cores
 
 
-def steps() -> alt.LayerChart:
+def steps() -> Any:
     """Training steps relative to timm's."""
     rows = pl.DataFrame(SPEEDS, schema=["what", "ratio"], orient="row").with_columns(
         label=pl.format("{} x", pl.col("ratio").round(2))
@@ -48,7 +48,7 @@ def steps() -> alt.LayerChart:
     return alt.layer(bars, base.mark_text(align="left", dx=5).encode(text="label:N"), even).properties(width=380)
 
 
-def trials() -> alt.LayerChart:
+def trials() -> Any:
     """How long trials must be for slots that are busy 95 % of the time."""
     slots = [2, 4, 8, 16, 32, 64]
     rows = pl.DataFrame({"slots": slots, "seconds": [19 * n / TRIALS_PER_SECOND for n in slots]}).with_columns(
@@ -69,7 +69,7 @@ def trials() -> alt.LayerChart:
     return alt.layer(line, base.mark_text(dy=-12, dx=-10).encode(text="label:N")).properties(width=380, height=240)
 
 
-def plan() -> alt.LayerChart:
+def plan() -> Any:
     """exaFLOPs by the closed forms over those of the paper's Table 6, per run."""
     planned = _json("scaling/run_study.py", "vit_paper", "--plan", "--json")["runs"]
     printed = _json("-m", "analysis", "frontier", "published/table6", "--json")["points"]
@@ -98,8 +98,14 @@ def _json(*arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def png(chart: alt.LayerChart) -> bytes:
-    text = {"labelFont": FONT, "titleFont": FONT, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
+def png(chart: Any) -> bytes:
+    text: dict[str, Any] = {
+        "labelFont": FONT,
+        "titleFont": FONT,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+    }
     made = chart.configure_axis(**text, grid=False).configure_legend(**text).configure_text(font=FONT, fontSize=12)
     made = made.configure_view(stroke=None).properties(background="white", padding=12)
     return vl_convert.svg_to_png(vl_convert.vegalite_to_svg(made.to_dict()), scale=2.0)

@@ -8,7 +8,7 @@ import inspect
 import io
 import textwrap
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,7 @@ def _kind(kind: Any) -> str:
     return text.replace("list<", "list of ").removesuffix(">").replace("timestamp[ms, tz=UTC]", "time in UTC")
 
 
-def _table(headings: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
+def _table(headings: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> str:
     rule = ("---",) * len(headings)
     return "".join(f"| {' | '.join(line)} |\n" for line in (headings, rule, *lines))
 

@@ -161,7 +161,9 @@ def test_python_runs(block: Block) -> None:
 
 @pytest.mark.parametrize("block", _params("python", "not run"))
 def test_python_that_is_not_run_finds_its_imports(block: Block) -> None:
-    imports = [node for node in ast.parse(block.text).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    imports: list[ast.stmt] = [
+        node for node in ast.parse(block.text).body if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
     exec(compile(ast.Module(imports, []), block.name, "exec"), {})
 
 
