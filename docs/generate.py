@@ -8,7 +8,7 @@ import inspect
 import io
 import textwrap
 import tokenize
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -78,13 +78,13 @@ def sentences(cls: type) -> dict[str, str]:
 
 
 def _class(cls: Any) -> str:
-    told, outside = sentences(cls), {f.name for f in fields(cls) if not f.metadata.get("identity", True)}
+    told, counts = sentences(cls), {f.name: _counts(f.metadata) for f in fields(cls)}
     lines = [
         (
             f"`{name}`",
             f"`{_cell(ast.unparse(node.annotation))}`",
             f"`{_cell(default)}`" if (default := _default(node.value)) else "required",
-            *([] if cls is specs.Study else ["no" if name in outside else "yes"]),
+            *([] if cls is specs.Study else [counts[name]]),
             _cell(told[name]),
         )
         for name, node, _ in _fields(textwrap.dedent(inspect.getsource(cls)))
@@ -92,6 +92,13 @@ def _class(cls: Any) -> str:
     headings = ("field", "type", "default", *([] if cls is specs.Study else ["in id"]), "meaning")
     about = inspect.cleandoc(cls.__doc__ or "")
     return f"### {cls.__name__}\n\n{about}\n\n{_table(headings, lines)}"
+
+
+def _counts(metadata: Mapping[str, Any]) -> str:
+    """Whether a field counts in the id: an added one does unless it has its neutral value (`scaling.specs.added`)."""
+    if not metadata.get("identity", True):
+        return "no"
+    return f"unless `{_cell(repr(metadata['neutral']))}`" if "neutral" in metadata else "yes"
 
 
 def _fields(source: str) -> Iterator[tuple[str, ast.AnnAssign, str | None]]:
