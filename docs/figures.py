@@ -66,7 +66,7 @@ def trials() -> Any:
         ),
     )
     line = base.mark_line(color=BLUE, point=alt.OverlayMarkDef(color=BLUE, size=50))
-    return alt.layer(line, base.mark_text(dy=-12, dx=-10).encode(text="label:N")).properties(width=380, height=240)
+    return alt.layer(line, base.mark_text(dy=14, dx=18).encode(text="label:N")).properties(width=380, height=240)
 
 
 def plan() -> Any:
