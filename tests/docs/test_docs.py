@@ -4,6 +4,7 @@ Python blocks are executed. Commands of ours run in this process, in one tempora
 a block that is not run are parsed, so that no flag in it is out of date.
 """
 
+import argparse
 import ast
 import importlib.util
 import re
@@ -79,7 +80,13 @@ def parses_only(monkeypatch: pytest.MonkeyPatch) -> None:
         cli(*args, **options)
         sys.exit(0)
 
+    def parse_args(parser: argparse.ArgumentParser, *args: Any) -> NoReturn:
+        understood(parser, *args)
+        sys.exit(0)
+
+    understood = argparse.ArgumentParser.parse_args
     monkeypatch.setattr(tyro, "cli", parse)
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
 
 
 def ours(command: str) -> tuple[str, list[str]] | None:
