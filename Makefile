@@ -60,11 +60,14 @@ benchmark: $(VENV)/ready  ## training steps against timm's (or plain ones where 
 	$(BIN)/python benchmarks/train_step.py
 	$(BIN)/python benchmarks/input_pipeline.py
 
-docs: $(VENV)/ready  ## the pages that are printed by code
+docs: $(VENV)/docs  ## the pages that are written by code, and the manual as a site in site/; a broken link ends it
 	$(BIN)/python -m analysis zoo > docs/zoo.md
+	$(BIN)/python docs/generate.py
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html -d .sphinx docs site
+	@echo "site/index.html"
 
 clean:  ## remove the environment and caches; results stay
-	rm -rf $(VENV) .venv-xla .venv-xla.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-xla .venv-xla.lock site .sphinx .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -73,6 +76,10 @@ $(VENV)/ready: pyproject.toml constraints.txt
 
 $(VENV)/notebooks: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[notebooks]"
+	touch $@
+
+$(VENV)/docs: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[docs]"
 	touch $@
 
 $(XLA_READY):

@@ -104,6 +104,7 @@ def _transfer(storage: Storage, table: str, unit: Transfer, noise: random.Random
     row |= {"steps": unit.steps, "spec": to_json(unit)}
     known = {"trial_id": unit.id, "steps_done": unit.steps, "dev_loss": 1.0, "transfer_id": unit.id}
     known |= {"dev_top1": _top1(unit.upstream, noise), "test_top1": _top1(unit.upstream, noise)}
+    known |= {"rung_steps": [unit.steps], "rung_dev_top1": [known["dev_top1"]]}
     write_rows(storage, table, [row | {name: value for name, value in known.items() if name in row}])
     _attempt(storage, unit.id, table, unit.upstream, noise)
 
