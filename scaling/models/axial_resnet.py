@@ -7,6 +7,7 @@ Shapes: B images or lines, C channels, H x W positions, L positions of a line, k
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from scaling.models.layers import GroupNorm
@@ -14,14 +15,14 @@ from scaling.models.layers import GroupNorm
 EPS = 1e-4  # of both GroupNorms, as in the open code: keys, queries and values start small, so it is felt
 
 
-def per_position(x: Tensor, tables: Tensor) -> Tensor:
-    """Rows [B, k, L, m] times the table of their position [L, m, n]: [B, k, L, n]."""
+def per_position(x: Float[Tensor, "B k L m"], tables: Float[Tensor, "L m n"]) -> Float[Tensor, "B k L n"]:
+    """The vector of each position times that position's own matrix."""
     y = x.flatten(0, 1).transpose(0, 1) @ tables  # [L, B k, n]
     return y.transpose(0, 1).unflatten(0, x.shape[:2])
 
 
 class LineAttention(nn.Module):
-    """Self-attention along lines with relative positions (Wang et al. 2020, Eq. 4): [B, C, L] -> [B, C, L].
+    """Self-attention along lines with relative positions (Wang et al. 2020, Eq. 4).
 
     Position o takes the values v_p + r^v_{p-o} with the weights softmax_p(q_o k_p + q_o r^q_{p-o} + k_p r^k_{p-o}),
     unscaled: the norm of q, k and v does that. `offsets` holds r^q, r^k and r^v of every offset p - o, ascending,
@@ -37,7 +38,7 @@ class LineAttention(nn.Module):
         self.gn_out = GroupNorm(groups, width, eps=EPS)
         nn.init.normal_(self.qkv.weight, std=1 / width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B C L"]) -> Float[Tensor, "B C L"]:
         _, C, L = x.shape
         d = C // self.num_heads
         parts = [d // 2, d // 2, d]
@@ -67,7 +68,7 @@ class AxialAttention(nn.Module):
         self.columns = LineAttention(width, num_heads, groups, side)
         self.rows = LineAttention(width, num_heads, groups, side)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H_out W_out"]:
         B, _, H, W = x.shape
         if x.shape[2:] != (self.side, self.side):
             raise ValueError(f"axial attention was built for {self.side} x {self.side} positions, got {H} x {W}")

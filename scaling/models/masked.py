@@ -4,6 +4,7 @@ Shapes: B images, N patches, C of them corrupted, D width, P predicted numbers a
 """
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from scaling.models.vit import VisionTransformer
@@ -22,11 +23,11 @@ class MaskedPatchPrediction(nn.Module):
         self.encoder = encoder
         self.mask_token = nn.Parameter(torch.zeros(encoder.patch_embed.out_channels))
 
-    def forward(self, x: Tensor, corruption: Tensor) -> Tensor:
-        """Predictions [B, C, P] for the corrupted patches of images [B, 3, H, W].
+    def forward(self, x: Float[Tensor, "B 3 H W"], corruption: Int64[Tensor, "B C 2"]) -> Float[Tensor, "B C P"]:
+        """Predictions for the corrupted patches of images.
 
-        `corruption` int64 [B, C, 2]: the number of a corrupted patch in raster order, and that of the patch whose
-        embedding it gets (its own: it is kept), or MASK.
+        `corruption` holds two numbers for each of them: the patch's own, in raster order, and that of the patch whose
+        embedding it is given (its own again: it stays as it is), or MASK.
         """
         position, source = corruption.unbind(-1)  # [B, C] each
         patches = self.encoder.embed(x)  # [B, N, D]
@@ -37,10 +38,10 @@ class MaskedPatchPrediction(nn.Module):
         return self.encoder.head(self.encoder.norm(_take(patches, position)))
 
 
-def _take(x: Tensor, which: Tensor) -> Tensor:
-    """The tokens `which` [B, C] of x [B, N, D]: [B, C, D]."""
+def _take(x: Float[Tensor, "B N D"], which: Int64[Tensor, "B C"]) -> Float[Tensor, "B C D"]:
+    """The tokens of x whose numbers are `which`."""
     return x.gather(1, _index(which, x))
 
 
-def _index(which: Tensor, x: Tensor) -> Tensor:
+def _index(which: Int64[Tensor, "B C"], x: Float[Tensor, "B N D"]) -> Int64[Tensor, "B C D"]:
     return which[..., None].expand(-1, -1, x.shape[-1])

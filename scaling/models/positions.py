@@ -8,6 +8,7 @@ from math import isqrt
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from scaling.specs import ViT
@@ -24,8 +25,8 @@ class GridTables(nn.Module):
         self.y = nn.Parameter(STD * torch.randn(count, grid, width // 2))
         self.cls = nn.Parameter(STD * torch.randn(count, 1, width)) if class_token else None
 
-    def forward(self) -> Tensor:
-        """Tables [P, S, D] over the tokens: x beside y for every patch in raster order."""
+    def forward(self) -> Float[Tensor, "P S D"]:
+        """Tables over the tokens: x beside y for every patch in raster order."""
         G = self.x.shape[1]
         x = self.x[:, None, :].expand(-1, G, -1, -1)  # [P, row, column, D/2]
         y = self.y[:, :, None].expand(-1, -1, G, -1)
@@ -46,7 +47,7 @@ def fresh_tables(spec: ViT, grid: int) -> nn.Parameter | GridTables | None:
             return None
 
 
-def tables_by_place(tables: nn.Parameter | GridTables | None, spec: ViT) -> list[Tensor | None]:
+def tables_by_place(tables: nn.Parameter | GridTables | None, spec: ViT) -> list[Float[Tensor, "... S D"] | None]:
     """The table [1, S, D] or [S, D] to add at the stem, and at the start of each layer: 1 + depth; None: add nothing.
 
     A table shared by all layers is not added at the stem besides: the first layer's addition is there.
@@ -63,10 +64,10 @@ def tables_by_place(tables: nn.Parameter | GridTables | None, spec: ViT) -> list
             return [None, *[values] * spec.depth]
 
 
-def relative_logits(q: Tensor, relative: Tensor) -> Tensor:
-    """Logits q r / sqrt(d) of relative positions (Shaw et al. 2018), to add to those of the content: [B, k, S, S].
+def relative_logits(q: Float[Tensor, "B k S d"], relative: Float[Tensor, "offsets d"]) -> Float[Tensor, "B k S S"]:
+    """Logits q r / sqrt(d) of relative positions (Shaw et al. 2018), to add to those of the content.
 
-    q [B, k, S, d]; row N-1 + o of `relative` [2N-1, d] is the key of the patch o places after the query in raster
+    There are 2N-1 offsets; row N-1 + o of `relative` is the key of the patch o places after the query in raster
     order, for all heads. Pairs with the class token have none: zero. No tensor of pairs x d is made: each query meets
     every offset once, and row i of the result is a window of N offsets that starts at N-1-i.
     """
@@ -103,8 +104,10 @@ def fit_positions(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dic
     return fitted
 
 
-def resize_positions(pos_embed: Tensor, grid: tuple[int, int], *, class_token: bool = True) -> Tensor:
-    """Tables [P, S, D] over a square grid, resampled to `grid` = (rows, columns): [P, S', D].
+def resize_positions(
+    pos_embed: Float[Tensor, "P S D"], grid: tuple[int, int], *, class_token: bool = True
+) -> Float[Tensor, "P S_new D"]:
+    """Tables over a square grid, resampled to `grid` = (rows, columns).
 
     The class token's row, if there is one, is kept. The others are interpolated in two dimensions (§3.2), bilinearly
     and with the corners aligned, which is what the official code's `scipy.ndimage.zoom(order=1)` computes.
@@ -122,8 +125,8 @@ def resize_positions(pos_embed: Tensor, grid: tuple[int, int], *, class_token: b
     return torch.cat([cls_row, image.flatten(2).transpose(1, 2)], dim=1)
 
 
-def resize_relative(relative: Tensor, rows: int) -> Tensor:
-    """Relative keys [2N-1, d] resampled linearly to [`rows`, d], `rows` = 2M-1: o takes the key of o (N-1)/(M-1).
+def resize_relative(relative: Float[Tensor, "offsets d"], rows: int) -> Float[Tensor, "{rows} d"]:
+    """Keys of 2N-1 relative offsets resampled linearly to `rows` = 2M-1: o takes the key of o (N-1)/(M-1).
 
     A raster offset does not say how many rows and columns it spans, so there is no grid to interpolate on. Stretching
     the line keeps offset 0, and the share of the image's height that an offset spans keeps its key.
@@ -133,16 +136,16 @@ def resize_relative(relative: Tensor, rows: int) -> Tensor:
     return _resample(relative[None], rows)[0]
 
 
-def _resample(tables: Tensor, size: int) -> Tensor:
-    """Tables [P, G, D] -> [P, size, D], linearly and with the ends aligned."""
+def _resample(tables: Float[Tensor, "P G D"], size: int) -> Float[Tensor, "P {size} D"]:
+    """Tables resampled to `size` rows, linearly and with the ends aligned."""
     if tables.shape[1] == size:
         return tables
     lines = F.interpolate(tables.mT.float(), size=size, mode="linear", align_corners=True)
     return lines.mT.to(tables.dtype)
 
 
-def resize_offsets(table: Tensor, side: int) -> Tensor:
-    """Table of offsets [2d, 2L-1] of lines of L positions, for lines of `side`: [2d, 2*side-1].
+def resize_offsets(table: Float[Tensor, "C offsets"], side: int) -> Float[Tensor, "C 2*{side}-1"]:
+    """The table of the 2L-1 offsets of lines of L positions, resampled for lines of `side` positions.
 
     Interpolated linearly along the offsets with both ends and the middle (offset 0) kept, as the ends of a line are by
     `resize_positions`.

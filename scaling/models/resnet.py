@@ -7,6 +7,7 @@ Shapes: B images, C channels, H x W positions, K classes.
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from scaling.models.axial_resnet import AxialAttention
@@ -25,15 +26,15 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:
-    """Images [B, C, H, W] with the border of zeros that SAME gives them."""
+def pad_same(x: Float[Tensor, "B C H W"], kernel: int, stride: int) -> Float[Tensor, "B C H_out W_out"]:
+    """Feature maps with the border of zeros that SAME gives them."""
     top, bottom = same_padding(x.shape[2], kernel, stride)
     left, right = same_padding(x.shape[3], kernel, stride)
     return F.pad(x, (left, right, top, bottom)) if top + bottom + left + right else x
 
 
-def max_pool_same(x: Tensor) -> Tensor:
-    """Maximum over 3x3 windows with stride 2, [B, C, H, W] -> [B, C, ceil(H / 2), ceil(W / 2)]; padded as SAME.
+def max_pool_same(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C (H+1)//2 (W+1)//2"]:
+    """Maximum over 3x3 windows with stride 2, padded as SAME.
 
     SAME's border is `before` on every side or one more after, which is what rounding up reaches.
     """
@@ -41,13 +42,13 @@ def max_pool_same(x: Tensor) -> Tensor:
     return max_pool(x, (top, left), ceil=True)
 
 
-def max_pool_fixed(x: Tensor) -> Tensor:
+def max_pool_fixed(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C (H+1)//2 (W+1)//2"]:
     """Also with windows of 3x3 and stride 2, but on every side is a border of zeros, which may win."""
     return max_pool(F.pad(x, (1, 1, 1, 1)))
 
 
-def standardize(weight: Tensor, fixed: bool) -> Tensor:
-    """Kernel [out, in, h, w] with mean 0 and variance 1 in each of its `out` filters (Qiao et al. 2019).
+def standardize(weight: Float[Tensor, "O C kh kw"], fixed: bool) -> Float[Tensor, "O C kh kw"]:
+    """A kernel with mean 0 and variance 1 in each of its O filters (Qiao et al. 2019).
 
     The official codes guard against a division by zero in two ways: at the deviation, or (`fixed`) at the variance.
     """
@@ -71,11 +72,11 @@ class StdConv(nn.Conv2d):
         self.kept: Tensor | None = None  # the standardized kernel, within a `standardized` block
         lecun_normal_(self.weight)
 
-    def filters(self) -> Tensor:
-        """The standardized kernel [out, in, h, w]."""
+    def filters(self) -> Float[Tensor, "O C kh kw"]:
+        """The standardized kernel."""
         return standardize(self.weight, self.fixed) if self.kept is None else self.kept
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B O H_out W_out"]:
         x = x if self.even_border else pad_same(x, self.kernel_size[0], self.stride[0])
         return convolve(x, self.filters(), self.stride[0], int(self.padding[0]))
 
@@ -100,7 +101,7 @@ class Bottleneck(nn.Module):
         if stride != 1 or in_channels != out:
             self.conv_proj, self.gn_proj = StdConv(in_channels, out, 1, stride), GroupNorm(groups, out, eps=EPS)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B O H_out W_out"]:
         shortcut = x
         if self.conv_proj is not None and self.gn_proj is not None:
             shortcut = self.gn_proj(self.conv_proj(x))
@@ -124,7 +125,7 @@ class PreBottleneck(nn.Module):
         projects = stride != 1 or in_channels != out
         self.conv_proj = StdConv(in_channels, out, 1, stride, fixed=True) if projects else None
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B O H_out W_out"]:
         h = F.relu(self.gn1(x), inplace=True)
         shortcut = x if self.conv_proj is None else self.conv_proj(h)
         h = self.conv1(h)
@@ -166,7 +167,7 @@ class Backbone(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.gn_out = GroupNorm(spec.groups, channels, eps=PRE_EPS) if self.pre else None
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C H_out W_out"]:
         x = self.conv_root(x)
         if self.gn_root is not None:
             x = F.relu(self.gn_root(x), inplace=True)
@@ -189,10 +190,10 @@ class BiTResNet(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(self.head.bias, head_bias)
 
-    def features(self, x: Tensor) -> Tensor:
-        """Representation of images [B, 3, H, W]: the mean over positions [B, D], D = `spec.out_channels`."""
+    def features(self, x: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        """The representation of images: the mean over positions of the last feature map, D = `spec.out_channels`."""
         return self.backbone(x).mean(dim=(2, 3))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits [B, K] of images [B, 3, H, W]."""
+    def forward(self, x: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K"]:
+        """The logits of images."""
         return self.head(self.features(x))

@@ -5,6 +5,7 @@ k heads, K classes.
 """
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from scaling.models.layers import Dense, attend, embed_patches, gelu, lecun_normal_
@@ -31,7 +32,7 @@ class Attention(nn.Module):
         nn.init.zeros_(self.qkv.bias)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B S D"]) -> Float[Tensor, "B S D"]:
         B, S, D = x.shape
         # q, k, v: [B, k, S, D/k]
         q, k, v = (part.view(B, S, self.num_heads, -1).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1))
@@ -56,7 +57,7 @@ class Block(nn.Module):
             nn.init.xavier_uniform_(dense.weight)
             nn.init.normal_(dense.bias, std=1e-6)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B S D"]) -> Float[Tensor, "B S D"]:
         x = x + self.dropout(self.attention(self.norm1(x)))
         h = self.dropout(gelu(self.fc1(self.norm2(x))))  # [B, S, mlp_dim]
         return x + self.dropout(self.fc2(h))
@@ -72,7 +73,7 @@ class AxialBlock(nn.Module):
         super().__init__()
         self.row, self.column, self.grid = row, column, grid
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
         B, _, D = x.shape
         G = self.grid
         x = self.row(x.reshape(B * G, G, D)).view(B, G, G, D)  # attention among the patches of one row
@@ -129,13 +130,13 @@ class VisionTransformer(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(self.head.bias, head_bias)
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Patches of images [B, 3, H, W], embedded, without positions: [B, N, D]."""
+    def embed(self, x: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B N D"]:
+        """The embedded patches of images, without positions."""
         x = self.stem(x)  # [B, C, H, W]
         return embed_patches(x, self.patch_embed)
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Tokens [B, S, D] of the last layer, before the final norm, from embedded patches [B, N, D].
+    def encode(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "B S D"]:
+        """The tokens of the last layer, before the final norm, from embedded patches.
 
         Dropout follows the stem's addition of positions, and is there without one; additions at layers have none.
         The tokens keep the patches' dtype: under autocast the layers add up in bfloat16, at half the traffic.
@@ -148,8 +149,8 @@ class VisionTransformer(nn.Module):
             x = block(x if table is None else (x + table).to(x.dtype))
         return x
 
-    def features(self, x: Tensor) -> Tensor:
-        """Representation [B, D] of images [B, 3, H, W], through `pre_logits` (before tanh) if there is one.
+    def features(self, x: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        """The representation of images, through `pre_logits` (before tanh) if there is one.
 
         The class token after the final norm, or the mean of all patches after it (§D.3).
         """
@@ -157,7 +158,7 @@ class VisionTransformer(nn.Module):
         x = self.norm(x[:, 0]) if self.cls_token is not None else self.norm(x).mean(dim=1)  # [B, D]
         return x if self.pre_logits is None else self.pre_logits(x)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits [B, K] of images [B, 3, H, W]; the pre-training head has one hidden layer with tanh (§D.3)."""
+    def forward(self, x: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K"]:
+        """The logits of images; the pre-training head has one hidden layer with tanh (§D.3)."""
         x = self.features(x)
         return self.head(x if self.pre_logits is None else torch.tanh(x))
