@@ -13,9 +13,10 @@ MASK = -1  # in place of a patch's number: the [mask] embedding
 
 
 class MaskedPatchPrediction(nn.Module):
-    """`encoder` with its classifier as the prediction layer, P outputs, and a learned [mask] embedding.
+    """`encoder` with its classifier as the prediction layer, of P outputs, and a learned [mask] embedding.
 
-    What is kept of it is the encoder: its names are those of any ViT, and a transfer drops its classifier.
+    The checkpoint of a run is the encoder alone: its parameters have the names of any ViT's, and a transfer drops its
+    classifier.
     """
 
     def __init__(self, encoder: VisionTransformer) -> None:
@@ -32,8 +33,8 @@ class MaskedPatchPrediction(nn.Module):
         position, source = corruption.unbind(-1)  # [B, C] each
         patches = self.encoder.embed(x)  # [B, N, D]
         masked = (source == MASK)[..., None]
-        given = torch.where(masked, self.mask_token.to(patches.dtype), _take(patches, source.clamp(min=0)))
-        patches = patches.scatter(1, _index(position, patches), given)
+        replaced = torch.where(masked, self.mask_token.to(patches.dtype), _take(patches, source.clamp(min=0)))
+        patches = patches.scatter(1, _index(position, patches), replaced)
         patches = self.encoder.encode(patches)[:, -patches.shape[1] :]  # [B, N, D], without a class token
         return self.encoder.head(self.encoder.norm(_take(patches, position)))
 

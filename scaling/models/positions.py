@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from scaling.specs import ViT
 
-STD = 0.02  # of fresh positions, as in the official code; the paper names none for the variants
+INIT_STD = 0.02  # of fresh positions, as in the official code; the paper gives none for the variants
 
 
 class GridTables(nn.Module):
@@ -21,9 +21,9 @@ class GridTables(nn.Module):
 
     def __init__(self, count: int, grid: int, width: int, class_token: bool) -> None:
         super().__init__()
-        self.x = nn.Parameter(STD * torch.randn(count, grid, width // 2))
-        self.y = nn.Parameter(STD * torch.randn(count, grid, width // 2))
-        self.cls = nn.Parameter(STD * torch.randn(count, 1, width)) if class_token else None
+        self.x = nn.Parameter(INIT_STD * torch.randn(count, grid, width // 2))
+        self.y = nn.Parameter(INIT_STD * torch.randn(count, grid, width // 2))
+        self.cls = nn.Parameter(INIT_STD * torch.randn(count, 1, width)) if class_token else None
 
     def forward(self) -> Float[Tensor, "P S D"]:
         """Tables over the tokens: x beside y for every patch in raster order."""
@@ -35,12 +35,15 @@ class GridTables(nn.Module):
 
 
 def fresh_tables(spec: ViT, grid: int) -> nn.Parameter | GridTables | None:
-    """The tables that a model adds to its tokens, [P, S, D] or in two parts: one, or one a layer; None without any."""
+    """The tables that a model adds to its tokens, [P, S, D] or as x and y: P is 1, or the number of layers.
+
+    None for a model that adds no table: one without positions, or with relative ones.
+    """
     count = spec.depth if spec.positions_at == "every_layer" else 1
     class_token = spec.pool == "token"
     match spec.positions:
         case "1d":
-            return nn.Parameter(STD * torch.randn(count, int(class_token) + grid * grid, spec.width))
+            return nn.Parameter(INIT_STD * torch.randn(count, int(class_token) + grid * grid, spec.width))
         case "2d":
             return GridTables(count, grid, spec.width, class_token)
         case _:
@@ -48,9 +51,9 @@ def fresh_tables(spec: ViT, grid: int) -> nn.Parameter | GridTables | None:
 
 
 def tables_by_place(tables: nn.Parameter | GridTables | None, spec: ViT) -> list[Float[Tensor, "... S D"] | None]:
-    """The table [1, S, D] or [S, D] to add at the stem, and at the start of each layer: 1 + depth; None: add nothing.
+    """What to add at the stem and at the start of each layer (§D.4): 1 + depth tables, or None where nothing is added.
 
-    A table shared by all layers is not added at the stem besides: the first layer's addition is there.
+    A table that all layers share is not added at the stem as well: the first layer's addition is in the same place.
     """
     if tables is None:
         return [None] * (1 + spec.depth)
@@ -74,7 +77,8 @@ def relative_logits(q: Float[Tensor, "B k S d"], relative: Float[Tensor, "offset
     N = (len(relative) + 1) // 2
     class_token = q.shape[2] - N
     by_offset = (q[:, :, class_token:] * q.shape[-1] ** -0.5) @ relative.T  # [B, k, N, 2N-1]
-    # From one window's start to the next's: a row on, one offset back. The maximum is for a single patch.
+    # Windows overlap as views of one flat row of N (2N-1) logits: from the start of one to the next's is a row further
+    # on and one offset back, 2N-2. The maximum is for a single patch, where it would be 0.
     by_key = by_offset.flatten(2)[..., N - 1 :].unfold(-1, N, max(2 * N - 2, 1))  # [B, k, N, N]
     return F.pad(by_key, (class_token, 0, class_token, 0))
 
@@ -85,7 +89,8 @@ def relative_logits(q: Float[Tensor, "B k S d"], relative: Float[Tensor, "offset
 def fit_positions(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights `given` with every position parameter resampled to the grid of a model whose weights are `own`.
 
-    Raises ValueError when a position table of `given` is not of a square grid.
+    A table of another form than the model's is left as it is, for the caller to refuse. Raises ValueError when a
+    position table of `given` is not of a square grid.
     """
     fitted = dict(given)
     for name in given.keys() & own.keys():
@@ -110,14 +115,14 @@ def resize_positions(
     """Tables over a square grid, resampled to `grid` = (rows, columns).
 
     The class token's row, if there is one, is kept. The others are interpolated in two dimensions (§3.2), bilinearly
-    and with the corners aligned, which is what the official code's `scipy.ndimage.zoom(order=1)` computes.
-    Raises ValueError when N is not a square.
+    with the corners aligned, which is what the official code's `scipy.ndimage.zoom(order=1)` computes.
+    Raises ValueError when the number of patches is not a square.
     """
     cls_row, patches = pos_embed.split([int(class_token), pos_embed.shape[1] - class_token], dim=1)
     side = isqrt(patches.shape[1])
     if side * side != patches.shape[1]:
         besides = " besides the class token's" if class_token else ""
-        raise ValueError(f"pos_embed has {patches.shape[1]} rows{besides}, which is no square grid")
+        raise ValueError(f"pos_embed must be of a square grid, but has {patches.shape[1]} rows{besides}")
     if (side, side) == grid:
         return pos_embed
     image = patches.unflatten(1, (side, side)).permute(0, 3, 1, 2)  # [P, D, side, side]
@@ -129,7 +134,7 @@ def resize_relative(relative: Float[Tensor, "offsets d"], rows: int) -> Float[Te
     """Keys of 2N-1 relative offsets resampled linearly to `rows` = 2M-1: o takes the key of o (N-1)/(M-1).
 
     A raster offset does not say how many rows and columns it spans, so there is no grid to interpolate on. Stretching
-    the line keeps offset 0, and the share of the image's height that an offset spans keeps its key.
+    the line keeps the key of offset 0, and the key of an offset that spans a given share of the image's height.
     """
     if rows == 1:  # a single patch has offset 0 alone
         return relative[len(relative) // 2][None]
@@ -147,8 +152,8 @@ def _resample(tables: Float[Tensor, "P G D"], size: int) -> Float[Tensor, "P {si
 def resize_offsets(table: Float[Tensor, "C offsets"], side: int) -> Float[Tensor, "C 2*{side}-1"]:
     """The table of the 2L-1 offsets of lines of L positions, resampled for lines of `side` positions.
 
-    Interpolated linearly along the offsets with both ends and the middle (offset 0) kept, as the ends of a line are by
-    `resize_positions`.
+    Interpolated linearly along the offsets; both ends and the middle (offset 0) keep their values, as the ends of a
+    line do in `resize_positions`.
     """
     middle = table.shape[1] // 2
     if side == middle + 1:

@@ -24,7 +24,7 @@ def check_shapes() -> None:
     # torch.compile would trace the wrappers too and break its graph at them, so they step aside while it traces:
     # jaxtyping reads this switch at every call, and the compiler takes the answer for a constant.
     config = type(jaxtyping.config)
-    config.jaxtyping_disable = property(lambda _: torch.compiler.is_compiling())  # type: ignore[attr-defined]
+    config.jaxtyping_disable = property(lambda _: torch.compiler.is_compiling())  # type: ignore[assignment]
     jaxtyping.install_import_hook(PACKAGES, "beartype.beartype")
 
 
