@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from benchmarks.peers import peer
 from scaling.console import command_line, console
 from scaling.flops import train_flops
-from scaling.measure import gemm_rate, timed
+from scaling.measure import gemm_rate, seconds_per_call
 from scaling.models import build
 from scaling.specs import Precision, Recipe, without_representation, zoo_model
 from scaling.training import Device, local_device, make_optimizer
@@ -146,13 +146,13 @@ def race(contestants: list[Contestant], options: Options, device: Device, out: C
     """
     for contestant in contestants:
         start = time.perf_counter()
-        timed(contestant.step, 2, device)
+        seconds_per_call(contestant.step, 2, device)
         out.print(f"  {contestant.side} {contestant.mode}: ready after {time.perf_counter() - start:.0f} s")
-        contestant.steps = max(1, round(options.seconds / timed(contestant.step, 1, device)))
+        contestant.steps = max(1, round(options.seconds / seconds_per_call(contestant.step, 1, device)))
     for _ in range(options.rounds):
         for contestant in contestants:
             contestant.step()
-            contestant.seconds.append(timed(contestant.step, contestant.steps, device))
+            contestant.seconds.append(seconds_per_call(contestant.step, contestant.steps, device))
 
 
 def report(contestants: list[Contestant], rates: dict[str, float]) -> list[str]:

@@ -15,10 +15,10 @@ from scaling.inspection.attention import (
     attention_weights,
     columns_to_tokens,
     grid_distances,
-    look,
     mean_distances,
     position_similarities,
     principal_filters,
+    reduce_attention,
     rollout,
     rows_to_tokens,
 )
@@ -92,7 +92,7 @@ def test_distance_and_rollout_of_a_model_are_those_of_a_slow_computation(pool: s
     module = shaken(replace(TWO, pool=pool))
     x = torch.rand(3, 3, 24, 24)
     token = pool == "token"
-    seen = look(module, x, lambda weights: (mean_distances(weights, token), weights.mean(1)))
+    seen = reduce_attention(module, x, lambda weights: (mean_distances(weights, token), weights.mean(1)))
     shares = rollout([heads for _, heads in seen], token)
     for image in range(3):
         with torch.no_grad():
@@ -117,7 +117,7 @@ def test_what_is_seen_is_what_the_model_does(form: dict) -> None:
     layers = [part for name, part in module.named_modules() if name.endswith("attention")]
     for part in layers:
         part.register_forward_hook(lambda part, args, out: caught.append((args[0], out)))
-    seen = look(module, x, lambda weights: weights)
+    seen = reduce_attention(module, x, lambda weights: weights)
     assert len(seen) == len(layers) == len(caught)
     for part, weights, (given_to, out) in zip(layers, seen, caught, strict=True):
         torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
@@ -130,7 +130,7 @@ def test_what_is_seen_is_what_the_model_does(form: dict) -> None:
 def test_looking_leaves_no_hook_behind() -> None:
     module = shaken(TWO, 16)
     with pytest.raises(RuntimeError, match="seen"):
-        look(module, torch.rand(1, 3, 16, 16), lambda weights: (_ for _ in ()).throw(RuntimeError("seen")))
+        reduce_attention(module, torch.rand(1, 3, 16, 16), lambda weights: (_ for _ in ()).throw(RuntimeError("seen")))
     assert not any(part._forward_pre_hooks for part in module.modules())
 
 

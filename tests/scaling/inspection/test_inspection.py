@@ -12,7 +12,13 @@ from scaling.checkpoints.formats import save_npz, save_safetensors
 from scaling.data.pipeline.preprocessing import eval_images
 from scaling.data.sources.images import open_split
 from scaling.inspection.__main__ import BATCH, TABLES, Options, main
-from scaling.inspection.attention import look, mean_distances, position_similarities, principal_filters, rollout
+from scaling.inspection.attention import (
+    mean_distances,
+    position_similarities,
+    principal_filters,
+    reduce_attention,
+    rollout,
+)
 from scaling.models.layers import normalise
 from scaling.runs.pretrain import pretrain
 from scaling.specs.pretraining import Pretrain
@@ -50,7 +56,7 @@ def test_rows_are_what_the_model_does(
     images = open_split(DATA, None)
     assert len(images) > BATCH
     x = normalise(eval_images(images, np.arange(len(images)), 16))
-    seen = look(module, x, lambda w: (mean_distances(w, True), w.mean(1)))
+    seen = reduce_attention(module, x, lambda w: (mean_distances(w, True), w.mean(1)))
     expected = torch.stack([distances.mean(0) for distances, _ in seen]) * 4  # pixels a patch
     found = [row["pixels"] for row in rows["attention_distance"]]
     np.testing.assert_allclose(found, expected.flatten(), rtol=1e-4)

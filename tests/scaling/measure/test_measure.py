@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaling.flops.counts import train_flops
-from scaling.measure import memory, timing
-from scaling.measure import steps as costs
+from scaling.measure import memory, steps, timing
 from scaling.measure.__main__ import Options, main
-from scaling.measure.steps import Budget, doubled
+from scaling.measure.steps import Budget, rates_by_doubling
 from scaling.models.build import build
 from scaling.specs.architectures import ResNet
 from scaling.specs.zoo import ZOO
@@ -30,10 +29,10 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ZOO, "tiny", TINY)
     monkeypatch.setitem(ZOO, "tiny-R", ResNet((1,), width=8, groups=4))
     monkeypatch.setattr(timing, "GEMM_SIZES", {"cpu": (8,)})
-    monkeypatch.setattr(costs, "INPUT_IMAGES", 4)
-    monkeypatch.setattr(costs, "RISE", 2**20)
+    monkeypatch.setattr(steps, "INPUT_IMAGES", 4)
+    monkeypatch.setattr(steps, "RISE", 2**20)
     made = timing.photographs
-    monkeypatch.setattr(costs, "photographs", lambda folder, count: made(folder, count=10, side=40))
+    monkeypatch.setattr(steps, "photographs", lambda folder, count: made(folder, count=10, side=40))
 
 
 def options(*models: str, **fields) -> Options:
@@ -103,7 +102,7 @@ def test_the_best_batch_is_looked_for_until_two_are_worse(rates: list[float], mo
         number = batch.bit_length() - 1
         return rates[number] if number < len(rates) else None
 
-    found = doubled(rate, most)
+    found = rates_by_doubling(rate, most)
     assert list(found) == [2**n for n in range(len(found))]
     best = max(found, key=found.__getitem__)
     if len(found) < len(rates) and 2 ** len(found) <= most:  # ended early: two in a row brought nothing
@@ -116,16 +115,16 @@ def test_a_batch_that_memory_has_no_room_for_is_halved_on_a_cpu() -> None:
     """The next batch is expected to take twice the peak, the process with it: a limit below that ends at one image."""
     device, module = local_device("fp32", 1), build(TINY, 5, resolution=16)
     small, large = (Budget(1e-3, 8, limit) for limit in (1, 1024 * GIB))
-    assert list(costs.inference(module, 16, small, device)) == [1]
-    assert len(costs.inference(module, 16, large, device)) >= 3
-    assert costs.training(module, 5, 16, 6, small, device)[0] == 1
-    assert costs.training(module, 5, 16, 6, large, device)[0] == 6
+    assert list(steps.inference_rates(module, 16, small, device)) == [1]
+    assert len(steps.inference_rates(module, 16, large, device)) >= 3
+    assert steps.training_step(module, 5, 16, 6, small, device)[0] == 1
+    assert steps.training_step(module, 5, 16, 6, large, device)[0] == 6
 
 
 def test_a_training_step_changes_the_weights() -> None:
     device, module = local_device("fp32", 1), build(TINY, 5, resolution=16)
     before = [parameter.clone() for parameter in module.parameters()]
-    batch, seconds, peak = costs.training(module, 5, 16, 2, Budget(1e-3, 8, GIB * 1024), device)
+    batch, seconds, peak = steps.training_step(module, 5, 16, 2, Budget(1e-3, 8, GIB * 1024), device)
     assert batch == 2
     assert seconds > 0
     assert peak is None or peak > 0
@@ -144,11 +143,11 @@ def test_a_step_is_compiled_where_that_is_asked_for(storage: Storage, monkeypatc
 
 def test_the_largest_batch_of_a_cpu_is_on_a_line_of_measured_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process of 100 MB, and 10 MB an image: 1 GB are 90 images."""
-    monkeypatch.setattr(memory, "peak", lambda work, device: 10**8 + 10**7 * len(work.args[1]))
+    monkeypatch.setattr(memory, "peak_memory", lambda work, device: 10**8 + 10**7 * len(work.args[1]))
     device, module = local_device("fp32", 1), build(TINY, 5, resolution=16)
-    assert costs.largest_batch(module, 16, device, 10**9, start=2) == ("line", 90)
-    monkeypatch.setattr(memory, "peak", lambda work, device: None)
-    assert costs.largest_batch(module, 16, device, 10**9, start=2) == (None, None)
+    assert steps.largest_batch(module, 16, device, 10**9, start=2) == ("line", 90)
+    monkeypatch.setattr(memory, "peak_memory", lambda work, device: None)
+    assert steps.largest_batch(module, 16, device, 10**9, start=2) == (None, None)
 
 
 def test_other_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
