@@ -31,8 +31,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "GEMM_SIZES", {"cpu": (8,)})
     monkeypatch.setattr(steps, "INPUT_IMAGES", 4)
     monkeypatch.setattr(steps, "RISE", 2**20)
-    made = timing.photographs
-    monkeypatch.setattr(steps, "photographs", lambda folder, count: made(folder, count=10, side=40))
+    write_photographs = timing.photographs
+    monkeypatch.setattr(steps, "photographs", lambda folder, count: write_photographs(folder, count=10, side=40))
 
 
 def options(*models: str, **fields) -> Options:
@@ -42,8 +42,8 @@ def options(*models: str, **fields) -> Options:
 def test_rows_say_what_was_measured(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(options("tiny", "tiny-R", sizes=(16, 37), storage=storage.uri, batch=3, memory=64, json=True)) == 0
     rows = frames.read_table(storage, "measure").sort("measured_at").to_dicts()
-    told = json.loads(capsys.readouterr().out)
-    assert [row["measure_id"] for row in rows] == [row["measure_id"] for row in told]
+    printed = json.loads(capsys.readouterr().out)
+    assert [row["measure_id"] for row in rows] == [row["measure_id"] for row in printed]
     # 37 pixels are 32 in patches of 8; a ResNet takes them as they are
     assert [(row["name"], row["resolution"]) for row in rows] == [
         ("tiny", 16),
@@ -67,9 +67,9 @@ def test_rows_say_what_was_measured(storage: Storage, capsys: pytest.CaptureFixt
 def test_a_size_twice_is_measured_once(capsys: pytest.CaptureFixture[str]) -> None:
     """16 and 20 pixels are the same two patches."""
     assert main(options("tiny", "tiny", sizes=(16, 20))) == 0
-    told = capsys.readouterr().out
-    assert told.count("tiny at 16") == 1
-    assert "Measured costs" in told
+    printed = capsys.readouterr().out
+    assert printed.count("tiny at 16") == 1
+    assert "Measured costs" in printed
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_the_best_batch_is_looked_for_until_two_are_worse(rates: list[float], mo
         number = batch.bit_length() - 1
         return rates[number] if number < len(rates) else None
 
-    found = rates_by_doubling(rate, most)
-    assert list(found) == [2**n for n in range(len(found))]
-    best = max(found, key=found.__getitem__)
-    if len(found) < len(rates) and 2 ** len(found) <= most:  # ended early: two in a row brought nothing
-        assert tried == list(found)
-        assert best << 2 == max(found)
+    by_batch = rates_by_doubling(rate, most)
+    assert list(by_batch) == [2**n for n in range(len(by_batch))]
+    best = max(by_batch, key=by_batch.__getitem__)
+    if len(by_batch) < len(rates) and 2 ** len(by_batch) <= most:  # ended early: two in a row brought nothing
+        assert tried == list(by_batch)
+        assert best << 2 == max(by_batch)
     assert all(batch <= most for batch in tried)
 
 

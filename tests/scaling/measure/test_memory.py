@@ -13,17 +13,17 @@ MIB = 2**20
 
 @given(st.integers(0, 5000), st.integers(0, 5000))
 def test_what_a_gpu_has_no_room_for_is_lowered_until_it_has(most: int, first: int) -> None:
-    found = memory.largest_with_room(lambda batch: batch <= most, first)
-    assert 0 <= found <= min(first, most)
-    assert found == first or found >= most * 0.95 - 1
+    fitting = memory.largest_with_room(lambda batch: batch <= most, first)
+    assert 0 <= fitting <= min(first, most)
+    assert fitting == first or fitting >= most * 0.95 - 1
 
 
 @given(st.integers(1, 10**8), st.integers(0, 10**10), st.integers(10, 10**6))
 def test_the_line_through_peaks_ends_at_the_limit(slope: int, start: int, batch: int) -> None:
     batches = [1, 2, 4, 8]
-    found = memory.batch_by_line(batches, [start + slope * b for b in batches], start + slope * batch + slope // 2)
-    assert found is not None
-    assert abs(found - batch) <= max(1, 1e-6 * batch * (1 + start / slope))
+    predicted = memory.batch_by_line(batches, [start + slope * b for b in batches], start + slope * batch + slope // 2)
+    assert predicted is not None
+    assert abs(predicted - batch) <= max(1, 1e-6 * batch * (1 + start / slope))
 
 
 def test_peaks_that_do_not_rise_say_nothing() -> None:
