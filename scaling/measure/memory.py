@@ -106,4 +106,3 @@ def batch_by_line(batches: Sequence[int], peaks: Sequence[int], limit: int) -> i
     slope, start = np.polyfit(np.asarray(batches, float), np.asarray(peaks, float), 1)
     # The last bits of a least-squares solution differ by processor: 89.99999999 is 90.
     return max(0, int((limit - start) / slope + 1e-6)) if slope > 0 else None
-    return max(0, int((limit - start) / slope + 1e-6)) if slope > 0 else None
