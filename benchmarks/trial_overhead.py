@@ -23,7 +23,7 @@ from scaling.console import command_line, console
 from scaling.data import DIGITS, resolve
 from scaling.runs import pretrain
 from scaling.schedule import Pair
-from scaling.specs import Pretrain, Task, zoo_model
+from scaling.specs import Execution, Pretrain, Task, zoo_model
 from scaling.store import Storage, checkpoint_name, read_table
 from scaling.training import local_device
 from search_spaces.grids import TASKS
@@ -94,7 +94,13 @@ def main(options: Options) -> int:
 def _upstream(options: Options, storage: Storage) -> Pretrain:
     """A checkpoint to start from, of a training of a few steps."""
     run = Pretrain(options.model, zoo_model(options.model), resolve(DIGITS), 1e-3, 0.1, RECIPE, resolution=16)
-    pretrain(run, storage=storage, study="overhead", device=local_device("fp32", 1), report=lambda step, metrics: None)
+    pretrain(
+        run,
+        storage=storage,
+        study="overhead",
+        device=local_device(Execution("fp32"), 1),
+        report=lambda step, metrics: None,
+    )
     return run
 
 

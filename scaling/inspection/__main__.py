@@ -21,6 +21,7 @@ from scaling.data.pipeline import eval_images
 from scaling.data.sources import Images, open_split, split_facts
 from scaling.inspection.attention import look, mean_distances, position_similarities, principal_filters, rollout
 from scaling.models import VisionTransformer, normalise
+from scaling.specs import Execution
 from scaling.store import Storage, write_rows
 from scaling.training import Device, local_device
 
@@ -62,7 +63,7 @@ def main(options: Options) -> int:
     for flag, least in (("images", 1), ("rollouts", 0), ("components", 1)):
         check(getattr(options, flag) >= least, f"--{flag} must be at least {least}, got {getattr(options, flag)}")
     found = load_classifier(options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution)
-    made = inspection(found, open_split(options.data, None), options, local_device("fp32"))
+    made = inspection(found, open_split(options.data, None), options, local_device(Execution("fp32")))
     place = Storage.of(options.storage)
     place.make()
     for table, rows in made.items():

@@ -23,7 +23,7 @@ from scaling.measure import memory
 from scaling.measure.timing import photographs, timed
 from scaling.models import normalise, standardized
 from scaling.specs import Recipe
-from scaling.training import Device, accumulate, classification, make_optimizer
+from scaling.training import Device, classification, make_optimizer, microbatches, set_learning_rate
 
 RECIPE = Recipe(head_bias=0.0)
 WORSE = 2  # batches in a row that are no better than the best before no larger one is tried
@@ -111,11 +111,14 @@ def training(
     """
     module.train()
     optimizer, objective = make_optimizer(module, RECIPE), classification(RECIPE, seed=0)
-    for group in optimizer.param_groups:
-        group["lr"] = 1e-4  # a classifier that stays zero would send zeros back, which some chips multiply faster
+    # Not 0: a classifier that stays zero would send zeros back, which some chips multiply faster
+    set_learning_rate(optimizer, 1e-4)
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> None:
-        accumulate(module, objective, 0, images, labels, device)
+        for x, y, share in microbatches(module, images, labels, device):
+            with device.autocast():
+                loss = objective(module, 0, x, y) * share
+            loss.backward()
         optimizer.step()
         optimizer.zero_grad()
 
@@ -134,7 +137,7 @@ def training(
     if found is None:
         raise ValueError(f"not even one image of {resolution} pixels can be trained on in the memory of {device.name}")
     batch, work, peak = found
-    if device.compile:
+    if device.execution.compile:
         torch.compiler.reset()  # what is kept of one code is limited
         device.compiled(module)
         compiled = memory.tried(partial(made, batch))

@@ -49,7 +49,7 @@ def finetune(
     its row says how it stands. Raises as `pretrain` does.
     """
     task, recipe, resolution = transfer.task, transfer.recipe, transfer.resolution
-    check_batches(recipe, resolution, workers=device.world, microbatch=device.microbatch)
+    check_batches(recipe, resolution, workers=device.world, microbatch=device.execution.microbatch)
     with attempt(transfer_unit(transfer), study, storage, device) as ledger:
         train_uri, _ = uris(task.data)
         images = open_split(train_uri, storage)

@@ -46,7 +46,7 @@ def pretrain(
     Raises ValueError for data or a batch size that cannot be used and NonFiniteLossError when training diverges; the
     attempt row then says why, and no result row exists.
     """
-    check_batches(run.recipe, run.resolution, workers=device.world, microbatch=device.microbatch)
+    check_batches(run.recipe, run.resolution, workers=device.world, microbatch=device.execution.microbatch)
     with attempt(unit(run), study, storage, device) as ledger:
         if run.data.train is None:
             raise ValueError(f"data set {run.data.name} has no URI: give its train= in the study to run it")

@@ -21,6 +21,7 @@ from scaling.runs.finetune import finetune
 from scaling.runs.masked import build_masked, colour_class, corruption, masked_prediction, targets
 from scaling.runs.pretrain import pretrain
 from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.execution import Execution
 from scaling.specs.identity import from_json, to_json
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain
 from scaling.specs.recipe import MaskedPatches
@@ -218,7 +219,7 @@ def test_two_workers_train_as_one_and_so_do_microbatches(run: Pretrain, tmp_path
     run = replace(run, recipe=replace(run.recipe, dropout=0.0))
     one, two, parts = (Storage.of(tmp_path / name) for name in ("one", "two", "parts"))
     train(run, one)
-    train(run, parts, device=local_device(microbatch=3))
+    train(run, parts, device=local_device(Execution(microbatch=3)))
     mp.spawn(worker, (2, str(tmp_path / "meet"), to_json(run), two.uri), nprocs=2)
     curves = [frames.read_table(s, "curve").sort("step") for s in (one, two, parts)]
     for other in curves[1:]:

@@ -5,6 +5,7 @@ import importlib.util
 import pytest
 import torch
 
+from scaling.specs.execution import Execution
 from scaling.training.devices import Device, local_device, tpu_cores
 
 
@@ -44,4 +45,4 @@ def test_what_is_on_the_device_is_not_put_there_again(kind: str) -> None:
         device = torch.device(kind)
 
     batch = torch.zeros(4).as_subclass(There)
-    assert Device(kind, "x", "fp32", 1, chips=2).put(batch) is batch  # type: ignore[arg-type]
+    assert Device(kind, "x", Execution("fp32"), 1, chips=2).put(batch) is batch  # type: ignore[arg-type]
