@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 
 import polars as pl
 
-from scaling.console import command_line, console
+from scaling.console import Machine, command_line, console
 from scaling.data import DIGITS, resolve
 from scaling.runs import pretrain
 from scaling.schedule import Pair
@@ -110,7 +110,7 @@ def _task(options: Options) -> Task:
 
 
 def _sweep(pair: Pair, storage: Storage) -> None:
-    from clusters.execution import Placement, place, sweep
+    from clusters.execution import place, sweep
 
     sweep(
         [pair],
@@ -119,7 +119,7 @@ def _sweep(pair: Pair, storage: Storage) -> None:
         mirror=None,
         storage=storage,
         study="overhead",
-        placement=place(Placement(precision="fp32")),
+        placement=place(Machine(execution=Execution("fp32"))),
         done=lambda unit, error: None,
     )
 
