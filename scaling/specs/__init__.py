@@ -2,7 +2,7 @@
 
 from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT, family, whole_patches, without_representation
 from scaling.specs.execution import Execution
-from scaling.specs.identity import from_json, to_json
+from scaling.specs.identity import OUTSIDE, Identified, added, from_json, identity, to_json
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
 from scaling.specs.recipe import FINETUNE, MaskedPatches, Recipe, check_batches
 from scaling.specs.search import (
@@ -21,6 +21,7 @@ from scaling.specs.zoo import ZOO, zoo_model
 
 __all__ = [
     "FINETUNE",
+    "OUTSIDE",
     "PARAMETERS",
     "ZOO",
     "Architecture",
@@ -31,6 +32,7 @@ __all__ = [
     "FewShot",
     "Halving",
     "Hybrid",
+    "Identified",
     "MaskedPatches",
     "Precision",
     "Pretrain",
@@ -47,9 +49,11 @@ __all__ = [
     "Transfer",
     "Upstream",
     "ViT",
+    "added",
     "check_batches",
     "family",
     "from_json",
+    "identity",
     "parameters_of",
     "to_json",
     "whole_patches",
