@@ -18,7 +18,7 @@ from scaling.schedule import (
     trial_results,
 )
 from scaling.specs import PARAMETERS, Setting, Transfer, parameters_of
-from scaling.store import Storage, read_row, read_table
+from scaling.store import Storage, read_row
 
 ROWS = 20  # of a table that is shown while it fills
 Finals = Mapping[tuple[str, int], float]  # test accuracy by id of the setting and seed
@@ -69,6 +69,8 @@ def trial_rows(
 
 def finals_of(pair: Pair, seeds: Sequence[int], storage: Storage) -> Finals:
     """The final runs that have their rows."""
+    from scaling.store import read_table  # here: workers import this package, and need no polars
+
     rows = read_table(storage, "transfer", ["run_id", "task_id", "setting_id", "seed", "test_top1"])
     rows = rows.filter(run_id=pair.upstream.id, task_id=pair.task.id)
     found = {
