@@ -9,8 +9,7 @@ import torch
 from scaling.data.sources.images import open_split
 from scaling.models import resnet
 from scaling.models.build import build
-from scaling.models.resnet import StdConv
-from scaling.models.weight_standardization import standardized
+from scaling.models.resnet import StdConv, standardized
 from scaling.specs.architectures import Hybrid, ResNet, ViT
 from scaling.specs.execution import Execution
 from scaling.specs.pretraining import Dataset
@@ -116,10 +115,10 @@ def test_nothing_is_kept_afterwards_and_names_stay_plain() -> None:
 
     def inside() -> None:
         with standardized(module):
-            assert all(conv.kept is not None for conv in filters)
+            assert all(conv.cached_filters is not None for conv in filters)
             assert module.state_dict().keys() == names
             raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
         inside()
-    assert all(conv.kept is None for conv in filters)
+    assert all(conv.cached_filters is None for conv in filters)
