@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 import torch
 import torch.distributed as dist
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -82,8 +83,8 @@ class Device:
             return contextlib.nullcontext()
         return torch.autocast(self.kind, dtype=torch.bfloat16)
 
-    def put(self, batch: Tensor) -> Tensor:
-        """A tensor [b, ...] of the host on the device, split over its chips where these can share it evenly.
+    def put(self, batch: Shaped[Tensor, "b ..."]) -> Shaped[Tensor, "b ..."]:
+        """A tensor of the host on the device, split over its chips where these can share it evenly.
 
         A GPU copies from pinned memory, while it computes. What is there already stays as it is.
         """
@@ -101,8 +102,8 @@ class Device:
         if self.kind == "xla":
             _xla().sync()
 
-    def stacked(self, values: list[Tensor]) -> Tensor:
-        """Numbers [] as one tensor [n]; under XLA on the host, as there every n would be a program of its own."""
+    def stacked(self, values: list[Float[Tensor, ""]]) -> Float[Tensor, " n"]:
+        """Numbers as one tensor; under XLA on the host, where each n would otherwise be a program of its own."""
         return torch.stack([value.cpu() for value in values] if self.kind == "xla" else values)
 
     def compiled(self, module: nn.Module) -> nn.Module:
@@ -239,7 +240,7 @@ def _tpu_device() -> tuple[Precision, str, int, int]:
     return "bf16", f"tpu {accelerator}".strip(), tpu_cores(accelerator, 1), 1
 
 
-def _split(batch: Tensor, chips: int) -> Tensor:
+def _split(batch: Shaped[Tensor, "b ..."], chips: int) -> Shaped[Tensor, "b ..."]:
     """The tensor on XLA's devices, an equal part of its first axis on each."""
     import torch_xla.core.xla_model as xm
     import torch_xla.distributed.spmd as spmd
@@ -258,7 +259,7 @@ def broadcast(value: Any, device: Device) -> Any:
     return box[0]
 
 
-def mean_over_workers(values: Tensor, device: Device) -> Tensor:
+def mean_over_workers(values: Float[Tensor, " n"], device: Device) -> Float[Tensor, " n"]:
     """The mean of a tensor over all workers, on every worker."""
     if device.world > 1:
         values = sum_over_workers(values, device)
@@ -266,7 +267,7 @@ def mean_over_workers(values: Tensor, device: Device) -> Tensor:
     return values
 
 
-def sum_over_workers(values: Tensor, device: Device) -> Tensor:
+def sum_over_workers(values: Float[Tensor, " n"], device: Device) -> Float[Tensor, " n"]:
     """The sum of a tensor over all workers, on every worker; of XLA's it is on the host."""
     if device.world > 1:
         values = values.cpu() if device.kind == "xla" else values

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -88,7 +89,7 @@ def train(
     curve_steps, evaluated_steps = training.curve_steps, training.evaluated_steps
     timer, decision = SaveTimer(save_seconds, time.monotonic()), Decision(state.step + 1, time.monotonic())
     told: Stop = None  # what this worker's report said last
-    unread: list[Tensor] = []  # losses still on the device: to read one is to wait for its step
+    unread: list[Float[Tensor, ""]] = []  # losses still on the device: to read one is to wait for its step
     batches = training.batches(state.step, stop)
     module.train()
 
@@ -135,9 +136,9 @@ def train(
 
 
 def microbatches(
-    model: nn.Module, images: Tensor, labels: Tensor, device: Device
-) -> Iterator[tuple[Tensor, Tensor, float]]:
-    """The parts of a step's batch, on the device: (images uint8 [b, 3, R, R], labels [b, ...], share of the batch).
+    model: nn.Module, images: UInt8[Tensor, "b 3 R R"], labels: Shaped[Tensor, "b ..."], device: Device
+) -> Iterator[tuple[UInt8[Tensor, "m 3 R R"], Shaped[Tensor, "m ..."], float]]:
+    """The parts of a step's batch, on the device: (images, labels, share of the batch).
 
     With a microbatch in `device.execution`, that many images at a time. Losses weighted by their shares give the
     gradients of the whole batch's mean loss to float tolerance, but that dropout draws its masks part by part. Filters
@@ -181,7 +182,7 @@ def _prepared(module: nn.Module, device: Device) -> nn.Module:
     return device.joined(device.compiled(module))
 
 
-def _read(unread: list[Tensor], state: State, asked: list[float], device: Device) -> Decision:
+def _read(unread: list[Float[Tensor, ""]], state: State, asked: list[float], device: Device) -> Decision:
     """Bring the workers' mean losses of the steps since the last reading into the state, and decide what they ask for.
 
     `asked` is this worker's `request`. Raises NonFiniteLossError with the step.
