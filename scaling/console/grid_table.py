@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from scaling import store
 from scaling.schedule import (
     Pair,
     Results,
@@ -69,9 +70,7 @@ def trial_rows(
 
 def finals_of(pair: Pair, seeds: Sequence[int], storage: Storage) -> Finals:
     """The final runs that have their rows."""
-    from scaling.store import read_table  # here: workers import this package, and need no polars
-
-    rows = read_table(storage, "transfer", ["run_id", "task_id", "setting_id", "seed", "test_top1"])
+    rows = store.read_table(storage, "transfer", ["run_id", "task_id", "setting_id", "seed", "test_top1"])
     rows = rows.filter(run_id=pair.upstream.id, task_id=pair.task.id)
     found = {
         (setting_id, seed): top1 for setting_id, seed, top1 in rows.select("setting_id", "seed", "test_top1").rows()

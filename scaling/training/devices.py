@@ -9,7 +9,7 @@ import contextlib
 import importlib.util
 import os
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 import torch.distributed as dist
@@ -132,9 +132,7 @@ class Device:
             gradient.copy_(part.view_as(gradient))
 
 
-def local_device(
-    execution: Execution = DEFAULT, threads: int | None = None, *, kind: DeviceKind | None = None
-) -> Device:
+def local_device(execution: Execution = DEFAULT, threads: int | None = None, *, kind: str | None = None) -> Device:
     """This process's device and rank. Precision None: bf16 on a GPU that has it and on a TPU, float32 on a CPU.
 
     Kind None: a GPU where there is one; else a TPU where torch_tpu finds it; else XLA where PJRT_DEVICE says on what,
@@ -144,7 +142,7 @@ def local_device(
     """
     initialized = dist.is_available() and dist.is_initialized()
     rank, world = (dist.get_rank(), dist.get_world_size()) if initialized else (0, 1)
-    chosen = kind or _kind()
+    chosen = cast(DeviceKind, kind or _kind())
     check(chosen in get_args(DeviceKind), f"unknown device {chosen!r}: {', '.join(get_args(DeviceKind))}")
     match chosen:
         case "cuda":

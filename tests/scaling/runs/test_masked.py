@@ -150,6 +150,17 @@ def test_pixels_are_the_patchs_own(run: Pretrain) -> None:
     assert torch.equal(found, expected.reshape(1, 1, 48))
 
 
+class Predicts(torch.nn.Module):
+    """A model that has one answer."""
+
+    def __init__(self, predicted: torch.Tensor) -> None:
+        super().__init__()
+        self.predicted = predicted
+
+    def forward(self, images: torch.Tensor, corrupted: torch.Tensor) -> torch.Tensor:
+        return self.predicted
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_loss_is_the_mean_over_corrupted_patches(run: Pretrain, target: str) -> None:
     run = replace(run, masked=MaskedPatches(target))
@@ -158,7 +169,7 @@ def test_the_loss_is_the_mean_over_corrupted_patches(run: Pretrain, target: str)
     pairs = corruption(run, np.zeros(3, np.int64), np.arange(3))
     outputs = run.masked.outputs(4)  # type: ignore[union-attr]
     predicted = torch.randn(3, 8, outputs, generator=generator)
-    loss = masked_prediction(run)(lambda x, c: predicted, 0, images, pairs)  # type: ignore[arg-type]
+    loss = masked_prediction(run)(Predicts(predicted), 0, images, pairs)
     wanted = targets(run, images, pairs[..., 0])
     each = []
     for b in range(3):

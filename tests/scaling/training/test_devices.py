@@ -13,7 +13,7 @@ def test_devices_that_are_not_there_are_refused_with_the_way_out(monkeypatch: py
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"^unknown device 'npu': cpu, cuda, xla, tpu$"):
-        local_device(kind="npu")  # type: ignore[arg-type]
+        local_device(kind="npu")
     with pytest.raises(ValueError, match="device cuda: torch sees no GPU"):
         local_device(kind="cuda")
     with pytest.raises(ValueError, match="device tpu: there is no TPU"):
