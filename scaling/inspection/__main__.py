@@ -27,6 +27,7 @@ from scaling.inspection.attention import (
     rollout,
 )
 from scaling.models import VisionTransformer, normalise
+from scaling.specs import Execution
 from scaling.store import Storage, write_rows
 from scaling.training import Device, local_device
 
@@ -70,7 +71,7 @@ def main(options: Options) -> int:
     classifier = load_classifier(
         options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution
     )
-    tables = inspection_rows(classifier, open_split(options.data, None), options, local_device("fp32"))
+    tables = inspection_rows(classifier, open_split(options.data, None), options, local_device(Execution("fp32")))
     storage = Storage.of(options.storage)
     storage.make()
     for table, rows in tables.items():

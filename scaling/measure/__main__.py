@@ -23,7 +23,7 @@ from scaling.flops import train_flops
 from scaling.measure import memory, steps
 from scaling.measure.timing import GEMM_SIZES, gemm_rate
 from scaling.models import build
-from scaling.specs import Architecture, Precision, family, to_json, whole_patches, zoo_model
+from scaling.specs import Architecture, Execution, Precision, family, to_json, whole_patches, zoo_model
 from scaling.store import Storage, write_rows
 from scaling.training import Device, local_device
 
@@ -65,7 +65,7 @@ class Options:
 
 def main(options: Options) -> int:
     pairs = _models_and_resolutions(options)
-    device = local_device(options.precision, options.threads, compile=options.compile)
+    device = local_device(Execution(options.precision, options.compile), options.threads)
     out = console(options.json)
     kinds = " and ".join(GEMM_SIZES)
     check(device.kind in GEMM_SIZES, f"costs are measured on {kinds} so far, and this is {device.kind}")
@@ -73,7 +73,7 @@ def main(options: Options) -> int:
     if place is not None:
         place.make()
     gemm = gemm_rate(device, device.precision)
-    how = device.precision + (", steps compiled" if device.compile else "")
+    how = device.precision + (", steps compiled" if device.execution.compile else "")
     out.print(f"{device.name}, {device.cores} core(s), {how}: {gemm:.3g} TFLOP/s of matrix products")
     inputs, rows = cache(partial(steps.input_rate, options.data)), []
     for name, resolution in pairs:
@@ -127,7 +127,7 @@ def measure(name: str, resolution: int, options: Options, device: Device, gemm: 
         "measured_at": datetime.now(UTC),
         "device": device.name,
         "precision": device.precision,
-        "compiled": device.compile,
+        "compiled": device.execution.compile,
         "cores": device.cores,
         "torch": str(torch.__version__),
         "name": name,

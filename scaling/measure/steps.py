@@ -23,7 +23,7 @@ from scaling.measure import memory
 from scaling.measure.timing import photographs, seconds_per_call
 from scaling.models import normalise, standardized
 from scaling.specs import Recipe
-from scaling.training import Device, accumulate, classification, make_optimizer
+from scaling.training import Device, classification, make_optimizer, microbatches, set_learning_rate
 
 RECIPE = Recipe(head_bias=0.0)
 PATIENCE = 2  # batches in a row that are no faster than the best, after which no larger one is tried
@@ -126,11 +126,14 @@ def training_step(
     """
     module.train()
     optimizer, objective = make_optimizer(module, RECIPE), classification(RECIPE, seed=0)
-    for group in optimizer.param_groups:
-        group["lr"] = 1e-4  # a classifier that stays zero would send zeros back, which some chips multiply faster
+    # Not 0: a classifier that stays zero would send zeros back, which some chips multiply faster
+    set_learning_rate(optimizer, 1e-4)
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> None:
-        accumulate(module, objective, 0, images, labels, device)
+        for x, y, share in microbatches(module, images, labels, device):
+            with device.autocast():
+                loss = objective(module, 0, x, y) * share
+            loss.backward()
         optimizer.step()
         optimizer.zero_grad()
 
@@ -153,7 +156,7 @@ def training_step(
             "lower the resolution"
         )
     batch, work, peak = best
-    if device.compile:
+    if device.execution.compile:
         torch.compiler.reset()  # the compiler keeps a limited number of versions of one code
         device.compiled(module)
         compiled = memory.try_work(partial(prepared_step, batch))

@@ -11,7 +11,7 @@ import sys
 import jaxtyping
 import torch
 
-PACKAGES = ["scaling.models"]
+PACKAGES = ["scaling.models", "scaling.runs", "scaling.training"]
 
 
 def check_shapes() -> None:

@@ -14,6 +14,7 @@ from scaling.measure.__main__ import Options, main
 from scaling.measure.steps import Budget, rates_by_doubling
 from scaling.models.build import build
 from scaling.specs.architectures import ResNet
+from scaling.specs.execution import Execution
 from scaling.specs.zoo import ZOO
 from scaling.store import frames
 from scaling.store.storage import Storage
@@ -113,7 +114,7 @@ def test_the_best_batch_is_looked_for_until_two_are_worse(rates: list[float], mo
 
 def test_a_batch_that_memory_has_no_room_for_is_halved_on_a_cpu() -> None:
     """The next batch is expected to take twice the peak, the process with it: a limit below that ends at one image."""
-    device, module = local_device("fp32", 1), build(TINY, 5, resolution=16)
+    device, module = local_device(Execution("fp32"), 1), build(TINY, 5, resolution=16)
     small, large = (Budget(1e-3, 8, limit) for limit in (1, 1024 * GIB))
     assert list(steps.inference_rates(module, 16, small, device)) == [1]
     assert len(steps.inference_rates(module, 16, large, device)) >= 3
@@ -122,7 +123,7 @@ def test_a_batch_that_memory_has_no_room_for_is_halved_on_a_cpu() -> None:
 
 
 def test_a_training_step_changes_the_weights() -> None:
-    device, module = local_device("fp32", 1), build(TINY, 5, resolution=16)
+    device, module = local_device(Execution("fp32"), 1), build(TINY, 5, resolution=16)
     before = [parameter.clone() for parameter in module.parameters()]
     batch, seconds, peak = steps.training_step(module, 5, 16, 2, Budget(1e-3, 8, GIB * 1024), device)
     assert batch == 2
@@ -144,14 +145,14 @@ def test_a_step_is_compiled_where_that_is_asked_for(storage: Storage, monkeypatc
 def test_the_largest_batch_of_a_cpu_is_on_a_line_of_measured_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process of 100 MB, and 10 MB an image: 1 GB are 90 images."""
     monkeypatch.setattr(memory, "peak_memory", lambda work, device: 10**8 + 10**7 * len(work.args[1]))
-    device, module = local_device("fp32", 1), build(TINY, 5, resolution=16)
+    device, module = local_device(Execution("fp32"), 1), build(TINY, 5, resolution=16)
     assert steps.largest_batch(module, 16, device, 10**9, start=2) == ("line", 90)
     monkeypatch.setattr(memory, "peak_memory", lambda work, device: None)
     assert steps.largest_batch(module, 16, device, 10**9, start=2) == (None, None)
 
 
 def test_other_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    strange = replace(local_device("fp32", 1), kind="xla")  # type: ignore[arg-type]
+    strange = replace(local_device(Execution("fp32"), 1), kind="xla")  # type: ignore[arg-type]
     monkeypatch.setattr("scaling.measure.__main__.local_device", lambda *_, **__: strange)
     with pytest.raises(ValueError, match=r"costs are measured on cpu.* so far, and this is xla"):
         main(options("tiny"))

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaling.measure import memory
+from scaling.specs.execution import Execution
 from scaling.training.devices import local_device
 
 MIB = 2**20
@@ -33,7 +34,7 @@ def test_peaks_that_do_not_rise_say_nothing() -> None:
 
 
 def test_the_peak_of_a_while_is_not_that_of_the_process_before() -> None:
-    device = local_device("fp32", 1)
+    device = local_device(Execution("fp32"), 1)
     large, small = (memory.peak_memory(lambda size=size: torch.ones(size * MIB // 4), device) for size in (256, 1))
     if large is None or small is None:
         pytest.skip("this kernel does not tell the peak of a while")
@@ -56,7 +57,7 @@ def test_only_want_of_memory_is_no_room() -> None:
 
 
 def test_the_limit_is_the_containers_or_the_machines(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    device = local_device("fp32", 1)
+    device = local_device(Execution("fp32"), 1)
     monkeypatch.setattr(memory, "CGROUP", tmp_path / "memory.max")
     machine = memory.memory_limit(device)
     assert machine > 0

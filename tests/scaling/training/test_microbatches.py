@@ -11,11 +11,12 @@ from scaling.models import resnet
 from scaling.models.build import build
 from scaling.models.resnet import StdConv, standardized
 from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.execution import Execution
 from scaling.specs.pretraining import Dataset
 from scaling.specs.recipe import Recipe
 from scaling.training import evaluation
 from scaling.training.devices import Device
-from scaling.training.loop import accumulate
+from scaling.training.loop import microbatches
 from scaling.training.objective import classification
 
 MODELS = {
@@ -43,9 +44,13 @@ def batch(n: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def step(kind: str, size: int | None, recipe: Recipe = SOFTMAX, n: int = 8) -> tuple[float, dict[str, torch.Tensor]]:
     """Loss and gradients."""
-    module, device = made(kind), Device("cpu", "cpu", "fp32", 1, microbatch=size)
-    loss = accumulate(module, classification(recipe, 0), 0, *batch(n), device)
-    return loss.item(), {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
+    module, device = made(kind), Device("cpu", "cpu", Execution("fp32", microbatch=size), 1)
+    objective, total = classification(recipe, 0), torch.zeros(())
+    for images, labels, share in microbatches(module, *batch(n), device):  # as `train` does
+        loss = objective(module, 0, images, labels) * share
+        loss.backward()
+        total += loss.detach()
+    return total.item(), {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
 
 
 @pytest.fixture
@@ -95,7 +100,7 @@ def test_filters_are_standardized_once_an_evaluation(
     data: Dataset, monkeypatch: pytest.MonkeyPatch, standardizations: list[int]
 ) -> None:
     assert data.test
-    images, module, device = open_split(data.test, None), made("resnet"), Device("cpu", "cpu", "fp32", 1)
+    images, module, device = open_split(data.test, None), made("resnet"), Device("cpu", "cpu", Execution("fp32"), 1)
     whole = evaluation.accuracy(module, images, np.arange(8), 16, device)
     once = len(standardizations)
     monkeypatch.setattr(evaluation, "EVAL_BATCH", 3)
