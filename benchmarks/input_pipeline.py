@@ -35,7 +35,7 @@ from scaling.data.sources import Images, open_split
 from scaling.measure import photographs
 from scaling.randomness import uniforms
 from scaling.runs import pretrain
-from scaling.specs import Dataset, Pretrain, Recipe, without_representation, zoo_model
+from scaling.specs import Dataset, Execution, Pretrain, Recipe, without_representation, zoo_model
 from scaling.store import Storage, read_table
 from scaling.training import local_device
 
@@ -144,7 +144,7 @@ def fed(data: Dataset, options: Options, storage: Storage) -> float:
         stream = Stream(data.train, None, np.arange(data.num_train), recipe, 0, options.resolution)
         next(batches(0, 1, stream=stream, skipped={}, loaders=1))
     storage.make()
-    device = local_device("bf16", 1, loaders=1)
+    device = local_device(Execution("bf16", loaders=1), 1)
     with on_core(own):
         pretrain(run, storage=storage, study="benchmark", device=device, report=lambda step, metrics: None)
     (row,) = read_table(storage, "attempt").to_dicts()

@@ -22,7 +22,7 @@ from scaling.console import command_line, console
 from scaling.data import ifs, resolve
 from scaling.runs import finetune, pretrain
 from scaling.schedule import Pair, Result, due_trials, result_of
-from scaling.specs import Choice, Dataset, Halving, Pretrain, Search, Task, zoo_model
+from scaling.specs import Choice, Dataset, Execution, Halving, Pretrain, Search, Task, zoo_model
 from scaling.store import Storage, checkpoint_name
 from scaling.training import local_device
 from search_spaces.grids import TASKS
@@ -104,7 +104,7 @@ def searched(pair: Pair, checkpoint: str, storage: Storage) -> dict[str, Any]:
             checkpoint=checkpoint,
             storage=storage,
             study="searches",
-            device=local_device("fp32", 1),
+            device=local_device(Execution("fp32"), 1),
             report=lambda step, metrics: None,
             until=trial.until,
         )
@@ -135,7 +135,7 @@ def compared(found: list[dict[str, Any]]) -> dict[str, float]:
 def _upstream(options: Options, storage: Storage) -> Pretrain:
     data = resolve(ifs(classes=10, images=600, size=16))
     run = Pretrain(options.model, zoo_model(options.model), data, 2e-3, options.epochs, RECIPE, resolution=16)
-    device = local_device("fp32", 1)
+    device = local_device(Execution("fp32"), 1)
     pretrain(run, storage=storage, study="searches", device=device, report=lambda step, metrics: None)
     return run
 

@@ -19,10 +19,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from scaling.console import command_line, console
+from scaling.console import Machine, command_line, console
 from scaling.data import resolve
 from scaling.schedule import Pair
-from scaling.specs import Scratch, Transfer, zoo_model
+from scaling.specs import Execution, Scratch, Transfer, zoo_model
 from scaling.store import Storage, finished_ids, write_rows
 from search_spaces.grids import TASKS
 
@@ -114,7 +114,7 @@ def _bare(options: Options, ended: Callable[[], None]) -> None:
 
 
 def _ours(options: Options, storage: Storage, ended: Callable[[], None]) -> None:
-    from clusters.execution import Placement, Work, mirrored, place, sweep
+    from clusters.execution import Work, mirrored, place, sweep
 
     task = replace(TASKS["digits"], data=resolve(TASKS["digits"].data))
     rates = [0.1 + 0.001 * i for i in range(options.trials)]
@@ -141,7 +141,7 @@ def _ours(options: Options, storage: Storage, ended: Callable[[], None]) -> None
             mirror=mirror,
             storage=storage,
             study="scale",
-            placement=place(Placement(precision="fp32")),
+            placement=place(Machine(execution=Execution("fp32"))),
             done=lambda unit, error: ended(),
             do=nothing,
         )

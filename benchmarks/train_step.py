@@ -27,9 +27,9 @@ from torch import Tensor, nn
 from benchmarks.peers import peer
 from scaling.console import command_line, console
 from scaling.flops import train_flops
-from scaling.measure import gemm_rate, timed
+from scaling.measure import gemm_rate, seconds_per_call
 from scaling.models import build
-from scaling.specs import Precision, Recipe, without_representation, zoo_model
+from scaling.specs import Execution, Precision, Recipe, without_representation, zoo_model
 from scaling.training import Device, local_device, make_optimizer
 
 Mode = Literal["fp32", "bf16", "fp32-compiled", "bf16-compiled"]  # bf16: autocast, weights stay float32
@@ -83,7 +83,7 @@ class Contestant:
 def main(options: Options) -> int:
     if options.rounds < 1:
         raise ValueError(f"rounds must be positive, got {options.rounds}")
-    device = local_device("fp32", options.threads)
+    device = local_device(Execution("fp32"), options.threads)
     out = console(options.json)
     rates = {precision: gemm_rate(device, precision) for precision in get_args(Precision)}
     products = ", ".join(f"{precision} {rate:.3g}" for precision, rate in rates.items())
@@ -126,7 +126,7 @@ def make_step(module: nn.Module, mode: Mode, images: Tensor, labels: Tensor, dev
     optimizer = make_optimizer(module, RECIPE)
     for group in optimizer.param_groups:
         group["lr"] = 1e-4  # a classifier that stays zero would send zeros back, which some chips multiply faster
-    device = replace(device, precision=precision_of(mode), compile=mode.endswith("compiled"))
+    device = replace(device, execution=Execution(precision_of(mode), mode.endswith("compiled")))
     device.compiled(module)
 
     def step() -> None:
@@ -146,13 +146,13 @@ def race(contestants: list[Contestant], options: Options, device: Device, out: C
     """
     for contestant in contestants:
         start = time.perf_counter()
-        timed(contestant.step, 2, device)
+        seconds_per_call(contestant.step, 2, device)
         out.print(f"  {contestant.side} {contestant.mode}: ready after {time.perf_counter() - start:.0f} s")
-        contestant.steps = max(1, round(options.seconds / timed(contestant.step, 1, device)))
+        contestant.steps = max(1, round(options.seconds / seconds_per_call(contestant.step, 1, device)))
     for _ in range(options.rounds):
         for contestant in contestants:
             contestant.step()
-            contestant.seconds.append(timed(contestant.step, contestant.steps, device))
+            contestant.seconds.append(seconds_per_call(contestant.step, contestant.steps, device))
 
 
 def report(contestants: list[Contestant], rates: dict[str, float]) -> list[str]:

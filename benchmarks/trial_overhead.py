@@ -19,11 +19,11 @@ from dataclasses import asdict, dataclass, replace
 
 import polars as pl
 
-from scaling.console import command_line, console
+from scaling.console import Machine, command_line, console
 from scaling.data import DIGITS, resolve
 from scaling.runs import pretrain
 from scaling.schedule import Pair
-from scaling.specs import Pretrain, Task, zoo_model
+from scaling.specs import Execution, Pretrain, Task, zoo_model
 from scaling.store import Storage, checkpoint_name, read_table
 from scaling.training import local_device
 from search_spaces.grids import TASKS
@@ -94,7 +94,13 @@ def main(options: Options) -> int:
 def _upstream(options: Options, storage: Storage) -> Pretrain:
     """A checkpoint to start from, of a training of a few steps."""
     run = Pretrain(options.model, zoo_model(options.model), resolve(DIGITS), 1e-3, 0.1, RECIPE, resolution=16)
-    pretrain(run, storage=storage, study="overhead", device=local_device("fp32", 1), report=lambda step, metrics: None)
+    pretrain(
+        run,
+        storage=storage,
+        study="overhead",
+        device=local_device(Execution("fp32"), 1),
+        report=lambda step, metrics: None,
+    )
     return run
 
 
@@ -104,7 +110,7 @@ def _task(options: Options) -> Task:
 
 
 def _sweep(pair: Pair, storage: Storage) -> None:
-    from clusters.execution import Placement, place, sweep
+    from clusters.execution import place, sweep
 
     sweep(
         [pair],
@@ -113,7 +119,7 @@ def _sweep(pair: Pair, storage: Storage) -> None:
         mirror=None,
         storage=storage,
         study="overhead",
-        placement=place(Placement(precision="fp32")),
+        placement=place(Machine(execution=Execution("fp32"))),
         done=lambda unit, error: None,
     )
 

@@ -1,8 +1,8 @@
 """A study's missing units, stage by stage: pre-training, sweep, final runs and probes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass
 
 from rich.console import Console
 
@@ -11,6 +11,7 @@ from clusters.execution import (
     Follow,
     Placement,
     Snapshot,
+    Watch,
     Work,
     mirrored,
     place,
@@ -19,7 +20,7 @@ from clusters.execution import (
     sweep,
     train_queue,
 )
-from scaling.console import View, phase
+from scaling.console import Machine, Phase, View, phase
 from scaling.data import built_in
 from scaling.data.sources import open_split
 from scaling.schedule import (
@@ -40,109 +41,119 @@ from scaling.store import Storage
 from scaling.training import SAVE_SECONDS, clear_checkpoints
 
 
+@dataclass(frozen=True)
+class Stages:
+    """What the stages of a study have in common."""
+
+    study: Study
+    storage: Storage
+    console: Console
+    placement: Placement
+    given: Given  # checkpoints of upstreams that are not trained here, by id
+    view: View | None
+    save_seconds: float
+
+
 def run(
     study: Study,
     storage: Storage,
     console: Console,
-    wish: Placement | None = None,
+    machine: Machine | None = None,
     *,
     given: Given | None = None,
-    optuna_url: str | None = None,
     save_seconds: float = SAVE_SECONDS,
     view: View | None = None,
 ) -> int:
     """Do what the rows do not show yet, and return the number of units that failed.
 
-    `given` are checkpoints of upstreams that are not to be trained here. `optuna_url` is where the searches are shown
-    as Optuna studies, by default a file in the storage. `view` shows each fine-tuning, besides their number.
+    `given` are checkpoints of upstreams that are not to be trained here, by id. `view` shows each fine-tuning, besides
+    their number. Raises ValueError when the machine's numbers do not fit the cluster.
     """
-    given = given or {}
+    machine = machine or Machine()
     console.print("Making the built-in data and starting Ray ...")
     with ThreadPoolExecutor(max_workers=1) as pool:
         data = pool.submit(_make_data, study, storage)  # takes seconds, and so does Ray
         with session():
             data.result()
-            where = place(wish or Placement())
-            failed = _pretrain(study, storage, console, where, given, save_seconds)
-            failed += _search(study, storage, console, where, given, optuna_url, view)
-            return failed + _measure(study, storage, console, where, given, view)
+            stages = Stages(study, storage, console, place(machine), given or {}, view, save_seconds)
+            return _pretrain(stages) + _search(stages) + _measure(stages)
 
 
 def _make_data(study: Study, storage: Storage) -> None:
-    """Built-in data are made once, before workers need them."""
-    sets = [run.data for run in study.runs] + [task.data for task in study.tasks]
-    for uri in dict.fromkeys(uri for data in sets for uri in (data.train, data.test) if uri):
+    """Make built-in data once, before many workers want them at the same time."""
+    datasets = [run.data for run in study.runs] + [task.data for task in study.tasks]
+    for uri in dict.fromkeys(uri for data in datasets for uri in (data.train, data.test) if uri):
         if built_in(uri):
             open_split(uri, storage)
 
 
-def _pretrain(
-    study: Study, storage: Storage, console: Console, where: Placement, given: Given, save_seconds: float
-) -> int:
-    runs = missing_runs(study, storage, given)
+def _pretrain(stages: Stages) -> int:
+    """The pre-training runs. Returns how many failed, as the other stages do."""
+    runs = missing_runs(stages.study, stages.storage, stages.given)
     if not runs:
         return 0
-    names = {Work(run).id: run for run in runs}
-    with phase(console, "Pre-training runs", len(runs)) as stage:
-        seen: set[str] = set()
-
-        def watch(snapshot: Snapshot) -> None:
-            for unit_id, error in snapshot.finished.items():
-                if unit_id not in seen:
-                    seen.add(unit_id)
-                    stage.line(f"{names[unit_id].name}: {error or 'done'}")
-                    stage.advance()
-            stage.now("  ".join(_at(names[unit_id], at) for unit_id, at in snapshot.progress.items()))
-
-        units = [Work(run) for run in runs]
+    with phase(stages.console, "Pre-training runs", len(runs)) as stage:
         failed = train_queue(
-            units, storage=storage, study=study.name, placement=where, watch=watch, save_seconds=save_seconds
+            [Work(run) for run in runs],
+            storage=stages.storage,
+            study=stages.study.name,
+            placement=stages.placement,
+            watch=_watch_runs(runs, stage),
+            save_seconds=stages.save_seconds,
         )
     return len(failed)
 
 
-def _at(run: Pretrain, at: dict[str, float]) -> str:
-    return f"{run.name} {at['step'] / run.steps:.0%} loss {at['train_loss']:.2f}"
+def _watch_runs(runs: Sequence[Pretrain], stage: Phase) -> Watch:
+    """Show what a queue's snapshots say of pre-training runs."""
+    by_id, seen = {Work(run).id: run for run in runs}, set[str]()
+
+    def progress(run: Pretrain, report: dict[str, float]) -> str:
+        return f"{run.name} {report['step'] / run.steps:.0%} loss {report['train_loss']:.2f}"
+
+    def watch(snapshot: Snapshot) -> None:
+        for unit_id, error in snapshot.finished.items():
+            if unit_id not in seen:
+                seen.add(unit_id)
+                stage.line(f"{by_id[unit_id].name}: {error or 'done'}")
+                stage.advance()
+        stage.show("  ".join(progress(by_id[unit_id], report) for unit_id, report in snapshot.progress.items()))
+
+    return watch
 
 
-def _search(
-    study: Study,
-    storage: Storage,
-    console: Console,
-    where: Placement,
-    given: Given,
-    optuna_url: str | None,
-    view: View | None,
-) -> int:
+def _search(stages: Stages) -> int:
     """The dev trials of every pair whose search is not over."""
-    pairs = open_searches(study, storage, given)
+    storage, placement = stages.storage, stages.placement
+    pairs = open_searches(stages.study, storage, stages.given)
     if not pairs:
         return 0
-    known = trial_results(storage)
-    errors: list[str] = []
+    known, errors = trial_results(storage), list[str]()
     with (
-        mirrored(optuna_url, storage, pairs, known) as mirror,
-        phase(console, "Dev trials", sum(trials_left(pair, known) for pair in pairs), view) as stage,
+        mirrored(placement.machine.optuna_storage, storage, pairs, known) as mirror,
+        phase(stages.console, "Dev trials", sum(trials_left(pair, known) for pair in pairs), stages.view) as stage,
     ):
-
-        def done(unit: Transfer | Probe, error: str) -> None:
-            errors.extend([error] if error else [])
-            stage.advance(unit, error)
-
-        follow = stage.follow if stage.follows else None
-
-        if where.trial_workers > 1:
-            _search_in_groups(pairs, study, storage, where, given, done, follow)
+        done, follow = _listeners(stage, errors)
+        if placement.machine.trial_workers > 1:
+            failed: set[str] = set()
+            while works := _due_works(pairs, stages, failed):  # a search may call for more once these have ended
+                failed |= train_queue(
+                    works,
+                    storage=storage,
+                    study=stages.study.name,
+                    placement=placement.for_trials(),
+                    watch=_watch_trials(works, done, follow),
+                    save_seconds=SAVE_SECONDS,
+                ).keys()
         else:
-            checkpoints = {pair.upstream.id: checkpoint_of(pair.upstream, storage, given) for pair in pairs}
             sweep(
                 pairs,
                 known,
-                checkpoints=checkpoints,
+                checkpoints={pair.upstream.id: _checkpoint(pair, stages) for pair in pairs},
                 mirror=mirror,
                 storage=storage,
-                study=study.name,
-                placement=where,
+                study=stages.study.name,
+                placement=placement,
                 done=done,
                 follow=follow,
             )
@@ -150,33 +161,30 @@ def _search(
     return len(errors)
 
 
-def _search_in_groups(
-    pairs: Sequence[Pair],
-    study: Study,
-    storage: Storage,
-    where: Placement,
-    given: Given,
-    done: Done,
-    follow: Follow | None,
-) -> None:
-    """Trials of several workers each: all that are known at a time go through worker groups, until none is left."""
-    failed: set[str] = set()
-    while True:
-        known = trial_results(storage)
-        works = [
-            Work(trial.transfer, checkpoint_of(pair.upstream, storage, given), trial.until)
-            for pair in pairs
-            for trial in due_trials(pair, known)[0]
-        ]
-        works = [work for work in works if work.id not in failed]
-        if not works:
-            return
-        failed |= _in_groups(works, study, storage, where, done, follow).keys()
+def _checkpoint(unit: Pair | Transfer | Probe, stages: Stages) -> str | None:
+    return checkpoint_of(unit.upstream, stages.storage, stages.given)
 
 
-def _in_groups(
-    works: Sequence[Work], study: Study, storage: Storage, where: Placement, done: Done, follow: Follow | None
-) -> dict[str, str]:
+def _due_works(pairs: Sequence[Pair], stages: Stages, failed: Collection[str]) -> list[Work]:
+    """All trials that the searches call for by now, but those that failed."""
+    known = trial_results(stages.storage)
+    trials = [(trial, _checkpoint(pair, stages)) for pair in pairs for trial in due_trials(pair, known)[0]]
+    works = [Work(trial.transfer, checkpoint, trial.until) for trial, checkpoint in trials]
+    return [work for work in works if work.id not in failed]
+
+
+def _listeners(stage: Phase, errors: list[str]) -> tuple[Done, Follow | None]:
+    """What is called with each unit that ends, whose error goes into the list, and with the steps of running ones."""
+
+    def done(unit: Transfer | Probe, error: str) -> None:
+        errors.extend([error] if error else [])
+        stage.advance(unit, error)
+
+    return done, stage.follow if stage.follows else None
+
+
+def _watch_trials(works: Sequence[Work], done: Done, follow: Follow | None) -> Watch:
+    """Tell what a queue's snapshots say of fine-tunings."""
     units, seen = {work.id: work.unit for work in works}, set[str]()
 
     def watch(snapshot: Snapshot) -> None:
@@ -186,12 +194,9 @@ def _in_groups(
                 seen.add(work_id)
                 done(unit, error)
         if follow is not None:
-            follow({units[work_id].id: at["step"] for work_id, at in snapshot.progress.items()})
+            follow({units[work_id].id: report["step"] for work_id, report in snapshot.progress.items()})
 
-    groups = replace(where, workers=where.trial_workers, groups=where.groups * where.workers // where.trial_workers)
-    return train_queue(
-        works, storage=storage, study=study.name, placement=groups, watch=watch, save_seconds=SAVE_SECONDS
-    )
+    return watch
 
 
 def _clear_paused(pairs: Sequence[Pair], storage: Storage) -> None:
@@ -203,27 +208,26 @@ def _clear_paused(pairs: Sequence[Pair], storage: Storage) -> None:
                 clear_checkpoints(storage, pair.dev(setting).id)
 
 
-def _measure(
-    study: Study, storage: Storage, console: Console, where: Placement, given: Given, view: View | None
-) -> int:
+def _measure(stages: Stages) -> int:
     """Final runs and few-shot probes."""
-    finals, probes = missing_finals(study, storage, given), missing_probes(study, storage, given)
+    study, storage, placement = stages.study, stages.storage, stages.placement
+    finals, probes = missing_finals(study, storage, stages.given), missing_probes(study, storage, stages.given)
     if not finals and not probes:
         return 0
     errors: list[str] = []
     title = f"Final runs {len(finals)}, few-shot probes {len(probes)}"
-    with phase(console, title, len(finals) + len(probes), view) as stage:
-
-        def done(unit: Transfer | Probe, error: str) -> None:
-            errors.extend([error] if error else [])
-            stage.advance(unit, error)
-
-        follow = stage.follow if stage.follows else None
-        units: list[Transfer | Probe] = [*finals, *probes]
-        works = [Work(unit, checkpoint_of(unit.upstream, storage, given)) for unit in units]
-        if where.trial_workers > 1:
-            trained = [work for work in works if isinstance(work.unit, Transfer)]
-            _in_groups(trained, study, storage, where, done, follow)
-            works = [work for work in works if isinstance(work.unit, Probe)]
-        run_all(works, storage=storage, study=study.name, placement=where, done=done, follow=follow)
+    with phase(stages.console, title, len(finals) + len(probes), stages.view) as stage:
+        done, follow = _listeners(stage, errors)
+        works, probing = ([Work(unit, _checkpoint(unit, stages)) for unit in units] for units in (finals, probes))
+        if placement.machine.trial_workers > 1:
+            train_queue(
+                works,
+                storage=storage,
+                study=study.name,
+                placement=placement.for_trials(),
+                watch=_watch_trials(works, done, follow),
+                save_seconds=SAVE_SECONDS,
+            )
+            works = []
+        run_all(works + probing, storage=storage, study=study.name, placement=placement, done=done, follow=follow)
     return len(errors)

@@ -93,8 +93,8 @@ def main(options: Options) -> int:
     runs, released = ((), (upstream,)) if isinstance(upstream, Released) else ((upstream,), ())
     task = _task(options)
     for setting in (task.own, *task.resnet_settings):
-        machine = options.machine
-        check_batches(setting.recipe, setting.resolution, workers=machine.trial_workers, microbatch=machine.microbatch)
+        workers, microbatch = options.machine.trial_workers, options.machine.execution.microbatch
+        check_batches(setting.recipe, setting.resolution, workers=workers, microbatch=microbatch)
     probes = (FewShot(task.data, options.shots, resolution=task.resolution),) if options.shots else ()
     study = resolve_study(Study("finetune", runs, (task,), probes, released=released, seeds=options.seeds))
     storage = storage_of(options.storage)
@@ -103,23 +103,13 @@ def main(options: Options) -> int:
     out, failed = console(quiet=options.json), 0
     if not is_finished(study, storage, given):
         with lease(storage, f"grid of {upstream.name} on {options.task}"):
-            from clusters.execution import (
-                placement_of,  # not before: a mistake or a finished grid should not wait for ray
-                prepare_trackers,
-            )
+            from clusters.execution import prepare_trackers  # not before: a finished grid should not wait for ray
             from clusters.run import run
 
             prepare_trackers(options.machine.tracking, study.name)
             record_command(storage, command_typed())
-            failed = run(
-                study,
-                storage,
-                out,
-                placement_of(options.machine),
-                given=given,
-                optuna_url=options.machine.optuna_storage,
-                view=GridTable(search_pairs(study)[0], study.seeds, storage),
-            )
+            view = GridTable(search_pairs(study)[0], study.seeds, storage)
+            failed = run(study, storage, out, options.machine, given=given, view=view)
     if options.json:
         print(json.dumps(_summary(study, storage), indent=1))
     else:

@@ -80,20 +80,13 @@ def main(options: Options) -> int:
         out.print("Nothing to do: every unit has its row.")
     else:
         with lease(storage, f"study {study.name}"):
-            from clusters.execution import placement_of, prepare_trackers
+            from clusters.execution import prepare_trackers
             from clusters.run import run
 
             prepare_trackers(options.machine.tracking, study.name)
             storage.write("study.json", to_json(study).encode())
             record_command(storage, command_typed())
-            failed = run(
-                study,
-                storage,
-                out,
-                placement_of(options.machine),
-                optuna_url=options.machine.optuna_storage,
-                save_seconds=options.save_seconds,
-            )
+            failed = run(study, storage, out, options.machine, save_seconds=options.save_seconds)
     report(storage)
     _summarise(storage, failed, out)
     if options.json:
@@ -183,7 +176,7 @@ def _check_batches(study: Study, options: Options) -> None:
     tasks = [(task.name, task.recipe, task.resolution, machine.trial_workers) for task in study.tasks]
     for name, recipe, resolution, workers in (*runs, *tasks):
         try:
-            check_batches(recipe, resolution, workers=workers, microbatch=machine.microbatch)
+            check_batches(recipe, resolution, workers=workers, microbatch=machine.execution.microbatch)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
 

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.helpers.shapes import check_shapes, forget_compiled_code
+
+check_shapes()
+
 from scaling.data.catalog import ifs
 from scaling.data.resolve import resolve
 from scaling.specs.pretraining import Dataset, Pretrain
@@ -18,6 +22,11 @@ from tests.helpers.specs import RECIPE, TINY, TUNING
 # No property is a timed test: on a busy machine a first example, with its imports, takes seconds.
 settings.register_profile("untimed", settings(), deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_compiler() -> None:
+    forget_compiled_code()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 from scaling.data.catalog import ifs
 from scaling.data.resolve import resolve
 from scaling.runs.pretrain import pretrain
+from scaling.specs.execution import Execution
 from scaling.specs.pretraining import Pretrain
 from scaling.specs.zoo import ZOO
 from scaling.store import frames, results
@@ -41,7 +42,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run,
         storage=Storage.of(folder),
         study="grid",
-        device=local_device("fp32", 1),
+        device=local_device(Execution("fp32"), 1),
         report=lambda step, metrics: None,
     )
     return folder / results.checkpoint_name(run.id)

@@ -1,7 +1,7 @@
 """Units of work on Ray: sessions, worker groups, trials.
 
-Names load with their first use: a worker's process imports modules of this package, and so this file, and should not
-wait for the driver's Tune and Optuna.
+Names are imported when they are first used. A worker's process imports modules of this package, and so this file, but
+it needs neither Tune nor Optuna, which only the driver uses and which take seconds to import.
 """
 
 from importlib import import_module
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clusters.execution.optuna_mirror import mirrored
-    from clusters.execution.placement import Placement, describe_slice, placement_of
+    from clusters.execution.placement import Placement, describe_slice
     from clusters.execution.queue import Snapshot
     from clusters.execution.ray_session import place, session
-    from clusters.execution.ray_train import train_queue
+    from clusters.execution.ray_train import Watch, train_queue
     from clusters.execution.ray_tune import Done, Follow, run_all, sweep
     from clusters.execution.tracking import prepare_trackers
     from clusters.execution.work import Work
@@ -22,11 +22,11 @@ MODULES = {
     "Follow": "ray_tune",
     "Placement": "placement",
     "Snapshot": "queue",
+    "Watch": "ray_train",
     "Work": "work",
     "describe_slice": "placement",
     "mirrored": "optuna_mirror",
     "place": "ray_session",
-    "placement_of": "placement",
     "prepare_trackers": "tracking",
     "run_all": "ray_tune",
     "session": "ray_session",
@@ -39,11 +39,11 @@ __all__ = [
     "Follow",
     "Placement",
     "Snapshot",
+    "Watch",
     "Work",
     "describe_slice",
     "mirrored",
     "place",
-    "placement_of",
     "prepare_trackers",
     "run_all",
     "session",

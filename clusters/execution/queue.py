@@ -1,52 +1,52 @@
-"""The queue that worker groups take their runs from. Plain Python: Ray makes an actor of it."""
+"""The queue that worker groups take their units from. Plain Python, which Ray makes an actor of."""
 
 import time
 from dataclasses import dataclass
 from typing import Any
 
-RESTARTS = 3  # of a worker group on one run, before the run is given up
+RESTARTS = 3  # of a worker group on one unit, before the unit is given up
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`progress`: the last report of every item at work. `finished`: error ('' for none) of every item that ended."""
+    """The state of a queue at one moment, by item."""
 
-    progress: dict[str, dict[str, Any]]
-    finished: dict[str, str]
+    progress: dict[str, dict[str, Any]]  # last report of each item that a group works on
+    finished: dict[str, str]  # error of each item that ended, '' without one
 
 
 class RunQueue:
-    """Hands each waiting item to one group, keeps what every group is at, and gathers progress.
+    """Hands each waiting item to one group, remembers which group has which, and gathers progress.
 
-    A group that asks again without having finished was restarted: it gets the same item back, up to RESTARTS times
-    where a worker died, and always when it has more or fewer workers than before or its machine was taken away.
+    A group that asks again without having finished its item was restarted, and gets the same item back: up to RESTARTS
+    times if a worker died, and any number of times if its number of workers changed or its machine was taken away.
     """
 
     def __init__(self, items: list[str]) -> None:
         self._waiting = list(items)
         self._held: dict[int, str] = {}
-        self._workers: dict[int, int] = {}  # of each group, when it last asked
+        self._workers: dict[int, int] = {}  # number of each group's workers when it last asked
         self._restarts: dict[str, int] = {}
-        self._heard: dict[int, float] = {}  # s: when each group last gave a sign of life, or was asked for
-        self._leaving: set[int] = set()  # groups whose machines are taken away
+        self._heard: dict[int, float] = {}  # `time.monotonic` of each group's last heartbeat or request
+        self._leaving: set[int] = set()  # groups that lose a machine
         self._progress: dict[str, dict[str, Any]] = {}
         self._finished: dict[str, str] = {}
         self._stopped = False
 
     def stop(self) -> None:
-        """Hand out nothing more, and tell whoever reports."""
+        """Hand out nothing more, and tell everybody who reports to stop."""
         self._stopped = True
 
     def asked(self, group: int) -> None:
-        """The workers of a group are asked for."""
+        """Note that the workers of a group are asked for now."""
         self._heard[group] = time.monotonic()
 
     def waited(self, group: int) -> float:
-        """Seconds that the group's workers were waited for, who are there now: since it was asked for or last heard."""
+        """Seconds that the group's workers, now there, were waited for: since the request or their last heartbeat."""
         return time.monotonic() - self._heard[group]
 
     def leave(self, group: int) -> bool:
-        """The group's machine is about to be taken away. Returns whether it is to go on elsewhere."""
+        """Note that a machine of the group is about to be taken away. Returns whether it is to go on elsewhere."""
         self._leaving.add(group)
         return not self._stopped
 
@@ -70,13 +70,13 @@ class RunQueue:
         return self._held[group]
 
     def finish(self, group: int, error: str = "") -> None:
-        """The group is through with its item, with or without an error."""
+        """Note that the group has ended its item, with or without an error."""
         item = self._held.pop(group)
         self._finished[item] = error
         self._progress.pop(item, None)
 
     def report(self, item: str, step: int, metrics: dict[str, Any]) -> bool:
-        """An item has got to `step`. Returns whether it is to stop."""
+        """Note that an item has got to `step`. Returns whether it is to stop."""
         self._progress[item] = {"step": step, **metrics}
         self._heard.update({group: time.monotonic() for group, held in self._held.items() if held == item})
         return self._stopped

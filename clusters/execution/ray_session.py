@@ -1,4 +1,4 @@
-"""A Ray session and what a worker gets of it."""
+"""A Ray session, and how the work is placed in its cluster."""
 
 import contextlib
 import logging
@@ -16,14 +16,14 @@ import ray
 from clusters.execution.placement import Placement
 from clusters.hardware import Slice, slices_of
 from scaling.checks import check
-from scaling.console import IN_JOB
+from scaling.console import IN_JOB, Machine
 from scaling.training import tpu_library
 
-MOST_LOADERS = 16  # of a worker, unless more are asked for
+MOST_LOADERS = 16  # per worker, unless more are asked for
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}  # nobody takes this machine away
-CLUSTER = {"RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "1"}  # Ray's 5 s are much of a notice of 20
-QUIET = {  # measured on 2.60: without these a local fit takes several seconds longer
+CLUSTER = {"RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "1"}  # Ray's 5 s are a large part of a notice of 20 s
+QUIET = {  # measured with Ray 2.60: without these a local fit takes several seconds longer
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.25",
     "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING": "0",
@@ -41,11 +41,11 @@ QUIET = {  # measured on 2.60: without these a local fit takes several seconds l
 
 @contextlib.contextmanager
 def session(num_cpus: int | None = None) -> Iterator[None]:
-    """Join the cluster of RAY_ADDRESS (a job has it), or start a local one that ends with the block.
+    """Join the cluster of RAY_ADDRESS (which is set in a Ray job), or start a local one that ends with the block.
 
-    Inside another session this is that session. `num_cpus` is the size of a local cluster, by default the machine's.
-    On KeyboardInterrupt Ray ends with the process: what did not end in its grace may still be in a call of Ray's, which
-    takes the process along, without a word, when Ray ends under it.
+    Inside another session it does nothing. `num_cpus` is the size of a local cluster, by default the machine's. After a
+    KeyboardInterrupt Ray is left to end with the process: a thread that was too slow to stop may still be in a call of
+    Ray's, and would then take the process down without a message.
     """
     if ray.is_initialized():
         yield
@@ -65,7 +65,7 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
 
 
 def _start(address: str | None, num_cpus: int | None, ours: dict[str, str]) -> None:
-    """Ray, or the way to it; raises ValueError where there is none."""
+    """Start Ray, or connect to it. Raises ValueError when no cluster answers, or a local one does not start in time."""
     try:
         ray.init(
             address=address or "local",
@@ -83,77 +83,85 @@ def _start(address: str | None, num_cpus: int | None, ours: dict[str, str]) -> N
         raise ValueError("Ray did not start within its 30 s, this machine is too busy: run it again later") from error
 
 
-def place(wish: Placement) -> Placement:
-    """The wish fitted into the cluster: on its TPU slices, else a GPU a worker where there are GPUs, else a CPU.
+def place(machine: Machine) -> Placement:
+    """Fit a machine's numbers into the cluster: on its TPU slices, else a GPU per worker where there are any, or CPUs.
 
-    As many runs and trials side by side as fit; `wish.slots` limits the trials, 0 does not. `wish.loaders` processes of
-    each worker take a CPU each; None: the CPUs that accelerators leave over, none without. Raises ValueError when not
-    even one run or trial fits.
+    As many runs and trials go on at the same time as there is room for; `machine.max_concurrent` limits the trials.
+    Loaders take a CPU each; by default a worker gets those CPUs that accelerators leave over, and none without any.
+    Raises ValueError when not even one run or trial fits.
     """
     nodes = [node for node in ray.nodes() if node["Alive"]]
-    found = slices_of(nodes)
+    slices = slices_of(nodes)
     resources = [node["Resources"] for node in nodes]
-    return _on_machines(wish, resources) if found is None else _on_slices(wish, *found, resources)
+    return _on_machines(machine, resources) if slices is None else _on_slices(machine, *slices, resources)
 
 
-def _on_machines(wish: Placement, nodes: Sequence[Mapping[str, float]]) -> Placement:
+def _on_machines(machine: Machine, nodes: Sequence[Mapping[str, float]]) -> Placement:
     cpus, gpus = (int(sum(node.get(kind, 0) for node in nodes)) for kind in ("CPU", "GPU"))
     with_gpus = [node for node in nodes if node.get("GPU", 0) >= 1]
-    loaders = wish.loaders
+    loaders = machine.execution.loaders
     if loaders is None:
         loaders = _spare(int(node.get("CPU", 0) // node["GPU"]) for node in with_gpus)
-    a_worker = 1 + loaders
+    per_worker = 1 + loaders  # CPUs
 
     def room(share: float) -> int:
-        """Workers that fit, of such a share of a GPU."""
-        of_cpus = [int(node.get("CPU", 0)) // a_worker for node in with_gpus or nodes]
+        """Workers that fit, each with such a share of a GPU."""
+        of_cpus = [int(node.get("CPU", 0)) // per_worker for node in with_gpus or nodes]
         of_gpus = [int(node["GPU"] / share) for node in with_gpus] or of_cpus
         return sum(map(min, of_cpus, of_gpus))
 
-    slots, trials = room(1), room(wish.trial_gpus)
-    for flag, workers in (("--workers", wish.min_workers or wish.workers), ("--trial-workers", wish.trial_workers)):
-        each = f", and each worker takes {a_worker} CPUs: lower --loaders" if loaders else ""
-        check(workers <= slots, f"{flag} {workers}: the cluster has {gpus} GPUs and {cpus} CPUs{each}")
-    return replace(
-        wish,
+    workers, trials = room(1), room(machine.trial_gpus)
+    fewest = machine.min_workers or machine.workers
+    for flag, asked in (("--workers", fewest), ("--trial-workers", machine.trial_workers)):
+        loading = f", and each worker takes {per_worker} CPUs: lower --loaders" if loaders else ""
+        check(asked <= workers, f"{flag} {asked}: the cluster has {gpus} GPUs and {cpus} CPUs{loading}")
+    return Placement(
+        _with_loaders(machine, loaders),
         gpus=1 if with_gpus else 0,
-        groups=max(1, slots // wish.workers),
-        slots=min(wish.slots or trials, trials),
-        loaders=loaders,
+        groups=max(1, workers // machine.workers),
+        slots=min(machine.max_concurrent or trials, trials),
     )
 
 
-def _on_slices(wish: Placement, shape: Slice, whole: int, nodes: Sequence[Mapping[str, float]]) -> Placement:
+def _on_slices(machine: Machine, shape: Slice, whole: int, nodes: Sequence[Mapping[str, float]]) -> Placement:
     """Groups reserve whole slices; a trial with one worker has a host's chips (torch_xla), or one (torch_tpu)."""
     kind = tpu_library()
-    host = shape.chips_on_host if kind == "xla" else 1  # chips of a worker
-    each = shape.chips // host
-    wishes = {"--workers": wish.workers, "--min-workers": wish.min_workers}
-    if wish.trial_workers > 1:
-        wishes["--trial-workers"] = wish.trial_workers
-    for flag, workers in wishes.items():
-        check((workers or each) % each == 0, f"{flag} {workers}: {shape.name} takes {each} workers: give a multiple")
-    needed = max(wish.min_workers or wish.workers, wish.trial_workers)
-    check(needed <= whole * each, f"{needed} workers: the cluster has {whole} whole slices {shape.name}, {each} each")
-    on_host = shape.chips_on_host // host  # workers
+    chips = shape.chips_on_host if kind == "xla" else 1  # of a worker
+    per_slice = shape.chips // chips  # workers
+    multiples = {"--workers": machine.workers, "--min-workers": machine.min_workers}
+    if machine.trial_workers > 1:
+        multiples["--trial-workers"] = machine.trial_workers
+    for flag, asked in multiples.items():
+        divides = (asked or per_slice) % per_slice == 0
+        check(divides, f"{flag} {asked}: {shape.name} takes {per_slice} workers: give a multiple")
+    needed, workers = max(machine.min_workers or machine.workers, machine.trial_workers), whole * per_slice
+    has = f"the cluster has {whole} whole slices {shape.name}, {per_slice} each"
+    check(needed <= workers, f"{needed} workers: {has}")
+    on_host = shape.chips_on_host // chips  # workers
     spare = _spare(int(node.get("CPU", 0) // on_host) for node in nodes if node.get("TPU", 0))
-    return replace(
-        wish,
+    return Placement(
+        _with_loaders(machine, spare if machine.execution.loaders is None else machine.execution.loaders),
         slice=shape,
         kind=kind,
-        groups=max(1, whole // (wish.workers // each)),
-        slots=min(wish.slots or whole * each, whole * each),
-        loaders=spare if wish.loaders is None else wish.loaders,
+        groups=max(1, whole // (machine.workers // per_slice)),
+        slots=min(machine.max_concurrent or workers, workers),
     )
+
+
+def _with_loaders(machine: Machine, loaders: int) -> Machine:
+    return replace(machine, execution=replace(machine.execution, loaders=loaders))
 
 
 def _spare(cpus: Iterable[int]) -> int:
-    """CPUs that the workers of every node leave over, a worker."""
+    """CPUs per worker that are left on every node, by the CPUs per worker that each node has."""
     return min(max(min(cpus, default=1) - 1, 0), MOST_LOADERS)
 
 
 def _runtime_env(address: str | None, ours: dict[str, str]) -> dict[str, Any]:
-    """How workers find these packages: a job's working directory, a copy of the checkout, or the checkout itself."""
+    """Ray's description of how workers find these packages.
+
+    In a job that is the job's working directory; from elsewhere a copy of the checkout; locally the checkout itself.
+    """
     if address is None:
         path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
         return {"env_vars": {**ours, "PYTHONPATH": path}}

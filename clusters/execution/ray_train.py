@@ -1,6 +1,6 @@
-"""Units that need worker groups, on Ray Train: each group does one after the other.
+"""Units that need worker groups, on Ray Train: each group does one unit after the other.
 
-A fit costs many seconds before its first step, and a TPU slice minutes to get, so a group stays for a whole queue.
+A fit takes many seconds before its first step, and a TPU slice minutes to get, so a group stays for a whole queue.
 """
 
 import time
@@ -23,13 +23,13 @@ from clusters.execution.placement import Placement, group_config
 from clusters.execution.queue import RESTARTS, RunQueue, Snapshot
 from clusters.execution.shutdown import StopChannel, driver_actor, run_concurrently
 from clusters.execution.tracking import tracked
-from clusters.execution.work import Work, perform
+from clusters.execution.work import Work, unit_call
 from scaling.store import DRAFTS, Storage
-from scaling.training import Device, NonFiniteLossError, Report, TrainingInterruptedError, broadcast
+from scaling.training import Device, NonFiniteLossError, Report, Stop, TrainingInterruptedError, broadcast
 
 Watch = Callable[[Snapshot], None]
-LATE_SECONDS = 60.0  # after a machine's last moment; by then Ray has moved the group
-COLLECTIVE_SECONDS = 1800  # then a worker that waits for the others gives up: nothing hangs for ever
+LATE_SECONDS = 60.0  # after the moment at which a machine goes; by then Ray has moved the group
+COLLECTIVE_SECONDS = 1800  # after which a worker that waits for the others gives up: nothing hangs for ever
 
 
 def train_queue(
@@ -42,10 +42,10 @@ def train_queue(
     save_seconds: float,
     poll_seconds: float = 0.5,
 ) -> dict[str, str]:
-    """Do all units, the dearest first, on as many groups as have room. Returns the error of each that failed, by id.
+    """Do all units, the most expensive first, on as many groups as there is room for.
 
-    `watch` is called every `poll_seconds` with the queue's snapshot. Raises RuntimeError when the groups end before the
-    queue does.
+    Returns the error of each unit that failed, by id. `watch` is called every `poll_seconds` with the queue's snapshot.
+    Raises RuntimeError when the groups end before the queue does.
     """
     ordered = sorted(units, key=lambda work: work.flops, reverse=True)
     queue = driver_actor(RunQueue, [work.id for work in ordered])
@@ -57,10 +57,10 @@ def train_queue(
         "placement": placement,
         "save_seconds": save_seconds,
     }
-    cache = f"{DRAFTS}/ray-{uuid.uuid4().hex}"  # Ray's own files, deleted at the end
+    cache = f"{DRAFTS}/ray-{uuid.uuid4().hex}"  # for Ray's own files; deleted at the end
     errors = run_concurrently(
         [
-            partial(_fit, {**config, "group": group}, placement, storage.path(cache), len(units))
+            partial(_fit, {**config, "group": group}, storage.path(cache))
             for group in range(min(placement.groups, len(units)))
         ],
         stop=queue.stop.remote,
@@ -76,44 +76,49 @@ def train_queue(
     return {unit_id: error for unit_id, error in last.finished.items() if error}
 
 
-def _fit(config: dict[str, Any], placement: Placement, cache: str, units: int) -> None:
+def _fit(config: dict[str, Any], cache: str) -> None:
+    """Run one group of workers until the queue is empty; `config` goes to each worker."""
+    placement: Placement = config["placement"]
     ray.get(config["queue"].asked.remote(config["group"]))
-    asked: dict[str, Any] = {
+    trainer: dict[str, Any] = {
         "train_loop_config": config,
         "scaling_config": group_config(placement),
         "run_config": RunConfig(
             name=f"group-{config['group']}",
             storage_path=cache,
-            failure_config=FailureConfig(max_failures=RESTARTS * units),
+            failure_config=FailureConfig(max_failures=RESTARTS * len(config["units"])),
         ),
     }
     if placement.kind == "xla":
-        DataParallelTrainer(_work, backend_config=GlooConfig(COLLECTIVE_SECONDS), **asked).fit()
+        DataParallelTrainer(work_shift, backend_config=GlooConfig(COLLECTIVE_SECONDS), **trainer).fit()
         return
     backend = None if placement.kind == "tpu" else "nccl" if placement.gpus else "gloo"  # None: Ray's own, for TPUs
-    TorchTrainer(_work, torch_config=TorchConfig(backend=backend, timeout_s=COLLECTIVE_SECONDS), **asked).fit()
+    TorchTrainer(work_shift, torch_config=TorchConfig(backend=backend, timeout_s=COLLECTIVE_SECONDS), **trainer).fit()
 
 
-def _work(config: dict[str, Any]) -> None:
-    """One worker's shift: take a unit, do it, until the queue is empty. Every rank is told rank 0's unit."""
+def work_shift(config: dict[str, Any]) -> None:
+    """What Ray Train calls in every worker: take a unit, do it, until the queue is empty.
+
+    Rank 0 leads: it takes from the queue, and tells the other ranks its unit.
+    """
     queue, group, placement = config["queue"], config["group"], config["placement"]
     lead = get_context().get_world_rank() == 0
     waited = ray.get(queue.waited.remote(group)) if lead else 0.0
-    device = _placed(placement.device(), waited)
+    device = _with_group(placement.device(), waited)
     while (unit_id := broadcast(ray.get(queue.take.remote(group, device.world)) if lead else None, device)) is not None:
         error = ""
         try:
             work, storage, study = config["units"][unit_id], Storage(config["storage"]), config["study"]
-            shown = tracked(StopChannel(queue, unit_id), work, placement.tracking, storage, study)
+            shown = tracked(StopChannel(queue, unit_id), work, placement.machine.tracking, storage, study)
             with shown if lead else nullcontext(_silent) as report:
-                perform(
+                unit_call(
                     work,
                     storage=storage,
                     study=study,
                     device=device,
-                    report=partial(_told, report),
+                    report=partial(_stop, report),
                     save_seconds=config["save_seconds"],
-                )
+                )()
         except TrainingInterruptedError:
             _leave(queue, group)
             return
@@ -128,17 +133,17 @@ def _work(config: dict[str, Any]) -> None:
         device = replace(device, seconds_queued=0.0)
 
 
-def _placed(device: Device, waited: float) -> Device:
-    """With what the account says of the group: its machines, and how long it was waited for."""
+def _with_group(device: Device, waited: float) -> Device:
+    """The device with what the ledger says of its group: the number of machines, and seconds waited for the group."""
     names: list[str] = [""] * device.world
     if device.world > 1:
         dist.all_gather_object(names, ray.get_runtime_context().get_node_id())
     return replace(device, hosts=len(set(names)), seconds_queued=waited)
 
 
-def _told(report: Report, step: int, metrics: dict[str, Any]) -> bool:
-    """Whether to stop: the driver says so, or a machine of the group is about to be taken away."""
-    return bool(report(step, metrics)) or _notice() is not None
+def _stop(report: Report, step: int, metrics: dict[str, Any]) -> Stop:
+    """Whether to stop: because the driver says so, or because a machine of the group is about to be taken away."""
+    return report(step, metrics) or (None if _notice() is None else "preemption")
 
 
 def _notice() -> Any:
@@ -147,9 +152,10 @@ def _notice() -> Any:
 
 
 def _leave(queue: Any, group: int) -> None:
-    """After a checkpoint at the last step. On a machine that is taken away: wait until Ray moves the group elsewhere.
+    """End a worker's shift, after a checkpoint at the last step.
 
-    A worker that returns has done all that there is to do, and one that fails counts as a failure.
+    If a machine is taken away, wait until Ray moves the group elsewhere: to Ray, a worker that returns has finished,
+    and one that raises before that counts as a failure.
     """
     notice = _notice()
     if notice is None or not ray.get(queue.leave.remote(group)):

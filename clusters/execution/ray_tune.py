@@ -1,7 +1,7 @@
 """Searches on Ray Tune, and the units that need no search as plain Ray tasks.
 
-Tune runs the trials; `scaling.schedule.trials` says which ones there are, from the rows. Tune's own OptunaSearch would
-hold one search a sweep, in a state of its own; here many go side by side, and none is lost with the process.
+Tune runs the trials; `scaling.schedule` decides from the rows which trials there are. Tune's own OptunaSearch would
+hold one search per sweep, in a state of its own; here many searches share a sweep, and none is lost with the process.
 """
 
 import shutil
@@ -20,7 +20,7 @@ from clusters.execution.optuna_mirror import News, Tell
 from clusters.execution.placement import Placement
 from clusters.execution.queue import RESTARTS
 from clusters.execution.shutdown import Flag, driver_actor, run_concurrently
-from clusters.execution.trials import Checkpoints, Do, config_of, do_unit, result_in
+from clusters.execution.trials import Checkpoints, Do, Sweep, config_of, do_unit, result_in
 from clusters.execution.tune_actor import trial
 from clusters.execution.work import Work
 from scaling.schedule import Pair, Result, Trial, due_trials
@@ -28,8 +28,8 @@ from scaling.specs import Pretrain, Probe, Transfer
 from scaling.store import Storage
 from scaling.training import TrainingInterruptedError
 
-TELL_SECONDS = 2.0  # between two news for Optuna: a shorter trial goes in as a whole, which costs less
-FIRST_SECONDS = 30.0  # to the first news, where no trial ends before: the mirror's start would slow that of the actors
+TELL_SECONDS = 2.0  # between two messages to the mirror: a trial that is shorter goes in as a whole, which costs less
+FIRST_SECONDS = 30.0  # to the first message, if no trial ends before: the mirror's start would slow the actors' start
 Done = Callable[[Transfer | Probe, str], None]  # called with a unit and its error, '' when it succeeded
 Follow = Callable[[Mapping[str, int]], None]  # called with the steps that units have done, by id
 
@@ -50,22 +50,14 @@ def sweep(
     """Run the dev trials that the searches of all pairs call for, and leave their rows.
 
     A failed trial leaves its attempt row and no trial row, and is not tried again in this sweep; one whose machine was
-    lost is, up to RESTARTS times. `do` stands in for doing a trial, in a benchmark. `mirror` is of `mirrored`.
+    lost is tried again, up to RESTARTS times. `do` replaces `do_unit` in a benchmark. `mirror` comes from `mirrored`.
     """
     feed = _Feed(pairs, known, done)
     flag = driver_actor(Flag)
-    job = {
-        "pairs": pairs,
-        "checkpoints": checkpoints,
-        "do": do or do_unit,
-        "storage": storage,
-        "study": study,
-        "placement": placement,
-        "flag": flag,
-    }
+    common = Sweep(pairs, checkpoints, do or do_unit, storage, study, placement, flag)
     cache = tempfile.mkdtemp(prefix="sweep-")
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(trial, job=cloudpickle.dumps(job)), placement.trial_resources),
+        tune.with_resources(tune.with_parameters(trial, job=cloudpickle.dumps(common)), placement.trial_resources),
         tune_config=tune.TuneConfig(
             search_alg=feed, num_samples=-1, max_concurrent_trials=placement.slots, reuse_actors=True
         ),
@@ -103,50 +95,51 @@ class _Feed(Searcher):
     ) -> None:
         super().__init__()
         self._pairs, self._known, self._done = pairs, dict(known), done
-        self._given: set[tuple[str, int]] = set()  # keys of trials that ran, are at work or failed
-        self._at: dict[str, tuple[int, Trial]] = {}  # by Tune's id
+        self._started: set[tuple[str, int]] = set()  # keys of trials that ran, are running or failed
+        self._running: dict[str, tuple[int, Trial]] = {}  # a pair's number and its trial, by Tune's id
         self._ahead = [self._next(pair) for pair in pairs]
-        self._news: deque[News] = deque()  # what began and ended and the mirror has not heard
-        self._told = time.monotonic()
-        self.stopped = False  # no more trials
-        self.ended = False  # one of them
+        self._news: deque[News] = deque()  # what began and ended since the last message to the mirror
+        self._told = time.monotonic()  # when that message was sent
+        self.stopped = False  # hand out no more trials
+        self.ended = False  # at least one trial has ended
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         for number, ahead in enumerate(self._ahead):
             if ahead and not self.stopped:
                 trial = ahead.popleft()
-                self._given.add(trial.key)
-                self._at[trial_id] = number, trial
+                self._started.add(trial.key)
+                self._running[trial_id] = number, trial
                 self._news.append((number, trial.transfer.setting, "begun"))
                 return config_of(number, trial)
-        return None if self._at else Searcher.FINISHED
+        return None if self._running else Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         self.ended = True
-        number, trial = self._at.pop(trial_id)
+        number, trial = self._running.pop(trial_id)
         if self.stopped:
             return
         reason = "its worker died" if error or result is None else result["error"]
         if result is not None and not error and not result["failed"]:
-            pair, found = self._pairs[number], result_in(result)
-            self._known[trial.transfer.id] = found
+            pair, outcome = self._pairs[number], result_in(result)
+            self._known[trial.transfer.id] = outcome
             learns = pair.task.search is not None and pair.task.search.learns
-            if pair.task.halving is not None or (learns and not self._ahead[number]):  # else nothing new can be wanted
+            # Asked only where the answer can have changed: to ask after each trial of a long grid would be quadratic.
+            if pair.task.halving is not None or (learns and not self._ahead[number]):
                 self._ahead[number] = self._next(pair)
-            self._news.append((number, trial.transfer.setting, found))
+            self._news.append((number, trial.transfer.setting, outcome))
         self._done(trial.transfer, reason)
 
     def tell(self, mirror: Tell | None, every: float = 0.0) -> None:
-        """Send the mirror its news, at most once in so many seconds."""
+        """Send the mirror what has happened, unless it was told less than `every` seconds ago."""
         if mirror is not None and time.monotonic() - self._told >= every:
             self._told = time.monotonic()
             mirror([self._news.popleft() for _ in range(len(self._news))])
 
     def _next(self, pair: Pair) -> deque[Trial]:
-        return deque(trial for trial in due_trials(pair, self._known)[0] if trial.key not in self._given)
+        return deque(trial for trial in due_trials(pair, self._known)[0] if trial.key not in self._started)
 
     def save(self, checkpoint_path: str) -> None:
-        """Tune saves its searcher for a restore, which rows replace."""
+        """Tune saves its searcher to restore it; here the rows serve for that."""
         Path(checkpoint_path).touch()
 
     def restore(self, checkpoint_path: str) -> None: ...
@@ -164,7 +157,7 @@ def run_all(
     done: Done,
     follow: Follow | None = None,
 ) -> None:
-    """Run final fine-tunings and few-shot probes side by side, and leave their rows; a failure stops no other."""
+    """Run final fine-tunings and few-shot probes, several at a time, and leave their rows; a failure stops no other."""
     resources = placement.trial_resources
     flag = driver_actor(Flag)
     task = ray.remote(do_unit).options(
@@ -190,7 +183,7 @@ def run_all(
             try:
                 ray.get(ready)
                 done(unit, "")
-            except TrainingInterruptedError:  # as it was told: it failed at nothing
+            except TrainingInterruptedError:  # told to stop, which is no failure
                 continue
             except ray.exceptions.RayError as error:
                 done(unit, str(error).strip().splitlines()[-1])
@@ -202,6 +195,6 @@ def run_all(
 
 
 def _watch(flag: Any, follow: Follow | None) -> None:
-    """What the driver does while it waits: tell how far the units are, where somebody follows them."""
+    """What the driver does while it waits: show how far the units have got, where that is shown."""
     if follow is not None:
         follow(ray.get(flag.steps.remote()))

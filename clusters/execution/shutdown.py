@@ -1,7 +1,7 @@
-"""An end in good order: whoever is told to stop lets the workers put what they have into checkpoints first.
+"""An orderly shutdown: a driver that is told to stop first lets its workers save checkpoints.
 
-Ctrl-C and SIGTERM are KeyboardInterrupt in the driver's main thread, which therefore only waits; Ray's loops run in
-threads of their own.
+Ctrl-C and SIGTERM are a KeyboardInterrupt in the driver's main thread. That thread therefore only waits, and Ray's
+loops run in threads of their own.
 """
 
 import threading
@@ -12,34 +12,34 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-GRACE_SECONDS = 15.0  # for checkpoints; a cluster that takes a machine back gives 20 or 30
+GRACE_SECONDS = 15.0  # to save checkpoints in; a cluster that takes a machine back gives 20 or 30
 
 
 def run_concurrently(
-    works: Sequence[Callable[[], object]],
+    functions: Sequence[Callable[[], object]],
     *,
     stop: Callable[[], object],
     watch: Callable[[], object] = lambda: None,
     poll_seconds: float = 0.5,
 ) -> list[Exception]:
-    """Run functions side by side until all have ended, and return the errors of those that failed.
+    """Run functions in threads until all have ended, and return the errors of those that failed.
 
-    `watch` is called every `poll_seconds`. On KeyboardInterrupt `stop` is called, the functions have GRACE_SECONDS to
-    end, and it is raised again.
+    `watch` is called every `poll_seconds`. On KeyboardInterrupt `stop` is called, the functions get GRACE_SECONDS to
+    end, and the interrupt is raised again.
     """
     errors: list[Exception] = []
-    ended = [threading.Event() for _ in works]  # a Thread.join that Ctrl-C breaks off takes the thread for ended
+    ended = [threading.Event() for _ in functions]  # a Thread.join that Ctrl-C breaks off takes the thread for ended
 
-    def run(work: Callable[[], object], end: threading.Event) -> None:
+    def run(function: Callable[[], object], end: threading.Event) -> None:
         try:
-            work()
+            function()
         except Exception as error:
             errors.append(error)
         finally:
             end.set()
 
-    for each in zip(works, ended, strict=True):  # daemons: a second Ctrl-C must not wait for them
-        threading.Thread(target=run, args=each, daemon=True).start()
+    for arguments in zip(functions, ended, strict=True):  # daemons: a second Ctrl-C must not wait for them
+        threading.Thread(target=run, args=arguments, daemon=True).start()
     try:
         while not all(end.is_set() for end in ended):
             watch()
@@ -52,20 +52,20 @@ def run_concurrently(
 
 
 def _wait(events: Sequence[threading.Event], seconds: float) -> None:
-    """Until all are set, so long at most."""
+    """Wait until all events are set, at most so many seconds."""
     end = time.monotonic() + seconds
     for event in events:
         event.wait(max(0.0, end - time.monotonic()))
 
 
 def driver_actor(kind: type, *arguments: Any) -> Any:
-    """An actor of that class on the driver's machine: any other may be lost while it is needed."""
+    """An actor of that class on the driver's machine, since any other machine may be lost while the actor is needed."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     return ray.remote(kind).options(num_cpus=0, scheduling_strategy=here).remote(*arguments)
 
 
 class Flag:
-    """What workers ask whether to stop, where no queue tells them. Plain Python: Ray makes an actor of it."""
+    """Tells workers to stop where there is no queue to do so, and gathers their steps. Ray makes an actor of it."""
 
     def __init__(self) -> None:
         self._stopped = False
@@ -79,12 +79,15 @@ class Flag:
         return self._stopped
 
     def steps(self) -> dict[str, int]:
-        """How far those that report are, by id."""
+        """The steps that each unit has done, by id."""
         return self._steps
 
 
 class StopChannel:
-    """A worker's line to a queue or flag: it says how far it is and hears whether to stop, and waits for neither."""
+    """A worker's report to a queue or flag: it sends the step and returns whether to stop, without waiting.
+
+    So the answer is that to an earlier report: a step would be slow to wait for a round trip to the driver.
+    """
 
     def __init__(self, actor: Any, unit_id: str) -> None:
         self._actor, self._unit_id = actor, unit_id

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from clusters.execution.work import Work, done
+from clusters.execution.work import Work, finished_row
 from scaling.console import Log, Tracking, event_files, run_directory, scalars
 from scaling.specs import Pretrain, Probe, Transfer
 from scaling.store import Storage, read_rows, without_secrets
@@ -87,7 +87,7 @@ def tracked(report: Report, work: Work, tracking: Tracking, storage: Storage, st
 
 def _points(work: Work, storage: Storage) -> list[tuple[int, dict[str, float]]]:
     """The evaluations of a training that has ended, by step: of the curve's rows, or the last one."""
-    row = done(work, storage)
+    row = finished_row(work, storage)
     if row is None:
         return []
     if isinstance(work.unit, Pretrain):

@@ -1,6 +1,8 @@
-"""One unit of work as a cluster's process gets it, and doing it: an ordinary function call."""
+"""One unit of work as a cluster's process gets it, and the call that does it: that of an ordinary function."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from scaling.flops import pretrain_flops, transfer_flops
@@ -12,7 +14,7 @@ from scaling.training import Device, Report, broadcast
 
 @dataclass(frozen=True)
 class Work:
-    """A unit with its upstream's checkpoint (None: a control has none). `until`: a trial's rung."""
+    """A unit, the checkpoint of its upstream (None for a from-scratch baseline), and the rung that a trial goes to."""
 
     unit: Pretrain | Transfer | Probe
     checkpoint: str | None = None
@@ -24,7 +26,7 @@ class Work:
 
     @property
     def flops(self) -> float:
-        """Of the whole training, to begin with the dearest; 0 where there is none."""
+        """FLOPs of the whole training, by which the most expensive goes first; 0 for a probe, which has none."""
         match self.unit:
             case Pretrain():
                 return pretrain_flops(self.unit, valid=True)
@@ -34,37 +36,31 @@ class Work:
                 return 0.0
 
 
-def perform(
+def unit_call(
     work: Work, *, storage: Storage, study: str, device: Device, report: Report, save_seconds: float
-) -> dict[str, Any] | None:
-    """Do it and leave its rows, or find them: a worker of a killed driver may have ended it after it was listed.
+) -> Callable[[], dict[str, Any] | None]:
+    """The call that does the unit, leaves its rows and returns a fine-tuning's row.
 
-    Returns a fine-tuning's row.
+    It is returned, not made, so that a worker's stack is short: its entry, the unit's function, the training loop. If
+    the rows are there already, the call finds them: a worker of a killed driver may have ended the unit after it was
+    listed as missing.
     """
-    there = broadcast(done(work, storage) if device.rank == 0 else None, device)
-    if there is not None:
-        return there
+    row = broadcast(finished_row(work, storage) if device.rank == 0 else None, device)
+    if row is not None:
+        return lambda: row
+    common: dict[str, Any] = {"storage": storage, "study": study, "device": device}
+    training = common | {"report": report, "save_seconds": save_seconds}
     match work.unit:
         case Pretrain():
-            pretrain(work.unit, storage=storage, study=study, device=device, report=report, save_seconds=save_seconds)
+            return partial(pretrain, work.unit, **training)
         case Transfer():
-            return finetune(
-                work.unit,
-                checkpoint=work.checkpoint,
-                storage=storage,
-                study=study,
-                device=device,
-                report=report,
-                until=work.until,
-                save_seconds=save_seconds,
-            )
+            return partial(finetune, work.unit, checkpoint=work.checkpoint, until=work.until, **training)
         case Probe():
-            probe(work.unit, checkpoint=work.checkpoint, storage=storage, study=study, device=device)
-    return None
+            return partial(probe, work.unit, checkpoint=work.checkpoint, **common)
 
 
-def done(work: Work, storage: Storage) -> dict[str, Any] | None:
-    """The first row of the unit, if it shows that there is nothing left to do."""
+def finished_row(work: Work, storage: Storage) -> dict[str, Any] | None:
+    """The first row of the unit, if it shows that nothing is left to do."""
     match work.unit:
         case Pretrain():
             return read_row(storage, "pretrain", work.unit.id)

@@ -1,4 +1,4 @@
-"""The chip catalogue (`hardware.toml`): cores, peaks, memory, prices, and rates that were measured. Imports no ray."""
+"""The chip catalogue (`hardware.toml`): cores, peaks, memory, prices, measured throughput. Imports no ray."""
 
 import difflib
 import re
@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 SECONDS_PER_DAY = 86_400
-PAPER_UTILISATION = 0.348  # 1.847 EF a core-day of 61.5 TFLOP/s: all of the ViT paper's Table 2 on TPU v3
+PAPER_UTILISATION = 0.348  # 1.847 EF per core-day of 61.5 TFLOP/s: all of the ViT paper's Table 2 on TPU v3
 TPU_TYPE = "TPU_ACCELERATOR_TYPE"  # set on TPU machines: v4-16
 
 
@@ -21,7 +21,7 @@ class Hardware:
     name: str
     cores_per_chip: int
     dtype: str
-    peaks: dict[str, float] = field(default_factory=dict)  # TFLOP/s a chip, dense, by arithmetic
+    peaks: dict[str, float] = field(default_factory=dict)  # TFLOP/s per chip, dense, by arithmetic
     price_usd_per_chip_hour: float | None = None
     exaflops_per_core_day: dict[str, float] = field(default_factory=dict)  # measured: by model, and 'pooled'
     memory_gb: float | None = None
@@ -48,11 +48,11 @@ class Hardware:
 
     @property
     def peak_tflops(self) -> float | None:
-        """TFLOP/s a chip, dense, in `dtype`."""
+        """TFLOP/s per chip, dense, in `dtype`."""
         return self.peaks.get(self.dtype)
 
     def rate(self, model: str, utilisation: float | None = None) -> float:
-        """ExaFLOPs that a core does in a day of training `model`.
+        """ExaFLOPs per core-day of training `model`.
 
         A given utilisation (share of the peak) goes first, then what was measured for the model or pooled over models,
         then the utilisation of the paper's own runs. Raises ValueError when there is no peak to take a share of.
@@ -74,7 +74,7 @@ class Hardware:
         return core_days / self.cores_per_chip * 24 * self.price_usd_per_chip_hour
 
     def rate_note(self, utilisation: float | None) -> str:
-        """Where `rate` takes its figure from, for people."""
+        """Where the throughput of `rate` comes from, for people."""
         if utilisation is not None:
             return f"{utilisation:.0%} of peak"
         if self.exaflops_per_core_day:
@@ -110,7 +110,7 @@ def chip_named(name: str) -> Hardware:
 
 
 def chip_generation(name: str) -> Hardware | None:
-    """The TPU whose generation is called so: v4, or as Cloud TPU and Ray say it, v5litepod, tpu7x. None: not known."""
+    """The TPU of a generation: v4, or in the words of Cloud TPU and Ray, v5litepod, tpu7x. None for an unknown one."""
     for chip in catalogue().values():
         if chip.kind == "tpu" and name in (chip.name, chip.name.removeprefix("tpu-"), chip.gcp_generation):
             return chip
@@ -118,7 +118,7 @@ def chip_generation(name: str) -> Hardware | None:
 
 
 def chip_of_device(device: str | None, environment: Mapping[str, str] | None = None) -> Hardware | None:
-    """The chip of a machine; None for an accelerator that the catalogue has not.
+    """The chip of a machine; None for an accelerator that the catalogue lacks.
 
     `device` is a name of the catalogue, as torch.cuda gives it ('NVIDIA H100 80GB HBM3'), as attempts on TPUs have it
     ('tpu v4-16'), or None without a GPU. A TPU machine's environment says what slice it is part of.

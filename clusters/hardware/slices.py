@@ -25,7 +25,7 @@ class Slice:
 
     @property
     def name(self) -> str:
-        """As people say it: v4-16 (cores), v5e-16 (chips), h100:8; v4:4x4x12 for a shape that is not standard."""
+        """The common name: v4-16 (cores), v5e-16 (chips), h100:8; v4:4x4x12 for a shape that is not standard."""
         kind = self.chip.name.removeprefix("tpu-")
         if self.topology is None:
             return f"{kind}:{self.chips}"
@@ -58,7 +58,7 @@ class Slice:
 
     @property
     def workers(self) -> int:
-        """Workers of a training: one a TPU host, one a GPU."""
+        """Workers of a training: one per TPU host, one per GPU."""
         return self.hosts if self.chip.kind == "tpu" else self.chips
 
     @property
@@ -81,10 +81,10 @@ class Slice:
 
 
 def slice_named(name: str) -> Slice:
-    """The slice called so: a TPU's by size (v4-16, v5litepod-16) or shape (v4:2x2x2), GPUs by number (h100:64).
+    """The slice of a name: a TPU's by size (v4-16, v5litepod-16) or shape (v4:2x2x2), GPUs by number (h100:64).
 
-    The size of a TPU slice counts cores, as its makers do: two a chip for v2, v3, v4, v5p and v7x, one for v5e and v6e.
-    Raises ValueError with the sizes there are.
+    The size of a TPU slice counts cores, as its makers do: two per chip for v2, v3, v4, v5p, v7x, one for v5e, v6e.
+    Raises ValueError with the sizes that exist.
     """
     kind, mark, size = name.strip().lower().rpartition(":" if ":" in name else "-")
     chip = chip_generation(kind) or catalogue().get(kind)
@@ -97,13 +97,13 @@ def slice_named(name: str) -> Slice:
 
 
 def tpu_slice(chip: Hardware, topology: str) -> Slice:
-    """The TPU slice of a topology. Raises ValueError with the shapes there are."""
+    """The TPU slice of a topology. Raises ValueError with the shapes that exist."""
     check(_known(chip, topology), f"{chip.name} has no topology {topology!r}: there are {', '.join(chip.topologies)}")
     return Slice(chip, math.prod(map(int, topology.split("x"))), topology)
 
 
 def gpu_slice(chip: Hardware, number: int) -> Slice:
-    """So many GPUs: some of one machine's, or all of several machines'."""
+    """A number of GPUs: some of one machine, or all of several machines. Raises ValueError for any other number."""
     full = chip.chips_per_host
     check(
         number <= full or number % full == 0,
@@ -142,24 +142,24 @@ def slice_wanted(name: str | None, chip: str | None, nodes: int | None) -> Slice
         check(nodes is None, f"--slice {name} says the number of machines: leave --nodes out")
         return slice_named(name)
     assert chip is not None
-    found = chip_named(chip)
+    named = chip_named(chip)
     check(nodes is None or nodes > 0, f"--nodes must be positive, got {nodes}")
-    check(found.kind != "cpu", "--hardware cpu: launch files are for accelerators; see the README for CPU clusters")
-    if found.kind == "gpu":
-        return gpu_slice(found, (nodes or 1) * found.chips_per_host)
-    fitting = [tpu_slice(found, shape) for shape in found.topologies]
+    check(named.kind != "cpu", "--hardware cpu: launch files are for accelerators; see the README for CPU clusters")
+    if named.kind == "gpu":
+        return gpu_slice(named, (nodes or 1) * named.chips_per_host)
+    fitting = [tpu_slice(named, shape) for shape in named.topologies]
     fitting = [each for each in fitting if each.hosts == (nodes or 1)]
-    shapes = ", ".join(tpu_slice(found, shape).name for shape in found.topologies)
+    shapes = ", ".join(tpu_slice(named, shape).name for shape in named.topologies)
     check(fitting != [], f"{chip} has no slice of {nodes} hosts: take --slice, one of {shapes}")
     return fitting[-1]
 
 
 def _of_cores(chip: Hardware, size: str) -> Slice:
-    found = {str(each.cores): each for each in (tpu_slice(chip, shape) for shape in chip.topologies)}
-    what = "cores" if chip.cores_per_chip > 1 else "chips"
-    names = ", ".join(each.name for each in found.values())
-    check(size in found, f"{chip.name} has no slice of {size} {what}: there are {names}")
-    return found[size]
+    slices = {str(each.cores): each for each in (tpu_slice(chip, shape) for shape in chip.topologies)}
+    unit = "cores" if chip.cores_per_chip > 1 else "chips"
+    names = ", ".join(each.name for each in slices.values())
+    check(size in slices, f"{chip.name} has no slice of {size} {unit}: there are {names}")
+    return slices[size]
 
 
 def _known(chip: Hardware, topology: str) -> bool:

@@ -13,40 +13,40 @@ from typing import Any
 import jsonschema
 
 from clusters.launch import rules, slurm_rules
-from clusters.launch.yaml_lines import LineError, Marked, load
+from clusters.launch.yaml_lines import LineError, YamlDocument, load_yaml
 
-Rules = Callable[[Marked, str], Iterator[LineError]]
+Rules = Callable[[YamlDocument, str], Iterator[LineError]]
 LONG = 200  # characters of a message
 COMMENT = re.compile(r"(^|[ \t])#.*$", re.MULTILINE)
 
 
 def mistakes(text: str) -> tuple[str, list[LineError]]:
-    """What kind of file a text is, and all that is wrong with it, by line. Raises LineError for no launch file."""
+    """The kind of launch file that a text is, and its mistakes by line. Raises LineError for a text that is none."""
     if re.search(r"^#SBATCH", text, re.MULTILINE):
-        return "Slurm script", _sorted(slurm_rules.check(text))
+        return "Slurm script", _sorted(slurm_rules.slurm_mistakes(text))
     try:
-        document = load(text)
+        document = load_yaml(text)
     except LineError as mistake:
         return "YAML", [mistake]
     kind, schema, rule = _format(document)
-    found = list(_by_schema(document, schema))
-    if not found:  # else the rules would stumble over what is not there
-        found = list(rule(document, COMMENT.sub("", text)))
-    return kind, _sorted(found)
+    errors = list(_by_schema(document, schema))
+    if not errors:  # the rules rely on parts that the schema requires
+        errors = list(rule(document, COMMENT.sub("", text)))
+    return kind, _sorted(errors)
 
 
-def _sorted(found: Iterator[LineError] | list[LineError]) -> list[LineError]:
-    return sorted(found, key=lambda mistake: mistake.line)
+def _sorted(errors: Iterator[LineError] | list[LineError]) -> list[LineError]:
+    return sorted(errors, key=lambda mistake: mistake.line)
 
 
-def _format(document: Marked) -> tuple[str, dict[str, Any], Rules]:
+def _format(document: YamlDocument) -> tuple[str, dict[str, Any], Rules]:
     match document.value:
         case {"apiVersion": _, "kind": kind}:
-            return f"KubeRay {kind}", _schema("kuberay"), rules.kuberay
+            return f"KubeRay {kind}", _schema("kuberay"), rules.kuberay_mistakes
         case {"cluster_name": _} | {"provider": _}:
-            return "ray up cluster", _schema("ray"), rules.ray_up
+            return "ray up cluster", _schema("ray"), rules.ray_up_mistakes
         case {"run": _} | {"resources": _}:
-            return "SkyPilot task", _schema("skypilot"), rules.skypilot
+            return "SkyPilot task", _schema("skypilot"), rules.skypilot_mistakes
         case _:
             raise LineError(1, "this is no file of ray up, KubeRay, Slurm or SkyPilot")
 
@@ -55,13 +55,13 @@ def _format(document: Marked) -> tuple[str, dict[str, Any], Rules]:
 def _schema(name: str) -> dict[str, Any]:
     if name != "ray":
         return json.loads((files("clusters.launch") / "schemas" / f"{name}.json").read_text())
-    found = find_spec("ray")  # Ray's own, without importing it
-    assert found is not None
-    assert found.origin is not None
-    return json.loads((Path(found.origin).parent / "autoscaler" / "ray-schema.json").read_text())
+    package = find_spec("ray")  # Ray's own schema, without the seconds that importing Ray takes
+    assert package is not None
+    assert package.origin is not None
+    return json.loads((Path(package.origin).parent / "autoscaler" / "ray-schema.json").read_text())
 
 
-def _by_schema(document: Marked, schema: dict[str, Any]) -> Iterator[LineError]:
+def _by_schema(document: YamlDocument, schema: dict[str, Any]) -> Iterator[LineError]:
     for error in jsonschema.Draft7Validator(schema).iter_errors(document.value):
         path = tuple(error.absolute_path)
         where = ".".join(map(str, path)) or "the file"
@@ -72,5 +72,5 @@ def _by_schema(document: Marked, schema: dict[str, Any]) -> Iterator[LineError]:
                 hint = f"; is it {near[0]}?" if near else ""
                 yield LineError(document.line((*path, key)), f"{where} has no key {key!r}{hint}")
         else:
-            what = error.message if len(error.message) < LONG else f"{error.message[:LONG]}..."
-            yield LineError(document.line(path), f"{where}: {what}")
+            message = error.message if len(error.message) < LONG else f"{error.message[:LONG]}..."
+            yield LineError(document.line(path), f"{where}: {message}")

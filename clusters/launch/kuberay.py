@@ -11,58 +11,58 @@ HOME = "/home/ray/scaling-studies"
 GPU_RESOURCE = {"mi300x": "amd.com/gpu"}  # nvidia.com/gpu for all others
 
 
-def ray_cluster(wish: LaunchRequest) -> str:
+def ray_cluster(request: LaunchRequest) -> str:
     return f"""\
-{_head_lines(wish)}
+{_head_lines(request)}
 #   kubectl apply -f FILE
-#   kubectl port-forward service/{wish.name}-head-svc 8265    leave it running: nobody else can reach the dashboard
+#   kubectl port-forward service/{request.name}-head-svc 8265    leave it running: nobody else can reach the dashboard
 #   export RAY_AUTH_MODE=token
-#   export RAY_AUTH_TOKEN="$(kubectl get secret {wish.name} -o jsonpath='{{.data.auth_token}}' | base64 -d)"
+#   export RAY_AUTH_TOKEN="$(kubectl get secret {request.name} -o jsonpath='{{.data.auth_token}}' | base64 -d)"
 #   RAY_API_SERVER_ADDRESS=http://127.0.0.1:8265 ray job submit --working-dir . -- \\
-#     python {wish.command}
+#     python {request.command}
 apiVersion: ray.io/v1
 kind: RayCluster
 metadata:
-  name: {wish.name}
+  name: {request.name}
 spec:
-  {indented(_cluster_spec(wish), 2)}
+  {indented(_cluster_spec(request), 2)}
 """
 
 
-def ray_job(wish: LaunchRequest) -> str:
+def ray_job(request: LaunchRequest) -> str:
     return f"""\
-{_head_lines(wish)}
+{_head_lines(request)}
 #   kubectl apply -f FILE
-#   kubectl logs -f job/{wish.name}
+#   kubectl logs -f job/{request.name}
 apiVersion: ray.io/v1
 kind: RayJob
 metadata:
-  name: {wish.name}
+  name: {request.name}
 spec:
-  entrypoint: {json.dumps(f"python {HOME}/{wish.command}")}
+  entrypoint: {json.dumps(f"python {HOME}/{request.command}")}
   submissionMode: K8sJobMode
   backoffLimit: 3  # a new cluster goes on from the last checkpoints
-  activeDeadlineSeconds: {wish.hours * 3600}
+  activeDeadlineSeconds: {request.hours * 3600}
   shutdownAfterJobFinishes: true
   ttlSecondsAfterFinished: 600
   rayClusterSpec:
-    {indented(_cluster_spec(wish), 4)}
+    {indented(_cluster_spec(request), 4)}
 """
 
 
-def _head_lines(wish: LaunchRequest) -> str:
-    tpu = wish.slice.topology is not None
+def _head_lines(request: LaunchRequest) -> str:
+    tpu = request.slice.topology is not None
     pool = "\n# GKE needs a node pool of this topology, and its Ray add-on, which tells TPU hosts their numbers."
     return f"""\
-{title(wish, f"KubeRay {'RayJob' if wish.kind == 'rayjob' else 'RayCluster'}")}{pool if tpu else ""}
+{title(request, f"KubeRay {'RayJob' if request.kind == 'rayjob' else 'RayCluster'}")}{pool if tpu else ""}
 # The image is this project in Ray's own. In the checkout, Dockerfile:
-#   FROM {ray_image(wish.slice.chip.kind)}
+#   FROM {ray_image(request.slice.chip.kind)}
 #   COPY --chown=ray . {HOME}
-#   RUN pip install --constraint {HOME}/{wish.constraints} --editable '{HOME}[{wish.extras}]'
+#   RUN pip install --constraint {HOME}/{request.constraints} --editable '{HOME}[{request.extras}]'
 # Then:"""
 
 
-def _cluster_spec(wish: LaunchRequest) -> str:
+def _cluster_spec(request: LaunchRequest) -> str:
     return f"""\
 rayVersion: "{ray_version()}"
 authOptions:
@@ -75,21 +75,21 @@ headGroupSpec:
     spec:
       containers:
         - name: ray-head
-          {indented(_container(wish, {"cpu": "4", "memory": "16Gi"}), 10)}
+          {indented(_container(request, {"cpu": "4", "memory": "16Gi"}), 10)}
           ports:
             - {{containerPort: 6379, name: gcs-server}}
             - {{containerPort: 8265, name: dashboard}}
-            - {{containerPort: 10001, name: client}}{_storage(wish, shared_memory=False, spaces=6)}
+            - {{containerPort: 10001, name: client}}{_storage(request, shared_memory=False, spaces=6)}
 workerGroupSpecs:
-  - groupName: {wish.slice.chip.name}
-    {indented(_numbers(wish.slice), 4)}
+  - groupName: {request.slice.chip.name}
+    {indented(_numbers(request.slice), 4)}
     rayStartParams: {{}}
     template:
-      spec:{_after(_selector(wish), 8)}
+      spec:{_after(_selector(request), 8)}
         containers:
           - name: ray-worker
-            {indented(_container(wish, _worker_resources(wish.slice)), 12)}\
-{_storage(wish, shared_memory=True, spaces=8)}"""
+            {indented(_container(request, _worker_resources(request.slice)), 12)}\
+{_storage(request, shared_memory=True, spaces=8)}"""
 
 
 def _after(block: str, spaces: int) -> str:
@@ -97,49 +97,49 @@ def _after(block: str, spaces: int) -> str:
     return "\n" + indent(block, " " * spaces) if block else ""
 
 
-def _numbers(found: Slice) -> str:
+def _numbers(shape: Slice) -> str:
     """KubeRay counts TPU slices, each of several hosts, but single GPU machines."""
-    slices, hosts = (1, found.hosts) if found.topology else (found.hosts, 1)
+    slices, hosts = (1, shape.hosts) if shape.topology else (shape.hosts, 1)
     return f"replicas: {slices}\nminReplicas: {slices}\nmaxReplicas: {slices}\nnumOfHosts: {hosts}"
 
 
-def _container(wish: LaunchRequest, resources: dict[str, str]) -> str:
+def _container(request: LaunchRequest, resources: dict[str, str]) -> str:
     asked = json.dumps(resources)
     return f"""\
-image: {wish.image or "scaling-studies:latest"}  # change: where you pushed it
+image: {request.image or "scaling-studies:latest"}  # change: where you pushed it
 securityContext: {{allowPrivilegeEscalation: false}}
 resources:
   limits: {asked}
   requests: {asked}"""
 
 
-def _worker_resources(found: Slice) -> dict[str, str]:
-    name = "google.com/tpu" if found.topology else GPU_RESOURCE.get(found.chip.name, "nvidia.com/gpu")
-    host = {"cpu": str(found.host_cpus), "memory": f"{found.host_memory_gib}Gi"}
-    return {**host, name: str(found.chips_on_host)}
+def _worker_resources(shape: Slice) -> dict[str, str]:
+    name = "google.com/tpu" if shape.topology else GPU_RESOURCE.get(shape.chip.name, "nvidia.com/gpu")
+    host = {"cpu": str(shape.host_cpus), "memory": f"{shape.host_memory_gib}Gi"}
+    return {**host, name: str(shape.chips_on_host)}
 
 
-def _selector(wish: LaunchRequest) -> str:
-    found = wish.slice
+def _selector(request: LaunchRequest) -> str:
+    shape = request.slice
     labels = {}
-    if found.topology is not None:
-        check(found.chip.gke != (), f"{wish.kind}: GKE has no {found.chip.name}")
-        labels["cloud.google.com/gke-tpu-accelerator"] = found.chip.gke[found.hosts > 1]
-        labels["cloud.google.com/gke-tpu-topology"] = found.topology
-    if wish.spot:
+    if shape.topology is not None:
+        check(shape.chip.gke != (), f"{request.kind}: GKE has no {shape.chip.name}")
+        labels["cloud.google.com/gke-tpu-accelerator"] = shape.chip.gke[shape.hosts > 1]
+        labels["cloud.google.com/gke-tpu-topology"] = shape.topology
+    if request.spot:
         labels["cloud.google.com/gke-spot"] = '"true"'
     return "\n".join(["nodeSelector:", *(f"  {key}: {value}" for key, value in labels.items())]) if labels else ""
 
 
-def _storage(wish: LaunchRequest, *, shared_memory: bool, spaces: int) -> str:
+def _storage(request: LaunchRequest, *, shared_memory: bool, spaces: int) -> str:
     """What the last container of a pod mounts, and the pod's volumes, at so many spaces."""
     mounts, volumes = [], []
     if shared_memory:
         mounts.append("  - {name: shared-memory, mountPath: /dev/shm}")
         volumes.append("  - {name: shared-memory, emptyDir: {medium: Memory}}")
-    if wish.storage is not None and wish.storage.startswith("/"):
-        mounts.append(f"  - {{name: storage, mountPath: {json.dumps(wish.storage)}}}")
-        claim = f"persistentVolumeClaim: {{claimName: {wish.claim}}}"
+    if request.storage is not None and request.storage.startswith("/"):
+        mounts.append(f"  - {{name: storage, mountPath: {json.dumps(request.storage)}}}")
+        claim = f"persistentVolumeClaim: {{claimName: {request.claim}}}"
         volumes.append(f"  - {{name: storage, {claim}}}  # change: a claim that many nodes may write to")
     if not mounts:
         return ""

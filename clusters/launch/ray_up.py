@@ -13,26 +13,26 @@ DOCKER = "sudo apt-get update; sudo apt-get install -y docker.io; sudo usermod -
 _PRIVILEGED = '\n  worker_run_options: ["--privileged"]  # the TPUs are seen in no other way'
 
 
-def cluster(wish: LaunchRequest) -> str:
-    cloud = wish.kind.removeprefix("ray-up-")
-    tpu = wish.slice.topology is not None
-    number = 1 if tpu else wish.slice.hosts  # the launcher takes a TPU slice as one worker
+def ray_up_cluster(request: LaunchRequest) -> str:
+    cloud = request.kind.removeprefix("ray-up-")
+    tpu = request.slice.topology is not None
+    number = 1 if tpu else request.slice.hosts  # the launcher takes a TPU slice as one worker
     return f"""\
-{title(wish, "ray up")} Then:
+{title(request, "ray up")} Then:
 #   ray get-auth-token --generate             once: only who has this token may use the cluster
 #   ray up FILE                               in the checkout, which is copied to the machines
 #   ray dashboard FILE                        leave it running: forwards port 8265, which nobody else can reach
 #   RAY_AUTH_MODE=token RAY_API_SERVER_ADDRESS=http://127.0.0.1:8265 ray job submit --working-dir . -- \\
-#     python {wish.command}
+#     python {request.command}
 #   ray down FILE
-cluster_name: {wish.name}
+cluster_name: {request.name}
 max_workers: {number}
 idle_timeout_minutes: 30
-{_provider(wish, cloud)}
+{_provider(request, cloud)}
 auth:
   ssh_user: ubuntu
 docker:
-  image: {wish.image or ray_image(wish.slice.chip.kind)}  # Ray and Python as here
+  image: {request.image or ray_image(request.slice.chip.kind)}  # Ray and Python as here
   container_name: ray
   pull_before_run: true{_PRIVILEGED if tpu else ""}
 file_mounts:
@@ -48,13 +48,13 @@ available_node_types:
   worker:
     min_workers: {number}
     max_workers: {number}
-    resources: {json.dumps(_resources(wish))}  # of each host
+    resources: {json.dumps(_resources(request))}  # of each host
     node_config:
-      {indented(_worker_node(wish, cloud), 6)}
+      {indented(_worker_node(request, cloud), 6)}
 initialization_commands:  # outside the container
   - command -v docker || ({DOCKER})
 setup_commands:
-  - pip install --constraint ~/scaling-studies/{wish.constraints} "$HOME/scaling-studies[{wish.extras}]"
+  - pip install --constraint ~/scaling-studies/{request.constraints} "$HOME/scaling-studies[{request.extras}]"
 head_start_ray_commands:
   - ray stop
   - >-
@@ -66,28 +66,28 @@ worker_start_ray_commands:
 """
 
 
-def _provider(wish: LaunchRequest, cloud: str) -> str:
+def _provider(request: LaunchRequest, cloud: str) -> str:
     if cloud == "aws":
-        zone = wish.zone or "us-east-1a"
+        zone = request.zone or "us-east-1a"
         return f"""provider:
   type: aws
   region: {zone[:-1]}
-  availability_zone: {zone}  # change: one where you have a quota for {wish.slice.chip.aws_machine}
+  availability_zone: {zone}  # change: one where you have a quota for {request.slice.chip.aws_machine}
   cache_stopped_nodes: false"""
-    zone = wish.zone or "us-central1-a"
-    what = wish.slice.name if wish.slice.topology else wish.slice.chip.gcp_machine
+    zone = request.zone or "us-central1-a"
+    what = request.slice.name if request.slice.topology else request.slice.chip.gcp_machine
     return f"""provider:
   type: gcp
   region: {zone.rpartition("-")[0]}
   availability_zone: {zone}  # change: one where you have a quota for {what}
-  project_id: {wish.project or "my-project"}  # change: yours"""
+  project_id: {request.project or "my-project"}  # change: yours"""
 
 
-def _resources(wish: LaunchRequest) -> dict[str, int]:
-    found = wish.slice
-    if found.topology is not None:
-        return {"CPU": found.host_cpus, "TPU": found.chips_on_host}
-    return {"CPU": found.host_cpus, "GPU": found.chips_on_host, f"accelerator_type:{found.chip.ray}": 1}
+def _resources(request: LaunchRequest) -> dict[str, int]:
+    shape = request.slice
+    if shape.topology is not None:
+        return {"CPU": shape.host_cpus, "TPU": shape.chips_on_host}
+    return {"CPU": shape.host_cpus, "GPU": shape.chips_on_host, f"accelerator_type:{shape.chip.ray}": 1}
 
 
 def _head_node(cloud: str) -> str:
@@ -99,48 +99,48 @@ BlockDeviceMappings:
     return f"machineType: {HEAD[cloud]}\n{_gcp_disk(GCP_HEAD_IMAGE)}"
 
 
-def _worker_node(wish: LaunchRequest, cloud: str) -> str:
-    if wish.slice.topology is not None:
-        return _tpu_node(wish)
-    return _aws_node(wish) if cloud == "aws" else _gcp_node(wish)
+def _worker_node(request: LaunchRequest, cloud: str) -> str:
+    if request.slice.topology is not None:
+        return _tpu_node(request)
+    return _aws_node(request) if cloud == "aws" else _gcp_node(request)
 
 
-def _tpu_node(wish: LaunchRequest) -> str:
-    found = wish.slice
-    what = f"acceleratorType: {found.accelerator_type}"
-    if not found.standard:
-        kind = (found.chip.gcp_generation or "").upper()
-        what = f'acceleratorConfig: {{type: {kind}, topology: "{found.topology}"}}'
-    check(found.chip.gcp_runtime is not None, f"ray-up-gcp: no software version is known for {found.chip.name}")
-    spot = "\nschedulingConfig: {preemptible: true}" if wish.spot else ""
+def _tpu_node(request: LaunchRequest) -> str:
+    shape = request.slice
+    what = f"acceleratorType: {shape.accelerator_type}"
+    if not shape.standard:
+        kind = (shape.chip.gcp_generation or "").upper()
+        what = f'acceleratorConfig: {{type: {kind}, topology: "{shape.topology}"}}'
+    check(shape.chip.gcp_runtime is not None, f"ray-up-gcp: no software version is known for {shape.chip.name}")
+    spot = "\nschedulingConfig: {preemptible: true}" if request.spot else ""
     return (
-        f"{what}  # {found.hosts} hosts of {found.chips_on_host} chips\nruntimeVersion: {found.chip.gcp_runtime}{spot}"
+        f"{what}  # {shape.hosts} hosts of {shape.chips_on_host} chips\nruntimeVersion: {shape.chip.gcp_runtime}{spot}"
     )
 
 
-def _gcp_node(wish: LaunchRequest) -> str:
-    chip = wish.slice.chip
+def _gcp_node(request: LaunchRequest) -> str:
+    chip = request.slice.chip
     check(chip.gcp_machine is not None, f"ray-up-gcp: {chip.name} is on no GCP machine of the catalogue")
-    _check_full(wish)
+    _check_full(request)
     attached = ""
     if chip.gcp_attached:
-        zone = f"projects/{wish.project or 'my-project'}/zones/{wish.zone or 'us-central1-a'}"
+        zone = f"projects/{request.project or 'my-project'}/zones/{request.zone or 'us-central1-a'}"
         attached = f"""guestAccelerators:
   - acceleratorType: {zone}/acceleratorTypes/{chip.gcp_attached}
-    acceleratorCount: {wish.slice.chips_on_host}
+    acceleratorCount: {request.slice.chips_on_host}
 """
-    spot = ", preemptible: true" if wish.spot else ""
+    spot = ", preemptible: true" if request.spot else ""
     return f"""machineType: {chip.gcp_machine}
 {attached}scheduling:
-  - {{onHostMaintenance: TERMINATE, automaticRestart: {json.dumps(not wish.spot)}{spot}}}
+  - {{onHostMaintenance: TERMINATE, automaticRestart: {json.dumps(not request.spot)}{spot}}}
 {_gcp_disk(GCP_IMAGE)}"""
 
 
-def _aws_node(wish: LaunchRequest) -> str:
-    chip = wish.slice.chip
+def _aws_node(request: LaunchRequest) -> str:
+    chip = request.slice.chip
     check(chip.aws_machine is not None, f"ray-up-aws: {chip.name} is on no AWS machine of the catalogue")
-    _check_full(wish)
-    spot = "\nInstanceMarketOptions: {MarketType: spot}" if wish.spot else ""
+    _check_full(request)
+    spot = "\nInstanceMarketOptions: {MarketType: spot}" if request.spot else ""
     return f"""InstanceType: {chip.aws_machine}
 BlockDeviceMappings:
   - DeviceName: /dev/sda1
@@ -148,10 +148,10 @@ BlockDeviceMappings:
 # change: add ImageId, an Ubuntu image with the GPU's driver and NVIDIA's container toolkit (Deep Learning Base AMI)"""
 
 
-def _check_full(wish: LaunchRequest) -> None:
-    found = wish.slice
-    full = found.chip.chips_per_host
-    check(found.chips_on_host == full, f"{wish.kind}: the machines have {full} {found.chip.name}, not {found.chips}")
+def _check_full(request: LaunchRequest) -> None:
+    shape = request.slice
+    full = shape.chip.chips_per_host
+    check(shape.chips_on_host == full, f"{request.kind}: the machines have {full} {shape.chip.name}, not {shape.chips}")
 
 
 def _gcp_disk(image: str) -> str:

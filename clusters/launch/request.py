@@ -98,14 +98,15 @@ def ray_image(chip_kind: str) -> str:
     return f"rayproject/ray:{ray_version()}-py311{'-gpu' if chip_kind == 'gpu' else ''}"
 
 
-def title(wish: LaunchRequest, how: str) -> str:
+def title(request: LaunchRequest, how: str) -> str:
     """The first comment lines of every file: what it is, and how it was made."""
-    found = wish.slice
-    shape = f", topology {found.topology}" if found.topology else ""
-    hosts = "1 host" if found.hosts == 1 else f"{found.hosts} hosts"
+    machines = request.slice
+    shape = f", topology {machines.topology}" if machines.topology else ""
+    hosts = "1 host" if machines.hosts == 1 else f"{machines.hosts} hosts"
+    chips = f"{machines.chips} chips {machines.chip.name} on {hosts}{shape} ({machines.name})"
     return (
-        f"# {how}: {found.chips} chips {found.chip.name} on {hosts}{shape} ({found.name}), study {wish.study}.\n"
-        f"# Made by `python -m clusters launch {wish.kind}`; look at the lines that say 'change', then\n"
+        f"# {how}: {chips}, study {request.study}.\n"
+        f"# Made by `python -m clusters launch {request.kind}`; look at the lines that say 'change', then\n"
         f"# `python -m clusters check FILE`."
     )
 

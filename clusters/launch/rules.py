@@ -1,4 +1,4 @@
-"""What schemas cannot say of launch files: hosts that fit the topology, closed dashboards, storage for all machines."""
+"""Rules that a schema cannot express: hosts that fit the topology, closed dashboards, storage for all machines."""
 
 import math
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 from clusters.hardware import Slice, catalogue, chip_generation, gpu_slice, slice_named, tpu_slice
 from clusters.launch.request import is_shared
-from clusters.launch.yaml_lines import LineError, Marked, Path
+from clusters.launch.yaml_lines import LineError, Path, YamlDocument
 
 ACCELERATOR, TOPOLOGY = "cloud.google.com/gke-tpu-accelerator", "cloud.google.com/gke-tpu-topology"
 CLOSED = ("127.0.0.1", "localhost", "::1")
@@ -16,7 +16,7 @@ STORAGE = re.compile(r"--storage[= ]+[\"']?([^\s\"']+)")
 DASHBOARD_PORT = 8265
 
 
-def kuberay(document: Marked, text: str) -> Iterator[LineError]:
+def kuberay_mistakes(document: YamlDocument, text: str) -> Iterator[LineError]:
     job = document.value["kind"] == "RayJob"
     root: Path = ("spec", "rayClusterSpec") if job else ("spec",)
     if document.get(*root, "authOptions", "mode") != "token":  # KubeRay's dashboard listens to all of the network
@@ -28,17 +28,18 @@ def kuberay(document: Marked, text: str) -> Iterator[LineError]:
         machines += group.get("replicas", 0) * group.get("numOfHosts", 1)
         yield from _group(document, (*root, "workerGroupSpecs", number), group)
     if job:
-        yield from storage(document.value["spec"]["entrypoint"], document.line(("spec", "entrypoint")), machines)
+        entrypoint, line = document.value["spec"]["entrypoint"], document.line(("spec", "entrypoint"))
+        yield from storage_mistakes(entrypoint, line, machines)
 
 
-def _group(document: Marked, path: Path, group: dict[str, Any]) -> Iterator[LineError]:
+def _group(document: YamlDocument, path: Path, group: dict[str, Any]) -> Iterator[LineError]:
     """A group of hosts: those of TPU slices must be the topology's, in number and in chips."""
     pod = group["template"]["spec"]
-    now = group.get("replicas", 0)
-    low, high = group.get("minReplicas", 0), group.get("maxReplicas", now)
-    if not low <= now <= high:
+    replicas = group.get("replicas", 0)
+    low, high = group.get("minReplicas", 0), group.get("maxReplicas", replicas)
+    if not low <= replicas <= high:
         at = document.line((*path, "replicas"))
-        yield LineError(at, f"replicas {now} are not between minReplicas {low} and maxReplicas {high}")
+        yield LineError(at, f"replicas {replicas} are not between minReplicas {low} and maxReplicas {high}")
     selector = (*path, "template", "spec", "nodeSelector")
     labels = pod.get("nodeSelector", {})
     chips, at = _asked(document, path, pod, "google.com/tpu")
@@ -56,19 +57,19 @@ def _group(document: Marked, path: Path, group: dict[str, Any]) -> Iterator[Line
         yield LineError(document.line((*selector, ACCELERATOR)), f"no TPU is called {labels[ACCELERATOR]!r}: {names}")
         return
     try:
-        found = tpu_slice(known[labels[ACCELERATOR]], labels[TOPOLOGY])
+        shape = tpu_slice(known[labels[ACCELERATOR]], labels[TOPOLOGY])
     except ValueError as error:
         yield LineError(document.line((*selector, TOPOLOGY)), str(error))
         return
     hosts = group.get("numOfHosts", 1)
-    if hosts != found.hosts:
-        says = f"topology {found.topology} of {found.chip.name} has {found.hosts} hosts, numOfHosts is {hosts}"
+    if hosts != shape.hosts:
+        says = f"topology {shape.topology} of {shape.chip.name} has {shape.hosts} hosts, numOfHosts is {hosts}"
         yield LineError(document.line((*path, "numOfHosts")), says)
-    if chips != found.chips_on_host:
-        yield LineError(at, f"a host of {found.name} has {found.chips_on_host} chips, google.com/tpu asks for {chips}")
+    if chips != shape.chips_on_host:
+        yield LineError(at, f"a host of {shape.name} has {shape.chips_on_host} chips, google.com/tpu asks for {chips}")
 
 
-def _asked(document: Marked, path: Path, pod: dict[str, Any], resource: str) -> tuple[int, int]:
+def _asked(document: YamlDocument, path: Path, pod: dict[str, Any], resource: str) -> tuple[int, int]:
     """(number of a resource that the containers of a pod are limited to, its line)."""
     total, line = 0, document.line((*path, "template", "spec"))
     for number, container in enumerate(pod["containers"]):
@@ -79,8 +80,8 @@ def _asked(document: Marked, path: Path, pod: dict[str, Any], resource: str) -> 
     return total, line
 
 
-def ray_up(document: Marked, text: str) -> Iterator[LineError]:
-    yield from dashboard(text)
+def ray_up_mistakes(document: YamlDocument, text: str) -> Iterator[LineError]:
+    yield from dashboard_mistakes(text)
     types = document.get("available_node_types") or {}
     head = document.get("head_node_type")
     if head not in types:
@@ -99,24 +100,24 @@ def ray_up(document: Marked, text: str) -> Iterator[LineError]:
             yield LineError(at, f"port {DASHBOARD_PORT}, the dashboard's, is open to the world")
 
 
-def _node(document: Marked, path: Path, node: dict[str, Any]) -> Iterator[LineError]:
+def _node(document: YamlDocument, path: Path, node: dict[str, Any]) -> Iterator[LineError]:
     """A machine of a cloud: the chips that Ray is told of must be those it has."""
     config, resources = node["node_config"], node["resources"]
     key = "acceleratorConfig" if "acceleratorConfig" in config else "acceleratorType"
     try:
-        found = _tpu(config) or _machine(config)
+        shape = _tpu(config) or _machine(config)
     except ValueError as error:
         yield LineError(document.line((*path, "node_config", key)), str(error))
         return
-    if found is None:
+    if shape is None:
         return
-    name = "TPU" if found.topology else "GPU"
-    if resources.get(name, 0) != found.chips_on_host:
-        says = f"a host of {found.name} has {found.chips_on_host} chips, resources say {name} {resources.get(name, 0)}"
+    name = "TPU" if shape.topology else "GPU"
+    if resources.get(name, 0) != shape.chips_on_host:
+        says = f"a host of {shape.name} has {shape.chips_on_host} chips, resources say {name} {resources.get(name, 0)}"
         yield LineError(document.line((*path, "resources", name)), says)
-    if found.topology and node.get("max_workers", 0) > 1 and found.hosts > 1:
-        says = f"{found.name} is one worker, all its {found.hosts} hosts included: max_workers counts slices"
-        if node["max_workers"] == found.hosts:
+    if shape.topology and node.get("max_workers", 0) > 1 and shape.hosts > 1:
+        says = f"{shape.name} is one worker, all its {shape.hosts} hosts included: max_workers counts slices"
+        if node["max_workers"] == shape.hosts:
             yield LineError(document.line((*path, "max_workers")), says)
 
 
@@ -147,8 +148,8 @@ def _machine(config: dict[str, Any]) -> Slice | None:
     return None
 
 
-def skypilot(document: Marked, text: str) -> Iterator[LineError]:
-    yield from dashboard(text)
+def skypilot_mistakes(document: YamlDocument, text: str) -> Iterator[LineError]:
+    yield from dashboard_mistakes(text)
     resources, nodes = document.value["resources"], document.get("num_nodes") or 1
     ports = resources.get("ports", [])
     if any(str(port) == str(DASHBOARD_PORT) for port in (ports if isinstance(ports, list) else [ports])):
@@ -157,16 +158,16 @@ def skypilot(document: Marked, text: str) -> Iterator[LineError]:
     hosts = nodes
     if isinstance(name, str):
         try:
-            found = _sky_slice(name)
+            shape = _sky_slice(name)
         except ValueError as error:
             yield LineError(at, str(error))
             return
-        if found.topology:
-            hosts = found.hosts * nodes
-        elif found.hosts > 1:
-            yield LineError(at, f"{name} is more than one machine has, {found.chip.chips_per_host}: set num_nodes")
+        if shape.topology:
+            hosts = shape.hosts * nodes
+        elif shape.hosts > 1:
+            yield LineError(at, f"{name} is more than one machine has, {shape.chip.chips_per_host}: set num_nodes")
     line = next((n for n, each in enumerate(text.splitlines(), 1) if "run_study.py" in each), document.line(("run",)))
-    yield from storage(document.value["run"], line, hosts)
+    yield from storage_mistakes(document.value["run"], line, hosts)
 
 
 def _sky_slice(name: str) -> Slice:
@@ -175,8 +176,8 @@ def _sky_slice(name: str) -> Slice:
     return slice_named(name if ":" in name else f"{name}:1")
 
 
-def dashboard(text: str) -> Iterator[LineError]:
-    """Who reaches the dashboard runs code, and a token passes the network in the clear: it listens to its own machine.
+def dashboard_mistakes(text: str) -> Iterator[LineError]:
+    """The dashboard must listen to its own machine only: who reaches it runs code, and tokens travel unencrypted.
 
     `text` is the file without its comments.
     """
@@ -187,11 +188,11 @@ def dashboard(text: str) -> Iterator[LineError]:
                 yield LineError(number, f"{says} and a tunnel (ray dashboard, ssh -L 8265:127.0.0.1:8265)")
 
 
-def storage(command: str, line: int, machines: int) -> Iterator[LineError]:
+def storage_mistakes(command: str, line: int, machines: int) -> Iterator[LineError]:
     """Several machines need one storage that all of them see."""
-    found = STORAGE.search(command)
-    if machines > 1 and "run_study.py" in command and not (found and is_shared(found[1])):
+    match = STORAGE.search(command)
+    if machines > 1 and "run_study.py" in command and not (match and is_shared(match[1])):
         says = (
             f"{machines} machines need a storage that all of them see: --storage gs://BUCKET/PATH or an absolute path"
         )
-        yield LineError(line, f"{says}, not {found[1] if found else 'none'}")
+        yield LineError(line, f"{says}, not {match[1] if match else 'none'}")

@@ -1,4 +1,4 @@
-"""The samples to read: `python -m clusters.launch.samples` writes them again."""
+"""Sample launch files, to read: `python -m clusters.launch.samples` writes them again."""
 
 from pathlib import Path
 
@@ -22,16 +22,16 @@ SAMPLES: tuple[tuple[LaunchKind, str, str], ...] = (  # (kind, slice, storage)
 )
 
 
-def files() -> dict[str, str]:
+def sample_files() -> dict[str, str]:
     """Names and texts of the samples."""
-    found = {}
+    texts = {}
     for kind, name, storage in SAMPLES:
         suffix = "sbatch" if kind == "slurm" else "yaml"
-        wish = LaunchRequest(kind, slice_named(name), storage=storage)
-        found[f"{kind}-{name.replace(':', '-')}.{suffix}"] = launch_file(wish)
-    return found
+        request = LaunchRequest(kind, slice_named(name), storage=storage)
+        texts[f"{kind}-{name.replace(':', '-')}.{suffix}"] = launch_file(request)
+    return texts
 
 
 if __name__ == "__main__":
-    for file, text in files().items():
+    for file, text in sample_files().items():
         (FOLDER / file).write_text(text)

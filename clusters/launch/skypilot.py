@@ -8,20 +8,20 @@ from scaling.checks import check
 PORT = 6379  # SkyPilot's own Ray has another
 
 
-def task(wish: LaunchRequest) -> str:
-    found = wish.slice
-    tpu = found.topology is not None
-    flags = f"--resources='{{\"TPU\": {found.chips_on_host}}}'" if tpu else f"--num-gpus={found.chips_on_host}"
+def skypilot_task(request: LaunchRequest) -> str:
+    shape = request.slice
+    tpu = shape.topology is not None
+    flags = f"--resources='{{\"TPU\": {shape.chips_on_host}}}'" if tpu else f"--num-gpus={shape.chips_on_host}"
     return f"""\
-{title(wish, "SkyPilot")}
-# Then: sky launch -c {wish.name} --secret RAY_AUTH_TOKEN="$(ray get-auth-token --generate)" FILE
-name: {wish.name}
+{title(request, "SkyPilot")}
+# Then: sky launch -c {request.name} --secret RAY_AUTH_TOKEN="$(ray get-auth-token --generate)" FILE
+name: {request.name}
 workdir: .
-num_nodes: {1 if tpu else found.hosts}{_pod(wish)}
+num_nodes: {1 if tpu else shape.hosts}{_pod(request)}
 resources:
-  {_accelerators(wish)}
-  disk_size: 256{_image(wish)}
-  use_spot: {json.dumps(wish.spot)}
+  {_accelerators(request)}
+  disk_size: 256{_image(request)}
+  use_spot: {json.dumps(request.spot)}
   autostop:  # the machines are deleted when they are idle: what is to stay belongs into --storage
     idle_minutes: 30
     down: true
@@ -33,7 +33,7 @@ setup: |
   export PATH="$HOME/.local/bin:$PATH"
   command -v uv || pip install --user uv
   uv venv --python 3.11 .venv
-  uv pip install --python .venv --constraint {wish.constraints} '.[{wish.extras}]'
+  uv pip install --python .venv --constraint {request.constraints} '.[{request.extras}]'
 run: |
   set -uo pipefail
   head=$(echo "$SKYPILOT_NODE_IPS" | head -n 1)
@@ -57,32 +57,32 @@ run: |
           break
       except ConnectionError:
           time.sleep(5)
-  while sum(node["Alive"] for node in ray.nodes()) < {found.hosts}:
+  while sum(node["Alive"] for node in ray.nodes()) < {shape.hosts}:
       time.sleep(5)
   END
-  .venv/bin/python {wish.command}
+  .venv/bin/python {request.command}
   code=$?
   kill $ray
   exit $code
 """
 
 
-def _accelerators(wish: LaunchRequest) -> str:
-    found = wish.slice
-    if found.topology is None:
-        return f"accelerators: {found.chip.name.upper()}:{found.chips_on_host}"
-    runtime = found.chip.gcp_runtime
-    check(runtime is not None, f"skypilot: no software version is known for {found.chip.name}")
-    check(found.standard, f"skypilot: {found.name} is no standard shape, which a size could say")
-    return f"""accelerators: tpu-{found.accelerator_type}
+def _accelerators(request: LaunchRequest) -> str:
+    shape = request.slice
+    if shape.topology is None:
+        return f"accelerators: {shape.chip.name.upper()}:{shape.chips_on_host}"
+    runtime = shape.chip.gcp_runtime
+    check(runtime is not None, f"skypilot: no software version is known for {shape.chip.name}")
+    check(shape.standard, f"skypilot: {shape.name} is no standard shape, which a size could say")
+    return f"""accelerators: tpu-{shape.accelerator_type}
   accelerator_args:
     runtime_version: {runtime}"""
 
 
-def _pod(wish: LaunchRequest) -> str:
-    hosts = wish.slice.hosts
-    return f"  # one slice; what follows runs on each of its {hosts} hosts" if wish.slice.topology and hosts > 1 else ""
+def _pod(request: LaunchRequest) -> str:
+    hosts, several = request.slice.hosts, request.slice.topology is not None and request.slice.hosts > 1
+    return f"  # one slice; what follows runs on each of its {hosts} hosts" if several else ""
 
 
-def _image(wish: LaunchRequest) -> str:
-    return f"\n  image_id: docker:{wish.image}" if wish.image else ""
+def _image(request: LaunchRequest) -> str:
+    return f"\n  image_id: docker:{request.image}" if request.image else ""

@@ -1,4 +1,4 @@
-"""What a Slurm script of ours must hold: known options, and as many hosts, GPUs and CPUs as Ray is told of."""
+"""Rules for Slurm scripts: known options, and the same numbers of hosts, GPUs and CPUs for Slurm and for Ray."""
 
 import difflib
 import re
@@ -13,7 +13,7 @@ KNOWN = """
     gpus gpus-per-node gpus-per-task gres job-name licenses mail-type mail-user mem mem-per-cpu mem-per-gpu network
     no-requeue nodelist nodes ntasks ntasks-per-node open-mode output partition qos requeue reservation segment signal
     switches time time-min
-"""  # of sbatch's options, those that a training may want
+"""  # the options of sbatch that a training may want
 FLAG = re.compile(r"(--[a-z-]+)(?:=|\s+)(\d+)\b")
 PAIRS = (  # (of sbatch, of srun or Ray): the same number
     ("--nodes", "--nodes"),
@@ -24,7 +24,7 @@ PAIRS = (  # (of sbatch, of srun or Ray): the same number
 )
 
 
-def check(text: str) -> Iterator[LineError]:
+def slurm_mistakes(text: str) -> Iterator[LineError]:
     asked: dict[str, tuple[str, int]] = {}
     flags: dict[str, tuple[int, int]] = {}
     lines = text.splitlines()
@@ -37,18 +37,18 @@ def check(text: str) -> Iterator[LineError]:
             flags.update({flag: (int(value), number) for flag, value in FLAG.findall(line)})
     yield from _numbers(asked, flags)
     shell = "\n".join("" if line.lstrip().startswith("#") else line for line in lines)
-    yield from rules.dashboard(shell)
+    yield from rules.dashboard_mistakes(shell)
     runs = next((number for number, line in enumerate(lines, 1) if "run_study.py" in line), len(lines))
     nodes, _ = asked.get("--nodes", ("1", 1))
-    yield from rules.storage(shell, runs, int(nodes) if nodes.isdecimal() else 1)
+    yield from rules.storage_mistakes(shell, runs, int(nodes) if nodes.isdecimal() else 1)
 
 
 def _directive(line: str, number: int, asked: dict[str, tuple[str, int]]) -> Iterator[LineError]:
-    found = DIRECTIVE.fullmatch(line)
-    if found is None:
+    match = DIRECTIVE.fullmatch(line)
+    if match is None:
         yield LineError(number, f"{line!r} is no option of the form #SBATCH --name=value")
         return
-    option, value, _ = found.groups()
+    option, value, _ = match.groups()
     known = [f"--{name}" for name in KNOWN.split()]
     if option not in known:
         near = difflib.get_close_matches(option, known, n=1)
@@ -64,6 +64,6 @@ def _numbers(asked: dict[str, tuple[str, int]], flags: dict[str, tuple[int, int]
         yield LineError(at, f"--ntasks-per-node={each}: Ray is started once a node")
     for option, flag in PAIRS:
         if option in asked and flag in flags:
-            (wanted, line), (told, number) = asked[option], flags[flag]
-            if wanted != str(told):
-                yield LineError(number, f"{flag} {told} is at odds with {option}={wanted} of line {line}")
+            (wanted, line), (given, number) = asked[option], flags[flag]
+            if wanted != str(given):
+                yield LineError(number, f"{flag} {given} is at odds with {option}={wanted} of line {line}")

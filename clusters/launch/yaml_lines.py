@@ -1,4 +1,4 @@
-"""YAML with the line of every part, so that a mistake can be pointed at."""
+"""YAML with the line of every part, so that a message can name the line of a mistake."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ Path = tuple[str | int, ...]
 class LineError(ValueError):
     """What is wrong with a file, and in which line (from 1)."""
 
-    def __init__(self, line: int, what: str) -> None:
-        super().__init__(what)
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
         self.line = line
 
 
 @dataclass(frozen=True)
-class Marked:
+class YamlDocument:
     """A YAML document: its value, and the line of each key and item by its path."""
 
     value: Any
     lines: dict[Path, int]
 
     def line(self, path: Sequence[str | int]) -> int:
-        """The line of a path, or of the nearest part above it that is there."""
+        """The line of a path, or of the nearest part above it that the document has."""
         path = tuple(path)
         while path not in self.lines:
             path = path[:-1]
@@ -42,8 +42,8 @@ class Marked:
         return value
 
 
-def load(text: str) -> Marked:
-    """The only document of a text. Raises LineError for what is not YAML, a key given twice or a second document."""
+def load_yaml(text: str) -> YamlDocument:
+    """The one document of a text. Raises LineError for what is not YAML, a key given twice or a second document."""
     try:
         roots = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
         values = list(yaml.safe_load_all(text))
@@ -57,7 +57,7 @@ def load(text: str) -> Marked:
         raise LineError(line, f"one document is expected, there are {len(roots)}")
     lines: dict[Path, int] = {}
     _mark(roots[0], (), roots[0].start_mark.line + 1, lines)
-    return Marked(values[0], lines)
+    return YamlDocument(values[0], lines)
 
 
 def _mark(node: yaml.Node, path: Path, line: int, lines: dict[Path, int]) -> None:

@@ -1,4 +1,7 @@
-"""Weights in and out: the official codes' files, timm's and our own, and where a study left them."""
+"""Weights in and out: files of the official codes, of timm and our own, and the checkpoints of a study.
+
+from scaling.checkpoints import load_weights, save_npz, save_safetensors
+"""
 
 from scaling.checkpoints.classifier import Classifier, load_classifier
 from scaling.checkpoints.formats import load_weights, save_npz, save_safetensors

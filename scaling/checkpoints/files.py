@@ -1,4 +1,4 @@
-"""Checkpoint files: bytes in and out, and what was read brought to the one set of names that each layout has here."""
+"""Files of weights: arrays read from and written to paths and URIs, and the names in old files brought up to date."""
 
 import io
 import re
@@ -21,9 +21,10 @@ from scaling.checkpoints.names import POSITIONS, TIMM_VARIANTS, Layout
 
 
 def read_arrays(source: str | Path) -> dict[str, Any]:
-    """Arrays or tensors by name, of a `.npz` or `.safetensors` file at a path or URI; nothing is unpickled.
+    """Arrays or tensors by name, from a `.npz` or `.safetensors` file at a path or URI; nothing is unpickled.
 
-    Of a `.npz` with a training's state only the parameters are read. Raises ValueError when there is no such file.
+    From a `.npz` with the state of a training only the parameters are read. Raises ValueError when there is no such
+    file or it cannot be read.
     """
     text = str(source)
     reader = READERS.get(_suffix(text))
@@ -32,7 +33,7 @@ def read_arrays(source: str | Path) -> dict[str, Any]:
             f"{text} is neither .npz nor .safetensors; a pickle (.pth, .bin, .pt) can run code and is not opened: "
             "convert it where you trust it, or load it yourself and pass the mapping"
         )
-    with _one_line(text, "read"):
+    with _errors_in_one_line(text, "read"):
         if "://" not in text:
             return reader(Path(text).expanduser())
         with fsspec.open(text, "rb") as file:
@@ -43,7 +44,7 @@ def _read_npz(file: Path | io.BytesIO) -> dict[str, np.ndarray]:
     with file.open("rb") if isinstance(file, Path) else file as stream:
         arrays = np.load(stream, allow_pickle=False)
         if not isinstance(arrays, np.lib.npyio.NpzFile):
-            raise ValueError("it holds a single array")
+            raise ValueError("it must hold named arrays, and holds a single one without a name")
         prefix = _prefix(arrays.files)
         return {name: arrays[name] for name in arrays.files if name.startswith(prefix)}
 
@@ -59,17 +60,18 @@ READERS: dict[str, Callable[[Path | io.BytesIO], dict[str, Any]]] = {
 
 
 def write_arrays(path: str | Path, content: bytes, suffix: str) -> None:
-    """Put a whole file at a path or URI, or nothing. Raises ValueError when it cannot be, or the suffix is another."""
+    """Write a whole file at a path or URI, or nothing. Raises ValueError when that fails or the suffix is another."""
     text = str(path)
     if _suffix(text) != suffix:
-        raise ValueError(f"the file must be called {suffix}, got {text}")
-    with _one_line(text, "written"):
+        raise ValueError(f"the file must be called {suffix}, got {text}: end its name in {suffix}")
+    with _errors_in_one_line(text, "written"):
         if "://" in text:
             with fsspec.open(text, "wb") as file:
                 file.write(content)
             return
         target = Path(text).expanduser()
         target.parent.mkdir(parents=True, exist_ok=True)
+        # Written beside its place and renamed: a process that dies leaves the old file or none, never half of one.
         draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
             draft.write_bytes(content)
@@ -83,8 +85,11 @@ def _suffix(text: str) -> str:
 
 
 @contextmanager
-def _one_line(text: str, done: str) -> Iterator[None]:
-    """Every driver and parser has errors of its own; all mean that this file cannot be read or written."""
+def _errors_in_one_line(text: str, done: str) -> Iterator[None]:
+    """Turn every error into a ValueError of one line that names the file.
+
+    Drivers and parsers each have errors of their own; all of them mean that this file cannot be read or written.
+    """
     try:
         yield
     except FileNotFoundError:
@@ -99,8 +104,9 @@ def _one_line(text: str, done: str) -> Iterator[None]:
 
 # --- names -------------------------------------------------------------------------------------------------------
 
-PREFIXES = ("params/", "opt/target/", "target/")  # of the parameters in files that hold a training's state
-_STARTS: dict[Layout, tuple[str, ...]] = {  # in this order: timm's 'patch_embed.proj.' is no 'patch_embed.' of ours
+PREFIXES = ("params/", "opt/target/", "target/")  # of the parameters in files that hold the state of a training
+# How names of each layout begin. The order counts: timm's 'patch_embed.proj.' begins like our 'patch_embed.'.
+_BEGINNINGS: dict[Layout, tuple[str, ...]] = {
     "vision_transformer": ("Transformer/", "embedding/", "conv_root/", "gn_root/", "block1/"),
     "big_transfer": ("resnet/",),
     "timm": ("patch_embed.proj.", "patch_embed.backbone.", "stem.conv.", "stages."),
@@ -110,34 +116,35 @@ _STARTS: dict[Layout, tuple[str, ...]] = {  # in this order: timm's 'patch_embed
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Parameters by today's names of `layout`, and for each its `original` name in the file that is called `label`."""
+    """The parameters of a file under the current names of its layout."""
 
-    label: str
+    label: str  # the file's name in messages
     layout: Layout
-    tensors: Mapping[str, Tensor]
-    original: Mapping[str, str]
-    prefix: str
+    tensors: Mapping[str, Tensor]  # by current name
+    original: Mapping[str, str]  # current name to the name in the file
+    prefix: str  # before every name in the file
 
     def in_file(self, name: str) -> str:
-        """What the file calls a parameter, or would."""
+        """The name that the file has for a parameter, or would have if it held it."""
         return self.original.get(name, self.prefix + name)
 
 
 def parse_arrays(arrays: Mapping[str, Any], label: str) -> Checkpoint:
-    """A file's arrays as tensors under the names of their layout. `label` is the file's name in messages.
+    """A file's arrays as tensors under the current names of their layout. `label` is the file's name in messages.
 
-    Raises ValueError when the names are of no layout, when two are the same parameter, or an array is not of numbers.
+    Raises ValueError when the names are of no layout, when two of them mean one parameter, or when an array does not
+    hold floating-point numbers.
     """
     prefix = _prefix(arrays)
     stripped = {name.removeprefix(prefix): name for name in arrays if name.startswith(prefix)}
-    layout = _layout(stripped, label)
+    layout = _recognise_layout(stripped, label)
     tensors: dict[str, Tensor] = {}
     original: dict[str, str] = {}
     for short, name in stripped.items():
-        for renamed, tensor in _renamed(short, _tensor(arrays[name], name, label), layout):
-            if renamed in tensors:
-                raise ValueError(f"{label} has one parameter twice: {original[renamed]} and {name}")
-            tensors[renamed], original[renamed] = tensor, name
+        for current, tensor in _current_names(short, _tensor(arrays[name], name, label), layout):
+            if current in tensors:
+                raise ValueError(f"{label} has one parameter twice: {original[current]} and {name}")
+            tensors[current], original[current] = tensor, name
     return Checkpoint(label, layout, tensors, original, prefix)
 
 
@@ -145,66 +152,66 @@ def _prefix(names: Iterable[str]) -> str:
     return next((prefix for prefix in PREFIXES if any(name.startswith(prefix) for name in names)), "")
 
 
-def _layout(names: Iterable[str], label: str) -> Layout:
-    for layout, starts in _STARTS.items():
+def _recognise_layout(names: Iterable[str], label: str) -> Layout:
+    for layout, starts in _BEGINNINGS.items():
         if any(name.startswith(starts) for name in names):
-            _check_timm(names, label)
+            _refuse_timm_variant(names, label)
             return layout
     some = ", ".join(list(names)[:3]) or "none"
-    raise ValueError(f"{label} has names of no layout known here ({', '.join(_STARTS)}), such as {some}")
+    raise ValueError(f"{label} has names of no layout known here ({', '.join(_BEGINNINGS)}), such as {some}")
 
 
-def _check_timm(names: Iterable[str], label: str) -> None:
+def _refuse_timm_variant(names: Iterable[str], label: str) -> None:
     for name in names:
-        for part, what in TIMM_VARIANTS.items():
+        for part, meaning in TIMM_VARIANTS.items():
             if part in name:
-                raise ValueError(f"{label} is of a timm model that has no equal here: {name} is {what}")
+                raise ValueError(f"{label} is of a timm model that has no equal here: {name} is {meaning}")
 
 
 def _tensor(array: Any, name: str, label: str) -> Tensor:
-    """Numbers as a tensor. NumPy knows no bfloat16 and stores its bits as two bytes of void, or as uint16."""
+    """An array as a tensor. NumPy has no bfloat16: files store its bits as two bytes of void, or as uint16."""
     if not isinstance(array, Tensor):
         array = np.asarray(array)
         if array.dtype.itemsize == 2 and array.dtype.kind in "Vu":
             return torch.from_numpy(np.require(array, requirements=["C", "W"]).view(np.int16)).view(torch.bfloat16)
         if array.dtype.kind == "f":
-            native = array.dtype.newbyteorder("=")
+            native = array.dtype.newbyteorder("=")  # torch reads no other byte order
             array = torch.from_numpy(np.require(array, native, requirements=["C", "W"]))
     if not isinstance(array, Tensor) or not array.is_floating_point():
         raise ValueError(f"{label} has no weights in {name}: its type is {array.dtype}")
     return array
 
 
-def _renamed(name: str, tensor: Tensor, layout: Layout) -> Iterator[tuple[str, Tensor]]:
-    """The parameters that a file has under `name`, by today's names of the layout, each in today's shape."""
+def _current_names(name: str, tensor: Tensor, layout: Layout) -> Iterator[tuple[str, Tensor]]:
+    """The parameters that a file of any age has under `name`, with their current names and in their current shapes."""
     if layout == "big_transfer":  # some files number the convolutions
         yield re.sub(r"/standardized_conv2d_\d+/", "/standardized_conv2d/", name), tensor
     elif layout != "vision_transformer":
         yield name, tensor
-    elif name.startswith("Transformer/encoderblock/") and tensor.ndim:  # big_vision's scan: the layers stacked
+    elif name.startswith("Transformer/encoderblock/") and tensor.ndim:  # big_vision's scan stacks the layers
         for layer, part in enumerate(tensor):
-            yield _linen(name.replace("encoderblock", f"encoderblock_{layer}", 1)), part
-    elif name in ("pos_embedding", "Transformer/pos_embedding"):  # big_vision, new and old
+            yield _current_name(name.replace("encoderblock", f"encoderblock_{layer}", 1)), part
+    elif name in ("pos_embedding", "Transformer/pos_embedding"):  # names in new and old big_vision
         yield POSITIONS, tensor
     elif re.search(r"(^|/)gn(\d|_root|_proj)/", name) and tensor.shape[:-1] == (1, 1, 1):  # before flax 0.3.6
         yield name, tensor.flatten()
     else:
-        yield _linen(name), tensor
+        yield _current_name(name), tensor
 
 
-OLD_NAMES = {  # flax once numbered a block's layers through, whatever their kinds
+OLD_NAMES = {  # flax once numbered the layers of a block in one sequence, whatever their kinds
     "MultiHeadDotProductAttention_1": "MultiHeadDotProductAttention_0",
     "LayerNorm_2": "LayerNorm_1",
     "MlpBlock_3": "MlpBlock_0",
 }
 
 
-def _linen(name: str) -> str:
-    """The name by today's numbers."""
+def _current_name(name: str) -> str:
+    """A name with the numbers that flax gives the layers of a block today."""
     return "/".join(OLD_NAMES.get(part, part) for part in name.split("/"))
 
 
 def old_name(name: str) -> str:
-    """The name by the numbers of the first released files."""
+    """A name with the numbers of the first released files."""
     new_names = {new: old for old, new in OLD_NAMES.items()}
     return "/".join(new_names.get(part, part) for part in name.split("/"))

@@ -1,4 +1,4 @@
-"""Where trained weights lie: a checkpoint's directory, something of a storage by its id or name, or a file."""
+"""Find trained weights: by a checkpoint's directory, by an id or name in a study's storage, or as a file."""
 
 import json
 
@@ -7,16 +7,16 @@ from scaling.checks import check
 from scaling.specs import Architecture, Pretrain, Transfer, from_json, zoo_model
 from scaling.store import Storage, checkpoint_name
 
-FILES = (".npz", ".safetensors")  # of the official codes, timm, and our own
+WEIGHT_SUFFIXES = (".npz", ".safetensors")  # of the official codes, timm, and our own
 
 
 def is_weights_file(checkpoint: str) -> bool:
-    """Whether it is a file of weights, which does not say what it is of."""
-    return checkpoint.split("?")[0].endswith(FILES)
+    """Whether it is a file of weights, which does not say of which model, rather than a checkpoint's directory."""
+    return checkpoint.split("?")[0].endswith(WEIGHT_SUFFIXES)
 
 
 def model_of_file(path: str, name: str | None) -> Architecture:
-    """The model of the zoo that a file is said to be of. Raises ValueError without a name or for an unknown one."""
+    """The zoo's model that the user says a file holds. Raises ValueError without a name or for an unknown one."""
     check(name is not None, f"{path} does not say which model it is: give --model, such as ViT-B/16")
     assert name is not None
     return zoo_model(name)
@@ -26,35 +26,36 @@ def checkpoint_directory(checkpoint: str, runs: str | None) -> Storage:
     """The directory of a checkpoint, with model.safetensors and spec.json.
 
     Args:
-        checkpoint: path or URI of the directory or of the unit's own above it; with `runs`, the beginning of the id of
-            a run or of a kept final fine-tuning, or the name of a run.
-        runs: storage of the study that left it.
+        checkpoint: path or URI of the directory, or of the directory of a run above it; with `runs`, the name of a run,
+            or the beginning of the id of a run or of a final fine-tuning that was kept.
+        runs: storage of the study that trained it.
 
-    Raises ValueError when there is none, or several.
+    Raises ValueError when there is no such checkpoint, or several.
     """
-    place = _of_storage(checkpoint, runs) if runs else Storage.of(checkpoint)
-    if place.exists("final"):
-        place = Storage.of(place.path("final"))
+    directory = _directory_in(runs, checkpoint) if runs else Storage.of(checkpoint)
+    if directory.exists("final"):  # a finished run's, beside the checkpoints that it resumes from
+        directory = Storage.of(directory.path("final"))
     for name in ("model.safetensors", "spec.json"):
-        check(place.exists(name), f"{checkpoint} is no checkpoint: it has no {name}")
-    return place
+        check(directory.exists(name), f"{checkpoint} is no checkpoint: it has no {name}")
+    return directory
 
 
-def read_spec(place: Storage) -> Pretrain | Transfer:
-    """What was trained there."""
-    text = place.read("spec.json").decode()
+def read_spec(directory: Storage) -> Pretrain | Transfer:
+    """The spec of the run, or of the fine-tuning, whose checkpoint a directory holds."""
+    text = directory.read("spec.json").decode()
     return from_json(Transfer, text) if "upstream" in json.loads(text) else from_json(Pretrain, text)
 
 
-def _of_storage(wanted: str, runs: str) -> Storage:
+def _directory_in(runs: str, name: str) -> Storage:
+    """The directory of the one unit of a storage that has this name, or an id that begins with it."""
     storage = Storage.of(runs)
     rows = store.read_table(storage, "pretrain").select("run_id", "name")
     finals = store.read_table(storage, "transfer").select("transfer_id")
-    found = [
-        *rows.filter(rows["run_id"].str.starts_with(wanted) | (rows["name"] == wanted))["run_id"],
-        *finals.filter(finals["transfer_id"].str.starts_with(wanted))["transfer_id"],
+    ids = [
+        *rows.filter(rows["run_id"].str.starts_with(name) | (rows["name"] == name))["run_id"],
+        *finals.filter(finals["transfer_id"].str.starts_with(name))["transfer_id"],
     ]
-    if len(found) != 1:
-        known = ", ".join(f"{run_id} ({name})" for run_id, name in rows.sort("name").rows())
-        raise ValueError(f"{wanted!r} is {len(found)} runs of {runs}, which has {known or 'none'}")
-    return Storage.of(storage.path(checkpoint_name(found[0])))
+    if len(ids) != 1:
+        known = ", ".join(f"{run_id} ({run})" for run_id, run in rows.sort("name").rows())
+        raise ValueError(f"{name!r} is {len(ids)} runs of {runs}, which has {known or 'none'}")
+    return Storage.of(storage.path(checkpoint_name(ids[0])))

@@ -1,4 +1,4 @@
-"""Where other codes keep our parameters: their names and the form of their arrays.
+"""The layouts of weights: what each code calls a parameter of ours, and how its array is arranged there.
 
 vision_transformer: google-research/vision_transformer and big_vision (flax): ViTs, hybrids, post-activation ResNets
 big_transfer: google-research/big_transfer (TensorFlow): pre-activation ResNets
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from scaling.models import Attention
 
 Layout = Literal["vision_transformer", "big_transfer", "timm", "ours"]
-HEADS: dict[Layout, tuple[str, ...]] = {
+HEADS: dict[Layout, tuple[str, ...]] = {  # how names begin: first the classifier's, then the hidden layer's
     "vision_transformer": ("head/", "pre_logits/"),
     "big_transfer": ("resnet/head/",),
     "timm": ("head.", "pre_logits."),
@@ -27,13 +27,13 @@ HEADS: dict[Layout, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Form:
-    """How an array lies in their file: `read` makes ours of theirs, `write` theirs of ours."""
+    """How an array is arranged in their file: `read` turns theirs into ours, `write` ours into theirs."""
 
     read: Callable[[Tensor], Tensor]
     write: Callable[[Tensor], Tensor]
 
 
-SAME = Form(lambda theirs: theirs, lambda ours: ours)
+UNCHANGED = Form(lambda theirs: theirs, lambda ours: ours)
 DENSE = Form(lambda theirs: theirs.T, lambda ours: ours.T)  # [C, O], ours [O, C]
 CONV = Form(lambda theirs: theirs.permute(3, 2, 0, 1), lambda ours: ours.permute(2, 3, 1, 0))  # [h, w, C, O]
 CONV_1X1 = Form(lambda theirs: theirs[0, 0].T, lambda ours: ours.T[None, None])  # [1, 1, C, K], ours [K, C]
@@ -54,52 +54,53 @@ def _head_bias(k: int) -> Form:
 
 @dataclass(frozen=True)
 class Entry:
-    """One parameter of ours, which is all of `theirs` one below the other."""
+    """One parameter of ours: `theirs`, concatenated along the first axis (their q, k and v are one of ours)."""
 
     ours: str
     theirs: tuple[str, ...]
-    form: Form = SAME
+    form: Form = UNCHANGED
 
 
 @dataclass(frozen=True)
 class _Sizes:
-    """What names and forms depend on besides the parameter: heads, and each block's place (stage, unit) from 0."""
+    """The sizes of a module that names and forms depend on: heads, and (stage, unit) of each ResNet block, from 0."""
 
     num_heads: int
     places: list[tuple[int, int]]
 
 
-def entries(module: nn.Module, layout: Layout) -> list[Entry]:
-    """For every parameter of the module, where a file of this layout has it.
+def layout_entries(module: nn.Module, layout: Layout) -> list[Entry]:
+    """For every parameter of the module, its names and form in a file of this layout.
 
-    Raises ValueError when the layout has no place for a parameter, or the official code computes something else.
+    Raises ValueError when the layout has no name for a parameter, or its code would compute something else with it.
     """
     state = module.state_dict()
     if layout == "ours":
         return [Entry(name, (name,)) for name in state]
     _check_variant(module, layout)
-    entry = {"vision_transformer": _vision_transformer, "big_transfer": _big_transfer, "timm": _timm}[layout]
+    entry_of = {"vision_transformer": _vision_transformer, "big_transfer": _big_transfer, "timm": _timm}[layout]
     sizes = _Sizes(_num_heads(module), _places(state))
-    return [entry(name, tensor, sizes) for name, tensor in state.items()]
+    return [entry_of(name, tensor, sizes) for name, tensor in state.items()]
 
 
-def exported(state: Mapping[str, Tensor], table: list[Entry]) -> dict[str, Tensor]:
-    """The parameters of a table by their names and in their forms, contiguous, on the CPU (or on the meta device)."""
-    written = {}
+def export_weights(state: Mapping[str, Tensor], table: list[Entry]) -> dict[str, Tensor]:
+    """The weights by the names and in the forms of a layout, contiguous, on the CPU (meta tensors stay on meta)."""
+    exported = {}
     for entry in table:
         ours = state[entry.ours].detach()
         ours = ours if ours.is_meta else ours.cpu()
         for name, part in zip(entry.theirs, ours.chunk(len(entry.theirs)), strict=True):
-            written[name] = entry.form.write(part).contiguous()
-    return written
+            exported[name] = entry.form.write(part).contiguous()
+    return exported
 
 
 def _check_variant(module: nn.Module, layout: Layout) -> None:
     spec = getattr(module, "spec", None)
     if spec is None or spec.kind != "vit":
         return
-    held = {"positions": "1d", "positions_at": "stem", "attention": "full"}
-    for field, value in held.items():
+    # Checked before the names, so that the message says which variant it is rather than name one of its parameters.
+    supported = {"positions": "1d", "positions_at": "stem", "attention": "full"}
+    for field, value in supported.items():
         if getattr(spec, field) != value:
             raise ValueError(
                 f"layout {layout} holds ViTs with {field} {value!r}, not {getattr(spec, field)!r}; "
@@ -112,7 +113,7 @@ def _num_heads(module: nn.Module) -> int:
 
 
 def _places(state: Mapping[str, Tensor]) -> list[tuple[int, int]]:
-    """Stage and unit of each ResNet block, both from 0: a stage is where the width inside the blocks doubles."""
+    """Stage and unit of each ResNet block, both from 0: a stage begins where the width inside the blocks changes."""
     root = "stem" if "stem.conv_root.weight" in state else "backbone"
     places: list[tuple[int, int]] = []
     width = 0
@@ -162,14 +163,14 @@ def _vision_transformer(name: str, tensor: Tensor, sizes: _Sizes) -> Entry:
             raise _no_place(name, "vision_transformer")
     if leaf == "bias":
         return Entry(name, (f"{theirs}/bias",))
-    kind, form = {1: ("scale", SAME), 2: ("kernel", DENSE), 4: ("kernel", CONV)}[tensor.ndim]
+    kind, form = {1: ("scale", UNCHANGED), 2: ("kernel", DENSE), 4: ("kernel", CONV)}[tensor.ndim]
     return Entry(name, (f"{theirs}/{kind}",), form)
 
 
 def _attention(name: str, theirs: str, part: str, leaf: str, sizes: _Sizes) -> Entry:
     kind = "kernel" if leaf == "weight" else "bias"
     if part == "out":
-        return Entry(name, (f"{theirs}/out/{kind}",), _from_heads(sizes.num_heads) if kind == "kernel" else SAME)
+        return Entry(name, (f"{theirs}/out/{kind}",), _from_heads(sizes.num_heads) if kind == "kernel" else UNCHANGED)
     form = _to_heads(sizes.num_heads) if kind == "kernel" else _head_bias(sizes.num_heads)
     return Entry(name, tuple(f"{theirs}/{which}/{kind}" for which in ("query", "key", "value")), form)
 
@@ -191,7 +192,7 @@ def _big_transfer(name: str, tensor: Tensor, sizes: _Sizes) -> Entry:
         case ["head"]:
             kernel = leaf == "weight"
             return Entry(
-                name, ("resnet/head/conv2d/" + ("kernel" if kernel else "bias"),), CONV_1X1 if kernel else SAME
+                name, ("resnet/head/conv2d/" + ("kernel" if kernel else "bias"),), CONV_1X1 if kernel else UNCHANGED
             )
         case _:
             raise _no_place(name, "big_transfer")
@@ -213,7 +214,7 @@ _TIMM_BLOCK = {
 _TIMM_ROOT = {"patch_embed": "patch_embed.proj", "norm": "norm", "pre_logits": "pre_logits.fc", "head": "head"}
 _TIMM_STEM = {"conv_root": "stem.conv", "gn_root": "stem.norm", "gn_out": "norm"}
 _TIMM_UNIT = {"conv_proj": "downsample.conv", "gn_proj": "downsample.norm"}
-TIMM_VARIANTS = {  # parts of timm's other models, for which ours have no place
+TIMM_VARIANTS = {  # parts of names in timm's models that compute what none of ours does
     "fc_norm.": "a norm after the pooling, where ours is before it (timm's fc_norm=True)",
     "norm_pre.": "a norm before the blocks",
     "reg_token": "register tokens",
@@ -238,7 +239,7 @@ def _timm(name: str, tensor: Tensor, sizes: _Sizes) -> Entry:
             layer = _TIMM_UNIT.get(part, part.replace("gn", "norm"))
             theirs = f"{_timm_resnet(root)}stages.{stage}.blocks.{unit}.{layer}"
         case ["head"] if sizes.num_heads == 0:
-            return Entry(name, (f"head.fc.{leaf}",), TORCH_1X1 if leaf == "weight" else SAME)
+            return Entry(name, (f"head.fc.{leaf}",), TORCH_1X1 if leaf == "weight" else UNCHANGED)
         case [part] if part in _TIMM_ROOT:
             theirs = _TIMM_ROOT[part]
         case _:

@@ -1,4 +1,4 @@
-"""The weights that a transfer starts from."""
+"""The weights that a fine-tuning or a few-shot probe starts from."""
 
 from safetensors.torch import load, load_file
 from torch import Tensor, nn
@@ -10,10 +10,10 @@ from scaling.store import Storage
 
 
 def load_upstream(module: nn.Module, upstream: Upstream, checkpoint: str | None) -> None:
-    """Put the upstream's weights into a module of its body under another classifier, which stays as it is.
+    """Put the upstream's weights into a module that has the upstream's body; the module's classifier stays as it is.
 
-    `checkpoint` is the directory of a run's, None for a control. Raises ValueError when they cannot be read or do not
-    fit.
+    `checkpoint` is the checkpoint directory of a pre-training run, and None for a from-scratch baseline, whose fresh
+    weights stay. Raises ValueError when the weights cannot be read or do not fit.
     """
     if isinstance(upstream, Released):
         load_weights(module, upstream.source, head="drop")
@@ -22,9 +22,9 @@ def load_upstream(module: nn.Module, upstream: Upstream, checkpoint: str | None)
 
 
 def read_weights(checkpoint: Storage) -> dict[str, Tensor]:
-    """The weights of a checkpoint directory. Raises ValueError when there are none."""
+    """The weights in a checkpoint directory, by name. Raises ValueError when there are none."""
     try:
-        if checkpoint.local is not None:
+        if checkpoint.local is not None:  # without a second copy of the file in memory
             return load_file(checkpoint.local / "model.safetensors")
         return load(checkpoint.read("model.safetensors"))
     except FileNotFoundError:

@@ -10,7 +10,7 @@ from scaling.console.grid_table import (
     number_text,
     trial_rows,
 )
-from scaling.console.progress import View, phase
+from scaling.console.progress import Phase, View, phase
 from scaling.console.trackers import Log, Tracking, event_files, run_directory, scalars
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "GridTable",
     "Log",
     "Machine",
+    "Phase",
     "Tracking",
     "TrialRow",
     "View",

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from scaling.checks import check
 from scaling.console.trackers import Tracking
-from scaling.specs import Precision
+from scaling.specs import Execution
 from scaling.store import Storage
 
 Options = TypeVar("Options")
@@ -34,42 +34,25 @@ class Machine:
     """GPUs of a fine-tuning with one worker: 0.5 lets two share one."""
     max_concurrent: int | None = None
     """Fine-tunings side by side, at most. Default: as many as the cluster has room for."""
-    precision: Precision | None = None
-    """fp32 or bf16. Default: bf16 on a GPU, fp32 on a CPU."""
-    compile: bool = False
-    """Compile the training steps (torch.compile): minutes at the start of a large run, faster steps after it."""
-    microbatch: int | None = None
-    """Images of a forward pass on a worker, where its share of the batch does not fit. Default: the whole share."""
-    loaders: int | None = None
-    """Processes of each worker that decode and crop photographs. Default: the CPUs that GPUs leave over, else 0."""
+    execution: Execution = field(default_factory=Execution)
     optuna_storage: str | None = None
     """Where the searches are shown as Optuna studies, as a URL. Default: optuna.db in a local storage."""
-    tensorboard: str | None = None
-    """Directory for TensorBoard event files, while it trains; one that all machines share."""
-    wandb: str | None = None
-    """Weights & Biases project to show every training in (pip install wandb)."""
-    mlflow: str | None = None
-    """MLflow tracking URI to show every training at, an experiment a study (pip install mlflow)."""
-
-    @property
-    def tracking(self) -> Tracking:
-        """Where trainings are shown besides the rows; relative directories are the caller's, not a worker's."""
-        board = None if self.tensorboard is None else str(Path(self.tensorboard).expanduser().absolute())
-        return Tracking(board, self.wandb, self.mlflow)
+    tracking: Tracking = field(default_factory=Tracking)
 
     @property
     def numbers_of_workers(self) -> range:
-        """What a pre-training run may have on the way."""
+        """Every number of workers that a pre-training run may have while machines come and go."""
         return range(self.min_workers or self.workers, self.workers + 1)
 
     def check(self) -> None:
-        """Raise ValueError for what no machine can do."""
+        """Raise ValueError for numbers that no cluster can satisfy, and for trackers that are not installed."""
         for flag in ("workers", "min_workers", "trial_workers", "max_concurrent"):
             value = getattr(self, flag)
             check(value is None or value >= 1, f"--{flag.replace('_', '-')} must be at least 1, got {value}")
         fewest = self.min_workers or self.workers
         check(fewest <= self.workers, f"--min-workers {fewest} is more than --workers {self.workers}")
-        check(self.loaders is None or self.loaders >= 0, f"--loaders must not be negative, got {self.loaders}")
+        loaders = self.execution.loaders
+        check(loaders is None or loaders >= 0, f"--loaders must not be negative, got {loaders}")
         self.tracking.check()
         check(0 < self.trial_gpus <= 1, f"--trial-gpus must be in (0, 1], got {self.trial_gpus}")
 

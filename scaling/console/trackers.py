@@ -1,6 +1,6 @@
-"""Where trainings are shown besides the rows: TensorBoard, Weights & Biases, MLflow. No part of any result.
+"""Trackers, which show trainings besides the rows: TensorBoard, Weights & Biases, MLflow. No part of any result.
 
-Rows stay the truth: nothing is read back from a tracker, and one that fails stops no training.
+Rows stay the only record: nothing is read back from a tracker, and one that fails stops no training.
 """
 
 import importlib.util
@@ -17,22 +17,29 @@ PACKAGES = {"tensorboard": "tensorboardX", "wandb": "wandb", "mlflow": "mlflow"}
 
 @dataclass(frozen=True)
 class Tracking:
-    """What to show trainings in; None: not there."""
+    """Trackers that show trainings while they run; none by default."""
 
-    tensorboard: str | None = None  # directory of event files
-    wandb: str | None = None  # project
-    mlflow: str | None = None  # tracking URI
+    tensorboard: str | None = None
+    """Directory for TensorBoard event files, while it trains; one that all machines share."""
+    wandb: str | None = None
+    """Weights & Biases project to show every training in (pip install wandb)."""
+    mlflow: str | None = None
+    """MLflow tracking URI to show every training at, an experiment a study (pip install mlflow)."""
+
+    def __post_init__(self) -> None:
+        if self.tensorboard is not None:  # a relative directory is the caller's, not that of a worker elsewhere
+            object.__setattr__(self, "tensorboard", str(Path(self.tensorboard).expanduser().absolute()))
 
     def check(self) -> None:
         """Raise ValueError when a package is missing."""
         for flag, module in PACKAGES.items():
-            there = getattr(self, flag) is None or importlib.util.find_spec(module) is not None
-            check(there, f"--{flag} needs a package that is not installed: pip install {module}")
+            usable = getattr(self, flag) is None or importlib.util.find_spec(module) is not None
+            check(usable, f"--{flag} needs a package that is not installed: pip install {module}")
 
 
 def event_files(directory: Path) -> tuple[Log, Callable[[], None]]:
-    """A TensorBoard run in a directory: the function that logs to it, and the one that ends it."""
-    from tensorboardX import SummaryWriter  # here: it loads torch
+    """A TensorBoard run in a directory: the function that logs to it, and the one that closes it."""
+    from tensorboardX import SummaryWriter  # here, because it loads torch
 
     writer = SummaryWriter(str(directory), flush_secs=10)
 
@@ -44,12 +51,12 @@ def event_files(directory: Path) -> tuple[Log, Callable[[], None]]:
 
 
 def scalars(point: Mapping[str, Any]) -> dict[str, float]:
-    """What of a row can be drawn over its steps: the finite and infinite numbers that are there."""
+    """The columns of a row that a tracker draws over the steps: learning rate, losses, accuracies; without nulls."""
     names = ("train_loss", "lr", "dev_top1", "fewshot_top1", "dev_loss", "test_top1")
     return {name: float(point[name]) for name in names if point.get(name) is not None}
 
 
 def run_directory(name: str, unit_id: str) -> str:
-    """Of one training: the model's name for people, without separators, and the unit's id."""
+    """Directory of one training: its name for people, without path separators, and its unit's id."""
     safe = "".join(letter if letter.isalnum() or letter in "._+-" else "-" for letter in name)
     return f"{safe}-{unit_id}"

@@ -16,7 +16,7 @@ from scaling.data.pipeline import eval_images
 from scaling.data.sources import Images, open_split, read_text, split_facts
 from scaling.evaluate.center_crop import center_crops
 from scaling.evaluate.targets import Truth, by_labels, by_lists, by_mapping
-from scaling.specs import Precision
+from scaling.specs import Execution, Precision
 from scaling.store import Storage, row_file, write_rows
 from scaling.training import local_device, topk
 
@@ -72,7 +72,7 @@ def main(options: Options) -> int:
 
 def evaluation(found: Classifier, images: Images, truth: Truth, options: Options) -> dict[str, Any]:
     """The row of table evaluation."""
-    device = local_device(options.precision)
+    device = local_device(Execution(options.precision))
     resize, resolution = options.resize, found.resolution
 
     def prepare(index: np.ndarray) -> Tensor:

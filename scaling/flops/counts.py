@@ -1,8 +1,8 @@
 """Closed forms for parameters, multiply-accumulates (MACs) and training FLOPs of a spec, without building the model.
 
-Conventions: 1 MAC = 2 FLOPs; norms, activations, softmax and pooling count nothing; the backward pass costs twice the
-forward pass. A padded convolution is counted in one of two ways: all its taps (as profilers do), or, with
-`valid=True`, only the taps that fall inside the image, which is what reproduces the paper's Table 6.
+Conventions: 1 MAC = 2 FLOPs; norms, activations, softmax and pooling count as nothing; the backward pass costs twice
+the forward pass. A padded convolution is counted in one of two ways: all its taps (as profilers do), or, with
+`valid=True`, only the taps inside the image, which is the convention that reproduces the paper's Table 6.
 """
 
 from functools import lru_cache
@@ -23,7 +23,7 @@ from scaling.specs import (
 
 
 def _head(model: Architecture) -> tuple[int, int | None, int]:
-    """Widths of the head's layers: (features, hidden layer or None, input of the classifier)."""
+    """The widths of the head: of the features, of the hidden layer (or None), and of the classifier's input."""
     match model:
         case ResNet():
             return model.out_channels, None, model.out_channels
@@ -34,10 +34,10 @@ def _head(model: Architecture) -> tuple[int, int | None, int]:
 
 
 def parameters(model: Architecture, *, num_classes: int | None = None, resolution: int = 224) -> int:
-    """Number of parameters; the position table's depends on `resolution` (pixels a side).
+    """Number of parameters at `resolution` pixels a side, on which the size of the position table depends.
 
-    Without `num_classes` the classifier is left out but not the hidden layer of the pre-training head: the convention
-    of the paper's Table 1.
+    Without `num_classes` the classifier is left out, but not the hidden layer of the pre-training head: that is the
+    convention of the paper's Table 1.
     """
     match model:
         case ResNet():
@@ -52,11 +52,12 @@ def parameters(model: Architecture, *, num_classes: int | None = None, resolutio
     return body + (last * num_classes + num_classes if num_classes is not None else 0)
 
 
-@lru_cache(maxsize=4096)  # a plan asks for few models, many times
+@lru_cache(maxsize=4096)  # a plan asks for the same few models many times
 def forward_macs(model: Architecture, resolution: int, num_classes: int, *, valid: bool = False) -> int:
     """MACs of the forward pass of one image of `resolution` pixels a side, head included.
 
-    `valid` leaves out the taps of convolutions that fall into the padding. Attention counts as its two matrix products.
+    `valid` leaves out the taps of convolutions that fall into the padding. Attention counts as its two matrix products,
+    those of the queries with the keys and of the weights with the values.
     """
     match model:
         case ResNet():
@@ -72,22 +73,22 @@ def forward_macs(model: Architecture, resolution: int, num_classes: int, *, vali
 
 
 def masked_macs(model: ViT, masked: MaskedPatches, resolution: int) -> int:
-    """MACs of a forward pass of masked patch prediction: the encoder, and the predictions for the corrupted patches."""
+    """MACs of the forward pass of masked patch prediction: of the encoder, and of predicting the corrupted patches."""
     count = masked.count((resolution // model.patch_size) ** 2)
     return forward_macs(model, resolution, 0) + count * model.width * masked.outputs(model.patch_size)
 
 
 def train_flops(model: Architecture, resolution: int, num_classes: int, images: float, *, valid: bool = False) -> float:
-    """FLOPs of training on `images` images (every epoch counts): 3 x 2 x MACs x images.
+    """FLOPs of training on `images` images, counted again in every epoch: 3 x 2 x MACs x images.
 
-    Three passes' worth (forward, and backward twice that) of 2 FLOPs a MAC. With `valid=True`, 224 pixels, 18,291
-    classes and 303 million images an epoch this reproduces the exaFLOPs of the paper's Table 6 (§4.4).
+    3 because the backward pass costs two forward passes, 2 because a MAC is two FLOPs. With `valid=True`, 224 pixels,
+    18,291 classes and 303 million images per epoch this reproduces the exaFLOPs of the paper's Table 6 (§4.4).
     """
     return 3 * 2 * forward_macs(model, resolution, num_classes, valid=valid) * images
 
 
 def pretrain_flops(run: Pretrain, *, valid: bool) -> float:
-    """Training FLOPs of a whole pre-training run. Raises ValueError when its data set's counts are not known."""
+    """Training FLOPs of a whole pre-training run. Raises ValueError when its data set's classes are not counted yet."""
     images = run.steps * run.recipe.batch_size
     if run.masked:
         assert isinstance(run.model, ViT)
@@ -104,5 +105,5 @@ def transfer_flops(transfer: Transfer, *, valid: bool) -> float:
 
 def _classes(data: Dataset) -> int:
     if data.num_classes is None:
-        raise ValueError(f"the number of classes of data set {data.name} is not known")
+        raise ValueError(f"data set {data.name} must say its number of classes, and does not: give num_classes")
     return data.num_classes

@@ -1,4 +1,4 @@
-"""Closed forms of a Vision Transformer without its head; the conventions are those of `scaling.flops`.
+"""Closed forms for a Vision Transformer without its head, in the conventions of `counts.py`.
 
 G x G = N patches, S tokens (N, or 1+N with a class token), D width, M hidden width of the MLP.
 """
@@ -7,7 +7,7 @@ from scaling.specs import ViT
 
 
 def vit_parameters(model: ViT, in_channels: int, side: int) -> int:
-    """Parameters on square inputs of `side` pixels (or positions of a feature map) with `in_channels` channels."""
+    """Parameters for square inputs of `side` pixels (or positions of a feature map) with `in_channels` channels."""
     D, M = model.width, model.mlp_dim
     patch = in_channels * model.patch_size**2 * D + D
     class_token = D if model.pool == "token" else 0
@@ -33,14 +33,15 @@ def position_parameters(model: ViT, grid: int) -> int:
 
 
 def vit_macs(model: ViT, in_channels: int, side: int) -> int:
-    """MACs of the forward pass of one input, as in `vit_parameters`. A table that is added costs none."""
+    """MACs of the forward pass of one input, as in `vit_parameters`. Adding a table of positions costs none."""
     D, M = model.width, model.mlp_dim
     G = side // model.patch_size
     N = G * G
     S = N + 1 if model.pool == "token" else N
     dense = S * (4 * D * D + 2 * D * M)
     pairs = N * G if model.attention == "axial" else S * S  # in an axial block a patch meets those of its row or column
-    offsets = N * (2 * N - 1) if model.positions == "relative" else 0  # every patch meets every offset's key
+    # Every patch meets the key of every offset, also of offsets that lead out of the image (see `relative_logits`).
+    offsets = N * (2 * N - 1) if model.positions == "relative" else 0
     block = dense + 2 * pairs * D + offsets * D  # dense layers, q k^T and a v, q r^T
     return N * in_channels * model.patch_size**2 * D + _blocks(model) * block
 

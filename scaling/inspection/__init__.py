@@ -1,1 +1,1 @@
-"""What a model looks at: `python -m scaling.inspection`."""
+"""Attention, filters and positions inside a trained Transformer: `python -m scaling.inspection`."""

@@ -19,14 +19,21 @@ from scaling.console import command_line, console
 from scaling.data import parse_uri
 from scaling.data.pipeline import eval_images
 from scaling.data.sources import Images, open_split, split_facts
-from scaling.inspection.attention import look, mean_distances, position_similarities, principal_filters, rollout
+from scaling.inspection.attention import (
+    mean_distances,
+    position_similarities,
+    principal_filters,
+    reduce_attention,
+    rollout,
+)
 from scaling.models import VisionTransformer, normalise
+from scaling.specs import Execution
 from scaling.store import Storage, write_rows
 from scaling.training import Device, local_device
 
 TABLES = ("attention_distance", "filters", "position_similarity", "rollout")
-BATCH = 8  # images whose attention is held at once: 60 MB an image in a layer of L/16 at 384 pixels
-SMALL = 112  # pixels a side, at most, of an image that is kept
+BATCH = 8  # images whose attention is held at once: 60 MB per image in a layer of L/16 at 384 pixels
+MAX_SIDE = 112  # pixels a side, at most, of an image that is stored beside its rollout
 Rows = dict[str, list[dict[str, Any]]]  # by table
 
 
@@ -61,86 +68,91 @@ class Options:
 def main(options: Options) -> int:
     for flag, least in (("images", 1), ("rollouts", 0), ("components", 1)):
         check(getattr(options, flag) >= least, f"--{flag} must be at least {least}, got {getattr(options, flag)}")
-    found = load_classifier(options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution)
-    made = inspection(found, open_split(options.data, None), options, local_device("fp32"))
-    place = Storage.of(options.storage)
-    place.make()
-    for table, rows in made.items():
+    classifier = load_classifier(
+        options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution
+    )
+    tables = inspection_rows(classifier, open_split(options.data, None), options, local_device(Execution("fp32")))
+    storage = Storage.of(options.storage)
+    storage.make()
+    for table, rows in tables.items():
         if rows:
-            write_rows(place, table, rows)
+            write_rows(storage, table, rows)
     if options.json:
-        print(json.dumps(made, indent=1))
+        print(json.dumps(tables, indent=1))
     else:
-        _show(found, made, place)
+        _print_summary(classifier, tables, storage)
     return 0
 
 
-def inspection(found: Classifier, images: Images, options: Options, device: Device) -> Rows:
-    """The rows of all tables; none of filters for a hybrid, whose patches are of features, none of positions without a
-    table. Raises ValueError for a ResNet, which has no attention."""
-    module = found.module
+def inspection_rows(classifier: Classifier, images: Images, options: Options, device: Device) -> Rows:
+    """The rows of all tables.
+
+    A hybrid has no rows of filters, since its patches are of features and not of pixels; a model without tables of
+    positions has no rows of these. Raises ValueError for a ResNet, which has no attention.
+    """
+    module, resolution = classifier.module, classifier.resolution
     if not isinstance(module, VisionTransformer):
-        raise ValueError(f"{found.name} has no attention to look at: take a ViT or a hybrid")
+        raise ValueError(f"{classifier.name} has no attention to look at: take a ViT or a hybrid")
     module = module.to(device.torch).eval()
-    chosen = _chosen(len(images), options.images, options.seed)
+    chosen = _choose_images(len(images), options.images, options.seed)
     fingerprint = split_facts(parse_uri(options.data)).fingerprint
     digest = (
-        found.weights_sha256,
+        classifier.weights_sha256,
         fingerprint,
-        found.resolution,
+        resolution,
         chosen.tolist(),
         options.rollouts,
         options.components,
     )
     common = {
         "inspection_id": hashlib.sha256(json.dumps(digest).encode()).hexdigest()[:16],
-        "run_id": found.run_id,
-        "name": found.name,
-        "family": found.family,
-        "checkpoint": found.source,
-        "weights_sha256": found.weights_sha256,
-        "resolution": found.resolution,
+        "run_id": classifier.run_id,
+        "name": classifier.name,
+        "family": classifier.family,
+        "checkpoint": classifier.source,
+        "weights_sha256": classifier.weights_sha256,
+        "resolution": resolution,
     }
-    where = {"data": options.data, "fingerprint": fingerprint}
-    distances, shares = attention(module, images, chosen, options.rollouts, found.resolution, device)
+    data_columns = {"data": options.data, "fingerprint": fingerprint}
+    distances, shares = distances_and_rollouts(module, images, chosen, options.rollouts, resolution, device)
     return {
         "attention_distance": [
-            common | row | where for row in _distance_rows(distances, len(chosen), found.resolution, module)
+            common | row | data_columns for row in _distance_rows(distances, len(chosen), resolution, module)
         ],
         "filters": [common | row for row in _filter_rows(module, options.components)],
         "position_similarity": [common | row for row in _position_rows(module)],
         "rollout": [
-            common | row | where for row in _rollout_rows(images, chosen[: len(shares)], shares, found.resolution)
+            common | row | data_columns for row in _rollout_rows(images, chosen[: len(shares)], shares, resolution)
         ],
     }
 
 
-def _chosen(count: int, wanted: int, seed: int) -> np.ndarray:
-    """Indices of images, in random order: the first of them are those that are shown."""
-    return np.random.default_rng(seed).permutation(count)[:wanted]
+def _choose_images(count: int, most: int, seed: int) -> np.ndarray:
+    """The indices of at most `most` of `count` images, in random order; the first of them are shown with rollouts."""
+    return np.random.default_rng(seed).permutation(count)[:most]
 
 
-def attention(
+def distances_and_rollouts(
     module: VisionTransformer, images: Images, chosen: np.ndarray, rollouts: int, resolution: int, device: Device
 ) -> tuple[Tensor, Tensor]:
-    """Attention distances [layers, k], in patches, mean over the images, and rollouts [n, N] of the first of them."""
+    """Attention distances [layers, k] in patches, averaged over images, and rollouts [n, N] of the first n of them."""
     class_token = module.cls_token is not None
     sums, shares = torch.zeros((), dtype=torch.float64), []
 
-    def see(weights: Tensor) -> tuple[Tensor, Tensor]:
+    def reduce(weights: Tensor) -> tuple[Tensor, Tensor]:
         return mean_distances(weights, class_token).sum(0), weights.mean(1)  # [k], [B, S, S]
 
     for start in range(0, len(chosen), BATCH):
         x = normalise(eval_images(images, chosen[start : start + BATCH], resolution).to(device.torch))
-        seen = look(module, x, see)
-        sums = sums + torch.stack([distance for distance, _ in seen]).cpu()
+        layers = reduce_attention(module, x, reduce)
+        sums = sums + torch.stack([distance for distance, _ in layers]).cpu()
         if start < rollouts:
-            shares.append(rollout([heads for _, heads in seen], class_token).cpu())
+            shares.append(rollout([heads for _, heads in layers], class_token).cpu())
     return sums / len(chosen), torch.cat(shares)[:rollouts] if shares else torch.zeros(0, 0)
 
 
 def _grid(module: VisionTransformer, resolution: int) -> int:
-    """Patches a side of an image."""
+    """Patches a side of an image, found by embedding one: a hybrid's stem has a stride of its own."""
     with torch.no_grad():
         x = torch.zeros(1, 3, resolution, resolution, device=module.head.weight.device)
         return round(module.embed(x).shape[1] ** 0.5)
@@ -181,7 +193,7 @@ def _position_rows(module: VisionTransformer) -> list[dict[str, Any]]:
 def _rollout_rows(images: Images, chosen: np.ndarray, shares: Tensor, resolution: int) -> list[dict[str, Any]]:
     if not len(chosen):
         return []
-    side = min(resolution, SMALL)
+    side = min(resolution, MAX_SIDE)
     small = eval_images(images, chosen, side).permute(0, 2, 3, 1)  # [n, side, side, 3]
     return [
         {
@@ -195,22 +207,23 @@ def _rollout_rows(images: Images, chosen: np.ndarray, shares: Tensor, resolution
     ]
 
 
-def _show(found: Classifier, made: Rows, place: Storage) -> None:
+def _print_summary(classifier: Classifier, tables: Rows, storage: Storage) -> None:
     out = console()
-    rows = made["attention_distance"]
-    title = f"{found.name}: attention distance, mean over {rows[0]['images']} images of {found.resolution} pixels"
+    rows = tables["attention_distance"]
+    images, pixels = rows[0]["images"], classifier.resolution
+    title = f"{classifier.name}: attention distance, mean over {images} images of {pixels} pixels"
     out.print(title, markup=False, soft_wrap=True)
     table = Table("layer", "shortest head", "mean", "longest head")
     for layer in range(rows[-1]["layer"] + 1):
         values = [row["pixels"] for row in rows if row["layer"] == layer]
         table.add_row(str(layer), *(f"{v:.1f} px" for v in (min(values), sum(values) / len(values), max(values))))
     out.print(table)
-    if not made["filters"]:
-        out.print("No filters: its patches are of a ResNet's features, not of pixels.")
-    if not made["position_similarity"]:
-        out.print("No positions: it has no table of them.")
-    out.print(f"Rows: {place.path(TABLES[0])} and beside it", markup=False, soft_wrap=True)
-    out.print(f"Pictures: python -m analysis inspection {place.uri}", markup=False, soft_wrap=True)
+    if not tables["filters"]:
+        out.print("No filters: the patches of this model are of a ResNet's features, not of pixels.")
+    if not tables["position_similarity"]:
+        out.print("No positions: this model has no table of them.")
+    out.print(f"Rows: {storage.path(TABLES[0])} and the tables beside it", markup=False, soft_wrap=True)
+    out.print(f"Pictures: python -m analysis inspection {storage.uri}", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

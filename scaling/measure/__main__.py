@@ -20,11 +20,10 @@ from rich.table import Table
 from scaling.checks import check
 from scaling.console import command_line, console
 from scaling.flops import train_flops
-from scaling.measure import memory
-from scaling.measure import steps as costs
+from scaling.measure import memory, steps
 from scaling.measure.timing import GEMM_SIZES, gemm_rate
 from scaling.models import build
-from scaling.specs import Architecture, Precision, family, to_json, whole_patches, zoo_model
+from scaling.specs import Architecture, Execution, Precision, family, to_json, whole_patches, zoo_model
 from scaling.store import Storage, write_rows
 from scaling.training import Device, local_device
 
@@ -65,8 +64,8 @@ class Options:
 
 
 def main(options: Options) -> int:
-    wanted = _wanted(options)
-    device = local_device(options.precision, options.threads, compile=options.compile)
+    pairs = _models_and_resolutions(options)
+    device = local_device(Execution(options.precision, options.compile), options.threads)
     out = console(options.json)
     kinds = " and ".join(GEMM_SIZES)
     check(device.kind in GEMM_SIZES, f"costs are measured on {kinds} so far, and this is {device.kind}")
@@ -74,12 +73,12 @@ def main(options: Options) -> int:
     if place is not None:
         place.make()
     gemm = gemm_rate(device, device.precision)
-    how = device.precision + (", steps compiled" if device.compile else "")
+    how = device.precision + (", steps compiled" if device.execution.compile else "")
     out.print(f"{device.name}, {device.cores} core(s), {how}: {gemm:.3g} TFLOP/s of matrix products")
-    inputs, rows = cache(partial(costs.input_rate, options.data)), []
-    for name, resolution in wanted:
+    inputs, rows = cache(partial(steps.input_rate, options.data)), []
+    for name, resolution in pairs:
         row = measure(name, resolution, options, device, gemm, inputs(resolution))
-        out.print(_line(row), markup=False, soft_wrap=True)
+        out.print(_progress_line(row), markup=False, soft_wrap=True)
         rows.append(row)
         if place is not None:
             write_rows(place, "measure", [row])
@@ -90,41 +89,45 @@ def main(options: Options) -> int:
     return 0
 
 
-def _wanted(options: Options) -> list[tuple[str, int]]:
-    """Models and resolutions in whole patches, each pair once. Raises ValueError for what cannot be measured."""
+def _models_and_resolutions(options: Options) -> list[tuple[str, int]]:
+    """The pairs to measure, with resolutions in whole patches, each once. Raises ValueError for a wrong option."""
     check(options.models != (), "give the models to measure, such as ViT-B/16 R50x1")
     check(options.sizes != (), "--sizes needs at least one number of pixels")
     for name in ("threads", "max_batch", "classes", "batch", "memory", "seconds"):
         value = getattr(options, name)
         check(value is None or value > 0, f"--{name.replace('_', '-')} must be positive, got {value}")
-    found: dict[tuple[str, int], None] = {}
+    pairs: dict[tuple[str, int], None] = {}  # a dict keeps their order and drops repetitions
     for name in options.models:
         for size in options.sizes:
             resolution = whole_patches(zoo_model(name), size)
             check(
                 resolution > 0, f"images of {size} pixels are smaller than a patch of {name}: leave it out of --sizes"
             )
-            found[name, resolution] = None
-    return list(found)
+            pairs[name, resolution] = None
+    return list(pairs)
 
 
 def measure(name: str, resolution: int, options: Options, device: Device, gemm: float, inputs: float) -> dict[str, Any]:
-    """The row of one model of the zoo at one resolution. `gemm`: TFLOP/s, `inputs`: images/s of one core."""
+    """The row of one model of the zoo at one resolution.
+
+    `gemm` is the device's rate of matrix products in TFLOP/s, `inputs` the images/s that one core decodes and crops.
+    """
     spec: Architecture = zoo_model(name)
     module = build(spec, options.classes, resolution=resolution, head_bias=0.0).to(device.torch)
-    limit = memory.limit(device) if options.memory is None else round(options.memory * GIB)
-    memory.restrict(device, limit)
-    budget = costs.Budget(options.seconds, options.max_batch, limit)
-    tried = costs.inference(module, resolution, budget, device)
-    best = max(tried, key=tried.__getitem__)
-    by, largest = costs.largest_batch(module, resolution, device, limit, max(tried))
-    batch, seconds, peak = costs.training(module, options.classes, resolution, options.batch or best, budget, device)
+    limit = memory.memory_limit(device) if options.memory is None else round(options.memory * GIB)
+    memory.restrict_memory(device, limit)
+    budget = steps.Budget(options.seconds, options.max_batch, limit)
+    rates = steps.inference_rates(module, resolution, budget, device)
+    best = max(rates, key=rates.__getitem__)
+    largest_by, largest = steps.largest_batch(module, resolution, device, limit, max(rates))
+    requested = options.batch or best
+    batch, seconds, peak = steps.training_step(module, options.classes, resolution, requested, budget, device)
     flops = train_flops(spec, resolution, options.classes, batch)
-    facts = {
+    columns = {
         "measured_at": datetime.now(UTC),
         "device": device.name,
         "precision": device.precision,
-        "compiled": device.compile,
+        "compiled": device.execution.compile,
         "cores": device.cores,
         "torch": str(torch.__version__),
         "name": name,
@@ -132,12 +135,12 @@ def measure(name: str, resolution: int, options: Options, device: Device, gemm: 
         "spec": to_json(spec),
         "resolution": resolution,
         "num_classes": options.classes,
-        "images_per_second": tried[best],
+        "images_per_second": rates[best],
         "batch": best,
-        "batches": list(tried),
-        "rates": list(tried.values()),
+        "batches": list(rates),
+        "rates": list(rates.values()),
         "largest_batch": largest,
-        "largest_batch_by": by,
+        "largest_batch_by": largest_by,
         "memory_limit": limit,
         "train_batch": batch,
         "step_seconds": seconds,
@@ -148,31 +151,31 @@ def measure(name: str, resolution: int, options: Options, device: Device, gemm: 
         "peak_memory": peak,
         "input_images_per_second": inputs,
     }
-    text = json.dumps(facts, default=str, sort_keys=True)
-    return {"measure_id": hashlib.sha256(text.encode()).hexdigest()[:16], **facts}
+    text = json.dumps(columns, default=str, sort_keys=True)
+    return {"measure_id": hashlib.sha256(text.encode()).hexdigest()[:16], **columns}
 
 
-def _line(row: dict[str, Any]) -> str:
-    infers, trains = (_figure(row[key]) for key in ("images_per_second", "train_images_per_second"))
-    return f"  {row['name']} at {row['resolution']}: inference {infers} images/s, training {trains}"
+def _progress_line(row: dict[str, Any]) -> str:
+    inference, training = (_three_digits(row[key]) for key in ("images_per_second", "train_images_per_second"))
+    return f"  {row['name']} at {row['resolution']}: inference {inference} images/s, training {training}"
 
 
 COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
     "model": lambda row: row["name"],
     "pixels": lambda row: str(row["resolution"]),
-    "images/s": lambda row: _figure(row["images_per_second"]),
+    "images/s": lambda row: _three_digits(row["images_per_second"]),
     "at batch": lambda row: str(row["batch"]),
     "largest batch": lambda row: _or_dash(row["largest_batch"]),
     "step s": lambda row: f"{row['step_seconds']:.3g}",
     "of images": lambda row: str(row["train_batch"]),
-    "trained/s": lambda row: _figure(row["train_images_per_second"]),
+    "trained/s": lambda row: _three_digits(row["train_images_per_second"]),
     "MFU": lambda row: f"{row['mfu']:.0%}",
     "GiB": lambda row: _or_dash(row["peak_memory"] and row["peak_memory"] / GIB),
-    "input/s": lambda row: _figure(row["input_images_per_second"]),
+    "input/s": lambda row: _three_digits(row["input_images_per_second"]),
 }
 
 
-def _figure(value: float) -> str:
+def _three_digits(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 

@@ -1,4 +1,4 @@
-"""How long a device takes: calls, matrix products, and the photographs that input pipelines are timed on."""
+"""Timing on a device: of calls and of matrix products; and photographs to time input pipelines on."""
 
 import io
 import time
@@ -17,10 +17,10 @@ from scaling.training import Device
 GEMM_SIZES = {"cpu": (512, 1024, 2048), "cuda": (4096, 8192, 16384)}
 
 
-def timed(step: Callable[[], object], times: int, device: Device) -> float:
-    """Seconds a call, all work of the device included.
+def seconds_per_call(step: Callable[[], object], times: int, device: Device) -> float:
+    """Mean seconds per call over `times` calls, with all the work that a call puts on the device.
 
-    With one CPU thread they are CPU seconds, which other processes disturb less.
+    With one CPU thread these are CPU seconds, which other processes on the machine disturb less.
     """
     synchronize = torch.cuda.synchronize if device.kind == "cuda" else lambda: None
     clock = time.process_time if device.kind == "cpu" and device.cores == 1 else time.perf_counter
@@ -33,18 +33,19 @@ def timed(step: Callable[[], object], times: int, device: Device) -> float:
 
 
 def gemm_rate(device: Device, precision: Precision) -> float:
-    """TFLOP/s of the best product of two square matrices."""
+    """TFLOP/s of the fastest product of two square matrices over several sizes: what the device can reach at best."""
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     rates = []
     for size in GEMM_SIZES[device.kind]:
         a, b = (torch.randn(size, size, device=device.torch, dtype=dtype) for _ in range(2))
-        seconds = min(timed(partial(torch.matmul, a, b), 3, device) for _ in range(5))
+        # The fastest of five: others measure the disturbances of the machine as well.
+        seconds = min(seconds_per_call(partial(torch.matmul, a, b), 3, device) for _ in range(5))
         rates.append(2 * size**3 / seconds / 1e12)
     return max(rates)
 
 
 def photographs(folder: Path, count: int = 200, side: int = 348) -> str:
-    """Fractals as JPEGs of quality 90: the URI of a file that is made in the folder."""
+    """Write fractals as JPEGs of quality 90 into a file in the folder, and return its URI."""
     files = []
     for label in range(10):
         for pixels in render_ifs(0, label, np.arange(count // 10), side):

@@ -1,12 +1,11 @@
-"""Models: from a spec to a torch module."""
+"""Models: from a spec to a torch module, fresh or with pre-trained weights."""
 
 from scaling.models.build import build, load_pretrained
 from scaling.models.layers import normalise
 from scaling.models.masked import MASK, MaskedPatchPrediction
 from scaling.models.positions import relative_logits, tables_by_place
-from scaling.models.resnet import BiTResNet
+from scaling.models.resnet import BiTResNet, standardized
 from scaling.models.vit import Attention, AxialBlock, VisionTransformer
-from scaling.models.weight_standardization import standardized
 
 __all__ = [
     "MASK",

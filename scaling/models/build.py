@@ -1,9 +1,9 @@
-"""Models: from a spec to a torch module with `forward(x)` (logits [B, K]) and `features(x)` (representation [B, D]).
+"""From a spec to a torch module with `forward(x)` (logits [B, K]) and `features(x)` (representation [B, D]).
 
-Images x are float [B, 3, H, W]. In every model the classifier is called `head`, the pre-training hidden layer
-`pre_logits`, the tables of positions `pos_embed` (two-dimensional ones `pos_embed.x`, `.y` and `.cls`; relative keys
-are each layer's `attention.relative`) and the class token `cls_token`. Weights come from torch's global generator, with
-the distributions of the official code (which are flax's).
+Images x are float [B, 3, H, W]. In every model the classifier is called `head`, the hidden layer of the pre-training
+head `pre_logits`, the tables of positions `pos_embed` (two-dimensional ones `pos_embed.x`, `.y` and `.cls`; relative
+keys are each layer's `attention.relative`) and the class token `cls_token`. Fresh weights are drawn from torch's global
+generator, with the distributions of the official code (which are flax's).
 """
 
 from collections.abc import Mapping
@@ -23,28 +23,27 @@ __all__ = ["BiTResNet", "VisionTransformer", "build", "load_pretrained", "resize
 def build(
     model: Architecture, num_classes: int, *, resolution: int, dropout: float = 0.0, head_bias: float = 0.0
 ) -> VisionTransformer | BiTResNet:
-    """The module of a spec for square images of `resolution` pixels, with fresh weights and a classifier of zeros.
+    """The module of a spec for square images of `resolution` pixels a side, with fresh weights.
 
-    `dropout` is the Transformer's (§B.1), ResNets have none. `head_bias` is the classifier's initial bias.
-    Raises ValueError when the image is smaller than one patch.
+    The classifier's weights are zero and its bias is `head_bias`. `dropout` is the Transformer's (§B.1); ResNets have
+    none. Raises ValueError when the image is smaller than one patch.
     """
     match model:
         case ViT():
             grid = resolution // model.patch_size
-            module: VisionTransformer | BiTResNet
-            module = VisionTransformer(model, num_classes, grid=grid, dropout=dropout, head_bias=head_bias)
+            return VisionTransformer(model, num_classes, grid=grid, dropout=dropout, head_bias=head_bias)
         case Hybrid():
-            module = hybrid(model, num_classes, resolution=resolution, dropout=dropout, head_bias=head_bias)
+            return hybrid(model, num_classes, resolution=resolution, dropout=dropout, head_bias=head_bias)
         case ResNet():
-            module = BiTResNet(model, num_classes, resolution=resolution, head_bias=head_bias)
-    return module
+            return BiTResNet(model, num_classes, resolution=resolution, head_bias=head_bias)
 
 
 def load_pretrained(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load pre-trained weights into a module with another classifier; positions, of any form, are resized to its grid.
+    """Load pre-trained weights into a module with another classifier; positions of every form are resized to its grid.
 
-    The classifier is left as it is, and so the hidden layer of the pre-training head is dropped when the module has
-    none (§B.1.1). Raises ValueError, and changes nothing, when a parameter is missing, left over or of another shape.
+    The module's classifier stays as it is, and the hidden layer of the pre-training head is left out when the module
+    has none (§B.1.1). Raises ValueError, and changes nothing, when a parameter is missing, left over or of another
+    shape.
     """
     own = {name: value for name, value in module.state_dict().items() if not name.startswith("head.")}
     hidden = any(name.startswith("pre_logits.") for name in own)
@@ -56,10 +55,10 @@ def load_pretrained(module: nn.Module, state: Mapping[str, Tensor]) -> None:
         for name in own.keys() & given.keys()
         if given[name].shape != own[name].shape
     ]
-    found = {"missing": own.keys() - given.keys(), "left over": given.keys() - own.keys(), "wrong shape": shapes}
-    problems = [f"{what}: {', '.join(sorted(names))}" for what, names in found.items() if names]
+    mismatches = {"missing": own.keys() - given.keys(), "left over": given.keys() - own.keys(), "wrong shape": shapes}
+    problems = [f"{kind}: {', '.join(sorted(names))}" for kind, names in mismatches.items() if names]
     if problems:
         raise ValueError(f"pre-trained weights do not fit the model: {'; '.join(problems)}")
     with torch.no_grad():
-        for name, value in own.items():
+        for name, value in own.items():  # all of them: the mismatches above left nothing out
             value.copy_(given[name])

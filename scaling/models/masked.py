@@ -4,6 +4,7 @@ Shapes: B images, N patches, C of them corrupted, D width, P predicted numbers a
 """
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from scaling.models.vit import VisionTransformer
@@ -12,9 +13,10 @@ MASK = -1  # in place of a patch's number: the [mask] embedding
 
 
 class MaskedPatchPrediction(nn.Module):
-    """`encoder` with its classifier as the prediction layer, P outputs, and a learned [mask] embedding.
+    """`encoder` with its classifier as the prediction layer, of P outputs, and a learned [mask] embedding.
 
-    What is kept of it is the encoder: its names are those of any ViT, and a transfer drops its classifier.
+    The checkpoint of a run is the encoder alone: its parameters have the names of any ViT's, and a transfer drops its
+    classifier.
     """
 
     def __init__(self, encoder: VisionTransformer) -> None:
@@ -22,25 +24,25 @@ class MaskedPatchPrediction(nn.Module):
         self.encoder = encoder
         self.mask_token = nn.Parameter(torch.zeros(encoder.patch_embed.out_channels))
 
-    def forward(self, x: Tensor, corruption: Tensor) -> Tensor:
-        """Predictions [B, C, P] for the corrupted patches of images [B, 3, H, W].
+    def forward(self, x: Float[Tensor, "B 3 H W"], corruption: Int64[Tensor, "B C 2"]) -> Float[Tensor, "B C P"]:
+        """Predictions for the corrupted patches of images.
 
-        `corruption` int64 [B, C, 2]: the number of a corrupted patch in raster order, and that of the patch whose
-        embedding it gets (its own: it is kept), or MASK.
+        `corruption` holds two numbers for each of them: the patch's own, in raster order, and that of the patch whose
+        embedding it is given (its own again: it stays as it is), or MASK.
         """
         position, source = corruption.unbind(-1)  # [B, C] each
         patches = self.encoder.embed(x)  # [B, N, D]
         masked = (source == MASK)[..., None]
-        given = torch.where(masked, self.mask_token.to(patches.dtype), _take(patches, source.clamp(min=0)))
-        patches = patches.scatter(1, _index(position, patches), given)
+        replaced = torch.where(masked, self.mask_token.to(patches.dtype), _take(patches, source.clamp(min=0)))
+        patches = patches.scatter(1, _index(position, patches), replaced)
         patches = self.encoder.encode(patches)[:, -patches.shape[1] :]  # [B, N, D], without a class token
         return self.encoder.head(self.encoder.norm(_take(patches, position)))
 
 
-def _take(x: Tensor, which: Tensor) -> Tensor:
-    """The tokens `which` [B, C] of x [B, N, D]: [B, C, D]."""
+def _take(x: Float[Tensor, "B N D"], which: Int64[Tensor, "B C"]) -> Float[Tensor, "B C D"]:
+    """The tokens of x whose numbers are `which`."""
     return x.gather(1, _index(which, x))
 
 
-def _index(which: Tensor, x: Tensor) -> Tensor:
+def _index(which: Int64[Tensor, "B C"], x: Float[Tensor, "B N D"]) -> Int64[Tensor, "B C D"]:
     return which[..., None].expand(-1, -1, x.shape[-1])

@@ -1,4 +1,4 @@
-"""What is trained and judged, a unit at a time: spec and weights in, rows out. Ordinary functions, without Ray."""
+"""Pre-training, fine-tuning and few-shot probes: spec and weights in, rows out. Ordinary functions, without Ray."""
 
 from scaling.runs.fewshot import probe
 from scaling.runs.finetune import finetune, known_columns, table_of

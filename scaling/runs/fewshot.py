@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 
 from scaling.checkpoints import load_upstream
 from scaling.data.pipeline import Skipped, readable
@@ -12,7 +13,7 @@ from scaling.specs import Dataset, FewShot, Probe, family, whole_patches
 from scaling.store import Storage, write_rows
 from scaling.training import Device, Unit, attempt, features
 
-BIAS = 100.0  # constant feature: large, so that the bias is hardly regularised
+BIAS = 100.0  # constant feature: large, so that the penalty hardly shrinks the bias
 
 
 def splits(data: Dataset, storage: Storage) -> tuple[Images, Images]:
@@ -32,40 +33,45 @@ def fewshot_top1(
     device: Device,
     skipped: Skipped,
 ) -> dict[tuple[int, int], float]:
-    """Test accuracy by (shots, seed). Of the training images only the chosen ones are looked at.
+    """Test accuracy by (shots, seed). Only those training images are decoded that some seed chooses.
 
-    Corrupt images are noted in `skipped` and left out where the data set says so. Raises ValueError for a multi-label
-    set.
+    Corrupt images are noted in `skipped` and left out if the data set says so. Raises ValueError for a multi-label set.
     """
     assert fewshot.data.num_classes is not None
     train_labels, test_labels = (single_labels(images.labels, "few-shot evaluation") for images in (train, test))
     chosen = {(shots, seed): choose(train_labels, shots, seed) for shots in fewshot.shots for seed in fewshot.seeds}
     used = np.unique(np.concatenate(list(chosen.values())))
-    judged = np.arange(len(test))
+    tested = np.arange(len(test))
     if fewshot.data.corrupt == "skip":
-        used, judged = (readable(images, i, skipped) for images, i in ((train, used), (test, judged)))
+        used, tested = (readable(images, i, skipped) for images, i in ((train, used), (test, tested)))
     x_train = features(module, train, used, resolution, device)
-    x_test = features(module, test, judged, resolution, device)
-    found = {}
+    x_test = features(module, test, tested, resolution, device)
+    accuracies = {}
     for key, index in chosen.items():
         index = index[np.isin(index, used)]
         x, labels = x_train[np.searchsorted(used, index)], train_labels[index]
         scores = ridge_scores(x, labels, x_test, fewshot.data.num_classes, fewshot.l2)
-        found[key] = float((scores.argmax(1) == test_labels[judged]).mean())
-    return found
+        accuracies[key] = float((scores.argmax(1) == test_labels[tested]).mean())
+    return accuracies
 
 
-def choose(labels: np.ndarray, shots: int, seed: int) -> np.ndarray:
-    """Indices of `shots` random images of every class, or of all that a class has."""
+def choose(labels: Int[np.ndarray, " n"], shots: int, seed: int) -> Int[np.ndarray, " m"]:
+    """Indices of `shots` random images of every class, or of all images of a class that has fewer."""
     order = permute(np.arange(len(labels)), len(labels), (seed, 0))
     return np.concatenate([order[labels[order] == c][:shots] for c in np.unique(labels)])
 
 
-def ridge_scores(x: np.ndarray, labels: np.ndarray, x_test: np.ndarray, num_classes: int, l2: float) -> np.ndarray:
-    """Scores [n_test, K] of ridge regression from features [n, D] to targets in {-1, 1}^K.
+def ridge_scores(
+    x: Float[np.ndarray, "n D"],
+    labels: Int[np.ndarray, " n"],
+    x_test: Float[np.ndarray, "t D"],
+    num_classes: int,
+    l2: float,
+) -> Float[np.ndarray, "t K"]:
+    """Scores of ridge regression from features to targets in {-1, 1}^K.
 
     Features are standardised with the training mean and standard deviation (+ 1e-5) and get a constant one appended.
-    Solved in the smaller of the two spaces: (X'X + l2 I) w = X'y with D unknowns, or X'(XX' + l2 I)^-1 y with n.
+    It is solved in the smaller of the two spaces: (X'X + l2 I) w = X'y with D unknowns, or X'(XX' + l2 I)^-1 y with n.
     """
     mean, std = x.mean(0), x.std(0) + 1e-5
     x, x_test = (np.pad((a - mean) / std, ((0, 0), (0, 1)), constant_values=BIAS) for a in (x, x_test))
@@ -78,28 +84,35 @@ def ridge_scores(x: np.ndarray, labels: np.ndarray, x_test: np.ndarray, num_clas
     return x_test @ weights
 
 
-def probe(what: Probe, *, checkpoint: str | None, storage: Storage, study: str, device: Device) -> None:
-    """Write the accuracies of one upstream for every number of shots and every seed, one file."""
-    upstream, fewshot = what.upstream, what.fewshot
-    with attempt(probe_unit(what), study, storage, device) as ledger, ledger.doing("evaluating"):
+def probe(unit: Probe, *, checkpoint: str | None, storage: Storage, study: str, device: Device) -> None:
+    """Measure one upstream's few-shot accuracy for every number of shots and every seed; commit the rows as one file.
+
+    Raises ValueError for data that cannot be used.
+    """
+    upstream, fewshot = unit.upstream, unit.fewshot
+    with attempt(probe_unit(unit), study, storage, device) as ledger, ledger.doing("evaluating"):
         train, test = splits(fewshot.data, storage)
         resolution = whole_patches(upstream.model, fewshot.resolution)
         torch.manual_seed(upstream.seed)
         module = build(upstream.model, 1, resolution=resolution).to(device.torch)
         load_upstream(module, upstream, checkpoint)
-        found = fewshot_top1(module, fewshot, train, test, resolution=resolution, device=device, skipped=ledger.skipped)
+        accuracies = fewshot_top1(
+            module, fewshot, train, test, resolution=resolution, device=device, skipped=ledger.skipped
+        )
         about = {
-            "probe_id": what.id,
+            "probe_id": unit.id,
             "run_id": upstream.id,
             "name": upstream.name,
             "family": family(upstream.model),
             "dataset": fewshot.data.name,
             "l2": fewshot.l2,
         }
-        rows = [{**about, "shots": shots, "seed": seed, "test_top1": top1} for (shots, seed), top1 in found.items()]
+        rows = [
+            {**about, "shots": shots, "seed": seed, "test_top1": top1} for (shots, seed), top1 in accuracies.items()
+        ]
         write_rows(storage, "fewshot", rows)
 
 
-def probe_unit(what: Probe) -> Unit:
+def probe_unit(unit: Probe) -> Unit:
     """The probe as the ledger knows it."""
-    return Unit(what.id, "fewshot", what.upstream.name, family(what.upstream.model))
+    return Unit(unit.id, "fewshot", unit.upstream.name, family(unit.upstream.model))

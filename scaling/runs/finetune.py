@@ -1,4 +1,4 @@
-"""Transfer of one upstream model to one task: a dev trial or a final run, rows out."""
+"""Fine-tuning of one upstream model on one task: a dev trial or a final run, rows out."""
 
 from functools import partial
 from typing import Any, Literal
@@ -46,10 +46,10 @@ def finetune(
 
     §4.1, Table 4: a dev trial trains without the dev split and is judged on it; a final run trains on all training
     images and reads the test set, once. A dev trial may pause after `until` steps, to go on from there another time:
-    its row says how it stands. Raises as `pretrain` does.
+    its row then holds the accuracy so far. Raises the errors of `pretrain`.
     """
     task, recipe, resolution = transfer.task, transfer.recipe, transfer.resolution
-    check_batches(recipe, resolution, workers=device.world, microbatch=device.microbatch)
+    check_batches(recipe, resolution, workers=device.world, microbatch=device.execution.microbatch)
     with attempt(transfer_unit(transfer), study, storage, device) as ledger:
         train_uri, _ = uris(task.data)
         images = open_split(train_uri, storage)
@@ -84,8 +84,8 @@ def finetune(
             module, training, storage=storage, device=device, ledger=ledger, report=report, save_seconds=save_seconds
         )
         with ledger.doing("evaluating"):
-            judged = _judged(transfer, trained, module, images, dev_index, storage, device, skipped)
-        row = {**known_columns(transfer), "train_loss": trained.train_loss, **judged}
+            result = _evaluated(transfer, trained, module, images, dev_index, storage, device, skipped)
+        row = {**known_columns(transfer), "train_loss": trained.train_loss, **result}
         if device.rank == 0:
             if task.keep and transfer.phase == "final":
                 save_final_weights(storage, transfer.id, module, to_json(transfer))
@@ -95,7 +95,7 @@ def finetune(
     return row
 
 
-def _judged(
+def _evaluated(
     transfer: Transfer,
     trained: Trained,
     module: nn.Module,
@@ -116,17 +116,17 @@ def _judged(
 
 
 def dev_split(images: Images, task: Task, storage: Storage) -> tuple[Index, np.ndarray]:
-    """The images that a dev trial trains on and those it is judged on: the official split, or a random share."""
+    """The images that a dev trial trains on and those it is evaluated on: the official split, or a random share."""
     if task.data.dev is not None:
         return official_dev_split(images, open_split(task.data.dev, storage))
     return holdout(len(images), task.dev_fraction, 0)
 
 
 def _rungs(storage: Storage, trial: Transfer, steps: int, top1: float) -> dict[str, list[Any]]:
-    """The rungs of a trial that was judged before, and this one."""
+    """The trial's earlier rungs, and this one."""
     row = read_row(storage, "trial", trial.id)
-    before = list(zip(row["rung_steps"], row["rung_dev_top1"], strict=True)) if row else []
-    rungs = [rung for rung in before if rung[0] < steps] + [(steps, top1)]
+    earlier = list(zip(row["rung_steps"], row["rung_dev_top1"], strict=True)) if row else []
+    rungs = [rung for rung in earlier if rung[0] < steps] + [(steps, top1)]
     return {"rung_steps": [at for at, _ in rungs], "rung_dev_top1": [value for _, value in rungs]}
 
 
@@ -158,7 +158,7 @@ def _module(transfer: Transfer, checkpoint: str | None) -> nn.Module:
     """The upstream's body under a new classifier (§B.1.1: the whole pre-training head is dropped)."""
     upstream, recipe = transfer.upstream, transfer.recipe
     assert transfer.task.data.num_classes is not None
-    torch.manual_seed(hashed(upstream.seed, transfer.seed))  # a control starts from other weights with each seed
+    torch.manual_seed(hashed(upstream.seed, transfer.seed))  # a from-scratch baseline has new weights for each seed
     module = build(
         without_representation(upstream.model),
         transfer.task.data.num_classes,
@@ -171,7 +171,7 @@ def _module(transfer: Transfer, checkpoint: str | None) -> nn.Module:
 
 
 def known_columns(transfer: Transfer) -> dict[str, Any]:
-    """What a row says of a transfer that is known before it is made."""
+    """The columns of a transfer's row that are known before it is trained."""
     upstream, task, recipe = transfer.upstream, transfer.task, transfer.recipe
     return {
         "run_id": upstream.id,
@@ -196,15 +196,15 @@ def known_columns(transfer: Transfer) -> dict[str, Any]:
 
 
 def official_dev_split(images: Images, dev: Images) -> tuple[np.ndarray, np.ndarray]:
-    """The places in `images` of those that are not in `dev`, and of those that are, by name: int64, ascending.
+    """Indices in `images` of those that are not in `dev`, and of those that are, by name: int64, ascending.
 
     Raises ValueError for a dev image that is not among the others, and when nothing is left to train on.
     """
-    wanted = {dev.name(index) for index in range(len(dev))}
-    inside = np.array([images.name(index) in wanted for index in range(len(images))])
-    if inside.sum() < len(wanted):
+    names = {dev.name(index) for index in range(len(dev))}
+    inside = np.array([images.name(index) in names for index in range(len(images))])
+    if inside.sum() < len(names):
         known = {images.name(int(index)) for index in np.flatnonzero(inside)}
-        raise ValueError(f"the dev split's image {min(wanted - known)!r} is not among the training images")
+        raise ValueError(f"the dev split's image {min(names - known)!r} is not among the training images")
     if inside.all():
         raise ValueError("the dev split holds all training images: none is left to train on")
     return np.flatnonzero(~inside), np.flatnonzero(inside)

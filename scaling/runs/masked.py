@@ -1,11 +1,12 @@
-"""Masked patch prediction in place of labels (§4.6, §B.1.2): what is corrupted, what is predicted, the loss.
+"""Masked patch prediction in place of labels (§4.6, §B.1.2): the corruption, the targets, the loss.
 
-Shapes: B images of R x R pixels, N patches of p x p, C of them corrupted, P predicted numbers a patch.
+Shapes: B images of R x R pixels, N patches of p x p, C of them corrupted, P predicted numbers per patch.
 """
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int, Int64, Num, Shaped, UInt8
 from torch import Tensor, nn
 
 from scaling.checks import check
@@ -20,7 +21,7 @@ STREAM = 0x3A5C  # keeps these random numbers apart from the crops', which have 
 
 
 def build_masked(run: Pretrain) -> MaskedPatchPrediction:
-    """The run's model with fresh weights; its prediction layer starts at zero, as every classifier here."""
+    """The run's model with fresh weights; its prediction layer starts at zero, like every classifier here."""
     masked, model = _parts(run)
     outputs = masked.outputs(model.patch_size)
     encoder = build(model, outputs, resolution=run.resolution, dropout=run.recipe.dropout)
@@ -28,8 +29,8 @@ def build_masked(run: Pretrain) -> MaskedPatchPrediction:
     return MaskedPatchPrediction(encoder)
 
 
-def corruption(run: Pretrain, epochs: np.ndarray, indices: np.ndarray) -> Tensor:
-    """What is corrupted, and how: int64 [B, C, 2] as `MaskedPatchPrediction` reads it.
+def corruption(run: Pretrain, epochs: Int[np.ndarray, " B"], indices: Int[np.ndarray, " B"]) -> Int64[Tensor, "B C 2"]:
+    """Which patches are corrupted, and how, as `MaskedPatchPrediction` reads it.
 
     C = round(corrupted * N) patches of every image. Each of them is masked, replaced or kept by chance, as in BERT, so
     that the shares hold however few they are. 'A random other patch embedding' is read as one of the same image, which
@@ -46,8 +47,10 @@ def corruption(run: Pretrain, epochs: np.ndarray, indices: np.ndarray) -> Tensor
     return torch.from_numpy(np.stack([position, source], axis=-1))
 
 
-def targets(run: Pretrain, images: Tensor, position: Tensor) -> Tensor:
-    """What is to be predicted for the patches `position` [B, C] of images uint8 [B, 3, R, R].
+def targets(
+    run: Pretrain, images: UInt8[Tensor, "B 3 R R"], position: Int64[Tensor, "B C"]
+) -> Num[Tensor, "B C cells"]:
+    """What is to be predicted for the patches `position`.
 
     Colour classes int64 [B, C, 1] of the patch's mean, or [B, C, 16] of the patch downsized to 4x4 in raster order
     (each of the 16 is the mean of the pixels that it overlaps, so that any patch size will do); or its pixels in
@@ -64,20 +67,22 @@ def targets(run: Pretrain, images: Tensor, position: Tensor) -> Tensor:
     return colour_class(cells.flatten(2), masked.bits).unflatten(0, position.shape)
 
 
-def colour_class(colour: Tensor, bits: int) -> Tensor:
-    """Class r * 4^bits + g * 2^bits + b of colours [..., 3, n] in 0 to 255, each channel in 2^bits equal bins."""
+def colour_class(colour: Num[Tensor, "*leading 3 n"], bits: int) -> Int64[Tensor, "*leading n"]:
+    """Class r * 4^bits + g * 2^bits + b of colours in 0 to 255, each channel in 2^bits equal bins."""
     shades = 2**bits
     r, g, b = (colour * shades / 255).long().clamp(max=shades - 1).unbind(-2)
     return (r * shades + g) * shades + b
 
 
 def masked_prediction(run: Pretrain) -> Objective:
-    """Mean over the corrupted patches: of the cross-entropy of their colours, or of the squared error of their pixels.
+    """Mean over the corrupted patches of the cross-entropy of their colours, or of the squared error of their pixels.
 
-    The batch's labels are its `corruption`. Of the recipe's loss nothing matters here.
+    The batch's labels are its `corruption`. The recipe's own loss plays no part here.
     """
 
-    def loss(model: nn.Module, step: int, images: Tensor, corrupted: Tensor) -> Tensor:
+    def loss(
+        model: nn.Module, step: int, images: UInt8[Tensor, "B 3 R R"], corrupted: Int64[Tensor, "B C 2"]
+    ) -> Float[Tensor, ""]:
         predicted = model(normalise(images), corrupted).float()  # [B, C, P]
         target = targets(run, images, corrupted[..., 0])
         if not run.predicts_classes:
@@ -92,13 +97,13 @@ def masked_accuracy(
     run: Pretrain,
     module: nn.Module,
     images: Images,
-    indices: np.ndarray,
+    indices: Int[np.ndarray, " n"],
     device: Device,
     skipped: Skipped | None = None,
 ) -> float:
-    """Share of colours predicted right, of the corrupted patches of `images[indices]`, corrupted always alike.
+    """Share of the colours predicted right in the corrupted patches of `images[indices]`, the same ones every time.
 
-    Images that cannot be decoded are noted in `skipped` and left out; without it they raise CorruptImageError.
+    Images that cannot be decoded are noted in `skipped` and left out; without `skipped` they raise CorruptImageError.
     """
     sums = torch.zeros(2, dtype=torch.float64, device=device.torch)  # right, all
     module.eval()
@@ -120,8 +125,10 @@ def masked_accuracy(
     return right_sum / count
 
 
-def _by_cell(predicted: Tensor, target: Tensor) -> Tensor:
-    """Scores [B, C, P] of all cells of a patch as [B, C, cells, colours]."""
+def _by_cell(
+    predicted: Float[Tensor, "B C P"], target: Shaped[Tensor, "B C cells"]
+) -> Float[Tensor, "B C cells colours"]:
+    """Scores of all cells of a patch, cell by cell."""
     return predicted.unflatten(-1, (target.shape[-1], -1))
 
 

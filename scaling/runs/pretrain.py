@@ -41,12 +41,12 @@ SUBSET = (0, 1)  # key of the order that subsets are the beginning of, also the 
 def pretrain(
     run: Pretrain, *, storage: Storage, study: str, device: Device, report: Report, save_seconds: float = SAVE_SECONDS
 ) -> None:
-    """Train one run and commit its checkpoint, curve and pretrain row; an ordinary function, called by every worker.
+    """Train one run and commit its checkpoint, curve and pretrain row. An ordinary function that every worker calls.
 
     Raises ValueError for data or a batch size that cannot be used and NonFiniteLossError when training diverges; the
     attempt row then says why, and no result row exists.
     """
-    check_batches(run.recipe, run.resolution, workers=device.world, microbatch=device.microbatch)
+    check_batches(run.recipe, run.resolution, workers=device.world, microbatch=device.execution.microbatch)
     with attempt(unit(run), study, storage, device) as ledger:
         if run.data.train is None:
             raise ValueError(f"data set {run.data.name} has no URI: give its train= in the study to run it")
@@ -92,8 +92,8 @@ def pretrain(
         if skip:
             union_over_workers(ledger.skipped, device)
         if device.rank == 0:
-            kept = module.encoder if isinstance(module, MaskedPatchPrediction) else module
-            digest = save_final_weights(storage, run.id, kept, to_json(run))
+            encoder = module.encoder if isinstance(module, MaskedPatchPrediction) else module
+            digest = save_final_weights(storage, run.id, encoder, to_json(run))
             _write_rows(run, storage, trained, digest)
             clear_checkpoints(storage, run.id)
 
@@ -104,11 +104,11 @@ def unit(run: Pretrain) -> Unit:
 
 
 def split(count: int, run: Pretrain) -> tuple[Index, np.ndarray]:
-    """The images to train on and those held out, of `count`, ascending.
+    """Indices of the images to train on and of those held out, of `count`, ascending.
 
-    Runs on the same data hold the same images out, whatever their seeds, and smaller subsets lie in larger ones, and
-    all of them in the set without the held-out share. Raises ValueError when there are fewer images than the subset, or
-    none to stop early by.
+    Runs on the same data hold out the same images, whatever their seeds. Smaller subsets lie in larger ones, and all of
+    them in the set without the held-out share. Raises ValueError when there are fewer images than the subset has, or
+    none held out for early stopping.
     """
     rest, dev_index = holdout(count, run.dev_fraction, SPLIT)
     check(
@@ -148,7 +148,7 @@ def _evaluation(
 def _probe(run: Pretrain, storage: Storage, device: Device, skipped: Skipped) -> Callable[[nn.Module], float] | None:
     """The few-shot accuracy to watch, if the run has one: the mean over its seeds.
 
-    Every worker computes all of it: what is left to each of them would not be worth an exchange.
+    Every worker computes all of it: its share of so few images would not be worth an exchange.
     """
     fewshot = run.fewshot
     if fewshot is None:
@@ -158,18 +158,20 @@ def _probe(run: Pretrain, storage: Storage, device: Device, skipped: Skipped) ->
     def top1(module: nn.Module) -> float:
         encoder = module.encoder if isinstance(module, MaskedPatchPrediction) else module
         assert isinstance(encoder, VisionTransformer | BiTResNet)
-        found = fewshot_top1(encoder, fewshot, train, test, resolution=run.resolution, device=device, skipped=skipped)
-        return sum(found.values()) / len(found)
+        accuracies = fewshot_top1(
+            encoder, fewshot, train, test, resolution=run.resolution, device=device, skipped=skipped
+        )
+        return sum(accuracies.values()) / len(accuracies)
 
     return top1
 
 
 def _write_rows(run: Pretrain, storage: Storage, trained: Trained, digest: str) -> None:
-    who = {"run_id": run.id, "name": run.name, "family": family(run.model)}
+    about = {"run_id": run.id, "name": run.name, "family": family(run.model)}
     batch_size, share = run.recipe.batch_size, trained.steps / run.steps  # 1 unless the run was stopped early
-    curve = [{**who, "images": point["step"] * batch_size, **point} for point in trained.curve]
+    curve = [{**about, "images": point["step"] * batch_size, **point} for point in trained.curve]
     row: dict[str, Any] = {
-        **who,
+        **about,
         "dataset": run.data.name,
         "parameters": parameters(run.model, resolution=run.resolution),
         "epochs": run.epochs * share,

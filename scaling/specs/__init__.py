@@ -1,6 +1,7 @@
 """Specs: what an experiment is, as frozen values with ids; the one face of the specs."""
 
 from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT, family, whole_patches, without_representation
+from scaling.specs.execution import Execution
 from scaling.specs.identity import OUTSIDE, Identified, added, from_json, identity, to_json
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
 from scaling.specs.recipe import FINETUNE, MaskedPatches, Recipe, check_batches
@@ -27,6 +28,7 @@ __all__ = [
     "Choice",
     "Dataset",
     "Distribution",
+    "Execution",
     "FewShot",
     "Halving",
     "Hybrid",

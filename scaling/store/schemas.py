@@ -190,7 +190,7 @@ TABLES: dict[str, pa.Schema] = {
         (
             "start_reason",
             STRING,
-            "first, failure, preemption, resize of its workers, or rung: its search goes on with it",
+            "first, failure, preemption, interrupted (Ctrl-C or SIGTERM), resize of its workers, or rung of its search",
         ),
         ("started", TIME, "UTC: start of the attempt"),
         ("first_step", INT, "step that the attempt began with"),

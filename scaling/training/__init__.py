@@ -2,7 +2,7 @@
 
 from scaling.training.devices import (
     Device,
-    Kind,
+    DeviceKind,
     broadcast,
     host_alone,
     local_device,
@@ -11,25 +11,27 @@ from scaling.training.devices import (
     union_over_workers,
 )
 from scaling.training.evaluation import EVAL_BATCH, accuracy, features, topk
-from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError, Unit, attempt
-from scaling.training.loop import SAVE_SECONDS, Report, Trained, Training, accumulate, train
+from scaling.training.ledger import NonFiniteLossError, PreemptedError, TrainingInterruptedError, Unit, attempt
+from scaling.training.loop import Report, Trained, Training, microbatches, train
 from scaling.training.objective import Objective, classification
-from scaling.training.optim import make_optimizer
+from scaling.training.optim import make_optimizer, set_learning_rate
+from scaling.training.saving import SAVE_SECONDS, Stop
 from scaling.training.state import clear_checkpoints, save_final_weights
 
 __all__ = [
     "EVAL_BATCH",
     "SAVE_SECONDS",
     "Device",
-    "Kind",
+    "DeviceKind",
     "NonFiniteLossError",
     "Objective",
+    "PreemptedError",
     "Report",
+    "Stop",
     "Trained",
     "Training",
     "TrainingInterruptedError",
     "Unit",
-    "accumulate",
     "accuracy",
     "attempt",
     "broadcast",
@@ -39,7 +41,9 @@ __all__ = [
     "host_alone",
     "local_device",
     "make_optimizer",
+    "microbatches",
     "save_final_weights",
+    "set_learning_rate",
     "sum_over_workers",
     "topk",
     "tpu_library",

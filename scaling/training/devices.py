@@ -8,19 +8,21 @@ run. Neither is imported before it is asked for: torch_tpu ends the process wher
 import contextlib
 import importlib.util
 import os
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast, get_args
 
 import torch
 import torch.distributed as dist
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from scaling.checks import check
-from scaling.specs import Precision
+from scaling.specs import Execution, Precision
 from scaling.training.allocator import keep_freed_memory
 
-Kind = Literal["cpu", "cuda", "xla", "tpu"]
+DeviceKind = Literal["cpu", "cuda", "xla", "tpu"]
+DEFAULT = Execution()
 MEGACORES = ("v4", "v5p")  # TPUs whose device is a chip of two cores; of the others a device is a core
 
 
@@ -28,22 +30,29 @@ MEGACORES = ("v4", "v5p")  # TPUs whose device is a chip of two cores; of the ot
 class Device:
     """One worker's device, and its place among the workers of the run. Hardware: no part of any spec's identity."""
 
-    kind: Kind
+    kind: DeviceKind
     name: str  # of the chip, for the account
-    precision: Precision
+    execution: Execution  # with the precision that was chosen
     cores: int  # of this worker: CPU threads, 1 for a GPU, a TPU's cores by its maker's count
     rank: int = 0
     world: int = 1
-    compile: bool = False  # training steps through torch.compile
-    microbatch: int | None = None  # images of a forward pass; None: the worker's whole share of the batch
-    loaders: int = 0  # processes that decode and crop photographs for this worker; 0: its own threads do
     chips: int = 1  # that share the worker's part of a batch: all of a host's under XLA
     hosts: int = 1  # machines that the workers of the run are on
-    slice: str | None = None  # of TPUs, by its name
-    seconds_queued: float = 0.0  # s: that the worker group was waited for, of its first unit
+    slice: str | None = None  # name of the TPU slice
+    seconds_queued: float = 0.0  # s that were waited for the worker group, counted for its first unit
 
     @property
-    def occupied(self) -> int:
+    def precision(self) -> Precision:
+        assert self.execution.precision is not None
+        return self.execution.precision
+
+    @property
+    def loaders(self) -> int:
+        """Processes that decode and crop photographs for this worker; with 0 its own threads do."""
+        return self.execution.loaders or 0
+
+    @property
+    def used_cores(self) -> int:
         """Cores that this worker keeps from others, for the account: a GPU's, or its CPU threads and loaders."""
         return self.cores + (self.loaders if self.kind == "cpu" else 0)
 
@@ -74,8 +83,8 @@ class Device:
             return contextlib.nullcontext()
         return torch.autocast(self.kind, dtype=torch.bfloat16)
 
-    def put(self, batch: Tensor) -> Tensor:
-        """A tensor [b, ...] of the host on the device, split over its chips where these can share it evenly.
+    def put(self, batch: Shaped[Tensor, "b ..."]) -> Shaped[Tensor, "b ..."]:
+        """A tensor of the host on the device, split over its chips where these can share it evenly.
 
         A GPU copies from pinned memory, while it computes. What is there already stays as it is.
         """
@@ -93,8 +102,8 @@ class Device:
         if self.kind == "xla":
             _xla().sync()
 
-    def stacked(self, values: list[Tensor]) -> Tensor:
-        """Numbers [] as one tensor [n]; under XLA on the host, as there every n would be a program of its own."""
+    def stacked(self, values: list[Float[Tensor, ""]]) -> Float[Tensor, " n"]:
+        """Numbers as one tensor; under XLA on the host, where each n would otherwise be a program of its own."""
         return torch.stack([value.cpu() for value in values] if self.kind == "xla" else values)
 
     def compiled(self, module: nn.Module) -> nn.Module:
@@ -102,7 +111,7 @@ class Device:
 
         The compiler's order for the least memory puts a CPU's sums over gradients where these have left the cache.
         """
-        if self.compile:
+        if self.execution.compile:
             module.compile(options={"reorder_for_peak_memory": self.kind != "cpu"})
         return module
 
@@ -123,26 +132,18 @@ class Device:
             gradient.copy_(part.view_as(gradient))
 
 
-def local_device(
-    precision: Precision | None = None,
-    threads: int | None = None,
-    *,
-    kind: Kind | None = None,
-    compile: bool = False,
-    microbatch: int | None = None,
-    loaders: int = 0,
-) -> Device:
+def local_device(execution: Execution = DEFAULT, threads: int | None = None, *, kind: str | None = None) -> Device:
     """This process's device and rank. Precision None: bf16 on a GPU that has it and on a TPU, float32 on a CPU.
 
     Kind None: a GPU where there is one; else a TPU where torch_tpu finds it; else XLA where PJRT_DEVICE says on what,
-    which is torch_xla's own switch (TPU, or CPU to try it); else the CPU.
-    On a CPU the threads decide how sums are split, so they are set, not left to the machine (default: OMP_NUM_THREADS).
-    Raises ValueError for a kind that is not there, with what to install.
+    which is torch_xla's own switch (TPU, or CPU to try it); else the CPU. On a CPU the threads decide how sums are
+    split, and so the last bits of results: they are set, not left to the machine (default: OMP_NUM_THREADS, or 1).
+    Raises ValueError for a kind that this machine does not have, with what to install.
     """
     initialized = dist.is_available() and dist.is_initialized()
     rank, world = (dist.get_rank(), dist.get_world_size()) if initialized else (0, 1)
-    chosen = kind or _kind()
-    check(chosen in get_args(Kind), f"unknown device {chosen!r}: {', '.join(get_args(Kind))}")
+    chosen = cast(DeviceKind, kind or _kind())
+    check(chosen in get_args(DeviceKind), f"unknown device {chosen!r}: {', '.join(get_args(DeviceKind))}")
     match chosen:
         case "cuda":
             check(torch.cuda.is_available(), "device cuda: torch sees no GPU; install torch with CUDA, or take cpu")
@@ -151,7 +152,7 @@ def local_device(
             name, cores, chips = torch.cuda.get_device_name(), 1, 1
         case "xla":
             best, name, cores, chips = _xla_device()
-            compile = False  # every step is compiled
+            execution = replace(execution, compile=False)  # XLA compiles every step anyway
         case "tpu":
             best, name, cores, chips = _tpu_device()
         case "cpu":
@@ -159,10 +160,11 @@ def local_device(
             torch.set_num_threads(cores)
             keep_freed_memory()
             best, name, chips = "fp32", "cpu", 1
-    return Device(chosen, name, precision or best, cores, rank, world, compile, microbatch, loaders, chips)
+    execution = replace(execution, precision=execution.precision or best)
+    return Device(chosen, name, execution, cores, rank, world, chips)
 
 
-def _kind() -> Kind:
+def _kind() -> DeviceKind:
     if torch.cuda.is_available():
         return "cuda"
     if _tpu_found():
@@ -211,16 +213,16 @@ def tpu_cores(accelerator: str, devices: int) -> int:
     return devices * (2 if accelerator.partition("-")[0] in MEGACORES else 1)
 
 
-def tpu_library() -> Kind:
+def tpu_library() -> DeviceKind:
     """The kind of device by which TPUs are used with what is installed: xla, or its successor tpu."""
-    found: dict[str, Kind] = {"torch_xla": "xla", "torch_tpu": "tpu"}
-    there = [kind for library, kind in found.items() if importlib.util.find_spec(library) is not None]
+    kinds: dict[str, DeviceKind] = {"torch_xla": "xla", "torch_tpu": "tpu"}
+    installed = [kind for library, kind in kinds.items() if importlib.util.find_spec(library) is not None]
     check(
-        there != [],
+        installed != [],
         "the cluster has TPUs, and neither torch_xla nor torch_tpu is installed here: "
         "pip install --constraint constraints-tpu-xla.txt '.[tpu-xla]'",
     )
-    return there[0]
+    return installed[0]
 
 
 def _tpu_found() -> bool:
@@ -236,7 +238,7 @@ def _tpu_device() -> tuple[Precision, str, int, int]:
     return "bf16", f"tpu {accelerator}".strip(), tpu_cores(accelerator, 1), 1
 
 
-def _split(batch: Tensor, chips: int) -> Tensor:
+def _split(batch: Shaped[Tensor, "b ..."], chips: int) -> Shaped[Tensor, "b ..."]:
     """The tensor on XLA's devices, an equal part of its first axis on each."""
     import torch_xla.core.xla_model as xm
     import torch_xla.distributed.spmd as spmd
@@ -255,7 +257,7 @@ def broadcast(value: Any, device: Device) -> Any:
     return box[0]
 
 
-def mean_over_workers(values: Tensor, device: Device) -> Tensor:
+def mean_over_workers(values: Float[Tensor, " n"], device: Device) -> Float[Tensor, " n"]:
     """The mean of a tensor over all workers, on every worker."""
     if device.world > 1:
         values = sum_over_workers(values, device)
@@ -263,7 +265,7 @@ def mean_over_workers(values: Tensor, device: Device) -> Tensor:
     return values
 
 
-def sum_over_workers(values: Tensor, device: Device) -> Tensor:
+def sum_over_workers(values: Float[Tensor, " n"], device: Device) -> Float[Tensor, " n"]:
     """The sum of a tensor over all workers, on every worker; of XLA's it is on the host."""
     if device.world > 1:
         values = values.cpu() if device.kind == "xla" else values
@@ -274,7 +276,7 @@ def sum_over_workers(values: Tensor, device: Device) -> Tensor:
 def union_over_workers(values: dict[str, None], device: Device) -> None:
     """Give every worker the keys of all workers."""
     if device.world > 1:
-        found: list[dict[str, None]] = [{} for _ in range(device.world)]
-        dist.all_gather_object(found, values)
-        for one in found:
-            values.update(one)
+        keys: list[dict[str, None]] = [{} for _ in range(device.world)]
+        dist.all_gather_object(keys, values)
+        for of_worker in keys:
+            values.update(of_worker)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
 
 from scaling.checks import check
@@ -21,15 +22,15 @@ EVAL_BATCH = 256
 def accuracy(
     module: nn.Module,
     images: Images,
-    indices: np.ndarray,
+    indices: Int[np.ndarray, " n"],
     resolution: int,
     device: Device,
     skipped: Skipped | None = None,
 ) -> tuple[float, float]:
-    """(top-1 accuracy, mean cross-entropy) of logits over `images[indices]`, each worker taking its share.
+    """(top-1 accuracy, mean cross-entropy) of logits over `images[indices]`, of which each worker takes its share.
 
-    Of a multi-label image, any of its classes is right. Corrupt images are noted in `skipped` and left out; without it
-    they raise CorruptImageError.
+    For a multi-label image any of its classes is right. Corrupt images are noted in `skipped` and left out; without
+    `skipped` they raise CorruptImageError. Raises ValueError when no image is left.
     """
     sums = torch.zeros(3, dtype=torch.float64, device=device.torch)  # correct, cross-entropy, images
     with _frozen(module, device):
@@ -41,6 +42,7 @@ def accuracy(
             right = top == labels if labels.ndim == 1 else targets.gather(1, top[:, None])[:, 0] > 0
             correct = right.sum().double()
             loss = F.cross_entropy(logits, targets, reduction="sum").double()
+            # sums stay on the device: to read them for every batch would wait for it
             sums += torch.stack([correct, loss, torch.ones_like(loss) * len(labels)])
     correct, loss, count = sum_over_workers(sums, device).tolist()
     check(count > 0, f"none of {len(indices)} images to judge by can be decoded")
@@ -48,9 +50,13 @@ def accuracy(
 
 
 def features(
-    module: VisionTransformer | BiTResNet, images: Images, indices: np.ndarray, resolution: int, device: Device
-) -> np.ndarray:
-    """Frozen representations, float64 [n, D]."""
+    module: VisionTransformer | BiTResNet,
+    images: Images,
+    indices: Int[np.ndarray, " n"],
+    resolution: int,
+    device: Device,
+) -> Float64[np.ndarray, "n D"]:
+    """Representations of the frozen model."""
     parts = []
     with _frozen(module, device):
         for x, _ in _batches(images, indices, resolution, device, None):
@@ -60,21 +66,21 @@ def features(
 
 def topk(
     module: nn.Module,
-    indices: np.ndarray,
+    indices: Int[np.ndarray, " n"],
     *,
     prepare: Callable[[np.ndarray], Tensor],
     right: Callable[[np.ndarray], np.ndarray],
-    allowed: np.ndarray | None,
+    allowed: Int[np.ndarray, " a"] | None,
     device: Device,
     ks: tuple[int, ...] = (1, 5),
 ) -> tuple[float, ...]:
     """Share of images that have a right class among the classifier's first k, for every k.
 
     Args:
-        indices: int64 [n], the images.
+        indices: the images.
         prepare: indices [b] to images uint8 [b, 3, R, R].
         right: indices [b] to the right classes, multi-hot [b, K].
-        allowed: int64, the classes to choose from; None: all K.
+        allowed: the classes to choose from; None: all K.
     """
     hits = np.zeros(len(ks), np.int64)
     with _frozen(module, device):
@@ -85,8 +91,8 @@ def topk(
             if allowed is not None:
                 logits, targets = logits[:, allowed], targets[:, allowed]
             first = logits.topk(min(max(ks), logits.shape[1]), dim=1).indices
-            found = targets.gather(1, first) > 0  # [b, k], the best class first
-            hits += [int(found[:, :k].any(1).sum()) for k in ks]
+            correct = targets.gather(1, first) > 0  # [b, k], the best class first
+            hits += [int(correct[:, :k].any(1).sum()) for k in ks]
     return tuple((hits / len(indices)).tolist())
 
 
@@ -95,14 +101,14 @@ def _frozen(module: nn.Module, device: Device) -> Iterator[None]:
     """No dropout, no gradients, and filters standardized once."""
     module.eval()
     with torch.no_grad(), standardized(module), device.autocast():
-        device.run()  # what follows is one program, the same for every batch
+        device.run()  # so that what XLA records from here on is one program, the same for every batch
         yield
 
 
 def _batches(
-    images: Images, indices: np.ndarray, resolution: int, device: Device, skipped: Skipped | None
-) -> Iterator[tuple[Tensor, np.ndarray]]:
-    """Images on the device and their indices; the next ones are decoded meanwhile."""
+    images: Images, indices: Int[np.ndarray, " n"], resolution: int, device: Device, skipped: Skipped | None
+) -> Iterator[tuple[Float[Tensor, "b 3 R R"], Int[np.ndarray, " b"]]]:
+    """Normalised images on the device, and their indices; the next ones are decoded meanwhile."""
     parts = _parts(indices)
     for x, index in prefetched(lambda i: eval_images_left(images, parts[i], resolution, skipped), 0, len(parts)):
         if len(index):
@@ -110,5 +116,5 @@ def _batches(
             device.run()
 
 
-def _parts(indices: np.ndarray) -> list[np.ndarray]:
+def _parts(indices: Int[np.ndarray, " n"]) -> list[np.ndarray]:
     return [indices[start : start + EVAL_BATCH] for start in range(0, len(indices), EVAL_BATCH)]

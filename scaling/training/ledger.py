@@ -13,11 +13,11 @@ from scaling.data.pipeline import Skipped
 from scaling.store import Storage, read_row, write_rows
 from scaling.training.devices import Device
 
-Kind = Literal["pretrain", "trial", "transfer", "fewshot"]
+UnitKind = Literal["pretrain", "trial", "transfer", "fewshot"]
 Outcome = Literal["running", "done", "failed", "diverged", "interrupted"]
-StartReason = Literal["first", "failure", "preemption", "resize", "rung"]
+StartReason = Literal["first", "failure", "preemption", "interrupted", "resize", "rung"]
 Activity = Literal["training", "evaluating", "waiting"]
-BEAT_SECONDS = {True: 1.0, False: 30.0}  # between two writings of the row: local storage, object store
+BEAT_SECONDS = {True: 1.0, False: 30.0}  # s between two writings of the row: to a local storage, to an object store
 
 
 class NonFiniteLossError(RuntimeError):
@@ -25,18 +25,26 @@ class NonFiniteLossError(RuntimeError):
 
 
 class TrainingInterruptedError(RuntimeError):
-    """The training was asked to stop, and has: its last step is in a checkpoint."""
+    """The training was asked to stop, by its user's Ctrl-C or SIGTERM, and has: its last step is in a checkpoint."""
 
 
-OUTCOMES: dict[type[Exception], Outcome] = {NonFiniteLossError: "diverged", TrainingInterruptedError: "interrupted"}
+class PreemptedError(TrainingInterruptedError):
+    """The training was asked to stop because a machine of it is about to be taken away."""
+
+
+OUTCOMES: dict[type[Exception], Outcome] = {
+    NonFiniteLossError: "diverged",
+    TrainingInterruptedError: "interrupted",
+    PreemptedError: "interrupted",
+}
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What is attempted: one finished unit is one file of result rows."""
+    """What is attempted. One finished unit is one file of result rows."""
 
     id: str
-    kind: Kind
+    kind: UnitKind
     name: str  # the model's
     family: str
     step_flops: float = 0.0  # FLOPs of a training step, valid-tap convention
@@ -46,7 +54,7 @@ class Ledger:
     """Clocks and steps of one attempt. Only rank 0 writes; a kill leaves the last written row, outcome 'running'.
 
     Time that is neither training, evaluating nor waiting is overhead (set-up, checkpoints). Training since the last
-    committed step counts as lost until the next commit: so a row tells the truth whenever the attempt is cut off.
+    committed step counts as lost until the next commit, so that a row is right whenever the attempt is killed.
     """
 
     def __init__(self, unit: Unit, study: str, storage: Storage, device: Device) -> None:
@@ -62,13 +70,13 @@ class Ledger:
         self._write("running")
 
     def begin(self, step: int) -> None:
-        """The attempt goes on from a committed step."""
+        """Note that the attempt goes on from a committed step."""
         self.first_step = self.step = self.committed_step = step
         self._write("running")
 
     @contextlib.contextmanager
     def doing(self, activity: Activity) -> Iterator[None]:
-        """Count the block's seconds, whether it succeeds or not."""
+        """Add the block's seconds to the activity's, whether the block succeeds or not."""
         start = time.monotonic()
         try:
             yield
@@ -76,7 +84,7 @@ class Ledger:
             self.seconds[activity] += time.monotonic() - start
 
     def commit(self, step: int) -> None:
-        """Steps up to `step` are safe in the storage."""
+        """Note that the steps up to `step` are safe in the storage."""
         self._commit(step)
         self._write("running")
 
@@ -85,11 +93,12 @@ class Ledger:
         self._training_at_commit = self.seconds["training"]
 
     def beat(self) -> None:
-        """Write the row when the last writing is long enough ago."""
+        """Write the row if BEAT_SECONDS have passed since it was last written."""
         if time.monotonic() - self._written > self._beat_seconds:
             self._write("running")
 
     def close(self, outcome: Outcome, reason: str = "") -> None:
+        """Write the row for the last time; what is done has no lost steps."""
         if outcome == "done":
             self._commit(self.step)
         self._write(outcome, reason)
@@ -109,7 +118,7 @@ class Ledger:
             "device": self.device.name,
             "precision": self.device.precision,
             "workers": self.device.world,
-            "cores": self.device.occupied * self.device.world,
+            "cores": self.device.used_cores * self.device.world,
             "host": socket.gethostname(),
             "hosts": self.device.hosts,
             "slice": self.device.slice,
@@ -134,17 +143,22 @@ class Ledger:
 
 
 def start_reason(unit_id: str, storage: Storage, workers: int) -> StartReason:
-    """Why an attempt begins, by how the unit's latest one ended and how many workers that had."""
+    """Why an attempt begins, by how the unit's latest one ended and how many workers that had.
+
+    An interrupted attempt says in its `reason` which error ended it: of a preemption, or by the user's signal.
+    """
     names = [name for name in storage.list("attempt") if name.startswith(f"{unit_id}-")]
-    before = [read_row(storage, "attempt", name.removesuffix(".parquet")) for name in names]
-    last = max((row for row in before if row), key=lambda row: row["started"], default=None)
+    earlier = [read_row(storage, "attempt", name.removesuffix(".parquet")) for name in names]
+    last = max((row for row in earlier if row), key=lambda row: row["started"], default=None)
     if last is None:
         return "first"
     if last["outcome"] == "done":
         return "rung"
     if last["workers"] != workers:
         return "resize"
-    return "preemption" if last["outcome"] == "interrupted" else "failure"
+    if last["outcome"] == "interrupted":
+        return "preemption" if last["reason"].startswith(PreemptedError.__name__) else "interrupted"
+    return "failure"
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -17,24 +18,20 @@ from scaling.models import standardized
 from scaling.randomness import hashed
 from scaling.specs import Recipe
 from scaling.store import Storage
-from scaling.training import state
 from scaling.training.devices import Device, broadcast, mean_over_workers
-from scaling.training.ledger import Ledger, NonFiniteLossError, TrainingInterruptedError
+from scaling.training.ledger import Ledger, NonFiniteLossError, PreemptedError, TrainingInterruptedError
 from scaling.training.objective import Objective
-from scaling.training.optim import learning_rate, make_optimizer, running_average
-from scaling.training.state import State
+from scaling.training.optim import learning_rate, make_optimizer, running_average, set_learning_rate
+from scaling.training.saving import SAVE_SECONDS, Decision, SaveTimer, Stop, decide, request
+from scaling.training.state import State, latest_state, resume_state, save_state
 
-Report = Callable[[int, dict[str, Any]], bool | None]  # (steps done, metrics) -> whether the training is to stop
+Report = Callable[[int, dict[str, Any]], Stop]  # (steps done, metrics) -> whether the training is to stop
 CURVE_POINTS = 200  # at most, over a training
-SAVE_SECONDS = 15.0  # between two checkpoints
-SAVE_SHARE = 0.05  # of the time, at most: slow checkpoints are made less often
-READ_STEPS = 10  # losses are read and decisions made at every tenth step at most: a read waits for the device
-READ_SECONDS = 1.0  # and as often as that where steps are slow
 
 
 @dataclass(frozen=True)
 class Training:
-    """What is trained, whatever for. A batch and the objective must be pure functions of the step."""
+    """What is trained, for whatever purpose. A batch and the objective must be pure functions of the step."""
 
     id: str
     recipe: Recipe
@@ -49,6 +46,16 @@ class Training:
     evaluations: int = 0  # how many of them, evenly spread, the last at the end
     early_stopping: int | None = None  # end after so many evaluations that were no better, keep the best one's weights
 
+    @property
+    def evaluated_steps(self) -> set[int]:
+        """Numbers of steps done at which the training is evaluated."""
+        return _spread(self.steps, self.evaluations) if self.evaluate or self.probe else set()
+
+    @property
+    def curve_steps(self) -> set[int]:
+        """Numbers of steps done at which the curve has a point."""
+        return _spread(self.steps, CURVE_POINTS) | self.evaluated_steps
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -60,7 +67,7 @@ class Trained:
 
 def train(
     module: nn.Module,
-    what: Training,
+    training: Training,
     *,
     storage: Storage,
     device: Device,
@@ -71,73 +78,98 @@ def train(
     """Train `module` (on the device) in place, from the newest committed checkpoint if there is one.
 
     It ends with the weights to keep: the last, their running average, or the best evaluation's. The weights after step
-    n depend on (what, n) alone; on one machine bit for bit, however often it was interrupted.
-    Raises NonFiniteLossError with the step, and TrainingInterruptedError, with a checkpoint, soon after `report` of any
-    worker has said that it is to stop. `save_seconds` 0: a checkpoint at every chance, whatever it costs.
+    n depend on (training, n) alone; on one machine bit for bit, however often it was interrupted. `save_seconds` 0: a
+    checkpoint at every chance, whatever it costs. Raises NonFiniteLossError with the step; TrainingInterruptedError,
+    with a checkpoint, soon after `report` of any worker has said to stop, and as PreemptedError if it said why.
     """
-    now = _begin(module, what, storage, device)
-    ledger.begin(now.step)
+    state = _begin(module, training, storage, device)
+    ledger.begin(state.step)
     model = _prepared(module, device)
-    eval_steps = _spread(what.steps, what.evaluations) if what.evaluate or what.probe else set()
-    log_steps = _spread(what.steps, CURVE_POINTS) | eval_steps
-    unread: list[Tensor] = []  # losses still on the device
-    pulse = _Pulse(save_seconds, now.step)
-    stop = min(what.until or what.steps, what.steps)
-    batches = what.batches(now.step, stop)
+    recipe, stop = training.recipe, min(training.until or training.steps, training.steps)
+    curve_steps, evaluated_steps = training.curve_steps, training.evaluated_steps
+    timer, decision = SaveTimer(save_seconds, time.monotonic()), Decision(state.step + 1, time.monotonic())
+    told: Stop = None  # what this worker's report said last
+    unread: list[Float[Tensor, ""]] = []  # losses still on the device: to read one is to wait for its step
+    batches = training.batches(state.step, stop)
     module.train()
 
-    for step in range(now.step, stop):
+    for step in range(state.step, stop):
         with ledger.doing("waiting"):
             images, labels = next(batches)
         with ledger.doing("training"):
-            rate = learning_rate(step, base_lr=what.base_lr, steps=what.steps, recipe=what.recipe)
-            for group in now.optimizer.param_groups:
-                group["lr"] = rate
-            device.seed(hashed(what.seed, step, device.rank))  # dropout: no state to carry from step to step
-            unread.append(accumulate(model, what.objective, step, images, labels, device))
+            lr = learning_rate(step, base_lr=training.base_lr, steps=training.steps, recipe=recipe)
+            set_learning_rate(state.optimizer, lr)
+            device.seed(hashed(training.seed, step, device.rank))  # dropout: no state to carry from step to step
+            step_loss = torch.zeros((), device=device.torch)
+            for x, y, share in microbatches(model, images, labels, device):
+                with device.autocast():
+                    loss = training.objective(model, step, x, y) * share
+                loss.backward()
+                step_loss += loss.detach()
             device.exchange(module)
-            if what.recipe.grad_clip is not None:
-                nn.utils.clip_grad_norm_(module.parameters(), what.recipe.grad_clip)
-            now.optimizer.step()
-            now.optimizer.zero_grad()
-            if now.average is not None:
-                now.average.update_parameters(module)
+            if recipe.grad_clip is not None:
+                nn.utils.clip_grad_norm_(module.parameters(), recipe.grad_clip)
+            state.optimizer.step()
+            state.optimizer.zero_grad()
+            state.update_average()
             device.run()
-            ledger.step = now.step = step + 1
-            reading = now.step in log_steps or now.step >= pulse.next or now.step == stop
+            unread.append(step_loss)
+            ledger.step = state.step = step + 1
+            reading = state.step in curve_steps or state.step >= decision.next_step or state.step == stop
             if reading:
-                now.recent.extend(_read(unread, pulse, now.step, device))
+                decision = _read(unread, state, request(timer, told, decision, time.monotonic()), device)
         if reading:
-            pulse.asked = bool(report(now.step, {"train_loss": now.recent[-1]}))
-        if now.step in log_steps:
-            point = {"step": now.step, "lr": rate, "train_loss": now.recent[-1]}
-            now.curve.append({**point, "dev_top1": None, "fewshot_top1": None})
-        if now.step in eval_steps:
-            with ledger.doing("evaluating"):
-                ended = _evaluate(now, what)
-            if ended:
-                break
-            module.train()
-        if (pulse.saving or now.step == stop) and now.step < what.steps:
-            pulse.save(storage, what.id, now, device)
-            ledger.commit(now.step)
-            if pulse.stopping:
-                raise TrainingInterruptedError(f"asked to stop after step {now.step}")
+            told = report(state.step, {"train_loss": state.recent[-1]})
+        if state.step in curve_steps:
+            state.add_point(lr)
+        if state.step in evaluated_steps and _evaluate(state, training, ledger):
+            break  # early stopping
+        if reading and (decision.save or state.step == stop) and state.step < training.steps:
+            timer = _save(storage, training.id, state, timer, device)
+            ledger.commit(state.step)
+            if decision.stop:
+                raise _interruption(decision, state.step)
         ledger.beat()
-    now.finish()
+    state.finish()
     device.run()
-    return Trained(now.step, now.curve, sum(now.recent) / len(now.recent), _dev_top1(now))
+    return Trained(state.step, state.curve, sum(state.recent) / len(state.recent), state.dev_top1)
 
 
-def _begin(module: nn.Module, what: Training, storage: Storage, device: Device) -> State:
+def microbatches(
+    model: nn.Module, images: UInt8[Tensor, "b 3 R R"], labels: Shaped[Tensor, "b ..."], device: Device
+) -> Iterator[tuple[UInt8[Tensor, "m 3 R R"], Shaped[Tensor, "m ..."], float]]:
+    """The parts of a step's batch, on the device: (images, labels, share of the batch).
+
+    With a microbatch in `device.execution`, that many images at a time. Losses weighted by their shares give the
+    gradients of the whole batch's mean loss to float tolerance, but that dropout draws its masks part by part. Filters
+    are standardized once for all parts, and workers exchange gradients once, with the last part.
+    """
+    images, labels = device.put(images), device.put(labels)
+    size = device.execution.microbatch or len(images)
+    parts = list(zip(images.split(size), labels.split(size), strict=True))
+    with standardized(model) if len(parts) > 1 else contextlib.nullcontext():
+        for x, y in parts[:-1]:
+            with _gradients_stay_here(model):
+                yield x, y, len(x) / len(images)
+        x, y = parts[-1]
+        yield x, y, len(x) / len(images)
+
+
+def _gradients_stay_here(model: nn.Module) -> contextlib.AbstractContextManager[Any]:
+    """Backward passes inside exchange no gradients between workers."""
+    return model.no_sync() if isinstance(model, DistributedDataParallel) else contextlib.nullcontext()
+
+
+def _begin(module: nn.Module, training: Training, storage: Storage, device: Device) -> State:
     """The initial state, or that of the newest checkpoint."""
-    average = None if what.recipe.polyak is None else running_average(module, what.recipe.polyak)
-    recent: deque[float] = deque(maxlen=max(1, what.steps // 10))
-    now = State(module, make_optimizer(module, what.recipe, fused=device.fused), average, recent)
-    found = broadcast(state.latest(storage, what.id), device)  # one decision for all ranks
-    if found:
-        state.resume(storage, found, now)
-    return now
+    polyak = training.recipe.polyak
+    average = None if polyak is None else running_average(module, polyak)
+    recent: deque[float] = deque(maxlen=max(1, training.steps // 10))
+    state = State(module, make_optimizer(module, training.recipe, fused=device.fused), average, recent)
+    checkpoint = broadcast(latest_state(storage, training.id), device)  # one decision for all ranks
+    if checkpoint:
+        resume_state(storage, checkpoint, state)
+    return state
 
 
 def _prepared(module: nn.Module, device: Device) -> nn.Module:
@@ -145,110 +177,60 @@ def _prepared(module: nn.Module, device: Device) -> nn.Module:
 
     Evaluation calls `module.forward`, which is not compiled, and the names of the state dict stay plain.
     """
-    if device.compile:
-        torch.compiler.reset()  # forgets the trainings before in this process: there is a limit to what is kept
+    if device.execution.compile:
+        torch.compiler.reset()  # forgets this process's earlier trainings: there is a limit to what is remembered
     return device.joined(device.compiled(module))
 
 
-def _evaluate(now: State, what: Training) -> bool:
+def _read(unread: list[Float[Tensor, ""]], state: State, asked: list[float], device: Device) -> Decision:
+    """Bring the workers' mean losses of the steps since the last reading into the state, and decide what they ask for.
+
+    `asked` is this worker's `request`. Raises NonFiniteLossError with the step.
+    """
+    now, steps = time.monotonic(), len(unread)
+    losses = device.stacked(unread).float()
+    unread.clear()
+    # losses and requests in one tensor: one exchange between the workers
+    together = torch.cat([losses, torch.tensor(asked, device=losses.device)])
+    means = mean_over_workers(together, device).tolist()
+    for step, value in enumerate(means[:steps], start=state.step - steps):
+        if not math.isfinite(value):
+            raise NonFiniteLossError(f"loss {value} at step {step}: lower base_lr or set grad_clip")
+    state.recent.extend(means[:steps])
+    return decide(means[steps:], step=state.step, steps=steps, now=now)
+
+
+def _evaluate(state: State, training: Training, ledger: Ledger) -> bool:
     """Put the accuracies into the curve's last point and keep the best weights; whether the training is to end here."""
-    if what.probe is not None:
-        now.curve[-1]["fewshot_top1"] = what.probe(now.judged)
-    if what.evaluate is not None:
-        now.curve[-1]["dev_top1"] = what.evaluate(now.judged)
-    if what.early_stopping is None:
+    with ledger.doing("evaluating"):
+        if training.probe is not None:
+            state.curve[-1]["fewshot_top1"] = training.probe(state.judged)
+        if training.evaluate is not None:
+            state.curve[-1]["dev_top1"] = training.evaluate(state.judged)
+    state.module.train()
+    if training.early_stopping is None:
         return False
-    scores = [point["dev_top1"] for point in now.curve if point["dev_top1"] is not None]
+    scores = [point["dev_top1"] for point in state.curve if point["dev_top1"] is not None]
     since = len(scores) - 1 - scores.index(max(scores))  # evaluations since the first of the best
     if since == 0:
-        now.remember()
-    return since >= what.early_stopping
+        state.remember()
+    return since >= training.early_stopping
 
 
-def _dev_top1(now: State) -> float | None:
-    """Accuracy of the weights that are kept."""
-    if now.best is None:
-        return now.curve[-1]["dev_top1"]
-    return max(point["dev_top1"] for point in now.curve if point["dev_top1"] is not None)
+def _save(storage: Storage, unit_id: str, state: State, timer: SaveTimer, device: Device) -> SaveTimer:
+    """Commit a checkpoint, which the first worker writes; the timer from now on."""
+    began = time.monotonic()
+    if device.rank == 0:
+        save_state(storage, unit_id, state)
+    return timer.after(began, time.monotonic())
 
 
-class _Pulse:
-    """When the workers look up from their steps, and what they then decide: all of them the same.
-
-    Checkpoints are made every `seconds`, and less often when they take more than SAVE_SHARE of the time.
-    """
-
-    def __init__(self, seconds: float, step: int) -> None:
-        self.seconds = seconds
-        self.saving = self.stopping = False
-        self.asked = False  # this worker was told to stop
-        self.next = step + 1
-        self._looked = self._saved = time.monotonic()
-        self._cost = 0.0
-
-    def wishes(self) -> list[float]:
-        """This worker's, whose means over all workers are decided on: to save, to stop; and seconds since it looked."""
-        now = time.monotonic()
-        due = now - self._saved > max(self.seconds, self._cost / SAVE_SHARE)
-        self._looked, since = now, now - self._looked
-        return [float(due or self.asked), float(self.asked), since]
-
-    def decide(self, step: int, steps: int, means: list[float]) -> None:
-        """After `steps` steps since the last time."""
-        save, stop, seconds = means
-        self.saving, self.stopping = save > 0, stop > 0
-        self.next = step + max(1, min(READ_STEPS, int(READ_SECONDS * steps / max(seconds, 1e-9))))
-
-    def save(self, storage: Storage, unit_id: str, now: State, device: Device) -> None:
-        began, self.saving = time.monotonic(), False
-        if device.rank == 0:
-            state.save(storage, unit_id, now)
-        self._saved = time.monotonic()
-        self._cost = self._saved - began if self.seconds else 0.0
+def _interruption(decision: Decision, step: int) -> TrainingInterruptedError:
+    if decision.preempted:
+        return PreemptedError(f"a machine is about to be taken away: stopped after step {step}")
+    return TrainingInterruptedError(f"asked to stop after step {step}")
 
 
 def _spread(steps: int, count: int) -> set[int]:
     """At most `count` step numbers in 1..steps, evenly spread, the last one among them."""
     return {-(-steps * i // count) for i in range(1, count + 1)}
-
-
-def _read(unread: list[Tensor], pulse: _Pulse, last_step: int, device: Device) -> list[float]:
-    """The workers' mean losses of the steps up to `last_step`; with them goes what the workers wish."""
-    steps = len(unread)
-    losses = device.stacked(unread).float()
-    unread.clear()
-    wishes = torch.tensor(pulse.wishes(), device=losses.device)
-    means = mean_over_workers(torch.cat([losses, wishes]), device).tolist()
-    for step, value in enumerate(means[:steps], start=last_step - steps):
-        if not math.isfinite(value):
-            raise NonFiniteLossError(f"loss {value} at step {step}: lower base_lr or set grad_clip")
-    pulse.decide(last_step, steps, means[steps:])
-    return means[:steps]
-
-
-def accumulate(
-    model: nn.Module, objective: Objective, step: int, images: Tensor, labels: Tensor, device: Device
-) -> Tensor:
-    """Give the parameters the gradients of the mean loss of images uint8 [b, 3, R, R]; returns that loss [], detached.
-
-    With `device.microbatch` that many images at a time, each part's loss weighted by its size: the step is the whole
-    batch's to float tolerance, but that dropout draws its masks part by part. Filters are standardized once, and
-    workers exchange gradients once, with the last part.
-    """
-    images, labels = device.put(images), device.put(labels)
-    size = device.microbatch or len(images)
-    parts = list(zip(images.split(size), labels.split(size), strict=True))
-    total = torch.zeros((), device=images.device)
-    with standardized(model) if len(parts) > 1 else contextlib.nullcontext():
-        for number, (x, y) in enumerate(parts, start=1):
-            with _alone(model) if number < len(parts) else contextlib.nullcontext():
-                with device.autocast():
-                    loss = objective(model, step, x, y) * (len(x) / len(images))
-                loss.backward()
-            total += loss.detach()
-    return total
-
-
-def _alone(model: nn.Module) -> contextlib.AbstractContextManager[Any]:
-    """Keep gradients on this worker."""
-    return model.no_sync() if isinstance(model, DistributedDataParallel) else contextlib.nullcontext()

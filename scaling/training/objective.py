@@ -1,6 +1,6 @@
-"""What a training minimises: the loss of a recipe, with label smoothing and MixUp.
+"""The loss that a training minimises: a recipe's, with label smoothing and MixUp.
 
-Shapes: b images of a worker's share or of a microbatch, K classes.
+Shapes: b images of a worker's share or of a microbatch, K classes of the model, k <= K of multi-hot labels.
 """
 
 from collections.abc import Callable
@@ -8,24 +8,26 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int, Num, Shaped, UInt8
 from torch import Tensor, nn
 
 from scaling.models import normalise
 from scaling.randomness import hashed
 from scaling.specs import Recipe
 
-# (model, step, images uint8 [b, 3, R, R], labels [b, ...]) -> mean loss []: all on the device, under autocast
-Objective = Callable[[nn.Module, int, Tensor, Tensor], Tensor]
+Labels = Int[Tensor, " b"] | Num[Tensor, "b k"]  # class numbers, or multi-hot rows
+# (model, step, images, labels or other targets) -> mean loss: all on the device, under autocast
+Objective = Callable[[nn.Module, int, UInt8[Tensor, "b 3 R R"], Shaped[Tensor, "b ..."]], Float[Tensor, ""]]
 
 
 def classification(recipe: Recipe, seed: int) -> Objective:
-    """The recipe's loss of a model's logits against class numbers [b] or multi-hot rows [b, k].
+    """The recipe's loss of a model's logits.
 
-    With MixUp (Zhang et al. 2018) every image is mixed with its neighbour in the batch, all of them in the share drawn
-    for the step, and the loss is mixed likewise: it is linear in the targets. So b must be even.
+    With MixUp (Zhang et al. 2018) every image is mixed with its neighbour in the batch, all with the share drawn for
+    the step, and so is the loss, which is linear in the targets. So b must be even.
     """
 
-    def loss(model: nn.Module, step: int, images: Tensor, labels: Tensor) -> Tensor:
+    def loss(model: nn.Module, step: int, images: UInt8[Tensor, "b 3 R R"], labels: Labels) -> Float[Tensor, ""]:
         x = normalise(images)
         if not recipe.mixup:
             return loss_of(model(x), labels, recipe)
@@ -37,17 +39,17 @@ def classification(recipe: Recipe, seed: int) -> Objective:
 
 
 def mixup_share(alpha: float, seed: int, step: int) -> float:
-    """The share of the image itself in its mixture, from Beta(alpha, alpha): one draw a step, for all workers."""
+    """The share of the image itself in its mixture, from Beta(alpha, alpha): one draw per step, for all workers."""
     return float(np.random.default_rng(hashed(seed, step)).beta(alpha, alpha))
 
 
-def neighbours(x: Tensor) -> Tensor:
-    """x [b, ...] with positions 2j and 2j+1 exchanged: partners are on one worker, whatever the number of workers."""
+def neighbours(x: Shaped[Tensor, "b ..."]) -> Shaped[Tensor, "b ..."]:
+    """x with positions 2j and 2j+1 exchanged: partners are on one worker, whatever the number of workers."""
     return x.unflatten(0, (-1, 2)).flip(1).flatten(0, 1)
 
 
-def loss_of(logits: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
-    """Mean over the batch of logits [b, K] against class numbers [b] or multi-hot rows [b, k], k <= K, in float32.
+def loss_of(logits: Float[Tensor, "b K"], labels: Labels, recipe: Recipe) -> Float[Tensor, ""]:
+    """The mean loss over the batch, in float32.
 
     Sigmoid: binary cross-entropy summed over classes, targets 1 - s and s with smoothing s. Softmax: cross-entropy with
     targets 1 - s + s/K and s/K; the n labels of an image have 1/n each.
@@ -63,8 +65,8 @@ def loss_of(logits: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(labels)
 
 
-def distribution(labels: Tensor, num_classes: int) -> Tensor:
-    """Class numbers [b] as they are; multi-hot rows [b, k] over K classes, each scaled to the sum 1 unless it is 0."""
+def distribution(labels: Labels, num_classes: int) -> Int[Tensor, " b"] | Float[Tensor, "b K"]:
+    """Class numbers as they are; multi-hot rows over K classes, each scaled to the sum 1 unless it is 0."""
     if labels.ndim == 1:
         return labels
     shared = labels / labels.sum(dim=1, keepdim=True).clamp(min=1)

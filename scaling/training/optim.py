@@ -1,4 +1,4 @@
-"""Optimizer of a recipe."""
+"""A recipe's optimizer, its schedule of the learning rate, and the running average of the weights."""
 
 import math
 from typing import Any
@@ -13,10 +13,11 @@ LAYERS_WITH_KERNELS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
 def make_optimizer(module: nn.Module, recipe: Recipe, *, fused: bool = True) -> torch.optim.Optimizer:
-    """AdamW, or SGD with momentum, with weight decay on what `recipe.decayed` says.
+    """AdamW, or SGD with momentum, with weight decay on the parameters that `recipe.decayed` names.
 
-    AdamW's decay is decoupled and multiplied by the current rate: w <- w - rate * (adam + decay * w). SGD's is BiT's L2
-    penalty: the gradient grows by decay * w, before momentum. `fused`: by torch's fused kernels.
+    AdamW's decay is decoupled and multiplied by the learning rate: w <- w - lr * (adam + decay * w). SGD's is BiT's L2
+    penalty: the gradient grows by decay * w, before momentum. `fused`: with torch's fused kernels. The learning rate is
+    0 until `set_learning_rate`.
     """
     decayed = kernels(module) if recipe.decayed == "kernels" else list(module.parameters())
     inside = {id(p) for p in decayed}
@@ -32,33 +33,40 @@ def make_optimizer(module: nn.Module, recipe: Recipe, *, fused: bool = True) -> 
 
 def kernels(module: nn.Module) -> list[Tensor]:
     """The weights of dense and convolution layers: no biases, norms, tokens or tables of positions, of any shape."""
-    found = {id(layer.weight) for layer in module.modules() if isinstance(layer, LAYERS_WITH_KERNELS)}
-    return [parameter for parameter in module.parameters() if id(parameter) in found]
+    weights = {id(layer.weight) for layer in module.modules() if isinstance(layer, LAYERS_WITH_KERNELS)}
+    return [parameter for parameter in module.parameters() if id(parameter) in weights]
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Make the next step with this learning rate, in all groups of parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
 
 
 def learning_rate(step: int, *, base_lr: float, steps: int, recipe: Recipe) -> float:
-    """The rate of optimizer step `step` (0-based) of `steps`.
+    """The learning rate of optimizer step `step` (0-based) of `steps`.
 
-    As the official code: linear and cosine decay progress from the end of the warm-up, linearly to `end_lr` or as a
-    cosine to 0. Of 'steps' (BiT §3.3) the rate falls to a tenth after each share `decay_at` of all steps. The warm-up
-    multiplies any of them by step / warmup_steps. A floor above the peak is ignored.
+    As in the official code, linear and cosine decay begin at the end of the warm-up; they go linearly to `end_lr` or as
+    a cosine to 0. With 'steps' (BiT §3.3) the learning rate falls to a tenth after each share `decay_at` of all steps.
+    The warm-up multiplies any of them by step / warmup_steps. A floor `end_lr` above `base_lr` is ignored.
     """
     progress = min(max((step - recipe.warmup_steps) / max(steps - recipe.warmup_steps, 1), 0.0), 1.0)
     match recipe.schedule:
         case "linear":
             floor = min(recipe.end_lr, base_lr)
-            rate = floor + (base_lr - floor) * (1 - progress)
+            lr = floor + (base_lr - floor) * (1 - progress)
         case "cosine":
-            rate = base_lr * 0.5 * (1 + math.cos(math.pi * progress))
+            lr = base_lr * 0.5 * (1 + math.cos(math.pi * progress))
         case "steps":
-            rate = base_lr / 10 ** sum(step >= round(share * steps) for share in recipe.decay_at)
-    return rate * min(1.0, step / recipe.warmup_steps) if recipe.warmup_steps else rate
+            lr = base_lr / 10 ** sum(step >= round(share * steps) for share in recipe.decay_at)
+    return lr * min(1.0, step / recipe.warmup_steps) if recipe.warmup_steps else lr
 
 
 def running_average(module: nn.Module, decay: float) -> AveragedModel:
     """A copy of `module` that `update_parameters(module)` moves: average <- decay * average + (1 - decay) * weights.
 
-    It starts from the weights that `module` has now, the initial ones; the paper does not say. The copy is `.module`.
+    It starts from the weights that `module` has now, the initial ones: the paper does not say where it starts. The copy
+    is `.module`.
     """
     average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay))
     average.update_parameters(module)  # the first call only copies

@@ -32,8 +32,25 @@ class State:
         """The weights that are evaluated, and kept in the end: the running average where there is one."""
         return self.module if self.average is None else self.average.module
 
+    @property
+    def dev_top1(self) -> float | None:
+        """The curve's accuracy of the weights that are kept: the best ones of early stopping, else the last."""
+        if self.best is None:
+            return self.curve[-1]["dev_top1"]
+        return max(point["dev_top1"] for point in self.curve if point["dev_top1"] is not None)
+
+    def update_average(self) -> None:
+        """Move the running average towards the weights, where the recipe has one."""
+        if self.average is not None:
+            self.average.update_parameters(self.module)
+
+    def add_point(self, lr: float) -> None:
+        """Add this step to the curve: the learning rate that it was made with and its loss, which has been read."""
+        point = {"step": self.step, "lr": lr, "train_loss": self.recent[-1]}
+        self.curve.append({**point, "dev_top1": None, "fewshot_top1": None})
+
     def remember(self) -> None:
-        """The weights of now are the best so far."""
+        """Keep a copy of the present weights, the best so far."""
         self.best = {name: tensor.cpu().clone() for name, tensor in self.judged.state_dict().items()}
 
     def finish(self) -> None:
@@ -42,51 +59,51 @@ class State:
             self.module.load_state_dict(self.best or self.judged.state_dict())
 
 
-def save(storage: Storage, unit_id: str, now: State) -> None:
+def save_state(storage: Storage, unit_id: str, state: State) -> None:
     """Commit a state; the two newest are kept."""
 
     def fill(folder: Path) -> None:
-        for name, tensors in _tensors(now).items():
+        for name, tensors in _tensors(state).items():
             save_file(tensors, folder / f"{name}.safetensors")
-        progress = {"step": now.step, "curve": now.curve, "recent": list(now.recent)}
+        progress = {"step": state.step, "curve": state.curve, "recent": list(state.recent)}
         (folder / "state.json").write_text(json.dumps(progress, allow_nan=False))
 
-    storage.commit_directory(checkpoint_name(unit_id, f"{now.step:09d}"), fill)
+    storage.commit_directory(checkpoint_name(unit_id, f"{state.step:09d}"), fill)
     for name in _steps(storage, unit_id)[:-2]:
         storage.delete(name)
 
 
-def _tensors(now: State) -> dict[str, dict[str, Tensor]]:
+def _tensors(state: State) -> dict[str, dict[str, Tensor]]:
     """What a state's files hold, by their names."""
-    parts = {"model": _contiguous(now.module.state_dict()), "optimizer": _flatten(now.optimizer)}
-    if now.average is not None:
-        parts["average"] = _contiguous(now.average.module.state_dict())
-    if now.best is not None:
-        parts["best"] = now.best
+    parts = {"model": _contiguous(state.module.state_dict()), "optimizer": _flatten(state.optimizer)}
+    if state.average is not None:
+        parts["average"] = _contiguous(state.average.module.state_dict())
+    if state.best is not None:
+        parts["best"] = state.best
     return parts
 
 
-def latest(storage: Storage, unit_id: str) -> str | None:
+def latest_state(storage: Storage, unit_id: str) -> str | None:
     """Path of the newest committed checkpoint of an unfinished training, or None."""
     steps = _steps(storage, unit_id)
     return steps[-1] if steps else None
 
 
-def resume(storage: Storage, name: str, now: State) -> None:
+def resume_state(storage: Storage, name: str, state: State) -> None:
     """Bring a training that has not begun into the state of a checkpoint."""
 
     def tensors(part: str) -> dict[str, Tensor]:
         return load(storage.read(f"{name}/{part}.safetensors"))
 
-    now.module.load_state_dict(tensors("model"))
-    _unflatten(now.optimizer, tensors("optimizer"))
-    if now.average is not None:
-        now.average.module.load_state_dict(tensors("average"))
+    state.module.load_state_dict(tensors("model"))
+    _unflatten(state.optimizer, tensors("optimizer"))
+    if state.average is not None:
+        state.average.module.load_state_dict(tensors("average"))
     if storage.exists(f"{name}/best.safetensors"):
-        now.best = tensors("best")
+        state.best = tensors("best")
     progress = json.loads(storage.read(f"{name}/state.json"))
-    now.step, now.curve = progress["step"], progress["curve"]
-    now.recent.extend(progress["recent"])
+    state.step, state.curve = progress["step"], progress["curve"]
+    state.recent.extend(progress["recent"])
 
 
 def save_final_weights(storage: Storage, unit_id: str, module: nn.Module, spec: str) -> str:

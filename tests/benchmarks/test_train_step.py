@@ -12,6 +12,7 @@ from benchmarks.train_step import Contestant, Options, main, make_step, ratio
 from scaling.flops.counts import parameters, train_flops
 from scaling.measure import timing
 from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.execution import Execution
 from scaling.specs.zoo import ZOO
 from scaling.training.devices import local_device
 
@@ -35,7 +36,7 @@ def test_other_forms_have_no_plain_statement():
 def test_a_step_trains(mode):
     module = nn.Sequential(nn.Flatten(), nn.Linear(48, 5))
     before = module[1].weight.clone()
-    make_step(module, mode, torch.randn(2, 3, 4, 4), torch.tensor([1, 2]), local_device("fp32", 1))()
+    make_step(module, mode, torch.randn(2, 3, 4, 4), torch.tensor([1, 2]), local_device(Execution("fp32"), 1))()
     assert not torch.equal(module[1].weight, before)
     assert module[1].weight.grad is None
 

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from clusters.execution.placement import Placement
 from clusters.run import run
+from scaling.console.cli import Machine
 from scaling.schedule.pending import is_finished
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Scratch
 from scaling.specs.search import Choice, Halving, Range, Search
@@ -142,7 +142,7 @@ def test_two_workers_through_ray_train_as_one(study: Study, tmp_path: Path) -> N
     curves = []
     for workers in (1, 2):
         storage = Storage.of(tmp_path / str(workers))
-        assert run(Study("w", (alone,)), storage, QUIET, Placement(workers=workers)) == 0
+        assert run(Study("w", (alone,)), storage, QUIET, Machine(workers=workers)) == 0
         curves.append(frames.read_table(storage, "curve").sort("step")["train_loss"].to_list())
         assert frames.read_table(storage, "attempt")["workers"].to_list() == [workers]
     assert curves[1] == pytest.approx(curves[0], rel=2e-6)
@@ -156,7 +156,7 @@ def test_trials_of_two_workers_search_as_those_of_one(study: Study, done: Storag
     for workers in (1, 2):
         storage = Storage.of(tmp_path / str(workers))
         made = Study("w", (upstream,), (halved,), seeds=(0,))
-        assert run(made, storage, QUIET, Placement(trial_workers=workers), given=given) == 0
+        assert run(made, storage, QUIET, Machine(trial_workers=workers), given=given) == 0
         found.append(frames.read_table(storage, "trial").sort("trial_id"))
         assert frames.read_table(storage, "transfer").height == 1
         ledger = frames.read_table(storage, "attempt")
@@ -169,4 +169,4 @@ def test_trials_of_two_workers_search_as_those_of_one(study: Study, done: Storag
 
 def test_more_workers_than_the_cluster_has_is_an_error(study: Study, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--workers 8: the cluster has 0 GPUs and 2 CPUs"):
-        run(study, Storage.of(tmp_path), QUIET, Placement(workers=8))
+        run(study, Storage.of(tmp_path), QUIET, Machine(workers=8))

@@ -10,6 +10,7 @@ import torch
 from scaling.models.build import build
 from scaling.models.layers import norm_by_sums
 from scaling.runs.pretrain import pretrain
+from scaling.specs.execution import Execution
 from scaling.specs.pretraining import Pretrain
 from scaling.store import frames
 from scaling.store.storage import Storage
@@ -46,9 +47,9 @@ def trained(run: Pretrain, folder: Path, device: Device, kill_at: int | None = N
 def test_200_steps_in_bf16_lose_what_the_cpu_loses(kind: str, tmp_path: Path) -> None:
     run = replace(PLAIN[kind], recipe=replace(RECIPE, warmup_steps=20), epochs=EPOCHS)
     assert run.steps >= 200
-    exact, _ = trained(run, tmp_path / "cpu", local_device("fp32", 4, kind="cpu"))
+    exact, _ = trained(run, tmp_path / "cpu", local_device(Execution("fp32"), 4, kind="cpu"))
     for compiled in (False, True):
-        device = local_device(kind="cuda", compile=compiled)
+        device = local_device(Execution(compile=compiled), kind="cuda")
         assert device.precision == "bf16"
         rounded, graphs = trained(run, tmp_path / f"cuda-{compiled}", device)
         ends = " and ".join(f"{losses[-10:].mean():.4f}" for losses in (exact, rounded))

@@ -1,4 +1,4 @@
-"""Models with weights of every value, for tests that carry weights about."""
+"""Models with weights of every value, for tests that save and load weights."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from scaling.models.build import build
 from scaling.specs.architectures import Architecture
 
 
-def made(spec: Architecture, *, classes: int = 5, resolution: int = 32, seed: int = 0) -> nn.Module:
+def random_model(spec: Architecture, *, classes: int = 5, resolution: int = 32, seed: int = 0) -> nn.Module:
     """A model with no two parameters alike."""
     torch.manual_seed(seed)
     model = build(spec, classes, resolution=resolution)
@@ -29,17 +29,17 @@ def arrays(model: nn.Module, tmp_path: Path) -> dict[str, np.ndarray]:
         return dict(file)
 
 
-def same(first: nn.Module, second: nn.Module) -> bool:
+def same_weights(first: nn.Module, second: nn.Module) -> bool:
     one, other = first.state_dict(), second.state_dict()
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def renamed(given: dict[str, np.ndarray], change: Callable[[str], str]) -> dict[str, np.ndarray]:
+def rename_all(given: dict[str, np.ndarray], change: Callable[[str], str]) -> dict[str, np.ndarray]:
     return {change(name): array for name, array in given.items()}
 
 
 def before_linen(name: str) -> str:
-    """The name in the first released files: flax numbered a block's layers through."""
+    """The name in the first released files: flax numbered the layers of a block in one sequence."""
     for new, old in {"Attention_0": "Attention_1", "LayerNorm_1": "LayerNorm_2", "MlpBlock_0": "MlpBlock_3"}.items():
         name = name.replace(new, old)
     return name

@@ -7,9 +7,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from clusters.execution.placement import Placement
 from clusters.hardware.slices import POD, SLICE_NAME, TOPOLOGY
 from clusters.run import run
+from scaling.console.cli import Machine
 from scaling.specs.pretraining import FewShot
 from scaling.specs.study import Study, Task
 from scaling.store import frames
@@ -54,7 +54,7 @@ def done(slices: None, tmp_path_factory: pytest.TempPathFactory) -> Storage:
     """A storage in which the studies are finished, each run by the two hosts of a slice."""
     storage = Storage.of(tmp_path_factory.mktemp("slices") / "storage")
     for study in (STUDY, FINE_TUNED):
-        assert run(study, storage, Console(quiet=True), Placement(workers=2)) == 0
+        assert run(study, storage, Console(quiet=True), Machine(workers=2)) == 0
     return storage
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from clusters.execution.work import Work, perform
+from clusters.execution.work import Work, unit_call
 from scaling.specs.pretraining import FewShot, Pretrain, Scratch
 from scaling.specs.study import Probe, Task, Transfer
 from scaling.store import frames
@@ -13,9 +13,9 @@ from scaling.training.devices import local_device
 
 
 def run(work: Work, storage: Storage) -> dict | None:
-    return perform(
+    return unit_call(
         work, storage=storage, study="x", device=local_device(), report=lambda step, metrics: None, save_seconds=60
-    )
+    )()
 
 
 @pytest.mark.parametrize("kind", ["pretrain", "transfer", "fewshot"])

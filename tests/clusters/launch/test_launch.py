@@ -16,7 +16,7 @@ from clusters.launch import samples
 from clusters.launch.check import mistakes
 from clusters.launch.render import launch_file
 from clusters.launch.request import LaunchKind, LaunchRequest
-from clusters.launch.yaml_lines import LineError, load
+from clusters.launch.yaml_lines import LineError, load_yaml
 
 TPU_KINDS: tuple[LaunchKind, ...] = ("ray-up-gcp", "raycluster", "rayjob", "skypilot")
 SLICES = ("v3-8", "v4-16", "v4-512", "v5e-8", "v5e-16", "v5p-128", "v6e-1", "v6e-64", "h100:8", "h100:64", "t4:8")
@@ -36,17 +36,17 @@ def test_what_is_written_passes_the_check(kind: LaunchKind, name: str, storage: 
         assert mistakes(text)[1] == []
 
 
-@pytest.mark.parametrize("file", samples.files())
+@pytest.mark.parametrize("file", samples.sample_files())
 def test_samples_are_what_is_written(file: str) -> None:
     """When this fails after a change that was meant: python -m clusters.launch.samples."""
-    assert (samples.FOLDER / file).read_text() == samples.files()[file]
+    assert (samples.FOLDER / file).read_text() == samples.sample_files()[file]
 
 
 def test_no_sample_is_left_over() -> None:
-    assert {file.name for file in samples.FOLDER.iterdir()} == set(samples.files())
+    assert {file.name for file in samples.FOLDER.iterdir()} == set(samples.sample_files())
 
 
-@pytest.mark.parametrize("file", [name for name in samples.files() if name.startswith("ray-up")])
+@pytest.mark.parametrize("file", [name for name in samples.sample_files() if name.startswith("ray-up")])
 def test_ray_itself_takes_cluster_files(file: str) -> None:
     from ray.autoscaler._private.util import prepare_config, validate_config
 
@@ -54,7 +54,7 @@ def test_ray_itself_takes_cluster_files(file: str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-@pytest.mark.parametrize("file", [name for name in samples.files() if name.startswith(("slurm", "skypilot"))])
+@pytest.mark.parametrize("file", [name for name in samples.sample_files() if name.startswith(("slurm", "skypilot"))])
 def test_scripts_are_bash(file: str) -> None:
     text = (samples.FOLDER / file).read_text()
     scripts = [text] if file.endswith("sbatch") else [yaml.safe_load(text)[part] for part in ("setup", "run")]
@@ -152,7 +152,7 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_every_key_has_the_line_that_it_stands_in(value) -> None:
     text = yaml.safe_dump(value, default_flow_style=False)
-    document, lines = load(text), text.splitlines()
+    document, lines = load_yaml(text), text.splitlines()
     assert document.value == value
     for path, line in document.lines.items():
         if path and isinstance(path[-1], str):
@@ -171,7 +171,7 @@ PUT = [None, 0, -1, 3, 1.5, "", "x", "8", [], {}, [1], ["x"], {"a": 1}, {"google
 
 
 @settings(max_examples=60)
-@given(st.sampled_from([text for name, text in samples.files().items() if name.endswith("yaml")]), st.data())
+@given(st.sampled_from([text for name, text in samples.sample_files().items() if name.endswith("yaml")]), st.data())
 def test_whatever_stands_in_a_file_it_is_judged(text: str, data) -> None:
     """A value of another type, or one that is missing, is a mistake or none, and never a crash of the check."""
     document = yaml.safe_load(text)

@@ -117,7 +117,7 @@ def test_ray_up_takes_tpu_machines_for_such(gcp: Any, name: str) -> None:
 COMMAND = re.compile(r"\bray (start|stop|up|down|dashboard|job submit|get-auth-token|symmetric-run)\b(?!:)([^\n;|&]*)")
 
 
-@pytest.mark.parametrize(("file", "text"), samples.files().items())
+@pytest.mark.parametrize(("file", "text"), samples.sample_files().items())
 def test_rays_commands_have_the_options_that_are_given(file: str, text: str) -> None:
     """Those of scripts and those that the comments tell people to type."""
     from ray.scripts.scripts import cli

@@ -9,7 +9,7 @@ import torch
 
 from scaling.checkpoints.formats import load_weights, save_npz, save_safetensors
 from scaling.specs.architectures import Hybrid, ResNet, ViT
-from tests.helpers.weights import arrays, before_linen, made, renamed, same
+from tests.helpers.weights import arrays, before_linen, random_model, rename_all, same_weights
 
 VIT = ViT(patch_size=8, width=12, depth=2, mlp_dim=20, num_heads=3)
 POST = ResNet((1, 2), width=8, groups=4)
@@ -35,20 +35,20 @@ def as_void(given):
 
 
 def test_stacked_layers_are_named_once(tmp_path):
-    given = stacked(arrays(made(VIT), tmp_path))
+    given = stacked(arrays(random_model(VIT), tmp_path))
     given["Transformer/encoderblock/extra"] = np.zeros((2, 12), np.float32)
     with pytest.raises(ValueError, match=r"model: left over: Transformer/encoderblock/extra$"):
-        load_weights(made(VIT), given)
+        load_weights(random_model(VIT), given)
 
 
 TRAINING = {"opt/state/step": np.array(7), "opt/state/mu/head/kernel": np.zeros(3), "chrono": np.array(1)}
 FILES = {
-    "before linen": lambda given: renamed(given, before_linen),
-    "optimizer's target": lambda given: TRAINING | renamed(given, lambda name: f"opt/target/{name}"),
-    "target": lambda given: renamed(given, lambda name: f"target/{name}"),
-    "big_vision's training": lambda given: TRAINING | renamed(given, lambda name: f"params/{name}"),
-    "big_vision's positions": lambda given: renamed(given, lambda n: "pos_embedding" if n == POSITIONS else n),
-    "big_vision's old ones": lambda given: renamed(given, lambda n: n.replace("posembed_input/", "")),
+    "before linen": lambda given: rename_all(given, before_linen),
+    "optimizer's target": lambda given: TRAINING | rename_all(given, lambda name: f"opt/target/{name}"),
+    "target": lambda given: rename_all(given, lambda name: f"target/{name}"),
+    "big_vision's training": lambda given: TRAINING | rename_all(given, lambda name: f"params/{name}"),
+    "big_vision's positions": lambda given: rename_all(given, lambda n: "pos_embedding" if n == POSITIONS else n),
+    "big_vision's old ones": lambda given: rename_all(given, lambda n: n.replace("posembed_input/", "")),
     "scan": stacked,
     "big-endian": lambda given: {name: array.astype(">f4") for name, array in given.items()},
     "double": lambda given: {name: array.astype(np.float64) for name, array in given.items()},
@@ -59,80 +59,80 @@ FILES = {
 @pytest.mark.parametrize("form", FILES)
 @pytest.mark.parametrize("file", [True, False], ids=["file", "mapping"])
 def test_forms_of_vision_transformer_files(form, file, tmp_path):
-    source, target = made(VIT), made(VIT, seed=1)
+    source, target = random_model(VIT), random_model(VIT, seed=1)
     given = FILES[form](arrays(source, tmp_path))
     if file:
         np.savez(tmp_path / "changed.npz", **given)
     load_weights(target, tmp_path / "changed.npz" if file else given)
-    assert same(source, target)
+    assert same_weights(source, target)
 
 
 @pytest.mark.parametrize("form", [as_void, lambda given: {n: a.view(np.uint16) for n, a in as_void(given).items()}])
 def test_bfloat16_in_an_npz_is_two_bytes_of_void(form, tmp_path):
-    source, target = made(VIT).bfloat16().float(), made(VIT, seed=1)
+    source, target = random_model(VIT).bfloat16().float(), random_model(VIT, seed=1)
     np.savez(tmp_path / "half.npz", **form(arrays(source, tmp_path)))
     load_weights(target, tmp_path / "half.npz")
-    assert same(source, target)
+    assert same_weights(source, target)
 
 
 def test_a_class_token_added_after_the_positions_has_none(tmp_path):
-    source, target = made(VIT), made(VIT, seed=1)
+    source, target = random_model(VIT), random_model(VIT, seed=1)
     with torch.no_grad():
         source.pos_embed[:, 0] = 0
     given = arrays(source, tmp_path)
     given["pos_embedding"] = given.pop(POSITIONS)[:, 1:]
     load_weights(target, given)
-    assert same(source, target)
+    assert same_weights(source, target)
 
 
 @pytest.mark.parametrize("spec", [HYBRID, POST], ids=lambda spec: spec.kind)
 def test_norms_of_old_hybrids_are_stored_as_images(spec, tmp_path):
-    source, target = made(spec), made(spec, seed=1)
+    source, target = random_model(spec), random_model(spec, seed=1)
     given = arrays(source, tmp_path)
     load_weights(target, {name: array[None, None, None] if "gn" in name else array for name, array in given.items()})
-    assert same(source, target)
+    assert same_weights(source, target)
 
 
 def test_numbered_convolutions_of_big_transfer(tmp_path):
-    source, target = made(PRE), made(PRE, seed=1)
-    given = renamed(
+    source, target = random_model(PRE), random_model(PRE, seed=1)
+    given = rename_all(
         arrays(source, tmp_path), lambda name: name.replace("b/standardized_conv2d", "b/standardized_conv2d_3")
     )
     load_weights(target, given)
-    assert same(source, target)
+    assert same_weights(source, target)
 
 
 # --- reading and writing -----------------------------------------------------------------------------------------
 
 
 def test_uris(tmp_path):
-    source = made(VIT)
+    source = random_model(VIT)
     for uri in ("memory://bucket/model.npz", "memory://bucket/model.npz?signature=a.b", f"file://{tmp_path}/model.npz"):
         save_npz(source, uri)
-        target = made(VIT, seed=1)
+        target = random_model(VIT, seed=1)
         load_weights(target, uri)
-        assert same(source, target)
+        assert same_weights(source, target)
     save_safetensors(source, "memory://bucket/model.safetensors")
-    load_weights(target := made(VIT, seed=1), "memory://bucket/model.safetensors")
-    assert same(source, target)
+    load_weights(target := random_model(VIT, seed=1), "memory://bucket/model.safetensors")
+    assert same_weights(source, target)
 
 
 def test_one_parameter_under_two_names(tmp_path):
-    given = arrays(made(VIT), tmp_path)
+    given = arrays(random_model(VIT), tmp_path)
     given["pos_embedding"] = given[POSITIONS]
     with pytest.raises(ValueError, match=f"has one parameter twice: {POSITIONS} and pos_embedding"):
-        load_weights(made(VIT), given)
+        load_weights(random_model(VIT), given)
 
 
 @pytest.mark.parametrize("value", [np.zeros(5, np.int64), np.array(["a"] * 5), torch.zeros(5, dtype=torch.int32)])
 def test_weights_are_floating(value, tmp_path):
     with pytest.raises(ValueError, match=r"^the mapping has no weights in head/bias: its type is"):
-        load_weights(made(VIT), arrays(made(VIT), tmp_path) | {"head/bias": value})
+        load_weights(random_model(VIT), arrays(random_model(VIT), tmp_path) | {"head/bias": value})
 
 
 def test_names_of_no_layout():
     with pytest.raises(ValueError, match=r"names of no layout known here .*such as a, b$"):
-        load_weights(made(VIT), {"a": np.zeros(1), "b": np.zeros(1)})
+        load_weights(random_model(VIT), {"a": np.zeros(1), "b": np.zeros(1)})
 
 
 class Bomb:
@@ -145,11 +145,11 @@ def test_nothing_is_unpickled(suffix, tmp_path):
     path = tmp_path / f"bomb{suffix}"
     path.write_bytes(pickle.dumps({"head/bias": Bomb()}))
     with pytest.raises(ValueError, match=r"cannot be read|a pickle \(.pth, .bin, .pt\) can run code"):
-        load_weights(made(VIT), path)
+        load_weights(random_model(VIT), path)
     if suffix == ".npz":
         np.savez(path, **{"head/bias": np.array([Bomb()], dtype=object)})
         with pytest.raises(ValueError, match=r"bomb.npz cannot be read: Object arrays cannot be loaded"):
-            load_weights(made(VIT), path)
+            load_weights(random_model(VIT), path)
 
 
 def test_files_that_cannot_be_read(tmp_path):
@@ -163,17 +163,17 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "folder.npz").mkdir()
     for name in ("single.npz", "cut.npz", "empty.npz", "cut.safetensors", "folder.npz"):
         with pytest.raises(ValueError, match=f"{name} cannot be read: .+") as error:
-            load_weights(made(VIT), tmp_path / name)
+            load_weights(random_model(VIT), tmp_path / name)
         assert "\n" not in str(error.value)
     for missing in (tmp_path / "none.npz", "memory://none.npz"):
         with pytest.raises(ValueError, match=r"there is no file .*none.npz"):
-            load_weights(made(VIT), missing)
+            load_weights(random_model(VIT), missing)
     with pytest.raises(ValueError, match="cannot be read: Protocol not known: nowhere"):
-        load_weights(made(VIT), "nowhere://model.npz")
+        load_weights(random_model(VIT), "nowhere://model.npz")
 
 
 @pytest.mark.parametrize(("uri", "package"), [("gs://b/m.npz", "gcsfs"), ("s3://b/m.safetensors", "s3fs")])
 def test_a_missing_driver_is_named(uri, package, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ValueError, match=f"needs the package {package}: pip install {package}$"):
-        load_weights(made(VIT), uri)
+        load_weights(random_model(VIT), uri)

@@ -5,7 +5,7 @@ import torch
 from scaling.checkpoints.formats import load_weights, save_npz, save_safetensors
 from scaling.models.positions import resize_positions
 from scaling.specs.architectures import Hybrid, ResNet, ViT
-from tests.helpers.weights import arrays, before_linen, made, renamed, same
+from tests.helpers.weights import arrays, before_linen, random_model, rename_all, same_weights
 
 VIT = ViT(patch_size=8, width=12, depth=2, mlp_dim=20, num_heads=3)
 HIDDEN = ViT(patch_size=8, width=12, depth=1, mlp_dim=20, num_heads=3, representation_size=10)
@@ -28,24 +28,24 @@ POSITIONS = "Transformer/posembed_input/pos_embedding"
 def test_the_same_bits_come_back(kind, layout, tmp_path):
     if (kind, layout) == ("hidden", "timm"):
         pytest.skip("timm has no hidden layer in the head: refused, below")
-    source, target = made(KINDS[kind]), made(KINDS[kind], seed=1)
+    source, target = random_model(KINDS[kind]), random_model(KINDS[kind], seed=1)
     path = tmp_path / "below" / ("model.npz" if layout == "npz" else "model.safetensors")
     save_npz(source, path) if layout == "npz" else save_safetensors(source, path, layout=layout)
-    assert not same(source, target)
+    assert not same_weights(source, target)
     load_weights(target, path)
-    assert same(source, target)
+    assert same_weights(source, target)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_names_of_the_first_released_files(kind, tmp_path):
-    source, target = made(KINDS[kind]), made(KINDS[kind], seed=1)
+    source, target = random_model(KINDS[kind]), random_model(KINDS[kind], seed=1)
     save_npz(source, tmp_path / "old.npz", old_names=True)
     parts = {part for name in np.load(tmp_path / "old.npz").files for part in name.split("/")}
     assert ("MlpBlock_3" in parts) == ("LayerNorm_2" in parts) == hasattr(source, "cls_token")
     assert not parts & {"MlpBlock_0", "LayerNorm_1", "MultiHeadDotProductAttention_0"}
     load_weights(target, tmp_path / "old.npz")
-    assert same(source, target)
+    assert same_weights(source, target)
 
 
 VARIANTS = {
@@ -62,7 +62,7 @@ VARIANTS = {
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_variants_go_under_our_names_only(variant, tmp_path):
-    source, target = made(VARIANTS[variant]), made(VARIANTS[variant], seed=1)
+    source, target = random_model(VARIANTS[variant]), random_model(VARIANTS[variant], seed=1)
     with pytest.raises(
         ValueError, match=r"^layout vision_transformer .*our own names in .safetensors hold every model$"
     ):
@@ -70,23 +70,23 @@ def test_variants_go_under_our_names_only(variant, tmp_path):
     assert not list(tmp_path.iterdir())
     save_safetensors(source, tmp_path / "model.safetensors")
     load_weights(target, tmp_path / "model.safetensors")
-    assert same(source, target)
+    assert same_weights(source, target)
 
 
 def test_official_weights_do_not_go_into_a_variant(tmp_path):
-    given = arrays(made(GAP), tmp_path)
+    given = arrays(random_model(GAP), tmp_path)
     with pytest.raises(ValueError, match="holds ViTs with attention 'full', not 'axial'"):
-        load_weights(made(VARIANTS["axial"]), given)
+        load_weights(random_model(VARIANTS["axial"]), given)
     with pytest.raises(ValueError, match="layout big_transfer has no place for"):
-        load_weights(made(POST), arrays(made(PRE), tmp_path))
+        load_weights(random_model(POST), arrays(random_model(PRE), tmp_path))
 
 
 def test_other_image_sizes_resize_the_positions(tmp_path):
     for spec, class_token in ((VIT, True), (GAP, False)):
-        source, target = made(spec), made(spec, resolution=48)
+        source, target = random_model(spec), random_model(spec, resolution=48)
         load_weights(target, arrays(source, tmp_path))
         assert torch.equal(target.pos_embed, resize_positions(source.pos_embed, (6, 6), class_token=class_token))
-    source, target = made(VARIANTS["2d"]), made(VARIANTS["2d"], resolution=48)
+    source, target = random_model(VARIANTS["2d"]), random_model(VARIANTS["2d"], resolution=48)
     load_weights(target, source.state_dict())
     assert target.pos_embed.x.shape == (1, 6, 6)
 
@@ -95,8 +95,8 @@ def test_other_image_sizes_resize_the_positions(tmp_path):
 
 
 def test_the_head_is_kept_reset_or_dropped(tmp_path):
-    given = arrays(made(HIDDEN, classes=7), tmp_path)
-    kept, reset, dropped, fresh = (made(HIDDEN, classes=7, seed=1) for _ in range(4))
+    given = arrays(random_model(HIDDEN, classes=7), tmp_path)
+    kept, reset, dropped, fresh = (random_model(HIDDEN, classes=7, seed=1) for _ in range(4))
     load_weights(kept, given)
     load_weights(reset, given, head="reset")
     load_weights(dropped, given, head="drop")
@@ -112,7 +112,7 @@ def test_the_head_is_kept_reset_or_dropped(tmp_path):
 @pytest.mark.parametrize("kind", ["vit", "pre", "post", "hybrid"])
 @pytest.mark.parametrize("layout", ["npz", "timm", "ours"])
 def test_another_number_of_classes(kind, layout, tmp_path):
-    source, target = made(KINDS[kind]), made(KINDS[kind], classes=9, seed=1)
+    source, target = random_model(KINDS[kind]), random_model(KINDS[kind], classes=9, seed=1)
     before = target.state_dict()["head.weight"].clone()
     path = tmp_path / ("model.npz" if layout == "npz" else "model.safetensors")
     save_npz(source, path) if layout == "npz" else save_safetensors(source, path, layout=layout)
@@ -125,21 +125,21 @@ def test_another_number_of_classes(kind, layout, tmp_path):
 
 
 def test_a_hidden_layer_on_one_side_only(tmp_path):
-    without, hidden = made(VIT), made(ViT(8, 12, 2, 20, 3, representation_size=12))
+    without, hidden = random_model(VIT), random_model(ViT(8, 12, 2, 20, 3, representation_size=12))
     with pytest.raises(ValueError, match=r"left over: pre_logits/bias, pre_logits/kernel; .*'drop' the whole head"):
         load_weights(without, arrays(hidden, tmp_path), head="reset")
     with pytest.raises(ValueError, match=r"missing: pre_logits/bias, pre_logits/kernel; .*'drop' the whole head"):
         load_weights(hidden, arrays(without, tmp_path))
-    target = made(VIT, seed=1)
+    target = random_model(VIT, seed=1)
     load_weights(target, arrays(hidden, tmp_path), head="drop")
     assert torch.equal(target.norm.weight, hidden.norm.weight)
 
 
 def test_files_without_a_head(tmp_path):
-    given = {name: array for name, array in arrays(made(VIT), tmp_path).items() if not name.startswith("head")}
+    given = {name: array for name, array in arrays(random_model(VIT), tmp_path).items() if not name.startswith("head")}
     with pytest.raises(ValueError, match="missing: head/bias, head/kernel; head='reset' leaves out"):
-        load_weights(made(VIT), given)
-    load_weights(made(VIT), given, head="reset")
+        load_weights(random_model(VIT), given)
+    load_weights(random_model(VIT), given, head="reset")
 
 
 # --- what cannot be ----------------------------------------------------------------------------------------------
@@ -147,9 +147,9 @@ def test_files_without_a_head(tmp_path):
 
 @pytest.mark.parametrize("prefix", ["", "opt/target/"])
 def test_parameters_that_do_not_fit_are_called_as_in_the_file(prefix, tmp_path):
-    model = made(VIT, seed=1)
+    model = random_model(VIT, seed=1)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    given = renamed(arrays(made(VIT), tmp_path), lambda name: prefix + before_linen(name))
+    given = rename_all(arrays(random_model(VIT), tmp_path), lambda name: prefix + before_linen(name))
     broken = given | {f"{prefix}Transformer/extra": np.zeros(2, np.float32)}
     del broken[f"{prefix}cls"]
     query = prefix + before_linen(QUERY)
@@ -165,27 +165,27 @@ def test_parameters_that_do_not_fit_are_called_as_in_the_file(prefix, tmp_path):
 
 def test_a_long_list_is_cut(tmp_path):
     with pytest.raises(ValueError, match=r"left over: (\S+, ){2}\S+ and 13 more$"):
-        load_weights(made(ViT(8, 12, 1, 20, 3)), arrays(made(VIT), tmp_path))
+        load_weights(random_model(ViT(8, 12, 1, 20, 3)), arrays(random_model(VIT), tmp_path))
 
 
 @pytest.mark.parametrize("shape", [(1, 15, 12), (1, 0, 12), (1, 17, 6), (17, 12), (2, 17, 12)])
 def test_positions_of_no_square(shape, tmp_path):
-    given = arrays(made(VIT), tmp_path) | {POSITIONS: np.zeros(shape, np.float32)}
+    given = arrays(random_model(VIT), tmp_path) | {POSITIONS: np.zeros(shape, np.float32)}
     with pytest.raises(ValueError, match=f"wrong shape: {POSITIONS} "):
-        load_weights(made(VIT), given)
+        load_weights(random_model(VIT), given)
 
 
 def test_what_cannot_be_written(tmp_path):
     with pytest.raises(ValueError, match=r"must be called .npz, got"):
-        save_npz(made(VIT), tmp_path / "model.safetensors")
+        save_npz(random_model(VIT), tmp_path / "model.safetensors")
     with pytest.raises(ValueError, match="timm's models have no hidden layer"):
-        save_safetensors(made(HIDDEN), tmp_path / "model.safetensors", layout="timm")
+        save_safetensors(random_model(HIDDEN), tmp_path / "model.safetensors", layout="timm")
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=r"cannot be written: .*Not a directory|cannot be written: .*File exists"):
-        save_npz(made(VIT), tmp_path / "file" / "model.npz")
+        save_npz(random_model(VIT), tmp_path / "file" / "model.npz")
     (tmp_path / "folder" / "model.npz").mkdir(parents=True)
     with pytest.raises(ValueError, match=r"cannot be written: .*Is a directory"):
-        save_npz(made(VIT), tmp_path / "folder" / "model.npz")
+        save_npz(random_model(VIT), tmp_path / "folder" / "model.npz")
     assert len(list((tmp_path / "folder").iterdir())) == 1  # no draft stays behind
     with pytest.raises(ValueError, match="head must be one of keep, reset, drop, got 'fresh'"):
-        load_weights(made(VIT), {}, head="fresh")
+        load_weights(random_model(VIT), {}, head="fresh")

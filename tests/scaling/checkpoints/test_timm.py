@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from scaling.checkpoints.formats import load_weights, save_npz, save_safetensors
-from scaling.checkpoints.names import entries, exported
+from scaling.checkpoints.names import export_weights, layout_entries
 from scaling.models.build import build
 from scaling.specs.architectures import Hybrid, ResNet, ViT, without_representation
 from scaling.specs.zoo import zoo_model
@@ -85,7 +85,7 @@ def test_names_and_shapes(kind, tmp_path):
 
 def test_blocks_are_numbered_in_their_stages():
     module = build(ResNet((2, 1, 2), width=32), 5, resolution=32)
-    names = {entry.ours: entry.theirs[0] for entry in entries(module, "timm")}
+    names = {entry.ours: entry.theirs[0] for entry in layout_entries(module, "timm")}
     assert [names[f"backbone.blocks.{j}.conv1.weight"] for j in range(5)] == [
         f"stages.{stage}.blocks.{unit}.conv1.weight" for stage, unit in ((0, 0), (0, 1), (1, 0), (2, 0), (2, 1))
     ]
@@ -221,7 +221,7 @@ def test_named_models_have_the_same_parameters(timm, name, theirs, resolution):
     with torch.device("meta"):
         module = build(spec, 1000, resolution=resolution)
         expected = timm.create_model(theirs, num_classes=1000).state_dict()
-    written = exported(module.state_dict(), entries(module, "timm"))
+    written = export_weights(module.state_dict(), layout_entries(module, "timm"))
     assert {n: v.shape for n, v in written.items()} == {n: v.shape for n, v in expected.items()}
 
 

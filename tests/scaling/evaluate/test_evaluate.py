@@ -27,7 +27,7 @@ from scaling.store import frames, results
 from scaling.store.storage import Storage
 from scaling.training.devices import local_device
 from scaling.training.evaluation import accuracy
-from tests.helpers.weights import made
+from tests.helpers.weights import random_model
 
 TEST = "ifs:classes=4,images=24,size=16,split=train"
 
@@ -117,7 +117,7 @@ def test_real_labels_and_a_class_mapping(
 
 @pytest.mark.parametrize("name", ["ViT-micro-S/4", "BiT-R50x1"])
 def test_files_of_the_official_codes(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    module = made(zoo_model(name), classes=4, resolution=16)
+    module = random_model(zoo_model(name), classes=4, resolution=16)
     save_npz(module, tmp_path / "weights.npz")
     few = "ifs:classes=4,images=2,size=16"
     row = run(Options(str(tmp_path / "weights.npz"), few, model=name, resolution=16), capsys)
@@ -128,14 +128,14 @@ def test_files_of_the_official_codes(name: str, tmp_path: Path, capsys: pytest.C
 
 def test_a_file_of_another_model_is_refused(tmp_path: Path) -> None:
     spec = replace(zoo_model("ViT-Ti/16"), representation_size=192)
-    module = made(spec, classes=4, resolution=32)
+    module = random_model(spec, classes=4, resolution=32)
     save_safetensors(module, tmp_path / "weights.safetensors")
     with pytest.raises(ValueError, match="does not fit the model"):  # the zoo's Ti has no hidden layer
         main(Options(str(tmp_path / "weights.safetensors"), TEST, model="ViT-Ti/16", resolution=32))
 
 
 def test_what_cannot_be_evaluated(tiny_run: Pretrain, checkpoint: str, tmp_path: Path) -> None:
-    save_npz(made(zoo_model("ViT-micro-S/4"), classes=4, resolution=16), tmp_path / "weights.npz")
+    save_npz(random_model(zoo_model("ViT-micro-S/4"), classes=4, resolution=16), tmp_path / "weights.npz")
     masked = replace(tiny_run, masked=MaskedPatches())
     (tmp_path / "masked").mkdir()
     (tmp_path / "masked/spec.json").write_text(to_json(masked))

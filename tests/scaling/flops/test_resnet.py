@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaling.flops.counts import forward_macs, parameters
-from scaling.flops.resnet import AxialAttention, Convolution, feature_side
+from scaling.flops.resnet import AxialLayer, Convolution, feature_side
 from scaling.models import resnet
 from scaling.models.build import build
 from scaling.models.resnet import StdConv, pad_same
@@ -68,7 +68,7 @@ def test_released_checkpoints_have_as_many_parameters(name, millions):
 
 def test_axial_attention_by_hand():
     """One line of 2 positions, 4 channels, 2 heads: 2 lines, 2 axes."""
-    layer = AxialAttention(side=2, width=4, num_heads=2)
+    layer = AxialLayer(side=2, width=4, num_heads=2)
     assert layer.macs(valid=True) == layer.macs(valid=False) == 2 * 2 * (2 * 4 * 8 + 4 * (3 * 2 + 2 * 4))
     assert layer.parameters == 2 * (4 * 8 + 4 * 3 + 16 + 8)
 

@@ -15,10 +15,10 @@ from scaling.inspection.attention import (
     attention_weights,
     columns_to_tokens,
     grid_distances,
-    look,
     mean_distances,
     position_similarities,
     principal_filters,
+    reduce_attention,
     rollout,
     rows_to_tokens,
 )
@@ -62,7 +62,7 @@ def slow_distance(weights: np.ndarray, class_token: bool, grid: int) -> float:
 
 def slow_weights(module: VisionTransformer, x: Tensor) -> list[np.ndarray]:
     """The attention weights [S, S, k] of every full layer for one image, one query and head at a time (Eq. 5-6)."""
-    tokens, found = module.embed(x)[0], []
+    tokens, layers = module.embed(x)[0], []
     class_token = module.cls_token
     if class_token is not None:
         tokens = torch.cat([class_token[0], tokens])
@@ -83,8 +83,8 @@ def slow_weights(module: VisionTransformer, x: Tensor) -> list[np.ndarray]:
         tokens = tokens + mixed @ block.attention.out.weight.T + block.attention.out.bias
         hidden = torch.nn.functional.gelu(block.fc1(block.norm2(tokens)), approximate="tanh")
         tokens = tokens + block.fc2(hidden)
-        found.append(weights)
-    return found
+        layers.append(weights)
+    return layers
 
 
 @pytest.mark.parametrize("pool", ["token", "gap"])
@@ -92,7 +92,7 @@ def test_distance_and_rollout_of_a_model_are_those_of_a_slow_computation(pool: s
     module = shaken(replace(TWO, pool=pool))
     x = torch.rand(3, 3, 24, 24)
     token = pool == "token"
-    seen = look(module, x, lambda weights: (mean_distances(weights, token), weights.mean(1)))
+    seen = reduce_attention(module, x, lambda weights: (mean_distances(weights, token), weights.mean(1)))
     shares = rollout([heads for _, heads in seen], token)
     for image in range(3):
         with torch.no_grad():
@@ -117,20 +117,20 @@ def test_what_is_seen_is_what_the_model_does(form: dict) -> None:
     layers = [part for name, part in module.named_modules() if name.endswith("attention")]
     for part in layers:
         part.register_forward_hook(lambda part, args, out: caught.append((args[0], out)))
-    seen = look(module, x, lambda weights: weights)
+    seen = reduce_attention(module, x, lambda weights: weights)
     assert len(seen) == len(layers) == len(caught)
     for part, weights, (given_to, out) in zip(layers, seen, caught, strict=True):
         torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
         own = attention_weights(part, given_to)
         value = part.qkv(given_to).chunk(3, -1)[2].unflatten(-1, (2, -1)).transpose(1, 2)
-        made = part.out((own @ value).transpose(1, 2).flatten(2))
-        torch.testing.assert_close(made, out, rtol=1e-4, atol=1e-5)
+        expected = part.out((own @ value).transpose(1, 2).flatten(2))
+        torch.testing.assert_close(expected, out, rtol=1e-4, atol=1e-5)
 
 
 def test_looking_leaves_no_hook_behind() -> None:
     module = shaken(TWO, 16)
     with pytest.raises(RuntimeError, match="seen"):
-        look(module, torch.rand(1, 3, 16, 16), lambda weights: (_ for _ in ()).throw(RuntimeError("seen")))
+        reduce_attention(module, torch.rand(1, 3, 16, 16), lambda weights: (_ for _ in ()).throw(RuntimeError("seen")))
     assert not any(part._forward_pre_hooks for part in module.modules())
 
 
@@ -140,10 +140,10 @@ def test_looking_leaves_no_hook_behind() -> None:
 @given(st.integers(1, 5), st.booleans(), st.integers(0, 1000))
 def test_mean_distance_is_the_slow_one(grid: int, class_token: bool, seed: int) -> None:
     weights = random_weights(seed, grid * grid + class_token)
-    found = mean_distances(weights, class_token)
+    distances = mean_distances(weights, class_token)
     for image, head in product(range(2), range(3)):
         expected = slow_distance(weights[image, head].double().numpy(), class_token, grid)
-        assert found[image, head].item() == pytest.approx(expected, abs=1e-6)
+        assert distances[image, head].item() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("grid", [1, 2, 7, 14])
@@ -231,10 +231,10 @@ def test_there_are_no_more_components_than_filters_or_values() -> None:
 @pytest.mark.parametrize("form", VIT_FORMS, ids=str)
 def test_position_similarities_of_every_form(form: dict) -> None:
     module = shaken(replace(TWO, **form), 24)
-    found = position_similarities(module)
+    similarities = position_similarities(module)
     tables = 0 if form["positions"] in ("none", "relative") else 2 if form["positions_at"] == "every_layer" else 1
-    assert len(found) == tables
-    for cosines in found:
+    assert len(similarities) == tables
+    for cosines in similarities:
         assert cosines.shape == (9, 9)
         torch.testing.assert_close(cosines.diagonal(), torch.ones(9, dtype=torch.float64))
         torch.testing.assert_close(cosines, cosines.T)

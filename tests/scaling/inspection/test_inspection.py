@@ -12,7 +12,13 @@ from scaling.checkpoints.formats import save_npz, save_safetensors
 from scaling.data.pipeline.preprocessing import eval_images
 from scaling.data.sources.images import open_split
 from scaling.inspection.__main__ import BATCH, TABLES, Options, main
-from scaling.inspection.attention import look, mean_distances, position_similarities, principal_filters, rollout
+from scaling.inspection.attention import (
+    mean_distances,
+    position_similarities,
+    principal_filters,
+    reduce_attention,
+    rollout,
+)
 from scaling.models.layers import normalise
 from scaling.runs.pretrain import pretrain
 from scaling.specs.pretraining import Pretrain
@@ -20,7 +26,7 @@ from scaling.specs.zoo import zoo_model
 from scaling.store import frames
 from scaling.store.storage import Storage
 from scaling.training.devices import local_device
-from tests.helpers.weights import made
+from tests.helpers.weights import random_model
 
 DATA = "ifs:classes=3,images=5,size=16"  # 15 images: a whole batch and a part of one
 
@@ -32,7 +38,7 @@ def rows_of(place: str) -> dict[str, list[dict]]:
 @pytest.fixture
 def weights(tmp_path: Path) -> tuple[str, torch.nn.Module]:
     """A file of ViT-micro-S/4: 16 patches of 16 pixels' images."""
-    module = made(zoo_model("ViT-micro-S/4"), classes=4, resolution=16)
+    module = random_model(zoo_model("ViT-micro-S/4"), classes=4, resolution=16)
     save_npz(module, tmp_path / "weights.npz")
     return str(tmp_path / "weights.npz"), module.eval()
 
@@ -50,10 +56,10 @@ def test_rows_are_what_the_model_does(
     images = open_split(DATA, None)
     assert len(images) > BATCH
     x = normalise(eval_images(images, np.arange(len(images)), 16))
-    seen = look(module, x, lambda w: (mean_distances(w, True), w.mean(1)))
+    seen = reduce_attention(module, x, lambda w: (mean_distances(w, True), w.mean(1)))
     expected = torch.stack([distances.mean(0) for distances, _ in seen]) * 4  # pixels a patch
-    found = [row["pixels"] for row in rows["attention_distance"]]
-    np.testing.assert_allclose(found, expected.flatten(), rtol=1e-4)
+    pixels = [row["pixels"] for row in rows["attention_distance"]]
+    np.testing.assert_allclose(pixels, expected.flatten(), rtol=1e-4)
     assert {(row["layer"], row["head"]) for row in rows["attention_distance"]} == set(np.ndindex(*expected.shape))
     assert {(row["images"], row["token_pixels"]) for row in rows["attention_distance"]} == {(15, 4.0)}
 
@@ -88,9 +94,9 @@ def test_the_images_are_a_choice_that_the_id_knows(weights: tuple[str, torch.nn.
 def test_a_runs_checkpoint(tiny_run: Pretrain, storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
     pretrain(tiny_run, storage=storage, study="x", device=local_device(), report=lambda step, metrics: None)
     assert main(Options("tiny", DATA, storage.uri, runs=storage.uri)) == 0
-    said = capsys.readouterr().out
-    assert "tiny: attention distance, mean over 15 images of 16 pixels" in said
-    assert f"python -m analysis inspection {storage.uri}" in said
+    printed = capsys.readouterr().out
+    assert "tiny: attention distance, mean over 15 images of 16 pixels" in printed
+    assert f"python -m analysis inspection {storage.uri}" in printed
     (row, _) = frames.read_table(storage, "attention_distance").to_dicts()  # one layer of two heads
     assert (row["run_id"], row["resolution"], row["family"]) == (tiny_run.id, 16, "vit")
 
@@ -100,7 +106,7 @@ def test_a_runs_checkpoint(tiny_run: Pretrain, storage: Storage, capsys: pytest.
     [("R+ViT-micro-S/4", "No filters"), ("Axial-ViT-micro-S/4", "")],
 )
 def test_hybrids_and_axial_models(name: str, absent: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    module = made(zoo_model(name), classes=4, resolution=16)
+    module = random_model(zoo_model(name), classes=4, resolution=16)
     file = str(tmp_path / "weights.safetensors")
     save_safetensors(module, file)
     assert main(Options(file, DATA, str(tmp_path), model=name, resolution=16, images=2)) == 0
@@ -113,7 +119,7 @@ def test_hybrids_and_axial_models(name: str, absent: str, tmp_path: Path, capsys
 
 
 def test_what_cannot_be_looked_into(weights: tuple[str, torch.nn.Module], tmp_path: Path) -> None:
-    save_npz(made(zoo_model("BiT-R50x1"), classes=4, resolution=32), tmp_path / "resnet.npz")
+    save_npz(random_model(zoo_model("BiT-R50x1"), classes=4, resolution=32), tmp_path / "resnet.npz")
     options = Options(weights[0], DATA, str(tmp_path / "out"), model="ViT-micro-S/4", resolution=16)
     resnet = {"checkpoint": str(tmp_path / "resnet.npz"), "model": "BiT-R50x1", "resolution": 32}
     for changed, message in (

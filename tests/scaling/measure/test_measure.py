@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaling.flops.counts import train_flops
-from scaling.measure import memory, timing
-from scaling.measure import steps as costs
+from scaling.measure import memory, steps, timing
 from scaling.measure.__main__ import Options, main
-from scaling.measure.steps import Budget, doubled
+from scaling.measure.steps import Budget, rates_by_doubling
 from scaling.models.build import build
 from scaling.specs.architectures import ResNet
+from scaling.specs.execution import Execution
 from scaling.specs.zoo import ZOO
 from scaling.store import frames
 from scaling.store.storage import Storage
@@ -30,10 +30,10 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ZOO, "tiny", TINY)
     monkeypatch.setitem(ZOO, "tiny-R", ResNet((1,), width=8, groups=4))
     monkeypatch.setattr(timing, "GEMM_SIZES", {"cpu": (8,)})
-    monkeypatch.setattr(costs, "INPUT_IMAGES", 4)
-    monkeypatch.setattr(costs, "RISE", 2**20)
-    made = timing.photographs
-    monkeypatch.setattr(costs, "photographs", lambda folder, count: made(folder, count=10, side=40))
+    monkeypatch.setattr(steps, "INPUT_IMAGES", 4)
+    monkeypatch.setattr(steps, "RISE", 2**20)
+    write_photographs = timing.photographs
+    monkeypatch.setattr(steps, "photographs", lambda folder, count: write_photographs(folder, count=10, side=40))
 
 
 def options(*models: str, **fields) -> Options:
@@ -43,8 +43,8 @@ def options(*models: str, **fields) -> Options:
 def test_rows_say_what_was_measured(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(options("tiny", "tiny-R", sizes=(16, 37), storage=storage.uri, batch=3, memory=64, json=True)) == 0
     rows = frames.read_table(storage, "measure").sort("measured_at").to_dicts()
-    told = json.loads(capsys.readouterr().out)
-    assert [row["measure_id"] for row in rows] == [row["measure_id"] for row in told]
+    printed = json.loads(capsys.readouterr().out)
+    assert [row["measure_id"] for row in rows] == [row["measure_id"] for row in printed]
     # 37 pixels are 32 in patches of 8; a ResNet takes them as they are
     assert [(row["name"], row["resolution"]) for row in rows] == [
         ("tiny", 16),
@@ -68,9 +68,9 @@ def test_rows_say_what_was_measured(storage: Storage, capsys: pytest.CaptureFixt
 def test_a_size_twice_is_measured_once(capsys: pytest.CaptureFixture[str]) -> None:
     """16 and 20 pixels are the same two patches."""
     assert main(options("tiny", "tiny", sizes=(16, 20))) == 0
-    told = capsys.readouterr().out
-    assert told.count("tiny at 16") == 1
-    assert "Measured costs" in told
+    printed = capsys.readouterr().out
+    assert printed.count("tiny at 16") == 1
+    assert "Measured costs" in printed
 
 
 @pytest.mark.parametrize(
@@ -103,29 +103,29 @@ def test_the_best_batch_is_looked_for_until_two_are_worse(rates: list[float], mo
         number = batch.bit_length() - 1
         return rates[number] if number < len(rates) else None
 
-    found = doubled(rate, most)
-    assert list(found) == [2**n for n in range(len(found))]
-    best = max(found, key=found.__getitem__)
-    if len(found) < len(rates) and 2 ** len(found) <= most:  # ended early: two in a row brought nothing
-        assert tried == list(found)
-        assert best << 2 == max(found)
+    by_batch = rates_by_doubling(rate, most)
+    assert list(by_batch) == [2**n for n in range(len(by_batch))]
+    best = max(by_batch, key=by_batch.__getitem__)
+    if len(by_batch) < len(rates) and 2 ** len(by_batch) <= most:  # ended early: two in a row brought nothing
+        assert tried == list(by_batch)
+        assert best << 2 == max(by_batch)
     assert all(batch <= most for batch in tried)
 
 
 def test_a_batch_that_memory_has_no_room_for_is_halved_on_a_cpu() -> None:
     """The next batch is expected to take twice the peak, the process with it: a limit below that ends at one image."""
-    device, module = local_device("fp32", 1), build(TINY, 5, resolution=16)
+    device, module = local_device(Execution("fp32"), 1), build(TINY, 5, resolution=16)
     small, large = (Budget(1e-3, 8, limit) for limit in (1, 1024 * GIB))
-    assert list(costs.inference(module, 16, small, device)) == [1]
-    assert len(costs.inference(module, 16, large, device)) >= 3
-    assert costs.training(module, 5, 16, 6, small, device)[0] == 1
-    assert costs.training(module, 5, 16, 6, large, device)[0] == 6
+    assert list(steps.inference_rates(module, 16, small, device)) == [1]
+    assert len(steps.inference_rates(module, 16, large, device)) >= 3
+    assert steps.training_step(module, 5, 16, 6, small, device)[0] == 1
+    assert steps.training_step(module, 5, 16, 6, large, device)[0] == 6
 
 
 def test_a_training_step_changes_the_weights() -> None:
-    device, module = local_device("fp32", 1), build(TINY, 5, resolution=16)
+    device, module = local_device(Execution("fp32"), 1), build(TINY, 5, resolution=16)
     before = [parameter.clone() for parameter in module.parameters()]
-    batch, seconds, peak = costs.training(module, 5, 16, 2, Budget(1e-3, 8, GIB * 1024), device)
+    batch, seconds, peak = steps.training_step(module, 5, 16, 2, Budget(1e-3, 8, GIB * 1024), device)
     assert batch == 2
     assert seconds > 0
     assert peak is None or peak > 0
@@ -144,15 +144,15 @@ def test_a_step_is_compiled_where_that_is_asked_for(storage: Storage, monkeypatc
 
 def test_the_largest_batch_of_a_cpu_is_on_a_line_of_measured_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process of 100 MB, and 10 MB an image: 1 GB are 90 images."""
-    monkeypatch.setattr(memory, "peak", lambda work, device: 10**8 + 10**7 * len(work.args[1]))
-    device, module = local_device("fp32", 1), build(TINY, 5, resolution=16)
-    assert costs.largest_batch(module, 16, device, 10**9, start=2) == ("line", 90)
-    monkeypatch.setattr(memory, "peak", lambda work, device: None)
-    assert costs.largest_batch(module, 16, device, 10**9, start=2) == (None, None)
+    monkeypatch.setattr(memory, "peak_memory", lambda work, device: 10**8 + 10**7 * len(work.args[1]))
+    device, module = local_device(Execution("fp32"), 1), build(TINY, 5, resolution=16)
+    assert steps.largest_batch(module, 16, device, 10**9, start=2) == ("line", 90)
+    monkeypatch.setattr(memory, "peak_memory", lambda work, device: None)
+    assert steps.largest_batch(module, 16, device, 10**9, start=2) == (None, None)
 
 
 def test_other_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    strange = replace(local_device("fp32", 1), kind="xla")  # type: ignore[arg-type]
+    strange = replace(local_device(Execution("fp32"), 1), kind="xla")  # type: ignore[arg-type]
     monkeypatch.setattr("scaling.measure.__main__.local_device", lambda *_, **__: strange)
     with pytest.raises(ValueError, match=r"costs are measured on cpu.* so far, and this is xla"):
         main(options("tiny"))

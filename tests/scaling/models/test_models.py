@@ -1,6 +1,10 @@
+import ast
+from pathlib import Path
+
 import pytest
 import torch
 
+from scaling import models
 from scaling.models.build import build, load_pretrained
 from scaling.models.positions import resize_positions
 from scaling.specs.architectures import Hybrid, ResNet, ViT, without_representation
@@ -45,3 +49,17 @@ def test_one_graph_for_the_compiler(spec):
     images = torch.randn(2, 3, 32, 32)
     compiled = torch.compile(model, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(images), model(images))
+
+
+def imported_models(file: str) -> set[str]:
+    """The files of scaling.models that a file of it imports."""
+    tree = ast.parse((Path(models.__file__).parent / file).read_text())
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    return {name.removeprefix("scaling.models.") for name in modules if name.startswith("scaling.models.")}
+
+
+def test_transformers_and_resnets_do_not_import_each_other():
+    assert imported_models("vit.py") == {"layers", "positions"}
+    assert imported_models("resnet.py") == {"axial_resnet", "layers"}
+    assert imported_models("axial_resnet.py") == {"layers"}
+    assert imported_models("hybrid.py") == {"resnet", "vit"}

@@ -39,9 +39,9 @@ def test_same_grid_is_unchanged_and_type_kept(class_token):
 
 
 def test_grid_that_is_no_square():
-    with pytest.raises(ValueError, match="7 rows besides the class token's, which is no square grid"):
+    with pytest.raises(ValueError, match="must be of a square grid, but has 7 rows besides the class token's"):
         resize_positions(torch.zeros(1, 8, 4), (2, 2))
-    with pytest.raises(ValueError, match="8 rows, which is no square grid"):
+    with pytest.raises(ValueError, match="must be of a square grid, but has 8 rows"):
         resize_positions(torch.zeros(1, 8, 4), (2, 2), class_token=False)
 
 

@@ -21,6 +21,7 @@ from scaling.runs.finetune import finetune
 from scaling.runs.masked import build_masked, colour_class, corruption, masked_prediction, targets
 from scaling.runs.pretrain import pretrain
 from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.execution import Execution
 from scaling.specs.identity import from_json, to_json
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain
 from scaling.specs.recipe import MaskedPatches
@@ -149,6 +150,17 @@ def test_pixels_are_the_patchs_own(run: Pretrain) -> None:
     assert torch.equal(found, expected.reshape(1, 1, 48))
 
 
+class Predicts(torch.nn.Module):
+    """A model that has one answer."""
+
+    def __init__(self, predicted: torch.Tensor) -> None:
+        super().__init__()
+        self.predicted = predicted
+
+    def forward(self, images: torch.Tensor, corrupted: torch.Tensor) -> torch.Tensor:
+        return self.predicted
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_loss_is_the_mean_over_corrupted_patches(run: Pretrain, target: str) -> None:
     run = replace(run, masked=MaskedPatches(target))
@@ -157,7 +169,7 @@ def test_the_loss_is_the_mean_over_corrupted_patches(run: Pretrain, target: str)
     pairs = corruption(run, np.zeros(3, np.int64), np.arange(3))
     outputs = run.masked.outputs(4)  # type: ignore[union-attr]
     predicted = torch.randn(3, 8, outputs, generator=generator)
-    loss = masked_prediction(run)(lambda x, c: predicted, 0, images, pairs)  # type: ignore[arg-type]
+    loss = masked_prediction(run)(Predicts(predicted), 0, images, pairs)
     wanted = targets(run, images, pairs[..., 0])
     each = []
     for b in range(3):
@@ -218,7 +230,7 @@ def test_two_workers_train_as_one_and_so_do_microbatches(run: Pretrain, tmp_path
     run = replace(run, recipe=replace(run.recipe, dropout=0.0))
     one, two, parts = (Storage.of(tmp_path / name) for name in ("one", "two", "parts"))
     train(run, one)
-    train(run, parts, device=local_device(microbatch=3))
+    train(run, parts, device=local_device(Execution(microbatch=3)))
     mp.spawn(worker, (2, str(tmp_path / "meet"), to_json(run), two.uri), nprocs=2)
     curves = [frames.read_table(s, "curve").sort("step") for s in (one, two, parts)]
     for other in curves[1:]:

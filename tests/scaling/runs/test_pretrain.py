@@ -16,6 +16,7 @@ from scaling.data.sources import parquet
 from scaling.data.sources.decoding import CorruptImageError
 from scaling.data.sources.images import open_split
 from scaling.runs.pretrain import pretrain, split
+from scaling.specs.execution import Execution
 from scaling.specs.pretraining import Dataset, Pretrain
 from scaling.specs.recipe import Recipe, check_batches
 from scaling.specs.study import Study
@@ -114,7 +115,7 @@ def test_corrupt_images_are_counted_and_the_first_is_named(run: Pretrain, torn: 
     found = []
     for loaders in (0, 1):
         storage = Storage.of(tmp_path / str(loaders))
-        device = local_device(loaders=loaders)
+        device = local_device(Execution(loaders=loaders))
         pretrain(skipping, storage=storage, study="x", device=device, report=lambda step, metrics: None)
         (attempt,) = frames.read_table(storage, "attempt").to_dicts()
         assert attempt["corrupt_images"] == 6  # three in either half: one trained on, the other evaluated

@@ -117,11 +117,11 @@ def test_rows_and_checkpoints(place: Storage) -> None:
     module = torch.nn.Linear(2, 2)
     now = state.State(module, torch.optim.SGD(module.parameters(), 0.1, momentum=0.9), None, deque([1.0]))
     for now.step in (10, 20, 30):
-        state.save(place, "unit", now)
+        state.save_state(place, "unit", now)
     assert place.list("checkpoints/unit") == ["000000020", "000000030"]
-    newest = state.latest(place, "unit")
+    newest = state.latest_state(place, "unit")
     assert newest is not None
-    state.resume(place, newest, now)
+    state.resume_state(place, newest, now)
     assert now.step == 30
     state.save_final_weights(place, "unit", module, "{}")
     state.clear_checkpoints(place, "unit")

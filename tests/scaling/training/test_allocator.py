@@ -10,10 +10,11 @@ MEASURE = """
 import sys
 import torch
 from pathlib import Path
+from scaling.specs.execution import Execution
 from scaling.training.devices import local_device
 
 if sys.argv[1] == "kept":
-    local_device("fp32", 1, kind="cpu")
+    local_device(Execution("fp32"), 1, kind="cpu")
 
 
 def resident():  # MiB

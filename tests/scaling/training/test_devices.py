@@ -5,6 +5,7 @@ import importlib.util
 import pytest
 import torch
 
+from scaling.specs.execution import Execution
 from scaling.training.devices import Device, local_device, tpu_cores
 
 
@@ -12,7 +13,7 @@ def test_devices_that_are_not_there_are_refused_with_the_way_out(monkeypatch: py
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"^unknown device 'npu': cpu, cuda, xla, tpu$"):
-        local_device(kind="npu")  # type: ignore[arg-type]
+        local_device(kind="npu")
     with pytest.raises(ValueError, match="device cuda: torch sees no GPU"):
         local_device(kind="cuda")
     with pytest.raises(ValueError, match="device tpu: there is no TPU"):
@@ -44,4 +45,4 @@ def test_what_is_on_the_device_is_not_put_there_again(kind: str) -> None:
         device = torch.device(kind)
 
     batch = torch.zeros(4).as_subclass(There)
-    assert Device(kind, "x", "fp32", 1, chips=2).put(batch) is batch  # type: ignore[arg-type]
+    assert Device(kind, "x", Execution("fp32"), 1, chips=2).put(batch) is batch  # type: ignore[arg-type]

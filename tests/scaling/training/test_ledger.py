@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from scaling.specs.execution import Execution
 from scaling.store import frames
 from scaling.store.storage import Storage
 from scaling.training.devices import Device
-from scaling.training.ledger import Ledger, Outcome, Unit, attempt
+from scaling.training.ledger import Ledger, Outcome, PreemptedError, TrainingInterruptedError, Unit, attempt
 
-CPU = Device("cpu", "cpu", "fp32", cores=2, world=1)
+CPU = Device("cpu", "cpu", Execution("fp32"), cores=2, world=1)
 UNIT = Unit("unit", "pretrain", "small", "vit", step_flops=10.0)
 
 
@@ -61,21 +62,22 @@ def test_success_and_failure_are_told_apart(storage: Storage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "workers", "reason"),
+    ("outcome", "said", "workers", "reason"),
     [
-        ("running", 1, "failure"),  # killed
-        ("failed", 1, "failure"),
-        ("interrupted", 1, "preemption"),
-        ("interrupted", 2, "resize"),
-        ("done", 1, "rung"),
+        ("running", "", 1, "failure"),  # killed
+        ("failed", "", 1, "failure"),
+        ("interrupted", "PreemptedError: a machine is taken away", 1, "preemption"),
+        ("interrupted", "TrainingInterruptedError: asked to stop", 1, "interrupted"),
+        ("interrupted", "PreemptedError: a machine is taken away", 2, "resize"),
+        ("done", "", 1, "rung"),
     ],
 )
 def test_the_reason_of_a_start_is_how_the_latest_attempt_ended(
-    storage: Storage, outcome: Outcome, workers: int, reason: str
+    storage: Storage, outcome: Outcome, said: str, workers: int, reason: str
 ) -> None:
     Ledger(UNIT, "study", storage, CPU).close("failed")
     time.sleep(0.002)  # rows tell milliseconds
-    Ledger(UNIT, "study", storage, CPU).close(outcome)
+    Ledger(UNIT, "study", storage, CPU).close(outcome, said)
     time.sleep(0.002)
     Ledger(UNIT, "study", storage, replace(CPU, world=workers, hosts=workers))
     first, _, last = rows(storage)
@@ -83,6 +85,20 @@ def test_the_reason_of_a_start_is_how_the_latest_attempt_ended(
     assert (last["start_reason"], last["hosts"]) == (reason, workers)
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"), [(TrainingInterruptedError, "interrupted"), (PreemptedError, "preemption")]
+)
+def test_a_users_signal_and_a_preemption_are_told_apart(storage: Storage, error: type[Exception], reason: str) -> None:
+    """In the row of the attempt that was ended, and by the start after it."""
+    with pytest.raises(error), attempt(UNIT, "study", storage, CPU):
+        raise error("stopped after step 3")
+    time.sleep(0.002)
+    Ledger(UNIT, "study", storage, CPU)
+    ended, again = rows(storage)
+    assert (ended["outcome"], ended["reason"]) == ("interrupted", f"{error.__name__}: stopped after step 3")
+    assert again["start_reason"] == reason
+
+
 def test_only_the_first_worker_writes(storage: Storage) -> None:
-    Ledger(UNIT, "study", storage, Device("cpu", "cpu", "fp32", cores=1, rank=1, world=2))
+    Ledger(UNIT, "study", storage, Device("cpu", "cpu", Execution("fp32"), cores=1, rank=1, world=2))
     assert rows(storage) == []

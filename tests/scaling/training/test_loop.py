@@ -16,13 +16,15 @@ from scaling.flops.counts import pretrain_flops
 from scaling.models.build import build
 from scaling.runs.pretrain import pretrain
 from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.execution import Execution
 from scaling.specs.identity import from_json
 from scaling.specs.pretraining import Pretrain
 from scaling.specs.recipe import Recipe
 from scaling.store import frames, results
 from scaling.store.storage import Storage
 from scaling.training.devices import local_device
-from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError
+from scaling.training.ledger import NonFiniteLossError, PreemptedError, TrainingInterruptedError
+from scaling.training.saving import Stop
 
 MODELS = {
     "vit": ViT(8, 16, 1, 32, 2),
@@ -44,7 +46,7 @@ def train(run: Pretrain, storage: Storage, kill_at: int | None = None, *, compil
         if step == kill_at:
             raise Killed
 
-    device = local_device(compile=compiled)
+    device = local_device(Execution(compile=compiled))
     pretrain(run, storage=storage, study="x", device=device, report=report, save_seconds=0.0)
 
 
@@ -92,6 +94,19 @@ def test_a_training_that_is_asked_to_stop_does_so_with_a_checkpoint(tiny_run: Pr
     assert attempts["seconds_lost"].to_list() == [0, 0]
     first, second = (frames.read_table(s, "pretrain").drop("checkpoint") for s in (whole, stopped))
     assert first.equals(second)
+
+
+@pytest.mark.parametrize(("told", "reason"), [(True, "interrupted"), ("preemption", "preemption")])
+def test_the_next_start_knows_who_stopped_the_training(
+    tiny_run: Pretrain, storage: Storage, told: Stop, reason: str
+) -> None:
+    with pytest.raises(PreemptedError if told == "preemption" else TrainingInterruptedError) as stopped:
+        pretrain(tiny_run, storage=storage, study="x", device=local_device(), report=lambda step, metrics: told)
+    train(tiny_run, storage)
+    attempts = frames.read_table(storage, "attempt").sort("started")
+    assert attempts["outcome"].to_list() == ["interrupted", "done"]
+    assert attempts["start_reason"].to_list() == ["first", reason]
+    assert attempts["reason"].to_list() == [f"{stopped.type.__name__}: {stopped.value}", ""]
 
 
 def test_a_finished_runs_checkpoint_holds_its_spec(tiny_run: Pretrain, storage: Storage) -> None:
@@ -238,7 +253,7 @@ def test_compiled_steps_are_the_same_steps(
     stores = []
     for compiled in (False, True):
         stores.append(Storage.of(tmp_path / str(compiled)))
-        device = local_device(compile=compiled, microbatch=microbatch)
+        device = local_device(Execution(compile=compiled, microbatch=microbatch))
         pretrain(run, storage=stores[-1], study="x", device=device, report=ignore)
     assert 1 <= len(graphs) <= 2  # the last microbatch is smaller
     plain, traced = (final_weights(run, store) for store in stores)
@@ -251,7 +266,7 @@ def test_evaluations_between_steps_compile_nothing_anew(
     tiny_run: Pretrain, storage: Storage, graphs: list, kind: str
 ) -> None:
     run = replace(tiny_run, model=MODELS[kind], evaluations=4)
-    pretrain(run, storage=storage, study="x", device=local_device(compile=True), report=ignore)
+    pretrain(run, storage=storage, study="x", device=local_device(Execution(compile=True)), report=ignore)
     assert frames.read_table(storage, "curve")["dev_top1"].drop_nulls().len() == 4
     assert len(graphs) == 1
 
@@ -272,5 +287,5 @@ def test_compiled_runs_resume_in_the_same_bits(tiny_run: Pretrain, tmp_path: Pat
 
 def test_bf16_trains_too(tiny_run: Pretrain, storage: Storage) -> None:
     run = replace(tiny_run, recipe=Recipe(batch_size=8, warmup_steps=2))
-    pretrain(run, storage=storage, study="x", device=local_device("bf16"), report=ignore)
+    pretrain(run, storage=storage, study="x", device=local_device(Execution("bf16")), report=ignore)
     assert frames.read_table(storage, "attempt")["precision"].to_list() == ["bf16"]

@@ -9,14 +9,14 @@ import torch
 from scaling.data.sources.images import open_split
 from scaling.models import resnet
 from scaling.models.build import build
-from scaling.models.resnet import StdConv
-from scaling.models.weight_standardization import standardized
+from scaling.models.resnet import StdConv, standardized
 from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.execution import Execution
 from scaling.specs.pretraining import Dataset
 from scaling.specs.recipe import Recipe
 from scaling.training import evaluation
 from scaling.training.devices import Device
-from scaling.training.loop import accumulate
+from scaling.training.loop import microbatches
 from scaling.training.objective import classification
 
 MODELS = {
@@ -44,9 +44,13 @@ def batch(n: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def step(kind: str, size: int | None, recipe: Recipe = SOFTMAX, n: int = 8) -> tuple[float, dict[str, torch.Tensor]]:
     """Loss and gradients."""
-    module, device = made(kind), Device("cpu", "cpu", "fp32", 1, microbatch=size)
-    loss = accumulate(module, classification(recipe, 0), 0, *batch(n), device)
-    return loss.item(), {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
+    module, device = made(kind), Device("cpu", "cpu", Execution("fp32", microbatch=size), 1)
+    objective, total = classification(recipe, 0), torch.zeros(())
+    for images, labels, share in microbatches(module, *batch(n), device):  # as `train` does
+        loss = objective(module, 0, images, labels) * share
+        loss.backward()
+        total += loss.detach()
+    return total.item(), {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
 
 
 @pytest.fixture
@@ -96,7 +100,7 @@ def test_filters_are_standardized_once_an_evaluation(
     data: Dataset, monkeypatch: pytest.MonkeyPatch, standardizations: list[int]
 ) -> None:
     assert data.test
-    images, module, device = open_split(data.test, None), made("resnet"), Device("cpu", "cpu", "fp32", 1)
+    images, module, device = open_split(data.test, None), made("resnet"), Device("cpu", "cpu", Execution("fp32"), 1)
     whole = evaluation.accuracy(module, images, np.arange(8), 16, device)
     once = len(standardizations)
     monkeypatch.setattr(evaluation, "EVAL_BATCH", 3)
@@ -111,10 +115,10 @@ def test_nothing_is_kept_afterwards_and_names_stay_plain() -> None:
 
     def inside() -> None:
         with standardized(module):
-            assert all(conv.kept is not None for conv in filters)
+            assert all(conv.cached_filters is not None for conv in filters)
             assert module.state_dict().keys() == names
             raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
         inside()
-    assert all(conv.kept is None for conv in filters)
+    assert all(conv.cached_filters is None for conv in filters)

@@ -15,6 +15,7 @@ from scaling.data.resolve import resolve
 from scaling.randomness import batch_at
 from scaling.runs.pretrain import pretrain
 from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.execution import Execution
 from scaling.specs.identity import from_json, to_json
 from scaling.specs.pretraining import Dataset, Pretrain
 from scaling.store import frames, results
@@ -54,7 +55,7 @@ def worker(rank: int, world: int, meet: str, jobs: list[tuple[str, int | None]],
             from_json(Pretrain, run),
             storage=Storage(uri),
             study="x",
-            device=local_device(microbatch=microbatch, loaders=1),
+            device=local_device(Execution(microbatch=microbatch, loaders=1)),
             report=ignore,
             save_seconds=0.0,
         )
@@ -91,7 +92,7 @@ def test_two_workers_train_as_one(tiny_run: Pretrain, tmp_path: Path) -> None:
 
 
 def test_a_batch_that_workers_cannot_share_is_an_error(tiny_run: Pretrain, storage: Storage) -> None:
-    device = Device("cpu", "cpu", "fp32", 1, 0, 3)
+    device = Device("cpu", "cpu", Execution("fp32"), 1, 0, 3)
     with pytest.raises(ValueError, match="batch_size 8 is not divisible by 3 workers"):
         pretrain(tiny_run, storage=storage, study="x", device=device, report=ignore)
     assert results.finished_ids(storage, "attempt") == set()

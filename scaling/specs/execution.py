@@ -1,0 +1,19 @@
+"""How a worker makes its training steps. Hardware's business: no part of any spec's identity."""
+
+from dataclasses import dataclass
+
+from scaling.specs.study import Precision
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How each worker makes its training steps: no part of any spec, the same in every way of placing the work."""
+
+    precision: Precision | None = None
+    """fp32 or bf16. Default: bf16 on a GPU, fp32 on a CPU."""
+    compile: bool = False
+    """Compile the training steps (torch.compile): minutes at the start of a large run, faster steps after it."""
+    microbatch: int | None = None
+    """Images of a forward pass on a worker, where its share of the batch does not fit. Default: the whole share."""
+    loaders: int | None = None
+    """Processes of each worker that decode and crop photographs. Default: the CPUs that GPUs leave over, else 0."""
