@@ -17,17 +17,17 @@ class ViT:
     in place of each block, a block over the rows and one over the columns, each with its own MLP.
     """
 
-    patch_size: int
-    width: int
-    depth: int
-    mlp_dim: int
-    num_heads: int
+    patch_size: int  # pixels on a side of a patch; in a hybrid, positions of the feature map
+    width: int  # features of a token
+    depth: int  # encoder blocks
+    mlp_dim: int  # hidden features of a block's MLP
+    num_heads: int  # attention heads of a block; they divide the width
     representation_size: int | None = None  # hidden width of the pre-training head (§D.3); None: linear head
-    pool: Literal["token", "gap"] = "token"
-    positions: Literal["none", "1d", "2d", "relative"] = "1d"
-    positions_at: Literal["stem", "every_layer", "every_layer_shared"] = "stem"
-    attention: Literal["full", "axial"] = "full"
-    kind: Literal["vit"] = "vit"
+    pool: Literal["token", "gap"] = "token"  # what the head reads: the class token, or the mean of the patches
+    positions: Literal["none", "1d", "2d", "relative"] = "1d"  # kind of the position embedding
+    positions_at: Literal["stem", "every_layer", "every_layer_shared"] = "stem"  # where its table is added
+    attention: Literal["full", "axial"] = "full"  # over all tokens, or along rows and columns
+    kind: Literal["vit"] = "vit"  # tells the architectures apart in JSON
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -57,14 +57,14 @@ class ResNet:
     the columns and then the rows with `num_heads` heads (AxialResNet, Wang et al. 2020; ViT §D.6).
     """
 
-    depths: tuple[int, ...]  # blocks a stage
-    width: int = 64
+    depths: tuple[int, ...]  # blocks of each stage
+    width: int = 64  # channels after the stem: 64 times the paper's width factor
     stem: Literal["imagenet", "small"] = "imagenet"  # 7x7 stride 2 and max-pool, or 3x3 stride 1 for small images
-    groups: int = 32
-    activation: Literal["post", "pre"] = "post"
-    spatial: Literal["conv", "axial"] = "conv"
-    num_heads: int = 8
-    kind: Literal["resnet"] = "resnet"
+    groups: int = 32  # of GroupNorm; they divide the width
+    activation: Literal["post", "pre"] = "post"  # norm and ReLU after each convolution, or before it
+    spatial: Literal["conv", "axial"] = "conv"  # what mixes positions inside a bottleneck
+    num_heads: int = 8  # of axial attention; nothing else reads it
+    kind: Literal["resnet"] = "resnet"  # tells the architectures apart in JSON
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depths", tuple(self.depths))
@@ -100,9 +100,9 @@ class Hybrid:
     §4.1's two options: all four stages of R50 (/32), or stage 4's blocks moved into stage 3, 3-4-9 (/16).
     """
 
-    backbone: ResNet
-    encoder: ViT
-    kind: Literal["hybrid"] = "hybrid"
+    backbone: ResNet  # the ResNet that sees the image
+    encoder: ViT  # the Transformer on its last feature map
+    kind: Literal["hybrid"] = "hybrid"  # tells the architectures apart in JSON
 
     @property
     def representation_size(self) -> int | None:

@@ -20,15 +20,15 @@ class Dataset:
     and skipped, which means that the next one is trained on in its place, and that evaluation leaves it out.
     """
 
-    name: str
-    train: str | None = field(metadata=OUTSIDE, default=None)
-    test: str | None = field(metadata=OUTSIDE, default=None)
-    dev: str | None = field(metadata=OUTSIDE, default=None, kw_only=True)
-    num_classes: int | None = None
-    num_train: int | None = None
-    num_test: int | None = None
-    fingerprint: str | None = None
-    corrupt: Literal["fail", "skip"] = "fail"
+    name: str  # in tables and figures; part of the identity
+    train: str | None = field(metadata=OUTSIDE, default=None)  # URI of the training split
+    test: str | None = field(metadata=OUTSIDE, default=None)  # URI of the test split
+    dev: str | None = field(metadata=OUTSIDE, default=None, kw_only=True)  # URI of an official dev split
+    num_classes: int | None = None  # labels are 0 to num_classes - 1
+    num_train: int | None = None  # training images
+    num_test: int | None = None  # test images
+    fingerprint: str | None = None  # hash of the content, the same in every form of storage
+    corrupt: Literal["fail", "skip"] = "fail"  # an image that cannot be decoded ends the run, or is skipped and counted
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -42,11 +42,11 @@ class Dataset:
 class FewShot:
     """Linear few-shot evaluation of frozen features by ridge regression (§4.1, facts of the later open code)."""
 
-    data: Dataset
-    shots: tuple[int, ...] = (1, 5, 10, 25)
-    seeds: tuple[int, ...] = (0, 1, 2)
-    l2: float = 2.0**10
-    resolution: int = 224
+    data: Dataset  # labelled images; its test split is what counts
+    shots: tuple[int, ...] = (1, 5, 10, 25)  # training images per class
+    seeds: tuple[int, ...] = (0, 1, 2)  # of the choice of training images; one evaluation each
+    l2: float = 2.0**10  # regularisation of the ridge regression
+    resolution: int = 224  # pixels on a side
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shots", tuple(self.shots))
@@ -68,20 +68,20 @@ class Pretrain(Identified):
     """
 
     name: str = field(metadata=OUTSIDE)  # the model's name in figures and tables, e.g. 'ViT-B/16'
-    model: Architecture
-    data: Dataset
-    base_lr: float
-    epochs: float
-    recipe: Recipe = PRETRAIN
-    resolution: int = 224
-    seed: int = 0
+    model: Architecture  # the architecture, a row of ZOO or your own values
+    data: Dataset  # the upstream data set
+    base_lr: float  # peak learning rate, for recipe.batch_size
+    epochs: float  # passes over the training images
+    recipe: Recipe = PRETRAIN  # the rest of how to train
+    resolution: int = 224  # pixels on a side
+    seed: int = 0  # of initial weights, data order and augmentation
     dev_fraction: float = 0.0  # share of the training images held out to watch the accuracy on
-    subset: int | float | None = None
+    subset: int | float | None = None  # number or share of the training images; None: all
     evaluations: int = 5  # on the held-out images, evenly spread
-    early_stopping: int | None = None
+    early_stopping: int | None = None  # evaluations in a row without gain that end the run
     masked: MaskedPatches | None = None  # predict these in place of the labels
-    shuffle: Literal["full", "shards"] = "full"
-    shuffle_window: int = 16
+    shuffle: Literal["full", "shards"] = "full"  # over all images, or window by window
+    shuffle_window: int = 16  # files or shards that are shuffled together
     fewshot: FewShot | None = field(metadata=OUTSIDE, default=None)  # watched at the evaluations; changes no weight
 
     def __post_init__(self) -> None:
@@ -160,9 +160,9 @@ class Pretrain(Identified):
 class Scratch(Identified):
     """No pre-training: the upstream of a control that starts from the initial weights of `seed`."""
 
-    name: str = field(metadata=OUTSIDE)
-    model: Architecture
-    seed: int = 0
+    name: str = field(metadata=OUTSIDE)  # the model's name in figures and tables
+    model: Architecture  # the architecture that is fine-tuned from initial weights
+    seed: int = 0  # of the initial weights
 
 
 @dataclass(frozen=True)
@@ -172,10 +172,10 @@ class Released(Identified):
     Known by the model and the file's hash, which a study reads from the file when it is None.
     """
 
-    name: str = field(metadata=OUTSIDE)
-    model: Architecture
+    name: str = field(metadata=OUTSIDE)  # the model's name in figures and tables
+    model: Architecture  # the architecture that the file holds weights of
     source: str = field(metadata=OUTSIDE)  # path or URI
-    sha256: str | None = None
+    sha256: str | None = None  # hash of the file; None: read from it
 
     @property
     def seed(self) -> int:

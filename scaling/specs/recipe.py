@@ -10,27 +10,27 @@ from scaling.checks import check, check_choices
 class Recipe:
     """How to train, but for the rate and the length. Defaults: §4.1 pre-training on JFT (Table 3)."""
 
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    batch_size: int = 4096
-    warmup_steps: int = 10_000
-    schedule: Literal["linear", "cosine", "steps"] = "linear"
+    optimizer: Literal["adamw", "sgd"] = "adamw"  # AdamW, or SGD with momentum
+    batch_size: int = 4096  # images per step, over all workers
+    warmup_steps: int = 10_000  # steps in which the learning rate rises linearly from 0
+    schedule: Literal["linear", "cosine", "steps"] = "linear"  # how the learning rate falls after the warm-up
     end_lr: float = 1e-5  # floor of the linear decay; the cosine ends in 0
     decay_at: tuple[float, ...] = ()  # of 'steps': shares of the training after which the rate falls to a tenth
     weight_decay: float = 0.1  # decoupled, times the current rate
     decayed: Literal["kernels", "all"] = "kernels"  # the paper does not say; the authors' later code decays kernels
     momentum: float = 0.9  # SGD
     betas: tuple[float, float] = (0.9, 0.999)  # AdamW
-    dropout: float = 0.0
+    dropout: float = 0.0  # fraction dropped, of a ViT's or hybrid's encoder
     grad_clip: float | None = None  # global norm
-    loss: Literal["sigmoid", "softmax"] = "sigmoid"
-    label_smoothing: float = 0.0
+    loss: Literal["sigmoid", "softmax"] = "sigmoid"  # one sigmoid per class, or one softmax over the classes
+    label_smoothing: float = 0.0  # fraction of the target that is spread evenly over the classes
     mixup: float = 0.0  # alpha of the Beta distribution that two images' share is drawn from; 0: no MixUp
     polyak: float | None = None  # decay of a running average of the weights, which is what is evaluated and kept
     head_bias: float = -10.0  # initial bias of the classifier
-    crop: Literal["inception", "random", "none"] = "inception"
+    crop: Literal["inception", "random", "none"] = "inception"  # a random area, BiT's crop after resize, or all of it
     min_crop_area: float = 0.05  # smallest share of the image that an inception crop keeps
     resize: int | None = None  # of 'random': pixels a side that the whole image is brought to before the crop (BiT)
-    flip: bool = True
+    flip: bool = True  # mirror half of the training images from left to right
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))
@@ -100,11 +100,11 @@ class MaskedPatches:
     takes the place of the recipe's, whose `loss`, `label_smoothing` and `head_bias` mean nothing here.
     """
 
-    target: Literal["mean_color", "downsized", "pixels"] = "mean_color"
-    corrupted: float = 0.5
-    masked: float = 0.8
-    random: float = 0.1
-    bits: int = 3
+    target: Literal["mean_color", "downsized", "pixels"] = "mean_color"  # what is predicted of a corrupted patch
+    corrupted: float = 0.5  # share of an image's patches
+    masked: float = 0.8  # share of the corrupted ones that becomes the [mask] embedding
+    random: float = 0.1  # share of the corrupted ones that becomes another patch's embedding
+    bits: int = 3  # of a colour channel, in targets that are colours
 
     def __post_init__(self) -> None:
         check_choices(self)

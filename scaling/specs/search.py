@@ -15,10 +15,10 @@ Value = int | float | str  # of a searched parameter
 class Setting(Identified):
     """One way to fine-tune, in full: what a search chooses."""
 
-    base_lr: float
-    steps: int
-    resolution: int
-    recipe: Recipe
+    base_lr: float  # peak learning rate
+    steps: int  # optimizer steps
+    resolution: int  # pixels on a side
+    recipe: Recipe  # the rest of how to train
 
     def __post_init__(self) -> None:
         check(self.base_lr > 0, f"base_lr must be positive, got {self.base_lr}")
@@ -46,9 +46,9 @@ def with_parameters(setting: Setting, values: Mapping[str, Value]) -> Setting:
 class Range:
     """All numbers from `low` to `high`, evenly or by their logarithm; whole ones when both are."""
 
-    low: int | float
-    high: int | float
-    log: bool = False
+    low: int | float  # lowest value, included
+    high: int | float  # highest value, included
+    log: bool = False  # even by logarithm
 
     def __post_init__(self) -> None:
         check(self.low < self.high, f"a range must rise, got {self.low} to {self.high}")
@@ -59,7 +59,7 @@ class Range:
 class Choice:
     """One of some values."""
 
-    values: tuple[Value, ...]
+    values: tuple[Value, ...]  # what can be taken
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", tuple(self.values))
@@ -82,12 +82,12 @@ class Search:
     With two objectives, accuracy and the FLOPs of the fine-tuning, no setting is best: the Pareto set is kept.
     """
 
-    space: tuple[tuple[str, Distribution], ...]
-    trials: int | None = None
-    sampler: Literal["grid", "random", "tpe", "nsga2"] = "tpe"
-    seed: int = 0
-    generation: int = 8
-    objectives: tuple[Objective, ...] = ("dev_top1",)
+    space: tuple[tuple[str, Distribution], ...]  # pairs of a parameter and its Range or Choice
+    trials: int | None = None  # number of settings; a grid has none to give
+    sampler: Literal["grid", "random", "tpe", "nsga2"] = "tpe"  # what proposes settings
+    seed: int = 0  # of the sampler
+    generation: int = 8  # settings that are proposed at a time, by a sampler that learns
+    objectives: tuple[Objective, ...] = ("dev_top1",)  # what is best: dev accuracy, or it against FLOPs
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "space", tuple((name, what) for name, what in self.space))
@@ -129,8 +129,8 @@ class Halving:
     best 1/factor go on to the next, whenever one is among them: nobody waits for a rung to be full.
     """
 
-    first: int
-    factor: int = 3
+    first: int  # steps of the first rung
+    factor: int = 3  # each rung has so many times the steps of the one before
 
     def __post_init__(self) -> None:
         check(self.first > 0, f"first rung must be positive, got {self.first}")

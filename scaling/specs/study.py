@@ -70,19 +70,19 @@ class Task(Identified):
     and `final_polyak` (Table 2's ImageNet). Resolutions are lowered to whole patches (/14: 378).
     """
 
-    name: str
-    data: Dataset
-    base_lrs: tuple[float, ...] = field(metadata=OUTSIDE)
-    steps: int
-    recipe: Recipe = FINETUNE
-    dev_fraction: float = 0.1
-    resolution: int = 384
-    convolutional_base_lrs: tuple[float, ...] = field(metadata=OUTSIDE, default=())
-    resnet_settings: tuple[Setting, ...] = field(metadata=OUTSIDE, default=())
-    search: Search | None = field(metadata=OUTSIDE, default=None)
-    halving: Halving | None = field(metadata=OUTSIDE, default=None)
-    final_resolution: int | None = None
-    final_polyak: float | None = None
+    name: str  # in tables and figures; part of the identity
+    data: Dataset  # the downstream data set
+    base_lrs: tuple[float, ...] = field(metadata=OUTSIDE)  # the grid of learning rates
+    steps: int  # optimizer steps of a fine-tuning
+    recipe: Recipe = FINETUNE  # the rest of how to fine-tune
+    dev_fraction: float = 0.1  # share of the training images that settings are chosen on
+    resolution: int = 384  # pixels on a side
+    convolutional_base_lrs: tuple[float, ...] = field(metadata=OUTSIDE, default=())  # more for ResNets, hybrids
+    resnet_settings: tuple[Setting, ...] = field(metadata=OUTSIDE, default=())  # more settings for ResNets
+    search: Search | None = field(metadata=OUTSIDE, default=None)  # what is tried after the grid
+    halving: Halving | None = field(metadata=OUTSIDE, default=None)  # ends poor trials early
+    final_resolution: int | None = None  # of the final runs; None: the setting's
+    final_polyak: float | None = None  # decay of the final runs' average of weights; None: the setting's
     keep: bool = field(metadata=OUTSIDE, default=False)  # the final runs' weights, as checkpoints
 
     def __post_init__(self) -> None:
@@ -120,11 +120,11 @@ class Task(Identified):
 class Transfer(Identified):
     """One fine-tuning: a `dev` trial on the training set less its dev split, or a `final` run on all of it."""
 
-    upstream: Upstream
-    task: Task
-    setting: Setting
-    seed: int
-    phase: Literal["dev", "final"]
+    upstream: Upstream  # what is fine-tuned
+    task: Task  # on what, by which protocol
+    setting: Setting  # how
+    seed: int  # of the classifier, data order and augmentation
+    phase: Literal["dev", "final"]  # a dev trial or a final run
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -163,20 +163,20 @@ class Transfer(Identified):
 class Probe(Identified):
     """One few-shot evaluation of one upstream."""
 
-    upstream: Upstream
-    fewshot: FewShot
+    upstream: Upstream  # whose frozen features are judged
+    fewshot: FewShot  # on what
 
 
 @dataclass(frozen=True)
 class Study:
     """One experiment: runs to pre-train, controls from scratch, weights from elsewhere, and tasks for all of them."""
 
-    name: str
-    runs: tuple[Pretrain, ...]
-    tasks: tuple[Task, ...] = ()
-    fewshot: tuple[FewShot, ...] = ()
-    scratch: tuple[Scratch, ...] = ()
-    released: tuple[Released, ...] = ()
+    name: str  # names the default storage, results/NAME
+    runs: tuple[Pretrain, ...]  # models to pre-train
+    tasks: tuple[Task, ...] = ()  # fine-tuned on, by every upstream
+    fewshot: tuple[FewShot, ...] = ()  # few-shot evaluations of every upstream
+    scratch: tuple[Scratch, ...] = ()  # from-scratch baselines
+    released: tuple[Released, ...] = ()  # weights from elsewhere
     seeds: tuple[int, ...] = (0, 1, 2)  # of the final fine-tuning runs (Table 2: three)
     hardware: str = "tpu-v3"  # chip of `clusters.hardware` that a plan assumes unless told
 
