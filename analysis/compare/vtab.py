@@ -3,14 +3,13 @@
 The mean counts tasks alike, not groups. Accuracies are fractions.
 """
 
-from pathlib import Path
-
 import polars as pl
 
 from analysis.rows import Rows, final_accuracies, merge_seeds, models_by_run, with_display_name
+from analysis.rows.published import printed_table
 from search_spaces.vtab import VTAB
 
-PUBLISHED = Path(__file__).parent / "published" / "table9.csv"  # the ViT paper's Table 9
+PUBLISHED = printed_table("table9")  # the ViT paper's Table 9
 VTAB_GROUPS = ("natural", "specialized", "structured")
 VTAB_MEAN = "mean"
 

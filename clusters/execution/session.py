@@ -20,7 +20,7 @@ from scaling.console import IN_JOB
 from scaling.training import tpu_library
 
 MOST_LOADERS = 16  # of a worker, unless more are asked for
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 LOCAL = {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}  # nobody takes this machine away
 CLUSTER = {"RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "1"}  # Ray's 5 s are much of a notice of 20
 QUIET = {  # measured on 2.60: without these a local fit takes several seconds longer

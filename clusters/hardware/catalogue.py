@@ -85,7 +85,7 @@ class Hardware:
 @cache
 def catalogue() -> dict[str, Hardware]:
     """All chips by name."""
-    tables = tomllib.loads((files("clusters") / "hardware.toml").read_text())
+    tables = tomllib.loads((files("clusters.hardware") / "hardware.toml").read_text())
     common = {name: value for name, value in tables.items() if isinstance(value, str)}
     return {name: _hardware(name, row, common) for name, row in tables.items() if isinstance(row, dict)}
 

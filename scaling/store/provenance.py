@@ -20,7 +20,7 @@ from scaling.store.storage import Storage
 
 DIRECTORY = "commands"
 PACKAGES = ("torch", "ray", "optuna", "numpy", "polars", "pyarrow", "pillow", "simplejpeg", "safetensors", "altair")
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SECRET = re.compile(r"(?i)((?:secret|password|passwd|token|credential|access_key|api_key)[a-z_]*)=[^&\s]*")
 LOGIN = re.compile(r"://[^/@\s]+@")
 

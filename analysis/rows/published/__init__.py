@@ -22,6 +22,11 @@ PAPER_FIGURES = {  # what the paper draws from a table
 }
 
 
+def printed_table(part: str) -> Path:
+    """The CSV file of a table as the paper prints it."""
+    return Path(__file__).parent / f"{part}.csv"
+
+
 def is_published(place: object) -> bool:
     """Whether a storage's name means the published rows; `./published` is a directory."""
     return place == PUBLISHED or (isinstance(place, str) and place.startswith(f"{PUBLISHED}/"))

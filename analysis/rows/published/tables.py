@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from analysis.rows.published import printed_table
 from scaling.flops import parameters
 from scaling.specs import Pretrain, family, to_json
 from scaling.store import TABLES
@@ -29,7 +29,7 @@ def _whole(table: str, row: Row) -> Row:
 
 
 def _read(part: str) -> list[Row]:
-    return pl.read_csv(Path(__file__).parent / f"{part}.csv").to_dicts()
+    return pl.read_csv(printed_table(part)).to_dicts()
 
 
 # --- one function a table: rows by table -----------------------------------------------------------------------------

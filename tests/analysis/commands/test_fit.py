@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from tests.analysis.test_cli import python
 
 from analysis.__main__ import main
 from scaling.store.storage import Storage
+from tests.analysis.test_cli import python
 from tests.helpers import laws_rows as made
 
 QUICK = ["--bootstrap", "40", "--objective", "squared"]
