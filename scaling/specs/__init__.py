@@ -1,7 +1,21 @@
-"""Specs: what an experiment is, as frozen values with ids; the one face of the specs."""
+"""Specs: what an experiment is, as frozen values.
 
-from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT, family, whole_patches, without_representation
-from scaling.specs.identity import from_json, to_json
+A spec holds everything that decides a result and nothing else. Its id is a hash of those fields, so equal experiments
+have equal ids on every machine; where the data lie, what a run is called and how wide a search is are left out of it
+(fields marked OUTSIDE).
+"""
+
+from scaling.specs.architectures import (
+    Architecture,
+    Hybrid,
+    ResNet,
+    ViT,
+    family,
+    token_stride,
+    whole_patches,
+    without_representation,
+)
+from scaling.specs.identity import from_json, identity, to_json
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
 from scaling.specs.recipe import FINETUNE, MaskedPatches, Recipe, check_batches
 from scaling.specs.search import (
@@ -48,8 +62,10 @@ __all__ = [
     "check_batches",
     "family",
     "from_json",
+    "identity",
     "parameters_of",
     "to_json",
+    "token_stride",
     "whole_patches",
     "with_parameters",
     "without_representation",

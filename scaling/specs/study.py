@@ -1,61 +1,14 @@
-"""Specs: what an experiment is, as frozen values.
-
-A spec says everything that decides a result and nothing else. Its id is a hash of those fields, so equal experiments
-have equal ids on every machine; where the data lie, how a run is called and how wide a search is are left out of it
-(fields marked OUTSIDE).
-"""
+"""A study and its units of work, as frozen values: tasks, fine-tunings, few-shot probes."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from scaling.checks import check, check_choices, check_name
-from scaling.specs.architectures import (
-    Architecture,
-    Hybrid,
-    ResNet,
-    ViT,
-    family,
-    token_stride,
-    whole_patches,
-    without_representation,
-)
-from scaling.specs.identity import OUTSIDE, Identified, from_json, identity, to_json
+from scaling.specs.architectures import token_stride, whole_patches
+from scaling.specs.identity import OUTSIDE, Identified
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
-from scaling.specs.recipe import FINETUNE, MaskedPatches, Recipe
-from scaling.specs.search import Choice, Halving, Range, Search, Setting
-
-__all__ = [
-    "FINETUNE",
-    "Architecture",
-    "Choice",
-    "Dataset",
-    "FewShot",
-    "Halving",
-    "Hybrid",
-    "MaskedPatches",
-    "Precision",
-    "Pretrain",
-    "Probe",
-    "Range",
-    "Recipe",
-    "Released",
-    "ResNet",
-    "Scratch",
-    "Search",
-    "Setting",
-    "Study",
-    "Task",
-    "Transfer",
-    "Upstream",
-    "ViT",
-    "family",
-    "from_json",
-    "identity",
-    "to_json",
-    "token_stride",
-    "whole_patches",
-    "without_representation",
-]
+from scaling.specs.recipe import FINETUNE, Recipe
+from scaling.specs.search import Halving, Search, Setting
 
 Precision = Literal["fp32", "bf16"]  # hardware, so in no spec: of a step's arithmetic; weights are fp32
 
