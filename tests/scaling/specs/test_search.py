@@ -15,19 +15,19 @@ RATES = (("base_lr", Range(0.01, 0.1, log=True)),)
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Range(1.0, 1.0), "must rise, got 1.0 to 1.0"),
-        (lambda: Range(0.0, 1.0, log=True), "by logarithm must be positive"),
-        (lambda: Choice(()), "needs values"),
-        (lambda: Choice((1, 1)), "a value twice"),
-        (lambda: Search((), 3), "needs a space"),
+        (lambda: Range(1.0, 1.0), "low of a Range must be below high, got 1.0 to 1.0"),
+        (lambda: Range(0.0, 1.0, log=True), "low of a Range with log must be positive, got 0.0"),
+        (lambda: Choice(()), "values of a Choice must not be empty"),
+        (lambda: Choice((1, 1)), r"values of a Choice must differ, got \(1, 1\)"),
+        (lambda: Search((), 3), "space of a search must name a parameter"),
         (lambda: Search((("batch", Choice((1, 2))),), 3), "cannot search batch: take base_lr, steps, resolution or"),
         (lambda: Search(RATES, sampler="grid"), "needs a Choice of every parameter, not a Range of base_lr"),
         (lambda: Search(RATES, 0), "trials of a tpe search must be positive, got 0"),
         (lambda: Search(RATES), "trials of a tpe search must be positive, got None"),
-        (lambda: Search((("steps", Choice((1,))),), 3, "grid"), "as many trials as combinations, got trials 3"),
+        (lambda: Search((("steps", Choice((1,))),), 3, "grid"), "tries all combinations: take trials=None, got 3"),
         (lambda: Search(RATES, 3, sampler="gp"), "sampler must be one of grid, random, tpe, nsga2, got 'gp'"),  # type: ignore[arg-type]
         (lambda: Search(RATES, 3, objectives=("flops",)), "objectives must be"),
-        (lambda: Halving(0), "first rung must be positive"),
+        (lambda: Halving(0), "first of halving must be positive"),
         (lambda: Halving(1, 1), "factor of halving must be 2 or more"),
     ],
 )
@@ -45,7 +45,7 @@ def test_what_does_not_go_together_is_refused(tiny_task: Task) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             replace(tiny_task, search=search, halving=halving)
-    with pytest.raises(ValueError, match="neither base_lrs nor a search"):
+    with pytest.raises(ValueError, match="must have base_lrs or a search"):
         replace(tiny_task, base_lrs=())
     with pytest.raises(ValueError, match="needs base_lr in its space, or base_lrs"):
         replace(tiny_task, base_lrs=(), search=Search((("dropout", Range(0.0, 0.1)),), 3))
