@@ -23,7 +23,7 @@ from scaling.console import View, phase
 from scaling.data import built_in
 from scaling.data.sources import open_split
 from scaling.schedule import (
-    Given,
+    Checkpoints,
     Pair,
     checkpoint_of,
     due_trials,
@@ -46,7 +46,7 @@ def run(
     console: Console,
     wish: Placement | None = None,
     *,
-    given: Given | None = None,
+    given: Checkpoints | None = None,
     optuna_url: str | None = None,
     save_seconds: float = SAVE_SECONDS,
     view: View | None = None,
@@ -77,7 +77,7 @@ def _make_data(study: Study, storage: Storage) -> None:
 
 
 def _pretrain(
-    study: Study, storage: Storage, console: Console, where: Placement, given: Given, save_seconds: float
+    study: Study, storage: Storage, console: Console, where: Placement, given: Checkpoints, save_seconds: float
 ) -> int:
     runs = missing_runs(study, storage, given)
     if not runs:
@@ -110,7 +110,7 @@ def _search(
     storage: Storage,
     console: Console,
     where: Placement,
-    given: Given,
+    given: Checkpoints,
     optuna_url: str | None,
     view: View | None,
 ) -> int:
@@ -155,7 +155,7 @@ def _search_in_groups(
     study: Study,
     storage: Storage,
     where: Placement,
-    given: Given,
+    given: Checkpoints,
     done: Done,
     follow: Follow | None,
 ) -> None:
@@ -204,7 +204,7 @@ def _clear_paused(pairs: Sequence[Pair], storage: Storage) -> None:
 
 
 def _measure(
-    study: Study, storage: Storage, console: Console, where: Placement, given: Given, view: View | None
+    study: Study, storage: Storage, console: Console, where: Placement, given: Checkpoints, view: View | None
 ) -> int:
     """Final runs and few-shot probes."""
     finals, probes = missing_finals(study, storage, given), missing_probes(study, storage, given)

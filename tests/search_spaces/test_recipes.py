@@ -2,7 +2,7 @@
 
 import pytest
 
-from scaling.schedule.trials import Pair, final_runs, fixed_settings
+from scaling.schedule.pairs import Pair, final_runs, fixed_settings
 from scaling.specs.pretraining import Scratch
 from scaling.specs.zoo import ZOO
 from scaling.training.optim import learning_rate

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from scaling.console.grid_table import ROWS, GridTable
 from scaling.runs.finetune import known_columns
-from scaling.schedule.trials import Pair
+from scaling.schedule.pairs import Pair
 from scaling.specs.pretraining import Pretrain
 from scaling.specs.search import Choice, Range, Search
 from scaling.specs.study import Task, Transfer

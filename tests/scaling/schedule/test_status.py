@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from scaling import run_study
+from scaling.schedule.pairs import fixed_settings, search_pairs
 from scaling.schedule.status import render_status, study_status
-from scaling.schedule.trials import fixed_settings, search_pairs
 from scaling.specs.identity import to_json
 from scaling.specs.pretraining import Pretrain, Scratch
 from scaling.specs.study import Study, Task
@@ -52,7 +52,7 @@ def test_what_diverged_is_not_waited_for(study: Study, storage: Storage) -> None
     assert counts(storage)["final runs"] == (0, 2)  # those of the run
 
 
-def test_open_attempts_are_at_work_killed_or_failed(study: Study, storage: Storage) -> None:
+def test_open_attempts_are_running_killed_or_failed(study: Study, storage: Storage) -> None:
     run = study.runs[0]
     leave(storage, "a", run.id, "pretrain", "failed", "ValueError: no such image")
     leave(storage, "b", "other", "trial", "running")
@@ -62,12 +62,12 @@ def test_open_attempts_are_at_work_killed_or_failed(study: Study, storage: Stora
     assert "pretrain tiny: failed, step 7" in text
     assert "ValueError: no such image" in text
     assert "trial tiny: killed, step 7" in text
-    assert "nobody works on it" in text
+    assert "nothing is running" in text
     assert text.count("failed") == 1
     with lease(storage, "study small"):
         text = "\n".join(render_status(study_status(storage)))
-    assert "trial tiny: at work" in text
-    assert "at work: process" in text
+    assert "trial tiny: running, step 7, last heartbeat" in text
+    assert "running: process" in text
 
 
 def test_the_front_door(study: Study, storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:

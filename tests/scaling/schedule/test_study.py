@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from scaling.data.resolve import resolve_study
-from scaling.schedule import trials as study
+from scaling.schedule.pairs import Pair, final_runs, fixed_settings, search_pairs
 from scaling.schedule.pending import missing_finals, missing_probes, missing_runs, ready_pairs, trial_results
-from scaling.schedule.trials import Pair, chosen_settings, due_trials, fixed_settings
+from scaling.schedule.trials import chosen_settings, due_trials
 from scaling.specs.pretraining import Pretrain, Scratch
 from scaling.specs.study import Study, Task, Transfer
 from scaling.store import results
@@ -28,10 +28,10 @@ def missing_trials(made: Study, storage: Storage) -> list[Transfer]:
 def test_every_named_study_loads_resolves_and_expands(name: str) -> None:
     made = resolve_study(load_study(name))
     assert made.name == name
-    for pair in study.search_pairs(made):
+    for pair in search_pairs(made):
         trials, over = due_trials(pair, {})
         assert len(trials) == len(fixed_settings(pair)) or (len(fixed_settings(pair)) == 1 and not trials and over)
-        assert len(study.final_runs(pair, fixed_settings(pair)[:1], made.seeds)) == len(made.seeds)
+        assert len(final_runs(pair, fixed_settings(pair)[:1], made.seeds)) == len(made.seeds)
 
 
 def test_the_named_studies_are_there() -> None:
