@@ -1,4 +1,4 @@
-"""Data sets that need no download, made here as Parquet files in the layout of all others."""
+"""Data sets that need no download: they are made here, as Parquet files in the layout of all others."""
 
 import hashlib
 import os
@@ -24,18 +24,18 @@ DIGITS_TRAIN, DIGITS_ALL = 1000, 1797
 
 
 def available_cores() -> int:
-    """Cores that this process may use."""
+    """Number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_threads(function: Callable[[A], B], items: Iterable[A]) -> list[B]:
-    """`[function(item) for item in items]` on all cores; NumPy, zlib and Pillow let go of the interpreter's lock."""
+    """`[function(item) for item in items]`, on all cores: NumPy, zlib and Pillow release the interpreter's lock."""
     with ThreadPoolExecutor(available_cores()) as pool:
         return list(pool.map(function, items))
 
 
 def facts(source: Drawn | Digits) -> Facts:
-    """What is known of a built-in split without making it; its fingerprint hashes its parameters."""
+    """The facts of a built-in split, without making it; its fingerprint is a hash of its parameters."""
     digest = hashlib.sha256(f"{source};generator={_generator(source)}".encode()).hexdigest()[:16]
     if isinstance(source, Drawn):
         return Facts(source.classes * source.per_class, source.classes, source.classes - 1, digest)
@@ -44,7 +44,7 @@ def facts(source: Drawn | Digits) -> Facts:
 
 
 def read(source: Drawn | Digits, cache: Storage | None) -> Split:
-    """The built-in split as a Parquet file, made once and kept under `cache`, or made in memory without one."""
+    """The built-in split, from a Parquet file that is made once and kept in `cache`, or in memory without one."""
     if cache is None:
         return parquet.read_files([buffer(str(source), _make(source))], Parquet(str(source)))
     name = file_name(source)
@@ -61,7 +61,7 @@ def labels(source: Drawn | Digits) -> np.ndarray:
 
 
 def file_name(source: Drawn | Digits) -> str:
-    """Where the split is kept: its parameters and the generator's version, in letters that suit every file system."""
+    """Name of the file in which the split is kept: its parameters and the generator's version."""
     match source:
         case Ifs(classes, images, size, seed, split):
             parameters = f"ifs-{classes}-{images}-{size}-{seed}-{split}"
@@ -88,7 +88,7 @@ def _make_drawn(source: Drawn) -> bytes:
     def one_class(label: int) -> list[bytes]:
         return [png(pixels) for pixels in render(source.seed, label, numbers, source.size)]
 
-    images = [image for some in in_threads(one_class, range(source.classes)) for image in some]
+    images = [image for of_class in in_threads(one_class, range(source.classes)) for image in of_class]
     return parquet.encode_parquet(images, np.repeat(np.arange(source.classes), len(numbers)), _names(source.classes))
 
 
@@ -99,7 +99,7 @@ def _make_digits(source: Digits) -> bytes:
 
 
 def _digits(source: Digits) -> tuple[np.ndarray, np.ndarray]:
-    """Images of 0 to 16 [N, 8, 8] and labels [N] of the split."""
+    """The split's images, float64 [N, 8, 8] in 0 to 16, and labels, int64 [N]."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -112,10 +112,12 @@ def _names(count: int) -> Sequence[str]:
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """uint8 [H, W] or [H, W, 3] as PNG: the plainest one, in a third of the time that Pillow takes for small images."""
+    """uint8 [H, W] or [H, W, 3] as a PNG without filters: for small images in a third of Pillow's time."""
     height, width = pixels.shape[:2]
     lines = pixels.reshape(height, -1)
-    lines = np.concatenate([np.zeros((height, 1), np.uint8), lines], axis=1)  # each line starts with its filter: none
+    lines = np.concatenate(
+        [np.zeros((height, 1), np.uint8), lines], axis=1
+    )  # each line starts with the number of its filter, 0
     header = struct.pack(">IIBBBBB", width, height, 8, 2 if pixels.ndim == 3 else 0, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 1)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(map(_chunk, *zip(*chunks, strict=True)))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scaling.data.sources.split import multi_labels
+from scaling.data.sources.labels import multi_labels
 from scaling.evaluate.targets import by_labels, by_lists, by_mapping
 
 

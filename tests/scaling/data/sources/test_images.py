@@ -140,12 +140,12 @@ def test_wrong_files_say_why(tmp_path: Path) -> None:
         (f"parquet:{tmp_path}/empty", "no Parquet file at"),
         (f"parquet:{tmp_path}/*.pq", "no Parquet file at"),
         (f"parquet:{tmp_path}/text.parquet", "is not a Parquet file"),
-        (floats, "whole numbers"),
+        (floats, "must hold integers"),
         (negative, "without a label"),
         (null, "without a label"),
         (named, r"no column 'image or img' in .*one of photo, label"),
         (f"{named}?image=photo&label=cls", "no column 'cls'"),
-        (text, "whole numbers, is binary"),
+        (text, "must hold integers, is binary"),
         (f"{named}?image=label", "must be binary"),
         (write(tmp_path / "zero.parquet", [], LABELS[:0]), "no images"),
     ]:
@@ -264,7 +264,7 @@ def test_corrupt_files_of_a_folder_are_named(tmp_path: Path, data: bytes, messag
 def test_label_beyond_the_names(tmp_path: Path) -> None:
     file = tmp_path / "x.parquet"
     file.write_bytes(parquet.encode_parquet([png(p) for p in PIXELS], LABELS, ["a", "b"]))
-    with pytest.raises(ValueError, match=r"x\.parquet has label 2, but names of 2 classes"):
+    with pytest.raises(ValueError, match=r"x\.parquet has label 2, but only 2 class names"):
         open_split(f"parquet:{file}", None)
 
 

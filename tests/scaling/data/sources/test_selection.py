@@ -111,13 +111,13 @@ def test_wrong_selections_say_why(uri: str, tmp_path: Path) -> None:
         ("part=3", "must be START:STOP"),
         ("part=:101%", "must be START:STOP"),
         ("part=a:b", "must be START:STOP"),
-        ("part=", "gives the option part no value"),
+        ("part=", "needs a value for the option part"),
         ("prat=:3", "has the option 'prat', which is none of part, only, without, image, label"),
         (
             f"only={tmp_path}/unknown.txt",
             r"unknown.txt names 'not-there.png', .*first one is '000000.png'",
         ),
-        (f"without={tmp_path}/all.txt", "the lists leave no image"),
+        (f"without={tmp_path}/all.txt", "selects no image: its lists leave none"),
         (f"without={tmp_path}/no.txt", "cannot read the list of images"),
     ]:
         with pytest.raises(ValueError, match=message) as caught:
