@@ -120,7 +120,7 @@ def test_corrupt_images_are_counted_and_the_first_is_named(run: Pretrain, torn: 
         assert "cannot be decoded" in attempt["first_corrupt"]
         assert attempt["outcome"] == "done"
         assert attempt["cores"] == 1 + loaders
-        assert frames.skipped_images(storage) == [f"Skipped up to 6 corrupt images a run: {attempt['first_corrupt']}"]
+        assert frames.skipped_images(storage) == [f"Skipped up to 6 corrupt images per run: {attempt['first_corrupt']}"]
         found.append(frames.read_table(storage, "pretrain"))
     assert found[0].equals(found[1])
     assert found[0]["dev_top1"].is_not_null().all()

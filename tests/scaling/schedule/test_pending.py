@@ -1,4 +1,4 @@
-"""Studies by name and by path, and what is missing of one."""
+"""Studies by name and by path, and which units of one are missing."""
 
 from dataclasses import replace
 from pathlib import Path
