@@ -27,7 +27,7 @@ from scaling.store import Storage, checkpoint_name
 from scaling.training import local_device
 from search_spaces.grids import TASKS
 from search_spaces.recipes import RECIPE
-from search_spaces.regularization import RATE, regularization
+from search_spaces.regularization import BASE_LR, regularization
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,10 @@ class Options:
 
 def searches(options: Options) -> dict[str, Callable[[Task, int], Task]]:
     """Each makes the task of a seed."""
-    rates = tuple(RATE.low * (RATE.high / RATE.low) ** (i / (options.trials - 1)) for i in range(options.trials))
-    grid = Search((("base_lr", Choice(rates)),), sampler="grid")
+    base_lrs = tuple(
+        BASE_LR.low * (BASE_LR.high / BASE_LR.low) ** (i / (options.trials - 1)) for i in range(options.trials)
+    )
+    grid = Search((("base_lr", Choice(base_lrs)),), sampler="grid")
     return {
         "grid": lambda task, seed: replace(task, base_lrs=(), search=grid),
         "tpe": lambda task, seed: replace(

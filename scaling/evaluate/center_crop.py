@@ -1,4 +1,4 @@
-"""The other common way to prepare images for evaluation: the short side to a size, then the central square."""
+"""The other common preprocessing for evaluation: resize the short side, then crop the central square."""
 
 import numpy as np
 import torch
@@ -8,13 +8,13 @@ from scaling.data.sources import Images
 
 
 def center_crops(images: Images, indices: np.ndarray, resize: int, resolution: int) -> torch.Tensor:
-    """Images whose short side is resized to `resize` pixels, aspect kept, and their central squares.
+    """The central squares of images whose short side was resized to `resize` pixels, aspect ratio kept.
 
     Args:
         images: the split.
         indices: int64 [n].
         resize: pixels of the short side, at least `resolution`; bilinear with antialiasing.
-        resolution: R, pixels a side of the result.
+        resolution: R, pixels on a side of the result.
 
     Returns:
         uint8 [n, 3, R, R]. Raises CorruptImageError for an image that cannot be decoded.

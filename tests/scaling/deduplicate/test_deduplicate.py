@@ -39,7 +39,7 @@ def test_the_list_the_report_and_the_pairs(tmp_path: Path, capsys: pytest.Captur
     ("options", "message"),
     [
         (Options("ifs:", (), "out"), "needs at least one URI"),
-        (Options("ifs:", ("ifs:",), "out"), "compared with itself"),
+        (Options("ifs:", ("ifs:",), "out"), "--against ifs: is the upstream set"),
         (Options("ifs:", ("digits:test",), "out", processes=0), "--processes must be positive, got 0"),
         (Options("parquet:/no/such", ("digits:test",), "out", processes=1), "/no/such"),
     ],
