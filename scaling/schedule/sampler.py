@@ -29,7 +29,7 @@ RESULT_COLUMNS = ("steps_done", "dev_top1", "dev_loss", "rung_steps", "rung_dev_
 
 def result_of(row: Mapping[str, Any]) -> Result:
     """The result in a row of the table `trial`, given its RESULT_COLUMNS."""
-    history = tuple(zip(row["rung_steps"], row["rung_dev_top1"], strict=True))
+    history = tuple(zip(row["rung_steps"] or (), row["rung_dev_top1"] or (), strict=True))  # null in version 1
     return Result(row["steps_done"], row["dev_top1"], row["dev_loss"], history)
 
 

@@ -15,7 +15,7 @@ from scaling.specs.architectures import (
     whole_patches,
     without_representation,
 )
-from scaling.specs.identity import from_json, identity, to_json
+from scaling.specs.identity import OUTSIDE, Identified, added, from_json, identity, to_json
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
 from scaling.specs.recipe import FINETUNE, MaskedPatches, Recipe, check_batches
 from scaling.specs.search import (
@@ -34,6 +34,7 @@ from scaling.specs.zoo import ZOO, zoo_model
 
 __all__ = [
     "FINETUNE",
+    "OUTSIDE",
     "PARAMETERS",
     "ZOO",
     "Architecture",
@@ -43,6 +44,7 @@ __all__ = [
     "FewShot",
     "Halving",
     "Hybrid",
+    "Identified",
     "MaskedPatches",
     "Precision",
     "Pretrain",
@@ -59,6 +61,7 @@ __all__ = [
     "Transfer",
     "Upstream",
     "ViT",
+    "added",
     "check_batches",
     "family",
     "from_json",

@@ -7,7 +7,14 @@ compute is in FLOPs (1 MAC = 2 FLOPs). The names of tables and columns are what 
 import pyarrow as pa
 
 SCHEMA_VERSION = 4
+_PARAMETERS = ("setting_id", "weight_decay", "dropout", "label_smoothing")
 ADDED: dict[int, dict[str, tuple[str, ...]]] = {  # columns by the version that added them; null in older rows
+    2: {
+        "curve": ("fewshot_top1",),
+        "trial": (*_PARAMETERS, "steps_done", "rung_steps", "rung_dev_top1"),
+        "transfer": _PARAMETERS,
+        "attempt": ("corrupt_images", "first_corrupt"),
+    },
     3: {"attempt": ("hosts", "slice", "start_reason", "seconds_queued")},
     4: {"measure": ("compiled",)},
 }
