@@ -8,7 +8,7 @@ import torch
 
 from benchmarks import input_pipeline
 from benchmarks.input_pipeline import Options, main, ours, usual
-from scaling.data.sources.images import open_split
+from scaling.data.sources.read import open_split
 from scaling.measure.timing import photographs
 from scaling.specs.architectures import ViT
 from scaling.specs.zoo import ZOO

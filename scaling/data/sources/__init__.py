@@ -6,20 +6,20 @@ What decodes loads with its first use: planning reads the facts of splits, and n
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from scaling.data.sources.builtin import available_cores
+from scaling.data.sources.encoding import encode_parquet
 from scaling.data.sources.filesystem import read_text
 from scaling.data.sources.ifs import render_ifs
 from scaling.data.sources.labels import Labels, MultiLabels, highest_label, multi_labels, single_labels
-from scaling.data.sources.parquet import encode_parquet
-from scaling.data.sources.read import split_facts
+from scaling.data.sources.read import open_split, split_facts
 from scaling.data.sources.split import Facts
+from scaling.data.sources.threads import available_cores
 
 if TYPE_CHECKING:
     from scaling.data.sources.decoding import CorruptImageError, decode, decode_reduced, image_size
-    from scaling.data.sources.images import SMALL_PIXELS, Images, open_split
+    from scaling.data.sources.images import SMALL_PIXELS, Images
 
 _DECODING = ("CorruptImageError", "decode", "decode_reduced", "image_size")
-_IMAGES = ("SMALL_PIXELS", "Images", "open_split")
+_IMAGES = ("SMALL_PIXELS", "Images")
 
 __all__ = [
     "SMALL_PIXELS",

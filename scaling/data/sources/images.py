@@ -1,18 +1,15 @@
-"""Opening a split by its URI and decoding its images."""
+"""The labelled images of a split, decoded."""
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from PIL import UnidentifiedImageError
 
-from scaling.data.sources import builtin
 from scaling.data.sources.decoding import CorruptImageError, decode
 from scaling.data.sources.labels import Labels
-from scaling.data.sources.read import read_split
 from scaling.data.sources.split import Encoded
-from scaling.data.uris import parse_uri
-from scaling.store import Storage
+from scaling.data.sources.threads import in_threads
 
 DENSE_BYTES = 1 << 30  # size up to which the decoded images of a split are kept in memory
 BLOCK = 256  # images that a thread decodes at a time
@@ -70,7 +67,7 @@ class Images:
 
         starts = range(BLOCK, len(self), BLOCK)
         small = first[..., 0].size <= SMALL_PIXELS
-        if not fill(0) or not all(map(fill, starts) if small else builtin.in_threads(fill, starts)):
+        if not fill(0) or not all(map(fill, starts) if small else in_threads(fill, starts)):
             return None
         out.flags.writeable = False
         return out
@@ -97,18 +94,3 @@ class Images:
         except Exception as error:  # decoders raise anything for broken input
             why = " ".join(str(error).split())
         raise CorruptImageError(f"the image in {self.where(index)} cannot be decoded: {why}")
-
-
-@lru_cache(maxsize=8)
-def open_split(uri: str, cache: Storage | None) -> Images:
-    """The images of a split, which is opened once per process.
-
-    Args:
-        uri: a URI of `scaling.data.uris`.
-        cache: where built-in sets are kept when they have been made; None makes them in memory.
-
-    Raises:
-        ValueError: a URI that names nothing, missing or broken files, missing columns, images without a label.
-    """
-    split = read_split(parse_uri(uri), cache)
-    return Images(split.labels, split.classes, split.encoded)

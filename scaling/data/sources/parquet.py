@@ -1,4 +1,4 @@
-"""Labelled images in Parquet files: checking, reading and writing them. No image is decoded here.
+"""Reading labelled images from Parquet files. No image is decoded here.
 
 The layout is that of image sets on the Hugging Face hub, `image: struct<bytes: binary, path: string>` and an integer
 `label` (a list of integers for several labels); the image may be a plain binary column too. Class names are read from
@@ -114,24 +114,6 @@ def read_files(files: Sequence[File], source: Parquet) -> Split:
         np.concatenate([np.arange(len(some)) for some in sizes]),
     )
     return Split(multi_labels(values, np.concatenate(counts), names) if several else values, names, encoded)
-
-
-def encode_parquet(images: Sequence[bytes], labels: np.ndarray, classes: Sequence[str]) -> bytes:
-    """A Parquet file in the Hugging Face layout, class names included."""
-    struct = pa.StructArray.from_arrays(
-        [pa.array(images, pa.binary()), pa.array([image_name(i) for i in range(len(images))])], ["bytes", "path"]
-    )
-    features = {"image": {"_type": "Image"}, "label": {"names": list(classes), "_type": "ClassLabel"}}
-    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
-    table = pa.table({"image": struct, "label": pa.array(labels, pa.int64())}).replace_schema_metadata(metadata)
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, row_group_size=1000, compression="zstd")
-    return sink.getvalue().to_pybytes()
-
-
-def image_name(index: int) -> str:
-    """The `path` that `encode_parquet` gives to an image."""
-    return f"{index:06d}.png"
 
 
 def class_names(schema: pa.Schema, label: str) -> list[str] | None:

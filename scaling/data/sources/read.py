@@ -1,20 +1,54 @@
-"""Reading a split of any form, and its facts, which are known without decoding an image."""
+"""Opening a split of any form by its URI, and its facts, which are known without decoding an image."""
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scaling.checks import check
 from scaling.data.builtin_sets import Digits, Ifs, Layouts
 from scaling.data.sources import builtin, folders, hubs, parquet, webdataset
+from scaling.data.sources.encoding import image_name
+from scaling.data.sources.filesystem import buffer
 from scaling.data.sources.labels import highest_label, numbers
 from scaling.data.sources.selection import Chosen, choose
 from scaling.data.sources.split import Facts, Split
-from scaling.data.uris import HuggingFace, ImageFolder, ListFile, Parquet, Selected, Source, Torchvision, WebDataset
+from scaling.data.uris import (
+    HuggingFace,
+    ImageFolder,
+    ListFile,
+    Parquet,
+    Selected,
+    Source,
+    Torchvision,
+    WebDataset,
+    parse_uri,
+)
 from scaling.store import Storage
 
+if TYPE_CHECKING:
+    from scaling.data.sources.images import Images
+
 SAMPLES = 64  # images whose bytes go into a fingerprint
+
+
+@lru_cache(maxsize=8)
+def open_split(uri: str, cache: Storage | None) -> "Images":
+    """The images of a split, which is opened once per process.
+
+    Args:
+        uri: a URI of `scaling.data.uris`.
+        cache: where built-in sets are kept when they have been made; None makes them in memory.
+
+    Raises:
+        ValueError: a URI that names nothing, missing or broken files, missing columns, images without a label.
+    """
+    from scaling.data.sources.images import Images  # here: planning reads facts, and needs no Pillow for them
+
+    split = read_split(parse_uri(uri), cache)
+    return Images(split.labels, split.classes, split.encoded)
 
 
 def read_split(source: Source | Selected, cache: Storage | None) -> Split:
@@ -43,7 +77,9 @@ def _read(source: Source, cache: Storage | None) -> Split:
             return hubs.read_torchvision(source)
         case HuggingFace():
             return hubs.read_hugging_face(source)
-    return builtin.read(source, cache)
+    if cache is not None:
+        return parquet.read(Parquet(builtin.cached_file(source, cache)))
+    return parquet.read_files([buffer(str(source), builtin.content(source))], Parquet(str(source)))
 
 
 def split_facts(source: Source | Selected) -> Facts:
@@ -99,7 +135,7 @@ class _Unmade:
         raise AssertionError(f"{self.where(index)} is not made")
 
     def name(self, index: int) -> str:
-        return parquet.image_name(index)
+        return image_name(index)
 
     def where(self, index: int) -> str:
         return f"row {index} of {self.uri}"

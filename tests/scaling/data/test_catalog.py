@@ -9,9 +9,9 @@ import pytest
 from scaling.data import catalog as datasets
 from scaling.data.catalog import BUILT_IN, CIFAR10, DIGITS, FASHION, IFS, JFT_300M, PAPER
 from scaling.data.resolve import resolve
-from scaling.data.sources import parquet
-from scaling.data.sources.builtin import png
-from scaling.data.sources.images import open_split
+from scaling.data.sources import encoding
+from scaling.data.sources.encoding import png
+from scaling.data.sources.read import open_split
 from scaling.specs.identity import identity
 from scaling.specs.pretraining import Dataset
 
@@ -19,7 +19,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), dtype=np.uint8
 
 
 def write(path: Path, labels: np.ndarray, classes: list[str]) -> str:
-    path.write_bytes(parquet.encode_parquet([png(p) for p in PIXELS[: len(labels)]], labels, classes))
+    path.write_bytes(encoding.encode_parquet([png(p) for p in PIXELS[: len(labels)]], labels, classes))
     return f"parquet:{path}"
 
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from benchmarks.deduplication import corpus
-from scaling.data.sources.images import open_split
+from scaling.data.sources.read import open_split
 from scaling.deduplicate.__main__ import Options, main
 
 

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scaling.data.resolve import resolve, resolve_study
-from scaling.data.sources import parquet
+from scaling.data.sources import encoding
 from scaling.data.sources.decoding import CorruptImageError
-from scaling.data.sources.images import open_split
+from scaling.data.sources.read import open_split
 from scaling.runs.pretrain import pretrain, split
 from scaling.specs.pretraining import Dataset, Pretrain
 from scaling.specs.recipe import Recipe, check_batches
@@ -143,7 +143,7 @@ def test_a_shuffle_of_shards_is_another_run(run: Pretrain, storage: Storage, tmp
     files = [data for i in range(len(images)) if (data := images.encoded[i])]
     for part in range(4):
         here = slice(24 * part, 24 * part + 24)
-        content = parquet.encode_parquet(files[here], images.labels[here], list("abcd"))
+        content = encoding.encode_parquet(files[here], images.labels[here], list("abcd"))
         (tmp_path / f"{part}.parquet").write_bytes(content)
     data = resolve(Dataset("shards", f"parquet:{tmp_path}/*.parquet"))
     runs = [

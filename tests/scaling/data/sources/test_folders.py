@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaling.data.sources.folders import natural_order
-from scaling.data.sources.images import open_split
 from scaling.data.sources.labels import MultiLabels
+from scaling.data.sources.read import open_split
 from tests.helpers.images import pictures, write_folder, write_list
 
 IMAGES = pictures(6)

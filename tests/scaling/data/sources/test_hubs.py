@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scaling.data.sources.images import open_split
 from scaling.data.sources.labels import MultiLabels
+from scaling.data.sources.read import open_split
 from tests.helpers.images import pictures, write_parquet
 
 PIXELS = np.random.default_rng(3).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)

@@ -10,8 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling.data.sources.images import Images, open_split
+from scaling.data.sources.images import Images
 from scaling.data.sources.labels import MultiLabels, multi_labels, ragged, select, single_labels
+from scaling.data.sources.read import open_split
 from scaling.runs.fewshot import probe
 from scaling.specs.pretraining import Dataset, FewShot, Scratch
 from scaling.specs.study import Probe

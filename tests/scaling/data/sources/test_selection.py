@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from scaling.data.builtin_sets import Ifs
 from scaling.data.resolve import resolve
-from scaling.data.sources.images import open_split
-from scaling.data.sources.read import split_facts
+from scaling.data.sources.read import open_split, split_facts
 from scaling.data.uris import Selected, parse_uri
 from scaling.specs.pretraining import Dataset
 from tests.helpers.images import pictures, write_folder, write_parquet, write_shards

@@ -11,8 +11,8 @@ import pytest
 from scaling.data.sources import webdataset
 from scaling.data.sources.disk_cache import Arrays
 from scaling.data.sources.filesystem import File
-from scaling.data.sources.images import open_split
 from scaling.data.sources.labels import MultiLabels
+from scaling.data.sources.read import open_split
 from scaling.data.sources.webdataset import expand
 from scaling.data.uris import WebDataset
 from tests.helpers.images import pictures, write_shards, write_tar
