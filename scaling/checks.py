@@ -28,9 +28,9 @@ def _choices(cls: Any) -> dict[str, tuple[Any, ...]]:
     return {name: get_args(hint) for name, hint in hints if get_origin(hint) is Literal}
 
 
-def check_name(what: str, name: str) -> None:
+def check_name(kind: str, name: str) -> None:
     """Raise ValueError unless a name, which becomes a path, is of letters, digits and `._+-`.
 
-    So it cannot leave its directory, on any file system. `what` is called by the name.
+    So it cannot leave its directory, on any file system. `kind` says what is called so.
     """
-    check(bool(NAME.fullmatch(name)), f"{what} {name!r} must match {NAME.pattern}")
+    check(bool(NAME.fullmatch(name)), f"{kind} {name!r} must match {NAME.pattern}")

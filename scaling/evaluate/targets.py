@@ -77,11 +77,11 @@ def _targets(values: np.ndarray, counts: np.ndarray, num_classes: int, allowed: 
     return Targets(multi_labels(values, counts, [""] * num_classes), evaluated, allowed)
 
 
-def _json(path: str, what: str) -> Any:
+def _json(path: str, kind: str) -> Any:
     try:
-        return json.loads(read_text(path, what))
+        return json.loads(read_text(path, kind))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{what} {path} must be JSON: {error}") from None
+        raise ValueError(f"{kind} {path} must be JSON: {error}") from None
 
 
 def _classes(item: Any, num_classes: int, where: str) -> list[int]:

@@ -89,9 +89,8 @@ def _sampler(search: Search, seed: int) -> "BaseSampler":
     from optuna.samplers import NSGAIISampler, RandomSampler, TPESampler
 
     match search.sampler:
-        case (
-            "tpe"
-        ):  # multivariate: the best learning rate depends on the other parameters. constant_liar spreads a batch
+        case "tpe":  # multivariate: the best learning rate depends on the other parameters
+            # constant_liar: a generation is asked for at once, and its settings would crowd around one point without it
             return TPESampler(seed=seed, n_startup_trials=search.generation, multivariate=True, constant_liar=True)
         case "nsga2":
             return NSGAIISampler(seed=seed, population_size=search.generation)

@@ -126,15 +126,17 @@ class Pretrain(Identified):
         )
 
     def _check_masked(self) -> None:
-        model, what = self.model, f"masked patch prediction of {self.name}"
-        check(isinstance(model, ViT), f"{what} needs a ViT, got a {model.kind}")
+        model, objective = self.model, f"masked patch prediction of {self.name}"
+        check(isinstance(model, ViT), f"{objective} needs a ViT, got a {model.kind}")
         assert isinstance(model, ViT)
-        check(model.representation_size is None, f"{what} has no hidden layer: take without_representation(model)")
-        check(self.resolution > model.patch_size, f"{what} needs more than one patch, resolution {self.resolution}")
-        check(self.recipe.mixup == 0, f"{what} has no labels to mix, got mixup {self.recipe.mixup}")
+        check(model.representation_size is None, f"{objective} has no hidden layer: take without_representation(model)")
+        check(
+            self.resolution > model.patch_size, f"{objective} needs more than one patch, resolution {self.resolution}"
+        )
+        check(self.recipe.mixup == 0, f"{objective} has no labels to mix, got mixup {self.recipe.mixup}")
         check(
             self.predicts_classes or self.early_stopping is None,
-            f"early_stopping needs an accuracy, and {what} with target 'pixels' has none",
+            f"early_stopping needs an accuracy, and {objective} with target 'pixels' has none",
         )
 
     @property

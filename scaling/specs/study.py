@@ -65,12 +65,12 @@ class Task(Identified):
         )
 
     def _check_search(self, search: Search) -> None:
-        what = f"search of task {self.name}"
-        check(len(self.base_lrs) > 0 or "base_lr" in search.names, f"{what} needs base_lr in its space, or base_lrs")
+        label = f"search of task {self.name}"
+        check(len(self.base_lrs) > 0 or "base_lr" in search.names, f"{label} needs base_lr in its space, or base_lrs")
         if self.halving is not None:
-            check("steps" not in search.names, f"{what}: halving does not go with a search of steps")
-            check(not search.learns, f"{what}: halving goes with sampler 'grid' or 'random', not {search.sampler!r}")
-            check(search.objectives == ("dev_top1",), f"{what}: halving goes with one objective")
+            check("steps" not in search.names, f"{label}: halving does not go with a search of steps")
+            check(not search.learns, f"{label}: halving goes with sampler 'grid' or 'random', not {search.sampler!r}")
+            check(search.objectives == ("dev_top1",), f"{label}: halving goes with one objective")
 
     @property
     def own(self) -> Setting:
@@ -151,7 +151,7 @@ class Study:
             f"study {self.name} must have runs or released weights, got neither",
         )
         check(len(self.seeds) > 0 or not self.tasks, f"study {self.name} has tasks, so it needs seeds, got none")
-        for what, names in (("task", [t.name for t in self.tasks]), ("seed", self.seeds)):
-            check(len(set(names)) == len(names), f"study {self.name} has the same {what} twice: {list(names)}")
+        for kind, names in (("task", [t.name for t in self.tasks]), ("seed", self.seeds)):
+            check(len(set(names)) == len(names), f"study {self.name} has the same {kind} twice: {list(names)}")
         twice = [run.name for i, run in enumerate(self.runs) if run in self.runs[:i]]
         check(not twice, f"study {self.name} has the same run twice: {twice}")

@@ -55,16 +55,16 @@ class Claim:
 
 @contextlib.contextmanager
 def lease(
-    storage: Storage, what: str, *, beat_seconds: float = BEAT_SECONDS, stale_seconds: float = STALE_SECONDS
+    storage: Storage, work: str, *, beat_seconds: float = BEAT_SECONDS, stale_seconds: float = STALE_SECONDS
 ) -> Iterator[None]:
-    """Hold the lease of `storage` during the block, for the work called `what`. Call it from the main thread.
+    """Hold the lease of `storage` during the block; messages call the work `work`. Call it from the main thread.
 
     Raises ValueError, naming the other process, when another one holds it. The block ends with a ValueError, as Ctrl-C
     would end it, when another process took over because this one had sent no heartbeat for `stale_seconds` (it was
     stopped, or its machine slept). It does not go on then: the rows would come out the same, but both processes would
     do the same work and delete each other's checkpoints.
     """
-    claim = _claim(what)
+    claim = _claim(work)
     ended, lost = threading.Event(), threading.Event()
     beats = threading.Thread(target=_keep, args=(storage, claim, beat_seconds, ended, lost), daemon=True)
     try:
@@ -177,10 +177,10 @@ def _in_use(storage: Storage, other: Claim) -> str:
     )
 
 
-def _claim(what: str) -> Claim:
+def _claim(work: str) -> Claim:
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     host, pid = socket.gethostname(), os.getpid()
-    return Claim(uuid.uuid4().hex, what, host, _machine(), pid, _started(pid), since, time.time())
+    return Claim(uuid.uuid4().hex, work, host, _machine(), pid, _started(pid), since, time.time())
 
 
 def _machine() -> str:

@@ -46,4 +46,4 @@ def test_rates_and_waiting_are_told(uri, monkeypatch, capsys):
 def test_photographs_are_made_where_none_are_given(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(input_pipeline, "photographs", lambda folder: photographs(folder, count=10, side=140))
     assert main(Options(resolution=32, rounds=1, images=4, steps=0)) == 0
-    assert "images a second" in capsys.readouterr().out
+    assert "images per second" in capsys.readouterr().out

@@ -101,10 +101,10 @@ def _filesystem(storage: Storage, process: int) -> tuple[fs.FileSystem, PurePosi
     return storage.filesystem()
 
 
-def find(path: str, inside: str, what: str) -> list[File]:
+def find(path: str, inside: str, kind: str) -> list[File]:
     """The files at a path, sorted: a single one, those of a directory that match `inside`, or those of a glob.
 
-    Raises ValueError when there are none; `what` names the kind of file in its message.
+    Raises ValueError when there are none; `kind` is what its message calls the files.
     """
     storage = Storage.of(path)
     store, root = filesystem(storage)
@@ -113,7 +113,7 @@ def find(path: str, inside: str, what: str) -> list[File]:
     except OSError as error:
         raise ValueError(f"cannot read {path}: {one_line(error)}") from None
     if not infos:
-        raise ValueError(f"no {what} at {path}: give a file, a directory of {inside} files or a glob")
+        raise ValueError(f"no {kind} at {path}: give a file, a directory of {inside} files or a glob")
     return [
         File(info.path, info.size, storage, changed=info.mtime_ns) for info in sorted(infos, key=lambda info: info.path)
     ]
@@ -136,14 +136,14 @@ def _match(path: PurePosixPath, pattern: PurePosixPath) -> bool:
     return len(path.parts) == len(pattern.parts) and all(map(fnmatch, path.parts, pattern.parts))
 
 
-def read_text(path: str, what: str) -> str:
-    """The text of a file at a path or URI. Raises ValueError, calling it `what`, when it cannot be read."""
+def read_text(path: str, kind: str) -> str:
+    """The text of a file at a path or URI. Raises ValueError, calling the file `kind`, when it cannot be read."""
     store, root = filesystem(Storage.of(path))
     try:
         with store.open_input_file(str(root)) as file:
             return file.read().decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"cannot read the {what} {path}: {one_line(error)}") from None
+        raise ValueError(f"cannot read the {kind} {path}: {one_line(error)}") from None
 
 
 def one_line(error: BaseException) -> str:

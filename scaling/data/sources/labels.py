@@ -67,8 +67,8 @@ def highest_label(labels: Labels) -> int:
     return int(numbers(labels)[0].max(initial=-1))
 
 
-def single_labels(labels: Labels, what: str) -> np.ndarray:
-    """The labels as class numbers [N]. Raises ValueError for a multi-label split, which `what` cannot use."""
-    check(not isinstance(labels, MultiLabels), f"{what} needs one label per image, some images here have several")
+def single_labels(labels: Labels, purpose: str) -> np.ndarray:
+    """The labels as class numbers [N]. Raises ValueError for a multi-label split, which the `purpose` cannot use."""
+    check(not isinstance(labels, MultiLabels), f"{purpose} needs one label per image, some images here have several")
     assert isinstance(labels, np.ndarray)
     return labels

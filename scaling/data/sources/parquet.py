@@ -125,7 +125,7 @@ def class_names(schema: pa.Schema, label: str) -> list[str] | None:
         features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
         names = features.get(label, {}).get("names")
         return [str(name) for name in names] if names else None
-    except (ValueError, AttributeError, TypeError):  # somebody else's metadata
+    except (ValueError, AttributeError, TypeError):  # metadata of another origin
         return None
 
 
@@ -152,10 +152,10 @@ def _file_labels(file: File, source: Parquet) -> _FileLabels:
     return _FileLabels(values, np.concatenate([nothing, *counts]) if several else None, schema, image, sizes)
 
 
-def label_numbers(column: pa.Array, what: str) -> tuple[np.ndarray, np.ndarray | None]:
+def label_numbers(column: pa.Array, name: str) -> tuple[np.ndarray, np.ndarray | None]:
     """Class numbers in a column of integers or of lists of integers, and, for lists, how many each row has.
 
-    Raises ValueError, calling the column `what`, for rows without a label (null, or a negative number).
+    Raises ValueError, calling the column `name`, for rows without a label (null, or a negative number).
     """
     counts, values, null = None, column, column.null_count > 0
     if not null and not pa.types.is_integer(column.type):
@@ -163,7 +163,7 @@ def label_numbers(column: pa.Array, what: str) -> tuple[np.ndarray, np.ndarray |
         null = values.null_count > 0
     numbers = np.empty(0, np.int64) if null else _numpy(values)
     if null or (len(numbers) and numbers.min() < 0):
-        raise ValueError(f"{what} has images without a label (null or negative)")
+        raise ValueError(f"{name} has images without a label (null or negative)")
     return numbers, counts
 
 
@@ -209,8 +209,7 @@ def _column(schema: pa.Schema, asked: str | None, usual: tuple[str, ...], file: 
     for name in (asked,) if asked else usual:
         if name in schema.names:
             return name
-    what = usual[0]
     raise ValueError(
-        f"no column {asked or ' or '.join(usual)!r} in {file.name}: name it in the URI, ?{what}=COLUMN, "
+        f"no column {asked or ' or '.join(usual)!r} in {file.name}: name it in the URI, ?{usual[0]}=COLUMN, "
         f"one of {', '.join(schema.names)}"
     )

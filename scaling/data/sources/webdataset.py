@@ -192,24 +192,30 @@ def _plain(name: str) -> str:
     return name.removeprefix("./")
 
 
-def _image(sample: dict[str, tarfile.TarInfo], source: WebDataset, what: str) -> tarfile.TarInfo | None:
+def _image(sample: dict[str, tarfile.TarInfo], source: WebDataset, sample_name: str) -> tarfile.TarInfo | None:
     """The image of a sample; None for a sample that has neither image nor label."""
     images = [ending for ending in sample if ending == (source.image or ending) and (source.image or ending in IMAGES)]
     if len(images) > 1:
-        raise ValueError(f"{what} has several images, {' and '.join(images)}: choose one in the URI, ?image=EXTENSION")
+        raise ValueError(
+            f"{sample_name} has several images, {' and '.join(images)}: choose one in the URI, ?image=EXTENSION"
+        )
     if not images and {"cls", "json"} & set(sample):
         raise ValueError(
-            f"{what} has no image, only {', '.join(sample)}: name its extension in the URI, ?image=EXTENSION"
+            f"{sample_name} has no image, only {', '.join(sample)}: name its extension in the URI, ?image=EXTENSION"
         )
     return sample[images[0]] if images else None
 
 
-def _labels(sample: dict[str, tarfile.TarInfo], stream: pa.NativeFile, source: WebDataset, what: str) -> list[int]:
+def _labels(
+    sample: dict[str, tarfile.TarInfo], stream: pa.NativeFile, source: WebDataset, sample_name: str
+) -> list[int]:
     """Class numbers of a sample: from .cls, unless the source names a key of .json."""
     part = "cls" if "cls" in sample and source.label is None else "json"
     key = source.label or LABEL_KEY
     if part not in sample:
-        raise ValueError(f"{what} has no label: it needs a .cls member with a number, or {key!r} in a .json member")
+        raise ValueError(
+            f"{sample_name} has no label: it needs a .cls member with a number, or {key!r} in a .json member"
+        )
     text = stream.read_at(sample[part].size, sample[part].offset_data)
     try:
         value = [int(word) for word in text.split()] if part == "cls" else json.loads(text)[key]
@@ -217,5 +223,7 @@ def _labels(sample: dict[str, tarfile.TarInfo], stream: pa.NativeFile, source: W
         value = None
     numbers: list[Any] = value if isinstance(value, list) else [value]
     if not all(type(number) is int and 0 <= number < 2**31 for number in numbers) or (part == "cls" and not numbers):
-        raise ValueError(f"labels of {what} in .{part} must be integers, got {text[:40].decode(errors='replace')!r}")
+        raise ValueError(
+            f"labels of {sample_name} in .{part} must be integers, got {text[:40].decode(errors='replace')!r}"
+        )
     return numbers

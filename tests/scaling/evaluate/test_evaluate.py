@@ -145,7 +145,10 @@ def test_what_cannot_be_evaluated(tiny_run: Pretrain, checkpoint: str, tmp_path:
         (Options(str(tmp_path / "masked"), TEST), "predicts masked patches: it has no classifier"),
         (Options(checkpoint, TEST, model="ViT-B/16"), "--model is for a file of weights"),
         (Options(str(tmp_path / "weights.npz"), TEST), "give --model, such as ViT-B/16"),
-        (Options(checkpoint, TEST, labels="a", classes="b"), "--labels and --classes both say which classes are right: give one"),
+        (
+            Options(checkpoint, TEST, labels="a", classes="b"),
+            "--labels and --classes both say which classes are right: give one",
+        ),
         (Options(checkpoint, TEST, resize=8), "--resize must be at least the crop's 16 pixels, got 8"),
         (Options(checkpoint, "digits:test"), "label 9, but the classifier only 4 classes"),
     ):
