@@ -1,4 +1,4 @@
-"""The input benchmark in the small: both sides see the same crops. No time is judged."""
+"""The input benchmark at a small scale: both sides see the same crops. No time is judged."""
 
 import json
 
@@ -29,7 +29,7 @@ def test_both_sides_make_the_same_images(uri):
         assert (mine.float() / 255 - theirs).abs().mean() < 2 / 255
 
 
-def test_rates_and_waiting_are_told(uri, monkeypatch, capsys):
+def test_throughput_and_waiting_are_told(uri, monkeypatch, capsys):
     monkeypatch.setitem(ZOO, "tiny", ViT(16, 12, 1, 20, 3))
     small = {"resolution": 32, "rounds": 2, "images": 4, "batch": 4, "model": "tiny"}
     assert main(Options(uri, steps=3, json=True, **small)) == 0

@@ -73,14 +73,14 @@ def test_only_selects_by_name(tiny_run: Pretrain) -> None:
 
 def test_what_is_missing_follows_from_the_rows(tiny_run: Pretrain, tiny_task: Task, storage: Storage) -> None:
     single = replace(tiny_task, name="single", base_lrs=(0.1,))
-    control = Scratch("tiny", tiny_run.model)
-    made = Study("s", (tiny_run,), (tiny_task, single), scratch=(control,), seeds=(0, 1))
+    baseline = Scratch("tiny", tiny_run.model)
+    made = Study("s", (tiny_run,), (tiny_task, single), scratch=(baseline,), seeds=(0, 1))
     assert missing_runs(made, storage, {}) == [tiny_run]
     assert missing_runs(made, storage, {tiny_run.id: "/elsewhere"}) == []
 
-    trials = missing_trials(made, storage)  # the control is ready, the run is not
-    assert [(t.upstream, t.base_lr) for t in trials] == [(control, 0.01), (control, 0.1)]
-    assert {f.task.name for f in missing_finals(made, storage, {})} == {"single"}  # no rate to choose there
+    trials = missing_trials(made, storage)  # the baseline is ready, the run is not
+    assert [(t.upstream, t.base_lr) for t in trials] == [(baseline, 0.01), (baseline, 0.1)]
+    assert {f.task.name for f in missing_finals(made, storage, {})} == {"single"}  # no learning rate to choose there
     for trial, top1 in zip(trials, (0.5, 0.4), strict=True):
         results.write_rows(storage, "trial", [trial_row(trial, top1)])
     assert missing_trials(made, storage) == []
@@ -95,8 +95,8 @@ def test_what_is_missing_follows_from_the_rows(tiny_run: Pretrain, tiny_task: Ta
 def test_finals_wait_for_the_whole_grid_but_not_for_what_diverges(
     tiny_run: Pretrain, tiny_task: Task, storage: Storage
 ) -> None:
-    control = Scratch("tiny", tiny_run.model)
-    made = Study("s", (tiny_run,), (tiny_task,), scratch=(control,), seeds=(0,))
+    baseline = Scratch("tiny", tiny_run.model)
+    made = Study("s", (tiny_run,), (tiny_task,), scratch=(baseline,), seeds=(0,))
     first, second = missing_trials(made, storage)
     results.write_rows(storage, "trial", [trial_row(first, 0.5)])
     assert missing_finals(made, storage, {}) == []  # the other may have been killed, and be the better one
@@ -108,10 +108,12 @@ def test_finals_wait_for_the_whole_grid_but_not_for_what_diverges(
     assert [final.base_lr for final in missing_finals(made, storage, {})] == [first.base_lr]
 
 
-def test_a_rate_outside_the_grid_is_never_chosen(tiny_run: Pretrain, tiny_task: Task, storage: Storage) -> None:
+def test_a_learning_rate_outside_the_grid_is_never_chosen(
+    tiny_run: Pretrain, tiny_task: Task, storage: Storage
+) -> None:
     pair = Pair(tiny_run, tiny_task, 0)
-    for rate, top1 in ((0.01, 0.5), (0.1, 0.9)):
-        results.write_rows(storage, "trial", [trial_row(pair.dev(at(tiny_task, rate)), top1)])
+    for base_lr, top1 in ((0.01, 0.5), (0.1, 0.9)):
+        results.write_rows(storage, "trial", [trial_row(pair.dev(at(tiny_task, base_lr)), top1)])
     known = trial_results(storage)
     assert [setting.base_lr for setting in chosen_settings(pair, known)] == [0.1]
     other = Pair(tiny_run, replace(tiny_task, base_lrs=(0.01, 0.02)), 0)

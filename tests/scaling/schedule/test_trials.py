@@ -114,12 +114,12 @@ def test_what_diverged_is_not_waited_for() -> None:
     assert chosen_settings(PAIR, dict.fromkeys((PAIR.dev(setting).id for setting in fixed_settings(PAIR)), None)) == []
 
 
-RATES = tuple(0.1 + 0.01 * n for n in range(9))  # the first is the best
+BASE_LRS = tuple(0.1 + 0.01 * n for n in range(9))  # the first is the best
 
 
 @pytest.mark.parametrize("slots", [1, 2, 4])
 def test_halving_promotes_the_best_third(slots: int) -> None:
-    halved = pair(base_lrs=RATES, halving=Halving(10, 3))
+    halved = pair(base_lrs=BASE_LRS, halving=Halving(10, 3))
     known: Known = {}
     order = run(halved, known, slots=slots, seed=slots)
     assert len(order) == len(set(order))
@@ -127,7 +127,7 @@ def test_halving_promotes_the_best_third(slots: int) -> None:
     assert untils.count(10) == 9
     assert 3 <= untils.count(30) <= 5  # asynchronous: some are promoted before better ones come
     assert 1 <= untils.count(90) <= 2
-    assert [setting.base_lr for setting in chosen_settings(halved, known)] == [RATES[0]]
+    assert [setting.base_lr for setting in chosen_settings(halved, known)] == [BASE_LRS[0]]
     assert trials_left(halved, known) == 0 or slots  # at most
     steps = sum(result.steps for result in known.values() if result)
     assert steps < 0.5 * 9 * 90
@@ -141,13 +141,13 @@ def test_the_best_trial_of_a_small_halving_is_promoted_to_the_end() -> None:
 
 
 def test_a_torn_halving_goes_on() -> None:
-    halved = pair(base_lrs=RATES, halving=Halving(10, 3))
+    halved = pair(base_lrs=BASE_LRS, halving=Halving(10, 3))
     known: Known = {}
     done: list[tuple[str, int]] = []
     for stop in (4, 3, 2, None):
         done += run(halved, known, slots=2, seed=len(done), stop=stop)
     assert len(done) == len(set(done))
-    assert [setting.base_lr for setting in chosen_settings(halved, known)] == [RATES[0]]
+    assert [setting.base_lr for setting in chosen_settings(halved, known)] == [BASE_LRS[0]]
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))
