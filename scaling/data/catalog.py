@@ -17,9 +17,7 @@ IMAGENET_21K = Dataset("imagenet-21k", num_classes=21_843, num_train=14_197_087)
 IMAGENET = Dataset("imagenet", num_classes=1000, num_train=1_281_167, num_test=50_000)  # Russakovsky et al. 2015
 # Beyer et al. 2020: new labels of ImageNet's validation images, any number each; 3,163 of the 50,000 have none.
 IMAGENET_REAL = Dataset("imagenet-real", num_classes=1000, num_test=46_837)
-OBJECTNET = Dataset(
-    "objectnet", num_classes=313
-)  # Barbu et al. 2019: test images only; 113 classes are also ImageNet's
+OBJECTNET = Dataset("objectnet", num_classes=313)  # Barbu et al. 2019: test images only; 113 classes are ImageNet's too
 CIFAR10 = Dataset("cifar10", num_classes=10, num_train=50_000, num_test=10_000)  # Krizhevsky 2009
 CIFAR100 = Dataset("cifar100", num_classes=100, num_train=50_000, num_test=10_000)  # Krizhevsky 2009
 PETS = Dataset("pets", num_classes=37, num_train=3_680, num_test=3_669)  # Parkhi et al. 2012: trainval, test

@@ -43,6 +43,7 @@ def resolve(dataset: Dataset) -> Dataset:
             f"data set {dataset.name} says num_{split}={given}, but its files hold {part.num_images} images",
         )
     classes = dataset.num_classes or max(part.num_classes for part in facts.values())
+    # Over all splits: a class may have no image in one of them.
     highest = max(part.highest_label for part in facts.values())
     check(
         highest < classes,

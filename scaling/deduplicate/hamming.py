@@ -85,6 +85,7 @@ class HammingIndex:
 def hamming_index(hashes: np.ndarray, radius: int) -> HammingIndex:
     """The index of hashes uint64 [M] for a radius of 0 to 20. Memory: about 8 bytes per hash and band."""
     assert 0 <= radius <= 20, f"radius {radius}"
+    # At least 3 bands, so that none is wider than MAX_WIDTH bits.
     best = min(range(3, 9), key=lambda count: _cost(count, radius, len(hashes)))
     bands = [_band(hashes, shift, width, errors) for shift, width, errors in _plan(best, radius)]
     return HammingIndex(hashes, radius, tuple(bands))
@@ -104,9 +105,7 @@ def _plan(count: int, radius: int) -> list[tuple[int, int, int]]:
 
 def _cost(count: int, radius: int, hashes: int) -> float:
     """Expected work of one query: its lookups, and the hashes that these lead to."""
-    return sum(
-        len(_masks(width, errors)) * (1 + hashes / 2**width) for _, width, errors in _plan(count, radius)
-    )  # 3 bands are 22 bits wide at most
+    return sum(len(_masks(width, errors)) * (1 + hashes / 2**width) for _, width, errors in _plan(count, radius))
 
 
 def _band(hashes: np.ndarray, shift: int, width: int, errors: int) -> Band:

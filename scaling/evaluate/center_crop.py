@@ -21,9 +21,11 @@ def center_crops(images: Images, indices: np.ndarray, resize: int, resolution: i
     """
     out = torch.empty((len(indices), 3, resolution, resolution), dtype=torch.uint8)
     for place, index in enumerate(indices.tolist()):
+        # A copy, since torch warns of arrays that cannot be written to, which decoders may return.
         x = torch.from_numpy(images.decode(index).copy()).permute(2, 0, 1)[None]
         height, width = x.shape[2:]
         scale = resize / min(height, width)
+        # max: rounding must not make the short side smaller than the crop.
         size = (max(resize, round(height * scale)), max(resize, round(width * scale)))
         if size != (height, width):
             x = interpolate(x, size=size, mode="bilinear", antialias=True)

@@ -89,7 +89,7 @@ def _classes(item: Any, num_classes: int, where: str) -> list[int]:
     entries: Iterable[Any] = item if isinstance(item, list) else [item]
     classes = list(dict.fromkeys(entries))
     for value in classes:
-        whole = isinstance(value, int) and not isinstance(value, bool)
+        whole = isinstance(value, int) and not isinstance(value, bool)  # Python has True == 1
         check(
             whole and 0 <= value < num_classes,
             f"{where} has {value!r}, but the classifier's classes are 0 to {num_classes - 1}",

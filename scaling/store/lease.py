@@ -200,6 +200,7 @@ def _started(pid: int) -> str | None:
     """When a process of this machine started, as its kernel writes it; None when it has ended."""
     try:
         if Path("/proc/self/stat").exists():
+            # After the name, which may hold spaces: the state, and as the 20th field the start in ticks since boot.
             state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             began = fields[18]
         else:
@@ -207,4 +208,4 @@ def _started(pid: int) -> str | None:
             state, began = subprocess.run(command, capture_output=True, text=True).stdout.strip().split(None, 1)
     except (OSError, ValueError):
         return None
-    return None if state.startswith(("Z", "X")) else began
+    return None if state.startswith(("Z", "X")) else began  # a zombie has ended: only its parent has not noticed yet

@@ -130,10 +130,10 @@ class Storage:
         if self.local is not None:
             draft = self._draft()
             with contextlib.suppress(FileNotFoundError):
-                (self.local / directory).rename(draft)
+                (self.local / directory).rename(draft)  # gone as a whole, before its files are deleted one by one
                 shutil.rmtree(draft)
         elif self.exists(directory):
-            self.remove(f"{directory}/{MANIFEST}")
+            self.remove(f"{directory}/{MANIFEST}")  # first: without it nothing is committed
             filesystem, root = self.filesystem()
             filesystem.delete_dir(str(root / directory))
 
@@ -153,7 +153,7 @@ class Storage:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             draft.rename(target)
-        except OSError:
+        except OSError:  # no directory can be renamed onto a full one: another attempt has committed it
             shutil.rmtree(draft)
             if not target.is_dir():
                 raise
@@ -184,6 +184,7 @@ class Storage:
             files = sorted(Path(folder).iterdir())
             for file in files:
                 self.write(f"{name}/{file.name}", file.read_bytes())
+            # Last: a reader that sees the manifest sees all that it lists.
             self.write(f"{name}/{MANIFEST}", json.dumps([file.name for file in files]).encode())
 
 
@@ -199,5 +200,5 @@ def _fsspec(uri: str) -> tuple[fs.FileSystem, str]:
         filesystem, root = fsspec.core.url_to_fs(uri)
     except (ValueError, ImportError) as error:
         raise ValueError(f"storage {uri}: {error}") from None
-    filesystem.invalidate_cache()  # drivers are kept, with the listings of earlier calls
+    filesystem.invalidate_cache()  # fsspec caches drivers, with the listings of earlier calls
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), root
