@@ -1,1 +1,1 @@
-"""Benchmarks anyone can run: ratios, since seconds depend on the machine."""
+"""Benchmarks that anyone can run. What counts are ratios, since seconds depend on the machine."""

@@ -1,10 +1,10 @@
-"""What analysis costs on a large study, beside duckdb and pandas.
+"""What analysis costs on a large study, compared with duckdb and pandas.
 
     python benchmarks/analysis_scale.py [--curve-rows 10000000] [--runs 20000] [--repeats 3] [--json]
 
-Of made rows, one Parquet file a table: the best accuracy of each run on its curve, the core-days of all attempts by
-family, and the Pareto frontier of the runs. Each library works in processes of its own, in turns, if it is installed
-(`pip install duckdb pandas`). Times are CPU seconds of the work without imports, memory what the process grew by.
+On synthetic rows, one Parquet file per table: the best accuracy of each run on its curve, the core-days of all attempts
+by family, and the Pareto frontier of the runs. Each library that is installed (`pip install duckdb pandas`) works in
+processes of its own, in turns. Times are CPU seconds without imports; memory is the growth of the process.
 Goal for 10 million rows: 0.5 CPU s and 0.25 GB.
 """
 
@@ -51,7 +51,7 @@ class Options:
 
 
 def make(folder: Path, curve_rows: int, runs: int) -> None:
-    """curve.parquet, attempt.parquet and runs.parquet (one accuracy a run)."""
+    """Write curve.parquet, attempt.parquet and runs.parquet (one accuracy per run)."""
     rng = np.random.default_rng(0)
     ids = pl.Series("run_id", [f"{place:016x}" for place in rng.permutation(runs)])
     families = pl.Series("family", rng.choice(FAMILIES, runs))
@@ -80,19 +80,19 @@ def make(folder: Path, curve_rows: int, runs: int) -> None:
     ).write_parquet(folder / "runs.parquet")
 
 
-# --- the work, in each library: how many runs, core-days of all families, points on the frontier ----------------------
+# --- the work in each library: number of runs, core-days of all families, points on the frontier ----------------------
 
 
 def in_polars(folder: Path) -> tuple[int, float, int]:
-    """By the project's own account and frontier."""
+    """With the project's own functions."""
     from analysis.accounting import core_time_by_family
     from analysis.compare import frontier
     from analysis.rows import best_on_curves
 
-    found = best_on_curves(pl.scan_parquet(folder / "curve.parquet")).collect()
+    best = best_on_curves(pl.scan_parquet(folder / "curve.parquet")).collect()
     days = core_time_by_family(pl.read_parquet(folder / "attempt.parquet"))
     runs = pl.read_parquet(folder / "runs.parquet").with_columns(pretrained=pl.lit(True), task=pl.lit("t"))
-    return found.height, float(days["core_days"].sum()), int(frontier(runs)["on_frontier"].sum())
+    return best.height, float(days["core_days"].sum()), int(frontier(runs)["on_frontier"].sum())
 
 
 def in_duckdb(folder: Path) -> tuple[int, float, int]:
@@ -120,14 +120,14 @@ def in_pandas(folder: Path) -> tuple[int, float, int]:
     best = curve.groupby("run_id")["dev_top1"].max()
     names = ["family", "cores", "seconds_total", "seconds_training", "seconds_lost", "train_flops_valid"]
     attempts = pandas.read_parquet(folder / "attempt.parquet", columns=names)
-    attempts["occupied"] = attempts["cores"] * attempts["seconds_total"] / DAY
+    attempts["used"] = attempts["cores"] * attempts["seconds_total"] / DAY
     attempts["productive"] = attempts["cores"] * (attempts["seconds_training"] - attempts["seconds_lost"])
-    days = attempts.groupby("family")[["occupied", "productive", "train_flops_valid"]].sum()
+    days = attempts.groupby("family")[["used", "productive", "train_flops_valid"]].sum()
     runs = pandas.read_parquet(folder / "runs.parquet").sort_values("exaflops_valid")
     on = runs["top1_mean"] == runs["top1_mean"].cummax()
     on_family = runs["top1_mean"] == runs.groupby("family")["top1_mean"].cummax()
     assert on_family.sum() >= len(days)
-    return len(best), float(days["occupied"].sum()), int(on.sum())
+    return len(best), float(days["used"].sum()), int(on.sum())
 
 
 LIBRARIES: dict[str, Callable[[Path], tuple[int, float, int]]] = {
@@ -138,22 +138,22 @@ LIBRARIES: dict[str, Callable[[Path], tuple[int, float, int]]] = {
 
 
 def work(library: str, folder: Path) -> dict[str, Any]:
-    """Of this process: CPU seconds, wall seconds, and gigabytes that its peak grew by."""
+    """CPU seconds, wall seconds and growth of the peak memory in gigabytes, of this process."""
     importlib.import_module(library)
     for name in ("analysis.accounting.core_days", "analysis.compare.frontier", "analysis.rows"):
         importlib.import_module(name)
     before = _kilobytes("VmRSS")
     wall, cpu = time.perf_counter(), time.process_time()
-    found = LIBRARIES[library](folder)
+    answer = LIBRARIES[library](folder)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    grown = max(0, _kilobytes("VmHWM") - before) * 1024 / 1e9  # Linux counts in portions: the peak may lag behind
-    return {"cpu_seconds": cpu, "seconds": wall, "gigabytes": grown, "found": found}
+    grown = max(0, _kilobytes("VmHWM") - before) * 1024 / 1e9  # Linux counts pages in batches: the peak may lag behind
+    return {"cpu_seconds": cpu, "seconds": wall, "gigabytes": grown, "answer": answer}
 
 
-def _kilobytes(what: str) -> int:
-    """Of this process's memory, by Linux: VmRSS now, VmHWM at most. (getrusage has the peak of the parent in it.)"""
+def _kilobytes(field: str) -> int:
+    """Memory of this process by Linux: VmRSS, now; VmHWM, its peak. (getrusage includes the peak of the parent.)"""
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(lines[what].split()[0])
+    return int(lines[field].split()[0])
 
 
 def main(options: Options) -> int:
@@ -161,19 +161,19 @@ def main(options: Options) -> int:
         library, _, folder = options.work.partition(":")
         print(json.dumps(work(library, Path(folder))))
         return 0
-    there = [name for name in LIBRARIES if importlib.util.find_spec(name)]
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in there}
+    installed = [name for name in LIBRARIES if importlib.util.find_spec(name)]
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in installed}
     with tempfile.TemporaryDirectory(prefix="analysis-") as folder:
         make(Path(folder), options.curve_rows, options.runs)
         for _ in range(options.repeats):
-            for name in there:
+            for name in installed:
                 command = [sys.executable, __file__, "--work", f"{name}:{folder}"]
                 runs[name].append(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
     median = {
         name: {key: statistics.median(run[key] for run in each) for key in ("cpu_seconds", "seconds", "gigabytes")}
         for name, each in runs.items()
     }
-    answers = [each[0]["found"] for each in runs.values()]
+    answers = [each[0]["answer"] for each in runs.values()]
     for other in answers[1:]:  # the libraries agree
         assert np.allclose(other, answers[0]), answers
     if options.json:

@@ -1,8 +1,8 @@
-"""What de-duplication finds, and how fast: `python benchmarks/deduplication.py [--data URI ...] [--processes 1]`.
+"""How much de-duplication finds, and how fast: `python benchmarks/deduplication.py [--data URI ...] [--processes 1]`.
 
-A corpus is made of a data set with classes: the images of even classes are the tests, copies of some of them are hidden
-upstream among the images of odd classes, which are copies of nothing. Recall counts copies that were matched with their
-own original, false positives the removed images of odd classes.
+A corpus is made from a data set with classes: the images of even classes are the test set, and copies of some of them
+are hidden upstream among the images of odd classes, which are no copies. Recall counts copies that were matched with
+their own original, false positives the images of odd classes that were matched.
 """
 
 import sys
@@ -93,64 +93,64 @@ COPIES: dict[str, Callable[[Image.Image, np.ndarray], bytes]] = {
 
 @dataclass(frozen=True)
 class Corpus:
-    """Two splits, and for every upstream image its test image, or -1, and its kind, or ''."""
+    """An upstream and a test split, and what the upstream images are."""
 
-    upstream: str
-    tests: str
-    originals: np.ndarray  # int64 [N]
-    kinds: np.ndarray  # str [N]
+    upstream: str  # URI
+    tests: str  # URI
+    originals: np.ndarray  # int64 [N]: the test image that each is a copy of, or -1
+    kinds: np.ndarray  # str [N]: the kind of copy, or ''
 
 
 def corpus(images: Images, copies: int, most: int, folder: Path) -> Corpus:
-    """Write the splits of a corpus into a folder. Copies have pixels and bytes of their own."""
+    """Write the splits of a corpus into a folder."""
     shuffled = permute(np.arange(len(images)), len(images), 0)[:most]
     even = shuffled[images.labels[shuffled] % 2 == 0]
     odd = shuffled[images.labels[shuffled] % 2 == 1]
-    made = [bytes(images.encoded[int(i)] or b"") for i in odd]
+    encoded = [bytes(images.encoded[int(i)] or b"") for i in odd]
     originals, kinds = [-1] * len(odd), [""] * len(odd)
     places = uniforms(0, 0, even[:copies], 2)
     for kind, copy in COPIES.items():
         for number, u in enumerate(places):
-            made.append(copy(Image.fromarray(images.decode(int(even[number]))), u))
+            encoded.append(copy(Image.fromarray(images.decode(int(even[number]))), u))
             originals.append(number)
             kinds.append(kind)
     upstream, tests = folder / "upstream.parquet", folder / "tests.parquet"
-    upstream.write_bytes(encode_parquet(made, np.zeros(len(made), np.int64), ["any"]))
-    encoded = [bytes(images.encoded[int(i)] or b"") for i in even]
-    tests.write_bytes(encode_parquet(encoded, np.zeros(len(even), np.int64), ["any"]))
+    upstream.write_bytes(encode_parquet(encoded, np.zeros(len(encoded), np.int64), ["any"]))
+    originals_encoded = [bytes(images.encoded[int(i)] or b"") for i in even]
+    tests.write_bytes(encode_parquet(originals_encoded, np.zeros(len(even), np.int64), ["any"]))
     return Corpus(f"parquet:{upstream}", f"parquet:{tests}", np.array(originals), np.array(kinds))
 
 
-def scores(made: Corpus, matches: Matches) -> dict[str, float]:
+def scores(truth: Corpus, matches: Matches) -> dict[str, float]:
     """Recall of each kind of copy, and the share of unrelated images that were matched."""
-    own = np.zeros(len(made.originals), bool)
-    own[matches.upstream[matches.test == made.originals[matches.upstream]]] = True
+    own = np.zeros(len(truth.originals), bool)
+    own[matches.upstream[matches.test == truth.originals[matches.upstream]]] = True
     any_match = np.zeros(len(own), bool)
     any_match[matches.upstream] = True
-    recall = {kind: float(own[made.kinds == kind].mean()) for kind in COPIES}
-    return {**recall, "false positives": float(any_match[made.originals < 0].mean())}
+    recall = {kind: float(own[truth.kinds == kind].mean()) for kind in COPIES}
+    return {**recall, "false positives": float(any_match[truth.originals < 0].mean())}
 
 
 def measure(uri: str, options: Options) -> dict[str, Any]:
-    """Scores on the corpus of one data set, and seconds of its two passes."""
+    """Scores on the corpus of one data set, and seconds of its two passes, over tests and upstream."""
     with tempfile.TemporaryDirectory() as folder:
-        made = corpus(open_split(uri, None), options.copies, options.images, Path(folder))
+        truth = corpus(open_split(uri, None), options.copies, options.images, Path(folder))
         began = time.perf_counter()
-        tests = describe_tests([made.tests], options.processes)
+        tests = describe_tests([truth.tests], options.processes)
         between = time.perf_counter()
-        matches = find_copies(made.upstream, tests, options.processes)
+        matches = find_copies(truth.upstream, tests, options.processes)
         ended = time.perf_counter()
-        counts = {"tests": len(tests), "upstream": len(made.originals)}
+        counts = {"tests": len(tests), "upstream": len(truth.originals)}
         seconds = {"seconds_tests": between - began, "seconds_upstream": ended - between}
-        return {"data": uri, **counts, **scores(made, matches), **seconds}
+        return {"data": uri, **counts, **scores(truth, matches), **seconds}
 
 
 def describing() -> float:
-    """Images of 32 pixels that a core reads, decodes and hashes in a second of its time."""
+    """Images of 32 pixels that one core reads, decodes and hashes per CPU second."""
 
     def work(images: Images, shared: None, span: range) -> int:
-        made = np.stack([thumbnail(images.decode(number)) for number in span])
-        return len(perceptual_hashes(made))
+        thumbnails = np.stack([thumbnail(images.decode(number)) for number in span])
+        return len(perceptual_hashes(thumbnails))
 
     uri = "ifs:classes=20,images=200"
     open_split(uri, None)
@@ -159,7 +159,7 @@ def describing() -> float:
 
 
 def comparing(size: int) -> dict[str, float]:
-    """CPU seconds to look `size` hashes up among `size` others; all of pictures with a natural spectrum."""
+    """CPU seconds to look up `size` hashes among `size` others, of noise with the spectrum of natural images."""
     rng = np.random.default_rng(0)
     frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.fftfreq(SIDE))
     spectrum = 1 / np.maximum(frequency, 1 / SIDE)
@@ -168,30 +168,30 @@ def comparing(size: int) -> dict[str, float]:
         noise = rng.normal(size=(size, SIDE, SIDE))
         return perceptual_hashes(np.fft.ifft2(np.fft.fft2(noise) * spectrum).real.astype(np.float32))
 
-    there, queries = hashes(), hashes()
+    indexed, queries = hashes(), hashes()
     began = time.process_time()
-    built = hamming_index(there, RADIUS)
+    index = hamming_index(indexed, RADIUS)
     between = time.process_time()
-    pairs = len(built.pairs(queries)[0])
+    pairs = len(index.pairs(queries)[0])
     ended = time.process_time()
     return {"size": size, "seconds_index": between - began, "seconds_pairs": ended - between, "pairs": pairs}
 
 
 def main(options: Options) -> int:
-    found = [measure(uri, options) for uri in options.data]
+    corpora = [measure(uri, options) for uri in options.data]
     rate, times = describing(), [comparing(size) for size in SIZES]
     if options.json:
-        print(json.dumps({"corpora": found, "images_per_second_32px": rate, "comparison": times}, indent=1))
+        print(json.dumps({"corpora": corpora, "images_per_second_32px": rate, "comparison": times}, indent=1))
         return 0
     out = console()
     table = Table(title="Copies found, and unrelated images taken for copies (%)", title_justify="left")
     for heading in ("data", "tests", "upstream", *COPIES, "false positives"):
         table.add_column(heading, justify="left" if heading == "data" else "right")
-    for row in found:
+    for row in corpora:
         shares = [f"{row[name]:.2%}" for name in (*COPIES, "false positives")]
         table.add_row(row["data"], f"{row['tests']:,}", f"{row['upstream']:,}", *shares)
     out.print(table)
-    out.print(f"32-pixel images hashed: {rate:,.0f} a second and core, 100,000 in {1e5 / rate:.0f} s")
+    out.print(f"32-pixel images hashed: {rate:,.0f} per second and core, 100,000 in {1e5 / rate:.0f} s")
     seconds = [time["seconds_index"] + time["seconds_pairs"] for time in times]
     for size, took in zip(SIZES, seconds, strict=True):
         out.print(f"{size:,} hashes among {size:,}: {took:.2f} s of a core")

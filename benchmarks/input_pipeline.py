@@ -1,9 +1,9 @@
-"""Time photographs on their way into a batch: `python benchmarks/input_pipeline.py [--data parquet:PATH] [--json]`.
+"""How fast photographs become batches: `python benchmarks/input_pipeline.py [--data parquet:PATH] [--json]`.
 
-First, JPEG to augmented 224-pixel uint8 on one core, ours against the usual pipeline on Pillow: open, convert to RGB,
-random crop of 8 % to 100 % of the area, resize, flip, float tensor. Both make crops of one distribution of the same
-photographs, in turns in one process. Second, the share of its time that a training on one core waits for a loader on
-another one, from the training loop's own clocks.
+First, from JPEG to augmented uint8 images of 224 pixels on one core, compared with the usual pipeline on Pillow: open,
+convert to RGB, random crop of 8 % to 100 % of the area, resize, flip, float tensor. Both make crops of the same
+photographs by the same distribution, in turns, in one process. Second, the share of time that a training on one core
+waits for a loader on another one, by the training loop's own clocks.
 """
 
 import sys
@@ -39,7 +39,7 @@ from scaling.specs import Dataset, Execution, Pretrain, Recipe, without_represen
 from scaling.store import Storage, read_table
 from scaling.training import local_device
 
-MIN_AREA = 0.08  # as is usual on Pillow; our own default is smaller
+MIN_AREA = 0.08  # smallest share of the area, as is usual; our own default is smaller
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ def main(options: Options) -> int:
         seconds = race(images, options)
         by_round = [theirs / own for own, theirs in zip(seconds["ours"], seconds["Pillow"], strict=True)]
         low, median, high = statistics.quantiles(by_round, n=4) if len(by_round) > 1 else by_round * 3
-        rates = {side: 1 / statistics.median(found) for side, found in seconds.items()}
+        rates = {side: 1 / statistics.median(times) for side, times in seconds.items()}
         for side, rate in rates.items():
-            out.print(f"{side:7} {rate:7.0f} images a second of one core")
+            out.print(f"{side:7} {rate:7.0f} images per second and core")
         out.print(f"ours / Pillow {median:.2f}  ({low:.2f} to {high:.2f})")
         waiting = fed(data, options, Storage.of(Path(folder) / "storage")) if options.steps else None
     if waiting is not None:
@@ -88,7 +88,7 @@ def main(options: Options) -> int:
 
 
 def race(images: Images, options: Options) -> dict[str, list[float]]:
-    """CPU seconds an image of each side, by round; the first round warms up and is not counted."""
+    """CPU seconds per image of each side, by round; a first round warms up and is not counted."""
     torch.set_num_threads(1)
     sides: dict[str, Callable[[np.ndarray, int], object]] = {
         "ours": partial(ours, images, resolution=options.resolution),
@@ -102,11 +102,11 @@ def race(images: Images, options: Options) -> dict[str, list[float]]:
             start = time.process_time()
             make(indices, epoch)
             seconds[side].append((time.process_time() - start) / len(indices))
-    return {side: found[1:] for side, found in seconds.items()}
+    return {side: times[1:] for side, times in seconds.items()}
 
 
 def ours(images: Images, indices: np.ndarray, epoch: int, *, resolution: int) -> list[torch.Tensor]:
-    """Blocks of a batch, uint8 [n, 3, R, R], as a loader's process makes them."""
+    """Blocks of a batch, uint8 [n, 3, R, R], as a loader process makes them."""
     parts = [indices[start : start + BLOCK] for start in range(0, len(indices), BLOCK)]
     return [
         train_images(images, i, np.full_like(i, epoch), seed=0, resolution=resolution, min_crop_area=MIN_AREA)
@@ -115,9 +115,9 @@ def ours(images: Images, indices: np.ndarray, epoch: int, *, resolution: int) ->
 
 
 def usual(images: Images, indices: np.ndarray, epoch: int, *, resolution: int) -> list[torch.Tensor]:
-    """What torchvision's transforms do with Pillow: float32 [3, R, R] in [0, 1] each, stacked in blocks."""
+    """Blocks float32 [n, 3, R, R] in [0, 1], as torchvision's transforms make them with Pillow."""
     u = uniforms(0, epoch, indices, 41)
-    made = []
+    images_of_batch = []
     for index, row in zip(indices.tolist(), u, strict=True):
         with Image.open(io.BytesIO(images.encoded[index] or b"")) as opened:
             image = opened.convert("RGB")
@@ -127,12 +127,12 @@ def usual(images: Images, indices: np.ndarray, epoch: int, *, resolution: int) -
         image = image.resize((resolution, resolution), Image.Resampling.BILINEAR)
         if row[0] < 0.5:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        made.append(torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float().div(255))
-    return [torch.stack(made[start : start + BLOCK]) for start in range(0, len(made), BLOCK)]
+        images_of_batch.append(torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float().div(255))
+    return [torch.stack(images_of_batch[i : i + BLOCK]) for i in range(0, len(images_of_batch), BLOCK)]
 
 
 def fed(data: Dataset, options: Options, storage: Storage) -> float:
-    """Share of a training's time that it waits for one loader; each has a core of its own where there are two."""
+    """Share of a training's time that it waits for one loader process, each on a core of its own if there are two."""
     recipe = Recipe(batch_size=options.batch, warmup_steps=1, loss="softmax", head_bias=0.0, min_crop_area=MIN_AREA)
     assert data.train is not None
     assert data.num_train is not None
@@ -140,7 +140,7 @@ def fed(data: Dataset, options: Options, storage: Storage) -> float:
     spec = without_representation(zoo_model(options.model))
     run = Pretrain(options.model, spec, data, 1e-4, epochs, recipe, options.resolution)
     own, other = (*os.sched_getaffinity(0), *os.sched_getaffinity(0))[:2]
-    with on_core(other):  # here the fork server starts, and what it forks stays
+    with on_core(other):  # the fork server starts here: it, and what it forks, stays on this core
         stream = Stream(data.train, None, np.arange(data.num_train), recipe, 0, options.resolution)
         next(batches(0, 1, stream=stream, skipped={}, loaders=1))
     storage.make()
@@ -153,7 +153,7 @@ def fed(data: Dataset, options: Options, storage: Storage) -> float:
 
 @contextlib.contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """What this thread does, and what it starts, runs on one core."""
+    """This thread, and the processes that it starts, run on one core."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:

@@ -1,4 +1,4 @@
-"""What ours is measured against: timm's model of the same architecture, or where timm is missing a plain one."""
+"""What our models are compared with: timm's of the same architecture, or plain ones where timm is not installed."""
 
 import importlib.util
 import sys
@@ -12,7 +12,7 @@ from benchmarks import plain
 from scaling.specs import Architecture, ResNet
 
 TORCHVISION = ("", ".ops", ".ops.misc", ".transforms", ".transforms.functional", ".datasets", ".utils")
-TIMM = {  # our name in the zoo: timm's
+TIMM = {  # name in the zoo: timm's name
     "ViT-Ti/16": "vit_tiny_patch16_224",
     "ViT-S/16": "vit_small_patch16_224",
     "ViT-S/32": "vit_small_patch32_224",
@@ -24,10 +24,10 @@ TIMM = {  # our name in the zoo: timm's
 
 
 def peer(name: str, spec: Architecture, num_classes: int, resolution: int) -> tuple[nn.Module, str]:
-    """(module, what it is) to measure our model `name` against."""
+    """(module, description) of the model that our model `name` is compared with."""
     timm = import_timm()
     if timm is None or name not in {*TIMM, "R50x1"}:
-        return plain.build(spec, num_classes, resolution), "a plain statement of it"
+        return plain.build(spec, num_classes, resolution), "a plain implementation"
     if name == "R50x1":
         return _post_activation(num_classes), f"timm {timm.__version__} ResNetV2(preact=False)"
     size = {} if isinstance(spec, ResNet) else {"img_size": resolution}
@@ -35,9 +35,9 @@ def peer(name: str, spec: Architecture, num_classes: int, resolution: int) -> tu
 
 
 def import_timm() -> ModuleType | None:
-    """timm, or None. Where torchvision does not import, as beside torch's CPU wheel, a stand-in takes its place.
+    """timm, or None. A mock takes the place of torchvision where that cannot be imported, as with torch's CPU wheel.
 
-    timm wants it for transforms, data sets and frozen batch norms, of which nothing here has any.
+    timm needs it for transforms, data sets and frozen batch norms, which are not used here.
     """
     if importlib.util.find_spec("timm") is None:
         return None
@@ -51,7 +51,7 @@ def import_timm() -> ModuleType | None:
 
 
 def _post_activation(num_classes: int) -> nn.Module:
-    """timm's R50x1 with the norms after the convolutions, as our zoo's: the one inside its hybrids."""
+    """timm's R50x1 with the norms after the convolutions, as in our zoo: it is the backbone of timm's hybrids."""
     layers, resnetv2 = importlib.import_module("timm.layers"), importlib.import_module("timm.models.resnetv2")
     conv = partial(layers.StdConv2dSame, eps=1e-8)
     return resnetv2.ResNetV2([3, 4, 6, 3], num_classes=num_classes, preact=False, stem_type="same", conv_layer=conv)

@@ -1,4 +1,4 @@
-"""The models as they are usually written, to measure against where timm is missing: timm's forward, said shortly.
+"""The models as they are usually implemented, to compare with where timm is not installed: timm's forward, in short.
 
 Shapes: B images, C channels, H x W positions, N tokens, D width, k heads, K classes.
 """
@@ -11,7 +11,7 @@ from scaling.specs import Architecture, Hybrid, ResNet, ViT
 
 
 class StdConv(nn.Conv2d):
-    """Convolution without bias and with standardized weights, by way of batch_norm."""
+    """Convolution without bias and with standardized weights, which batch_norm computes as in timm."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
         super().__init__(in_channels, out_channels, kernel, stride, kernel // 2, bias=False)
@@ -77,7 +77,7 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Logits [B, K] of images [B, 3, H, W], or of a stem's feature maps."""
+    """Logits [B, K] of images [B, 3, H, W], or of the feature maps of a stem."""
 
     def __init__(
         self, spec: ViT, num_classes: int, side: int, stem: nn.Module | None = None, channels: int = 3
@@ -111,4 +111,4 @@ def build(model: Architecture, num_classes: int, resolution: int) -> nn.Module:
             pool = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(model.out_channels, num_classes))
             return nn.Sequential(backbone(model), *pool)
         case _:
-            raise ValueError(f"there is no plain statement of this form of a {model.kind}: install timm")
+            raise ValueError(f"there is no plain implementation of this form of a {model.kind}: install timm")

@@ -1,12 +1,12 @@
-"""Searches against each other on Fashion-MNIST: a grid of rates, TPE with regularization, and halving.
+"""Hyperparameter searches compared on Fashion-MNIST: a grid of learning rates, TPE with regularization, and halving.
 
     python benchmarks/searches.py [--trials 24] [--seeds 0 1 2] [--data URI] [--json]
 
-All start from one model, pre-trained on the spot, and have the same number of trials, in this process, without Ray. A
-seed is that of the fine-tunings and, for TPE, of its search. Goals: TPE's best dev accuracy is at least the grid's in
-the median over seeds; ASHA's best is within half a point of the same search without it, in half of its steps. Nothing
-is tested, so the larger of the two committed splits serves: of its 2,000 images half are judged on, and half a point is
-five of them.
+All start from one model, which is pre-trained first, and have the same number of trials, in this process, without Ray.
+A seed is the seed of the fine-tunings and, for TPE, of its sampler. Goals: TPE's best dev accuracy is at least the
+grid's in the median over seeds; ASHA's best is within half a point of the same search without it, in half of the steps.
+Test accuracy is not needed, so the larger of the two committed splits is used: half of its 2,000 images are the dev
+split, of which half a point is five images.
 """
 
 import json
@@ -27,7 +27,7 @@ from scaling.store import Storage, checkpoint_name
 from scaling.training import local_device
 from search_spaces.grids import TASKS
 from search_spaces.recipes import RECIPE
-from search_spaces.regularization import RATE, regularization
+from search_spaces.regularization import BASE_LR, regularization
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,11 @@ class Options:
 
 
 def searches(options: Options) -> dict[str, Callable[[Task, int], Task]]:
-    """Each makes the task of a seed."""
-    rates = tuple(RATE.low * (RATE.high / RATE.low) ** (i / (options.trials - 1)) for i in range(options.trials))
-    grid = Search((("base_lr", Choice(rates)),), sampler="grid")
+    """Searches by name: each makes the task of a seed."""
+    base_lrs = tuple(
+        BASE_LR.low * (BASE_LR.high / BASE_LR.low) ** (i / (options.trials - 1)) for i in range(options.trials)
+    )
+    grid = Search((("base_lr", Choice(base_lrs)),), sampler="grid")
     return {
         "grid": lambda task, seed: replace(task, base_lrs=(), search=grid),
         "tpe": lambda task, seed: replace(
@@ -70,7 +72,7 @@ def searches(options: Options) -> dict[str, Callable[[Task, int], Task]]:
 def main(options: Options) -> int:
     if options.trials < 4:
         raise ValueError(f"trials must be at least 4, got {options.trials}")
-    out, found = console(options.json), []
+    out, rows = console(options.json), []
     with tempfile.TemporaryDirectory(prefix="searches-") as folder:
         storage = Storage.of(folder)
         storage.make()
@@ -81,24 +83,24 @@ def main(options: Options) -> int:
             for seed in options.seeds:
                 place = Storage.of(Path(folder) / f"{name}-{seed}".replace(" ", "-"))
                 checkpoint = storage.path(checkpoint_name(run.id))
-                found.append(
-                    {"search": name, "seed": seed, **searched(Pair(run, make(task, seed), seed), checkpoint, place)}
+                rows.append(
+                    {"search": name, "seed": seed, **run_search(Pair(run, make(task, seed), seed), checkpoint, place)}
                 )
-                out.print(_line(found[-1]))
-    verdicts = compared(found)
+                out.print(_line(rows[-1]))
+    verdicts = compare(rows)
     out.print(*(f"{name}: {value:.4g}" for name, value in verdicts.items()), sep="\n")
     if options.json:
-        print(json.dumps({"searches": found, **verdicts}))
+        print(json.dumps({"searches": rows, **verdicts}))
     return 0
 
 
-def searched(pair: Pair, checkpoint: str, storage: Storage) -> dict[str, Any]:
-    """Run a search to its end: best dev accuracy of trials that ran to theirs, steps and seconds of all."""
-    known: dict[str, Result | None] = {}
+def run_search(pair: Pair, checkpoint: str, storage: Storage) -> dict[str, Any]:
+    """Run a search to its end: the best dev accuracy of complete trials, and steps and seconds of all trials."""
+    results: dict[str, Result | None] = {}
     steps, began = 0, time.monotonic()
-    while todo := due_trials(pair, known)[0]:
-        trial = todo[0]
-        before = known.get(trial.transfer.id)
+    while due := due_trials(pair, results)[0]:
+        trial = due[0]
+        before = results.get(trial.transfer.id)
         row = finetune(
             trial.transfer,
             checkpoint=checkpoint,
@@ -108,17 +110,17 @@ def searched(pair: Pair, checkpoint: str, storage: Storage) -> dict[str, Any]:
             report=lambda step, metrics: None,
             until=trial.until,
         )
-        known[trial.transfer.id] = result_of(row)
+        results[trial.transfer.id] = result_of(row)
         steps += row["steps_done"] - (before.steps if before else 0)
-    whole = [each.dev_top1 for each in known.values() if each is not None and each.steps == pair.task.steps]
-    return {"dev_top1": max(whole), "steps": steps, "seconds": time.monotonic() - began}
+    complete = [each.dev_top1 for each in results.values() if each is not None and each.steps == pair.task.steps]
+    return {"dev_top1": max(complete), "steps": steps, "seconds": time.monotonic() - began}
 
 
-def compared(found: list[dict[str, Any]]) -> dict[str, float]:
-    """The goals' figures, medians over seeds: points of dev accuracy, and the share of the steps."""
+def compare(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """The figures of the goals: points of dev accuracy, in the median over seeds, and the share of the steps."""
 
     def of(name: str, column: str) -> list[float]:
-        return [row[column] for row in found if row["search"] == name]
+        return [row[column] for row in rows if row["search"] == name]
 
     def points(name: str) -> float:
         pairs = zip(of(name, "dev_top1"), of("grid", "dev_top1"), strict=True)

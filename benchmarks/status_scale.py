@@ -1,7 +1,7 @@
 """How long plan and status of large studies take: `python benchmarks/status_scale.py [--cells N] [--runs N]`.
 
-The status's rows are made up: ten tasks, seven rates and three seeds for each of as many models as are needed. The plan
-is of the ViT paper's study with as many seeds of its runs.
+The rows are synthetic: ten tasks, seven learning rates and three seeds for each of as many models as are needed. The
+plan is that of the ViT paper's study with more seeds of its runs.
 """
 
 import sys
@@ -28,7 +28,7 @@ from scaling.store import TABLES, Storage, write_rows
 from search_spaces.grids import TASKS
 from search_spaces.vit_paper import STUDY as PAPER
 
-TASKS_EACH, RATES, SEEDS = 10, 7, (0, 1, 2)
+TASKS_EACH, BASE_LRS, SEEDS = 10, 7, (0, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -53,23 +53,23 @@ def main(options: Options) -> int:
     with tempfile.TemporaryDirectory(prefix="status-") as folder:
         storage = Storage.of(folder)
         storage.make()
-        made = make(options.cells, storage)
+        cells = make(options.cells, storage)
         began, cpu = time.perf_counter(), time.process_time()
-        found = study_status(storage)
+        status = study_status(storage)
         wall, cpu = time.perf_counter() - began, time.process_time() - cpu
-    assert found.finished
-    out.print(f"{made} cells: status in {wall:.1f} s, {cpu:.1f} CPU s")
+    assert status.finished
+    out.print(f"{cells} cells: status in {wall:.1f} s, {cpu:.1f} CPU s")
     return 0
 
 
 def make(cells: int, storage: Storage) -> int:
-    """Write the rows of a finished study; returns how many cells it has."""
+    """Write the rows of a finished study. Returns the number of its cells."""
     digits = replace(TASKS["digits"], data=resolve(TASKS["digits"].data))
     tasks = tuple(
-        replace(digits, name=f"task-{i}", steps=50 + i, base_lrs=tuple(0.1 * (1 + rate) for rate in range(RATES)))
+        replace(digits, name=f"task-{i}", steps=50 + i, base_lrs=tuple(0.1 * (1 + lr) for lr in range(BASE_LRS)))
         for i in range(TASKS_EACH)
     )
-    models = -(-cells // (TASKS_EACH * (RATES + len(SEEDS))))
+    models = -(-cells // (TASKS_EACH * (BASE_LRS + len(SEEDS))))
     released = tuple(
         Released(f"model-{i}", zoo_model("ViT-micro-S/4"), "made-up.npz", f"{i:064x}") for i in range(models)
     )
@@ -77,16 +77,16 @@ def make(cells: int, storage: Storage) -> int:
     storage.write("study.json", to_json(study).encode())
     count = 0
     for pair in search_pairs(study):
-        known = {}
+        results = {}
         for trial in due_trials(pair, {})[0]:
             row = made_row(trial.transfer)
-            known[trial.transfer.id] = result_of(row)
+            results[trial.transfer.id] = result_of(row)
             _leave(storage, trial.transfer, row)
-        finals = final_runs(pair, chosen_settings(pair, known), SEEDS)
+        finals = final_runs(pair, chosen_settings(pair, results), SEEDS)
         for final in finals:
             judged = {"transfer_id": final.id, "test_top1": 0.5, "train_loss": 1.0}
             _leave(storage, final, known_columns(final) | judged)
-        count += len(known) + len(finals)
+        count += len(results) + len(finals)
     return count
 
 

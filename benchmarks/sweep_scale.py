@@ -1,8 +1,8 @@
-"""A long sweep of trials that do nothing beside bare Ray Tune: `python benchmarks/sweep_scale.py [--trials N]`.
+"""A long sweep of trials that do nothing, compared with bare Ray Tune: `python benchmarks/sweep_scale.py [--trials N]`.
 
-Both run as many trials that sleep, in as many slots, with actors that are used again and have torch, in one Ray
-session. Ours also decides which trials there are, of several searches, commits a row each and shows them in Optuna.
-What counts are ratios of wall time and of the driver's CPU time, and by how much the driver's memory grows.
+Both run the same number of sleeping trials in the same number of slots, in actors that are reused and have imported
+torch, in one Ray session. Ours also decides which trials run, for several searches, commits a row for each and shows
+them in Optuna. What counts are the ratios of wall time and of the driver's CPU time, and the growth of its memory.
 """
 
 import sys
@@ -46,9 +46,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Measured:
+    """The cost of one sweep."""
+
     wall: float  # s
     cpu: float  # s, of the driver
-    growth: float  # MiB of the driver's memory, from the tenth of the trials on
+    growth: float  # MiB of the driver's memory, after the first tenth of the trials
 
 
 def main(options: Options) -> int:
@@ -77,7 +79,7 @@ def main(options: Options) -> int:
 
 
 def measured(sweep: Callable[[Callable[[], None]], None], trials: int) -> Measured:
-    """A sweep that calls its argument at the end of every trial."""
+    """The cost of `sweep`, a function that calls its argument at the end of every trial."""
     memory: list[float] = []
 
     def ended() -> None:
@@ -99,7 +101,7 @@ def _bare(options: Options, ended: Callable[[], None]) -> None:
     seconds = options.seconds
 
     def sleep(config: dict[str, Any]) -> None:
-        import torch  # noqa: F401, as whoever trains has to
+        import torch  # noqa: F401, as every training has to
 
         time.sleep(seconds)
         tune.report({"done": 1})
@@ -107,7 +109,7 @@ def _bare(options: Options, ended: Callable[[], None]) -> None:
     with tempfile.TemporaryDirectory(prefix="bare-") as folder:
         tune.Tuner(
             tune.with_resources(sleep, {"CPU": 1}),
-            param_space={"rate": tune.grid_search([float(i) for i in range(options.trials)])},
+            param_space={"base_lr": tune.grid_search([float(i) for i in range(options.trials)])},
             tune_config=tune.TuneConfig(max_concurrent_trials=options.slots, reuse_actors=True),
             run_config=tune.RunConfig(name="bare", storage_path=folder, verbose=0, callbacks=[Ended()]),
         ).fit()
@@ -117,15 +119,15 @@ def _ours(options: Options, storage: Storage, ended: Callable[[], None]) -> None
     from clusters.execution import Work, mirrored, place, sweep
 
     task = replace(TASKS["digits"], data=resolve(TASKS["digits"].data))
-    rates = [0.1 + 0.001 * i for i in range(options.trials)]
+    base_lrs = [0.1 + 0.001 * i for i in range(options.trials)]
     pairs = [
-        Pair(Scratch(f"nothing-{i}", zoo_model("ViT-micro-S/4")), replace(task, base_lrs=tuple(rates[i::PAIRS])), 0)
+        Pair(Scratch(f"nothing-{i}", zoo_model("ViT-micro-S/4")), replace(task, base_lrs=tuple(base_lrs[i::PAIRS])), 0)
         for i in range(PAIRS)
     ]
     seconds = options.seconds
 
     def nothing(work: Work, storage: Storage, *_: Any) -> dict[str, Any]:
-        pass
+        from benchmarks.sweep_scale import made_row  # here: as a script this module is __main__, unknown to the actors
 
         time.sleep(seconds)
         assert isinstance(work.unit, Transfer)
@@ -148,7 +150,7 @@ def _ours(options: Options, storage: Storage, ended: Callable[[], None]) -> None
 
 
 def made_row(trial: Transfer) -> dict[str, Any]:
-    """What a trial that was not made would have as its row."""
+    """A row as a trial would leave it, without the trial."""
     from scaling.runs import known_columns
 
     judged = {"trial_id": trial.id, "steps_done": trial.steps, "dev_top1": 0.5, "dev_loss": 1.0}

@@ -1,9 +1,9 @@
-"""Time our training steps against timm's: `python benchmarks/train_step.py [--models NAME ...] [--modes MODE ...]`.
+"""Our training steps compared with timm's: `python benchmarks/train_step.py [--models NAME ...] [--modes MODE ...]`.
 
 A step is forward, loss, backward and optimizer step on one batch that lies on the device; both sides share loss,
 optimizer and autocast. (In bf16 our layers also add up in bf16; timm's do so in float32.)
-The contestants of a model live in one process and take turns, round after round, so that whatever else the machine
-does falls on all of them. What counts are ratios: seconds depend on the machine.
+The contestants of a model are in one process and take turns, round by round, so that whatever else the machine does
+affects all of them. What counts are ratios: seconds depend on the machine.
 """
 
 import sys
@@ -63,20 +63,20 @@ class Options:
 
 @dataclass
 class Contestant:
-    """One way to make a step, and the seconds it took, by round."""
+    """One implementation of a training step, and the seconds that it took, by round."""
 
     model: str
     side: Side
-    what: str
+    what: str  # the implementation
     mode: Mode
     flops: float  # of a step, by the closed form of our model
     step: Callable[[], None] = field(repr=False)
-    steps: int = 1  # a turn
-    seconds: list[float] = field(default_factory=list)  # a step, of each round
+    steps: int = 1  # per turn
+    seconds: list[float] = field(default_factory=list)  # per step, of each round
 
     @property
     def tflops(self) -> float:
-        """A second, at the median."""
+        """TFLOP/s at the median time."""
         return self.flops / statistics.median(self.seconds) / 1e12
 
 
@@ -105,7 +105,7 @@ def precision_of(mode: Mode) -> Precision:
 
 
 def enter(name: str, options: Options, device: Device) -> list[Contestant]:
-    """Both sides in every mode, each with a module and an optimizer of its own. timm's have no pre-training head."""
+    """Both sides in every mode, each with a module and optimizer of its own, and no pre-training head, as in timm."""
     spec, batch = without_representation(zoo_model(name)), options.batch or BATCH[device.kind]
     images = torch.randn(batch, 3, options.resolution, options.resolution, device=device.torch)
     labels = torch.randint(CLASSES, (batch,), device=device.torch)
@@ -121,11 +121,11 @@ def enter(name: str, options: Options, device: Device) -> list[Contestant]:
 
 
 def make_step(module: nn.Module, mode: Mode, images: Tensor, labels: Tensor, device: Device) -> Callable[[], None]:
-    """The training step of the loop, on the same images every time."""
+    """A training step as the training loop makes it, on the same images every time."""
     module.to(device.torch).train()
     optimizer = make_optimizer(module, RECIPE)
     for group in optimizer.param_groups:
-        group["lr"] = 1e-4  # a classifier that stays zero would send zeros back, which some chips multiply faster
+        group["lr"] = 1e-4  # a classifier that stays zero would make gradients zero, which some chips multiply faster
     device = replace(device, execution=Execution(precision_of(mode), mode.endswith("compiled")))
     device.compiled(module)
 
@@ -140,9 +140,10 @@ def make_step(module: nn.Module, mode: Mode, images: Tensor, labels: Tensor, dev
 
 
 def race(contestants: list[Contestant], options: Options, device: Device, out: Console) -> None:
-    """Fill in the contestants' seconds. Two steps each to warm up and compile; a third decides the steps of a turn.
+    """Fill in the seconds of the contestants.
 
-    A turn begins with a step that is not timed: the first one finds the caches and the allocator as others left them.
+    Two steps warm up and compile, a third decides the number of steps per turn. Each turn begins with a step that is
+    not timed, since it finds caches and the allocator as the others left them.
     """
     for contestant in contestants:
         start = time.perf_counter()
@@ -156,7 +157,7 @@ def race(contestants: list[Contestant], options: Options, device: Device, out: C
 
 
 def report(contestants: list[Contestant], rates: dict[str, float]) -> list[str]:
-    """Lines: each contestant's rate, then how many times as fast each of ours is as each peer."""
+    """Lines for people: the throughput of each contestant, then how many times as fast ours are as each peer."""
     ours, peers = ([c for c in contestants if c.side == side] for side in ("ours", "peer"))
     lines = [f"\n{ours[0].model} against {peers[0].what}"]
     for c in contestants:
@@ -171,9 +172,9 @@ def report(contestants: list[Contestant], rates: dict[str, float]) -> list[str]:
 
 
 def ratio(mine: Contestant, other: Contestant) -> tuple[float, float, float]:
-    """How many times as fast, round by round: (median, lower quartile, upper quartile).
+    """How many times as fast `mine` is, round by round: (median, lower quartile, upper quartile).
 
-    Turns of one round lie close together, so that a slow spell of the machine falls on both.
+    Turns of one round lie close together, so that a slow spell of the machine affects both.
     """
     by_round = [theirs / own for own, theirs in zip(mine.seconds, other.seconds, strict=True)]
     low, median, high = statistics.quantiles(by_round, n=4) if len(by_round) > 1 else by_round * 3

@@ -1,9 +1,9 @@
 """What a trial of a sweep costs beyond its own training: `python benchmarks/trial_overhead.py [--trials N]`.
 
-One-worker trials go through the real sweep on a local Ray, with actors that are used again. A slot's time goes into the
-trials' own work (training, evaluating and waiting for data, by the attempts' rows) and into the rest. The rest of a
-trial is its set-up (model, weights of the checkpoint, optimizer, rows), inside its attempt, and Tune's part, between
-one attempt and the next of a slot. The start of the sweep, before the first attempt, comes once and is told apart.
+Trials of one worker run through the real sweep on a local Ray, in actors that are reused. The time of a slot consists
+of the trials' own work (training, evaluating and waiting for data, by the attempt rows) and of overhead. The overhead
+of a trial is its set-up (model, weights of the checkpoint, optimizer, rows), inside its attempt, and Tune's part,
+between two attempts of a slot. The start of the sweep, before the first attempt, comes once and is reported separately.
 """
 
 import sys
@@ -50,18 +50,18 @@ class Options:
 
 @dataclass(frozen=True)
 class Overhead:
-    """Seconds of a slot; all but `start` are means of a trial."""
+    """Seconds of a slot; all but `start` are means per trial."""
 
     trials: int
     slots: int
     start: float  # from the call of the sweep to its first attempt
     work: float  # training, evaluating and waiting for data
-    setup: float  # else inside an attempt
+    setup: float  # the rest of an attempt
     between: float  # outside attempts, from the first one's start to the end of the sweep
 
     @property
     def overhead(self) -> float:
-        """Of a trial over its own work."""
+        """Seconds of a trial beyond its own work."""
         return self.setup + self.between
 
     @property
@@ -92,7 +92,7 @@ def main(options: Options) -> int:
 
 
 def _upstream(options: Options, storage: Storage) -> Pretrain:
-    """A checkpoint to start from, of a training of a few steps."""
+    """A checkpoint to start from, after a few training steps."""
     run = Pretrain(options.model, zoo_model(options.model), resolve(DIGITS), 1e-3, 0.1, RECIPE, resolution=16)
     pretrain(
         run,
@@ -105,8 +105,8 @@ def _upstream(options: Options, storage: Storage) -> Pretrain:
 
 
 def _task(options: Options) -> Task:
-    rates = tuple(0.1 + 0.001 * i for i in range(options.trials))
-    return replace(TASKS["digits"], data=resolve(DIGITS), base_lrs=rates, steps=options.steps)
+    base_lrs = tuple(0.1 + 0.001 * i for i in range(options.trials))
+    return replace(TASKS["digits"], data=resolve(DIGITS), base_lrs=base_lrs, steps=options.steps)
 
 
 def _sweep(pair: Pair, storage: Storage) -> None:
@@ -125,7 +125,7 @@ def _sweep(pair: Pair, storage: Storage) -> None:
 
 
 def overhead(attempts: pl.DataFrame, began: float, ended: float, slots: int) -> Overhead:
-    """From the attempts' rows and the times (s since 1970) at which the sweep was called and returned."""
+    """The overhead by the attempt rows and the times, in s since 1970, at which the sweep was called and returned."""
     unfinished = attempts.filter(pl.col("outcome") != "done").height
     assert not unfinished, f"{unfinished} attempts did not end well"
     own = pl.col("seconds_training") + pl.col("seconds_evaluating") + pl.col("seconds_waiting")
@@ -142,7 +142,7 @@ def report(measured: Overhead) -> list[str]:
         f"set-up inside a trial   {measured.setup:6.2f} s",
         f"between two trials      {measured.between:6.2f} s",
         f"overhead of a trial     {measured.overhead:6.2f} s, {verdict} the goal of {GOAL_SECONDS:g} s",
-        f"start of the sweep      {measured.start:6.2f} s once: with it {measured.overhead_with_start:.2f} s a trial",
+        f"start of the sweep      {measured.start:6.2f} s once: with it {measured.overhead_with_start:.2f} s per trial",
     ]
 
 

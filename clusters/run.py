@@ -24,7 +24,7 @@ from scaling.console import Machine, Phase, View, phase
 from scaling.data import built_in
 from scaling.data.sources import open_split
 from scaling.schedule import (
-    Given,
+    Checkpoints,
     Pair,
     checkpoint_of,
     due_trials,
@@ -49,7 +49,7 @@ class Stages:
     storage: Storage
     console: Console
     placement: Placement
-    given: Given  # checkpoints of upstreams that are not trained here, by id
+    given: Checkpoints  # checkpoints of upstreams that are not trained here, by id
     view: View | None
     save_seconds: float
 
@@ -60,7 +60,7 @@ def run(
     console: Console,
     machine: Machine | None = None,
     *,
-    given: Given | None = None,
+    given: Checkpoints | None = None,
     save_seconds: float = SAVE_SECONDS,
     view: View | None = None,
 ) -> int:

@@ -1,4 +1,4 @@
-"""What every spec and option is checked by: a condition, a name, a choice. One ValueError, one line."""
+"""Checks of specs and options. Each raises a ValueError with one line: what must hold, what was given, what to do."""
 
 import re
 from functools import cache
@@ -14,7 +14,7 @@ def check(condition: bool, message: str) -> None:
 
 
 def check_choices(spec: Any) -> None:
-    """Fields typed as a Literal hold one of its values."""
+    """Raise ValueError unless the fields of a dataclass that are typed as a Literal hold one of its values."""
     cls: Any = type(spec)
     for name, choices in _choices(cls).items():
         if getattr(spec, name) not in choices:
@@ -23,11 +23,14 @@ def check_choices(spec: Any) -> None:
 
 @cache
 def _choices(cls: Any) -> dict[str, tuple[Any, ...]]:
-    """What each field that is a Literal may be."""
-    kinds = get_type_hints(cls).items()
-    return {name: get_args(kind) for name, kind in kinds if get_origin(kind) is Literal}
+    """The values of each field that is typed as a Literal. Cached: searches make thousands of specs."""
+    hints = get_type_hints(cls).items()
+    return {name: get_args(hint) for name, hint in hints if get_origin(hint) is Literal}
 
 
-def check_name(what: str, name: str) -> None:
-    """A name that becomes a path: letters, digits and `._+-`, so that it cannot leave its directory."""
-    check(bool(NAME.fullmatch(name)), f"{what} {name!r} must match {NAME.pattern}")
+def check_name(kind: str, name: str) -> None:
+    """Raise ValueError unless a name, which becomes a path, is of letters, digits and `._+-`.
+
+    So it cannot leave its directory, on any file system. `kind` says what is called so.
+    """
+    check(bool(NAME.fullmatch(name)), f"{kind} {name!r} must match {NAME.pattern}")

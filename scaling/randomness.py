@@ -1,7 +1,7 @@
-"""The order of the samples and the random numbers of augmentation, as pure functions of what they stand for.
+"""The order of the samples and the random numbers of augmentation, as pure functions of seed, epoch and index.
 
-Everything is computed, nothing is drawn from a state: sample p of the stream is the same on one worker and on eight,
-and after a restart. The hash is SplitMix64 (Steele, Lea and Flood 2014, 'Fast splittable pseudorandom number
+Nothing is drawn from a generator with a state: sample p of the stream is the same on one worker and on eight, and after
+a restart. The hash is SplitMix64 (Steele, Lea and Flood 2014, 'Fast splittable pseudorandom number
 generators'); permutations are Feistel networks with cycle walking (Black and Rogaway 2002, 'Ciphers with arbitrary
 finite domains').
 """
@@ -12,13 +12,13 @@ import numpy as np
 
 Key = int | tuple[int | np.ndarray, ...]
 
-GOLDEN = 0x9E3779B97F4A7C15
+GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio, odd: SplitMix64's increment
 MASK = 2**64 - 1
-ROUNDS = 8
+ROUNDS = 8  # of the Feistel network
 
 
 def _words(value: int | np.ndarray) -> np.ndarray:
-    """uint64 [n] or [1], modulo 2^64 (arrays, since NumPy warns of the overflow of scalars only)."""
+    """uint64 [n] or [1], modulo 2**64. Always arrays: NumPy warns when scalars overflow, but not when arrays do."""
     if isinstance(value, np.ndarray):
         return np.atleast_1d(value).astype(np.uint64)
     return np.array([int(value) & MASK], np.uint64)
@@ -32,7 +32,7 @@ def _mix(z: np.ndarray) -> np.ndarray:
 
 
 def _hash(key: Key) -> np.ndarray:
-    """One word for a key; entries that are arrays broadcast."""
+    """One uint64 for a key; entries that are arrays broadcast."""
     entries = key if isinstance(key, tuple) else (key,)
     state = _words(len(entries))
     for entry in entries:
@@ -41,7 +41,7 @@ def _hash(key: Key) -> np.ndarray:
 
 
 def _feistel(x: np.ndarray, keys: np.ndarray, half: int) -> np.ndarray:
-    """A bijection of range(2**(2 * half)), of uint64 [n]."""
+    """A bijection of range(2**(2 * half)) applied to uint64 [n]; `keys` uint64 [n] or [1] choose it."""
     bits, mask = np.uint64(half), np.uint64((1 << half) - 1)
     left, right = x >> bits, x & mask
     for i in range(ROUNDS):
@@ -56,7 +56,7 @@ def permute(position: np.ndarray, n: int, key: Key) -> np.ndarray:
     Args:
         position: int64 [m], each in range(n).
         n: size of the range, 1 to 2**62.
-        key: which bijection; entries may be arrays [m], one key a position.
+        key: chooses the bijection; entries may be arrays [m], one for each position.
 
     Returns:
         int64 [m]. Raises ValueError for an n or positions outside their range.
@@ -69,25 +69,27 @@ def permute(position: np.ndarray, n: int, key: Key) -> np.ndarray:
     keys = np.broadcast_to(_hash(key), x.shape)
     half = max(1, ((n - 1).bit_length() + 1) // 2)
     y = _feistel(x.astype(np.uint64), keys, half)
-    while len(outside := np.flatnonzero(y >= n)):  # walk the cycle back into the range: 4 steps at most on average
+    # The network permutes the next power of 4: positions that leave range(n) walk on along their cycle until they are
+    # back in it, at most 4 steps on average.
+    while len(outside := np.flatnonzero(y >= n)):
         y[outside] = _feistel(y[outside], keys[outside], half)
     return y.astype(np.int64)
 
 
 def words(seed: int, epoch: int | np.ndarray, index: np.ndarray, count: int) -> np.ndarray:
-    """Random bits of sample `index` in `epoch`, as `uniforms`: uint64 [n, count]."""
+    """Random bits of sample `index` in `epoch`, uint64 [n, count]; arguments as for `uniforms`."""
     base = np.broadcast_to(_hash((seed, epoch, index)), np.shape(index))
     return _mix(base[:, None] + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(GOLDEN))
 
 
 def uniforms(seed: int, epoch: int | np.ndarray, index: np.ndarray, count: int) -> np.ndarray:
-    """Random numbers of sample `index` in `epoch`: a function of the arguments alone.
+    """Uniform random numbers of sample `index` in `epoch`, a function of the arguments alone.
 
     Args:
         seed: the run's seed.
         epoch: int or int64 [n].
         index: int64 [n].
-        count: numbers a sample; the first ones stay the same when it grows.
+        count: how many for each sample; the first ones stay the same when it grows.
 
     Returns:
         float64 [n, count] in [0, 1), in steps of 2**-53.
@@ -96,17 +98,17 @@ def uniforms(seed: int, epoch: int | np.ndarray, index: np.ndarray, count: int) 
 
 
 def permute_in_windows(position: np.ndarray, shards: np.ndarray, window: int, key: tuple[int, ...]) -> np.ndarray:
-    """Where a pseudo-random bijection takes each position that keeps images of a few shards together.
+    """Where a pseudo-random bijection that keeps the images of a few shards together takes each position.
 
-    The shards are put into a random order and cut into windows of `window` shards; the images of a window are permuted
-    among themselves, and window follows window. So a reader of the stream holds `window` shards open at a time. One
-    window of all shards is `permute`. Memory is O(shards).
+    The shards are put into a random order and divided into windows of `window` shards; the images of a window are
+    permuted among themselves, and one window follows the other. So a reader of the stream reads from `window` shards at
+    a time. A window of all shards is the same as `permute`. Memory is O(shards).
 
     Args:
         position: int64 [m], each in range(sum of shards).
-        shards: int64 [s], images in each shard, in the order of their indices.
-        window: shards that are shuffled together.
-        key: which bijection.
+        shards: int64 [s], number of images in each shard, in the order of their indices.
+        window: number of shards that are shuffled together.
+        key: chooses the bijection.
 
     Returns:
         int64 [m]. Raises ValueError for positions outside the range.
@@ -118,27 +120,34 @@ def permute_in_windows(position: np.ndarray, shards: np.ndarray, window: int, ke
         raise ValueError(f"positions must be in [0, {n}), got {position.min()} to {position.max()}")
     order = permute(np.arange(len(shards)), len(shards), (*key, 0, 0))
     sizes, starts = shards[order], (np.cumsum(shards) - shards)[order]
-    ends = np.cumsum(sizes)  # of the shards in the stream, before windows are shuffled
+    ends = np.cumsum(sizes)  # of the shards in their random order, before images are shuffled
     bounds = np.append(0, np.append(ends[window - 1 : -1 : window], n))  # of the windows
-    number = np.searchsorted(bounds, position, side="right") - 1
-    inside = np.empty_like(position)
-    for i in np.unique(number):
-        here, first = number == i, bounds[i]
-        inside[here] = first + permute(position[here] - first, int(bounds[i + 1] - first), (*key, int(i)))
-    shard = np.searchsorted(ends, inside, side="right")
-    return starts[shard] + inside - (ends - sizes)[shard]
+    windows = np.searchsorted(bounds, position, side="right") - 1
+    shuffled = np.empty_like(position)
+    for i in np.unique(windows):
+        here, first = windows == i, bounds[i]
+        shuffled[here] = first + permute(position[here] - first, int(bounds[i + 1] - first), (*key, int(i)))
+    shard = np.searchsorted(ends, shuffled, side="right")
+    return starts[shard] + shuffled - (ends - sizes)[shard]
 
 
 def batch_at(
     step: int, batch_size: int, n: int, seed: int, shards: np.ndarray | None = None, window: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The samples of one step: the stream is epoch after epoch, each in an order of its own.
+    """The samples of one step, of a stream of epochs that each have an order of their own.
 
-    A batch may straddle epochs, and n may be smaller than the batch. With `shards`, which sum to n, the order is that
-    of `permute_in_windows`.
+    A batch may span two or more epochs. With `shards` the order of an epoch is that of `permute_in_windows`.
+
+    Args:
+        step: the optimizer step, from 0.
+        batch_size: images per step, over all workers.
+        n: number of images that are trained on.
+        seed: the run's seed.
+        shards: int64 [s], number of images in each shard, n in all; None: all images are shuffled.
+        window: number of shards that are shuffled together.
 
     Returns:
-        epochs int64 [batch_size], indices int64 [batch_size] in range(n). Raises ValueError for an empty set.
+        epochs int64 [batch_size], indices int64 [batch_size] in range(n). Raises ValueError for n = 0.
     """
     if n < 1:
         raise ValueError(f"cannot take batches of {n} images")
@@ -153,7 +162,7 @@ def batch_at(
 
 
 def shard(arrays: tuple[np.ndarray, ...], rank: int, world: int) -> tuple[np.ndarray, ...]:
-    """Worker `rank`'s contiguous slice of a global batch; the slices of all workers, in order, are the batch."""
+    """Worker `rank`'s contiguous slice of a global batch. The slices of all workers, in order, are the batch."""
     if not 0 <= rank < world:
         raise ValueError(f"rank {rank} is not in range({world})")
     size = len(arrays[0])
@@ -162,7 +171,7 @@ def shard(arrays: tuple[np.ndarray, ...], rank: int, world: int) -> tuple[np.nda
 
 @dataclass(frozen=True, eq=False)
 class Rest:
-    """The numbers of range(n) that are not held out, in ascending order: indexed as their array, without its memory."""
+    """The numbers of range(n) that are not held out, ascending: indexed like their array, without its memory."""
 
     n: int
     held: np.ndarray  # int64 [d], ascending, each once
@@ -172,11 +181,11 @@ class Rest:
 
     def __getitem__(self, position: np.ndarray) -> np.ndarray:
         """The numbers at positions [m], int64 [m]."""
-        gaps = self.held - np.arange(len(self.held))  # how many of the rest come before each that is held out
+        gaps = self.held - np.arange(len(self.held))  # how many of the rest come before each held-out number
         return position + np.searchsorted(gaps, position, side="right")
 
     def below(self, bounds: np.ndarray) -> np.ndarray:
-        """How many are below each bound."""
+        """How many of the numbers are below each bound [m]: int64 [m]."""
         return bounds - np.searchsorted(self.held, bounds)
 
 
@@ -189,7 +198,10 @@ def below(index: Index, bounds: np.ndarray) -> np.ndarray:
 
 
 def holdout(n: int, fraction: float, key: Key) -> tuple[Rest, np.ndarray]:
-    """A random split of range(n): (train indices, dev indices [round(fraction * n)]), ascending."""
+    """A random split of range(n): training indices, and dev indices int64 [round(fraction * n)], both ascending.
+
+    Raises ValueError for a fraction outside [0, 1].
+    """
     if not 0 <= fraction <= 1:
         raise ValueError(f"fraction of the dev split must be in [0, 1], got {fraction}")
     dev = np.sort(permute(np.arange(round(fraction * n)), max(n, 1), key))
@@ -197,5 +209,5 @@ def holdout(n: int, fraction: float, key: Key) -> tuple[Rest, np.ndarray]:
 
 
 def hashed(*entries: int) -> int:
-    """One seed, 63 bits, from several integers."""
+    """One seed of 63 bits from several integers."""
     return int(_hash(entries)[0] >> np.uint64(1))

@@ -1,1 +1,1 @@
-"""What to try: studies, recipes and grids, as plain values. One file is one experiment, its STUDY a Study."""
+"""What to try: studies, recipes, grids and searches as plain values. A file with a STUDY is one experiment."""

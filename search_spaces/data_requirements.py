@@ -6,10 +6,10 @@
 Figure 3: ViTs pre-trained on ImageNet, ImageNet-21k and JFT-300M, the smaller sets with Table 3's regularization
 (weight decay, dropout, for ImageNet label smoothing), fine-tuned on ImageNet. Figure 4: ViTs and ResNets on nested
 random subsets of JFT-300M of 9, 30 and 90 million images and on all of it, with the same recipe and number of steps, no
-regularization added, the best weights by held-out accuracy kept; linear 5-shot accuracy. Every run gets both
-evaluations here; the paper did not fine-tune Figure 4's.
+further regularization, keeping the weights of the best held-out accuracy; linear 5-shot accuracy. Here every run gets
+both evaluations; the paper did not fine-tune those of Figure 4.
 
-Cost: 15,080 exaFLOPs of pre-training, 8,165 TPU v3 core-days at the paper's own rate.
+Cost: 15,080 exaFLOPs of pre-training, 8,165 TPU v3 core-days at the paper's own throughput.
 Numbers to expect: fine-tuned on ImageNet (Table 5), ViT-L/16 76.53 after ImageNet, 85.15 after ImageNet-21k, 87.12
 after JFT-300M; B/16 77.91, 83.97, 84.15. On 9 million images ViT-B/32 is much worse than R50x1 and L/16 than R152x2;
 from 90 million on both are better (Figure 4).
@@ -19,7 +19,7 @@ from scaling.specs import Pretrain, Study
 from search_spaces.scales import MINIATURE as SMALL
 from search_spaces.scales import PAPER, Scale
 
-HELD_OUT = 0.02  # share of the images that early stopping looks at; the paper does not say
+HELD_OUT = 0.02  # share of the images for early stopping; the paper does not say how many
 JFT_EPOCHS = {"ViT-B/32": 7, "ViT-B/16": 7, "ViT-L/32": 7, "ViT-L/16": 14, "ViT-H/14": 14}  # Table 5's models
 FIGURE_4 = ("ViT-L/16", "ViT-L/32", "ViT-B/32", "ViT-S/32", "R50x1", "R152x2")  # S/32: 'b/32', half of B
 
@@ -33,7 +33,7 @@ def three_sets(scale: Scale) -> list[Pretrain]:
 
 
 def nested_subsets(scale: Scale) -> list[Pretrain]:
-    """Figure 4: as many steps on a subset as on the whole set, so that small ones are seen more often."""
+    """Figure 4: as many steps on each subset as on the whole set, so the images of a small one are seen more often."""
     held_out = round(HELD_OUT * scale.images)
     whole = scale.images - held_out
     return [
@@ -44,7 +44,7 @@ def nested_subsets(scale: Scale) -> list[Pretrain]:
             subset=subset,
             dev_fraction=HELD_OUT,
             evaluations=20,
-            early_stopping=20,  # never before the end: keep the best
+            early_stopping=20,  # as many as the evaluations: never stops early, but keeps the best weights
         )
         for name in scale.has(*FIGURE_4)
         for subset in (*scale.subsets, None)

@@ -1,14 +1,14 @@
-"""Class token or global average pooling (ViT §D.3, Figure 9): the rate decides, not the head.
+"""Class token or global average pooling (ViT §D.3, Figure 9): the learning rate decides, not the head.
 
     python scaling/run_study.py head_type --plan          (as published)
     python scaling/run_study.py head_type --miniature     (on a laptop)
 
-One ViT on JFT-300M for 7 epochs with the class token under the pre-training MLP at a rate of 8e-4, and with the mean of
-the patches under a linear classifier at 8e-4 and at 3e-4; linear 5-shot accuracy. The paper does not name the model;
-its range of accuracies fits B/32.
+One ViT on JFT-300M for 7 epochs: with the class token and the pre-training MLP at a learning rate of 8e-4, and with the
+mean of the patch tokens and a linear classifier at 8e-4 and at 3e-4; linear 5-shot accuracy. The paper does not name
+the model; its range of accuracies fits B/32.
 
-Cost: 167 exaFLOPs of pre-training, 90 TPU v3 core-days at the paper's own rate.
-Numbers to expect (Figure 9): the mean at 8e-4 far below the class token, at 3e-4 on a par.
+Cost: 167 exaFLOPs of pre-training, 90 TPU v3 core-days at the paper's own throughput.
+Numbers to expect (Figure 9): the mean at 8e-4 far below the class token, at 3e-4 equal to it.
 """
 
 from dataclasses import replace
@@ -19,7 +19,7 @@ from search_spaces.scales import PAPER, Scale
 
 
 def study(scale: Scale) -> Study:
-    """Figure 9 at a scale; the lower rate is 3/8 of the model's own."""
+    """Figure 9 at a scale; the lower learning rate is 3/8 of the model's own, as 3e-4 is of 8e-4."""
     token = scale.run("ViT-B/32", 7, variant="class token")
     assert isinstance(token.model, ViT)
     pooled = replace(token.model, pool="gap", representation_size=None)

@@ -1,7 +1,7 @@
-"""BiT-HyperRule (Kolesnikov et al. 2020, §3.3): how BiT fine-tunes, from a data set's size and its images' alone.
+"""BiT-HyperRule (Kolesnikov et al. 2020, §3.3): how BiT fine-tunes, given only the size of a data set and its images.
 
-No rate is searched for. The ViT paper fine-tunes its ResNets this way too and keeps the better result (§B.1.1). Three
-sizes of data sets: small, below 20,000 images to train on; medium, below 500,000; large.
+No learning rate is searched. The ViT paper also fine-tunes its ResNets this way and keeps the better result (§B.1.1).
+There are three sizes of data sets: small, below 20,000 training images; medium, below 500,000; and large.
 """
 
 from scaling.specs import Dataset, Recipe, Setting
@@ -10,13 +10,15 @@ BASE_LR = 0.003
 
 
 def bit_hyperrule(data: Dataset, *, height: int, width: int, r152x4: bool = False) -> Setting:
-    """How to fine-tune on a data set whose images have about `height` x `width` pixels.
+    """The setting for a data set whose images have about `height` x `width` pixels.
 
-    BiT-L's R152x4 sees photographs at more pixels than the other models; the official code does so with all of them.
-    Raises ValueError when the number of training images is not known.
+    `r152x4`: BiT-L's R152x4 gets photographs at a higher resolution than the other models (the official code gives all
+    of them the higher one). Raises ValueError when the number of training images is not known.
     """
     if data.num_train is None:
-        raise ValueError(f"the BiT-HyperRule needs the number of training images, which data set {data.name} lacks")
+        raise ValueError(
+            f"the BiT-HyperRule needs the number of training images: data set {data.name} has num_train=None"
+        )
     resize, resolution = crop(height, width, r152x4)
     recipe = Recipe(
         optimizer="sgd",
@@ -35,22 +37,22 @@ def bit_hyperrule(data: Dataset, *, height: int, width: int, r152x4: bool = Fals
 
 
 def crop(height: int, width: int, r152x4: bool) -> tuple[int, int]:
-    """Pixels a side that images are resized to, and of the crop that is cut from them."""
+    """Pixels on a side: of the resized images, and of the crops that are cut from them."""
     if height * width < 96 * 96:
         return 160, 128
     return (512, 480) if r152x4 else (448, 384)
 
 
 def steps(num_train: int) -> int:
-    """Optimizer steps: short for small sets."""
+    """Optimizer steps: 500, 10,000 or 20,000 for small, medium and large sets."""
     return 500 if num_train < 20_000 else 10_000 if num_train < 500_000 else 20_000
 
 
 def warmup_steps(num_train: int) -> int:
-    """A fifth of a small set's steps, 500 for the others, as in the official code."""
+    """Steps of warm-up: a fifth of a small set's steps, 500 for the others, as in the official code."""
     return 100 if num_train < 20_000 else 500
 
 
 def mixup(num_train: int) -> float:
-    """Alpha of MixUp: none for small sets."""
+    """Alpha of MixUp: 0, no MixUp, for small sets."""
     return 0.0 if num_train < 20_000 else 0.1

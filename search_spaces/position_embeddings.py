@@ -1,13 +1,13 @@
-"""Position embeddings (ViT §D.4, Table 8): having them matters, their kind does not.
+"""Position embeddings (ViT §D.4, Table 8): having one matters, its kind does not.
 
     python scaling/run_study.py position_embeddings --plan          (as published)
     python scaling/run_study.py position_embeddings --miniature     (on a laptop)
 
-ViT-B/16 on JFT-300M for 7 epochs without position embedding, with a 1-D, a 2-D and a relative one, tables added at the
-stem, at every layer, or one at every layer; linear 5-shot accuracy. The miniature trains on images in which the class
-is where things are (`datasets.layouts`), from three seeds.
+ViT-B/16 on JFT-300M for 7 epochs without a position embedding and with a 1-D, a 2-D and a relative one. Their tables
+are added to the input, or to the input of every layer, one for each or one that is shared; linear 5-shot accuracy. The
+miniature trains, with three seeds, on images whose class is decided by where things are (`scaling.data.layouts`).
 
-Cost: 1,799 exaFLOPs of pre-training, 974 TPU v3 core-days at the paper's own rate.
+Cost: 1,799 exaFLOPs of pre-training, 974 TPU v3 core-days at the paper's own throughput.
 Numbers to expect (Table 8, ImageNet 5-shot): none 0.614; 1-D 0.642, 0.640, 0.643; 2-D 0.640, 0.640, 0.640;
 relative 0.640.
 """
@@ -20,7 +20,7 @@ from search_spaces.scales import PAPER, Scale
 
 
 def rows(model: ViT) -> dict[str, ViT]:
-    """Table 8's entries by name."""
+    """Table 8's entries by name, each a form of `model`."""
     one, two = replace(model, positions="1d"), replace(model, positions="2d")
     return {
         "none": replace(model, positions="none"),
@@ -31,6 +31,7 @@ def rows(model: ViT) -> dict[str, ViT]:
 
 
 def _places(model: ViT) -> dict[str, ViT]:
+    """The columns of Table 8: where the table of positions is added."""
     return {
         "stem": model,
         "every layer": replace(model, positions_at="every_layer"),

@@ -1,22 +1,23 @@
-"""The embedded default: the ViT paper's study in the small, on a laptop, in minutes, without a download.
+"""The default study: the ViT paper's at a small scale, on a laptop, in minutes, without a download.
 
     make study        (or: python scaling/run_study.py quickstart)
 
-Three families in three sizes are pre-trained on images of iterated function systems made on the spot, and fine-tuned
-on digits and on 1,000 images of Fashion-MNIST; the largest of each family also from scratch.
+Three families of models in three sizes are pre-trained on generated images of iterated function systems, and fine-tuned
+on digits and on 1,000 images of Fashion-MNIST. The largest ViT and ResNet are also trained from scratch.
 
 Cost: 1.6 teraFLOPs of pre-training, 0.6 of fine-tuning; about five minutes on two cores, one of them Ray's start.
 
-Expect, test accuracy in % over three seeds (S, M, L; then L from scratch with the same fine-tuning):
+Numbers to expect, test accuracy in % over three seeds (S, M, L; in brackets L from scratch with the same fine-tuning):
 
     fashion   ViT      42 +- 3   53 +- 3   59 +- 0   (50 +- 1)     digits   39 +- 6   54 +- 1   74 +- 2   (50 +- 2)
               ResNet   55 +- 3   60 +- 1   65 +- 1   (61 +- 3)              73 +- 5   85 +- 1   86 +- 1   (90 +- 1)
               hybrid   50 +- 1   50 +- 3   54 +- 1                          52 +- 5   65 +- 4   67 +- 7
 
-On the mean of the two tasks every family gains with compute. As in the paper (Figures 3 and 4), the ViT needs
-pre-training most: 9 points on fashion and 24 on digits, the ResNet 4 and none. The fine-tunings are short on purpose
-(one to two passes over the training images); longer ones bring the control nearer. Epochs and steps were settled after
-looks at test accuracies, so these flatter a little; rates are chosen on dev splits, as everywhere.
+On the mean of the two tasks every family improves with compute. As in the paper (Figures 3 and 4), the ViT gains most
+from pre-training: 9 points on fashion and 24 on digits, the ResNet 4 and none. The fine-tunings are short on purpose
+(one to two passes over the training images); longer ones bring the from-scratch baseline closer. Epochs and steps were
+chosen with a look at test accuracies, so these are slightly optimistic; learning rates are chosen on dev splits, as
+everywhere.
 """
 
 from dataclasses import replace
@@ -26,9 +27,9 @@ from scaling.specs import ZOO, FewShot, Pretrain, Scratch, Study
 from search_spaces.grids import TASKS
 from search_spaces.recipes import RECIPE
 
-UPSTREAM = ifs(classes=10, images=2000, size=16)  # few classes, small images: a small ViT learns them in a minute
-# A ViT needs more images and costs less for each; hybrids learn far less at 2e-3.
-FAMILIES = {  # names: (peak rate, epochs)
+UPSTREAM = ifs(classes=10, images=2000, size=16)  # few classes and small images: a small ViT learns them in a minute
+# A ViT needs more images and costs less for each; hybrids learn far less at a learning rate of 2e-3.
+FAMILIES = {  # names: (peak learning rate, epochs)
     ("ViT-micro-S/4", "ViT-micro-M/4", "ViT-micro-L/4"): (2e-3, 2.5),
     ("R-micro-S", "R-micro-M", "R-micro-L"): (2e-3, 1),
     ("R+ViT-micro-S/4", "R+ViT-micro-M/4", "R+ViT-micro-L/4"): (1e-3, 1.5),

@@ -1,7 +1,7 @@
-"""Searches of the fine-tuning: the rate with the regularization (ViT §4.3), and accuracy against its cost.
+"""Hyperparameter searches of fine-tunings: learning rate with regularization (ViT §4.3), and accuracy against cost.
 
-§4.3 tunes weight decay, dropout and label smoothing where little data is trained on, without giving the ranges: these
-are ours. With SGD on Fashion-MNIST a weight decay of 0.01 already harms, and label smoothing of 0.2 still helps.
+§4.3 tunes weight decay, dropout and label smoothing on smaller data sets, without giving the ranges: these are ours.
+With SGD on Fashion-MNIST a weight decay of 0.01 already harms, and a label smoothing of 0.2 still helps.
 `python -m scaling.finetune_grid --search NAME` takes one of SEARCHES.
 """
 
@@ -9,38 +9,39 @@ from collections.abc import Callable
 
 from scaling.specs import Choice, Range, Search, Task
 
-RATE = Range(1e-3, 3e-1, log=True)
-SPACE = {  # besides the rate
+BASE_LR = Range(1e-3, 3e-1, log=True)
+SPACE = {  # besides the learning rate
     "weight_decay": Range(0.0, 5e-3),
     "dropout": Range(0.0, 0.1),
     "label_smoothing": Range(0.0, 0.2),
 }
 
 
-def regularization(trials: int = 24, seed: int = 0, rates: tuple[float, ...] = ()) -> Search:
-    """TPE over rate, weight decay, dropout and label smoothing; it learns from the task's own grid, tried first.
+def regularization(trials: int = 24, seed: int = 0, base_lrs: tuple[float, ...] = ()) -> Search:
+    """TPE over learning rate, weight decay, dropout and label smoothing; the task's own grid is tried first.
 
-    It looks between the lowest and the highest of a grid's `rates`, without several of them in all of RATE.
+    Learning rates lie between the lowest and the highest of the grid's `base_lrs`, or in BASE_LR if these are fewer
+    than two.
     """
-    rate = Range(min(rates), max(rates), log=True) if len(set(rates)) > 1 else RATE
-    return Search((("base_lr", rate), *SPACE.items()), trials, "tpe", seed, generation=4)
+    base_lr = Range(min(base_lrs), max(base_lrs), log=True) if len(set(base_lrs)) > 1 else BASE_LR
+    return Search((("base_lr", base_lr), *SPACE.items()), trials, "tpe", seed, generation=4)
 
 
 def accuracy_for_cost(steps: tuple[int, ...], resolutions: tuple[int, ...], trials: int = 24, seed: int = 0) -> Search:
-    """Dev accuracy against the FLOPs of the fine-tuning, by its rate, length and resolution; the Pareto set is kept."""
-    space = (("base_lr", RATE), ("steps", Choice(steps)), ("resolution", Choice(resolutions)))
+    """NSGA-II over learning rate, steps and resolution, for dev accuracy against FLOPs; the Pareto set is kept."""
+    space = (("base_lr", BASE_LR), ("steps", Choice(steps)), ("resolution", Choice(resolutions)))
     return Search(space, trials, "nsga2", seed, objectives=("dev_top1", "flops"))
 
 
 def _cost(task: Task, trials: int, seed: int) -> Search:
-    """The task's own length and resolution, and less of both."""
+    """Accuracy for cost at the task's own steps and resolution, and at fractions of both."""
     steps, resolution = task.steps, task.resolution
     shorter = tuple(dict.fromkeys(max(1, steps // part) for part in (4, 2, 1)))
     smaller = tuple(dict.fromkeys(max(1, resolution // part) for part in (2, 1)))
     return accuracy_for_cost(shorter, smaller, trials, seed)
 
 
-SEARCHES: dict[str, Callable[[Task, int, int], Search]] = {  # of a task, by number of trials and seed
+SEARCHES: dict[str, Callable[[Task, int, int], Search]] = {  # (task, trials, seed) -> search
     "regularization": lambda task, trials, seed: regularization(trials, seed, task.base_lrs),
     "cost": _cost,
 }

@@ -1,7 +1,7 @@
-"""The two sizes of the paper's experiments: as published, to plan with, and in the small, to run on a laptop.
+"""The two scales of the paper's experiments: as published, to plan with, and miniature, to run on a laptop.
 
-A study's function takes a `Scale` and builds both, so that running the miniature tests the real one. A scale says all
-that is of size (models, data, rates, steps) and nothing of the experiment's shape.
+The function `study(scale)` of each experiment builds both, so that running the miniature tests the real one. A scale
+holds everything that has a size (models, data, learning rates, steps), and nothing of what an experiment compares.
 """
 
 from collections.abc import Mapping
@@ -17,58 +17,69 @@ from search_spaces.recipes import RECIPE
 
 @dataclass(frozen=True)
 class PretrainSetup:
-    """A data set to pre-train on, its recipe, and the base rates by the paper's name of the model."""
+    """An upstream data set, and how models are pre-trained on it."""
 
     data: Dataset
     recipe: Recipe
-    base_lrs: Mapping[str, float]
-    epochs: float = 1.0  # of ours, for one of the paper's
+    base_lrs: Mapping[str, float]  # base learning rate by the model's name in the paper
+    epochs: float = 1.0  # epochs at this scale for one of the paper's
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Everything of an experiment that has a size."""
+    """Everything in the paper's experiments that has a size."""
 
     suffix: str  # of the study's name
-    models: Mapping[str, str]  # paper's name: name in the zoo; a study leaves out what is not here (`has`)
-    jft: PretrainSetup  # the upstream set of most experiments
+    models: Mapping[str, str]  # the paper's name of a model: its name in the zoo; `has` leaves out the others
+    jft: PretrainSetup  # the upstream data set of most experiments
     imagenet_21k: PretrainSetup
     imagenet: PretrainSetup
-    resolution: int
-    shape: ViT  # the intersection of Figure 8's lines
-    subsets: tuple[int, ...]  # of the images of `jft` (§4.3) ...
-    images: int  # ... out of so many
+    resolution: int  # of pre-training, pixels on a side
+    shape: ViT  # the model in which the lines of Figure 8 intersect
+    subsets: tuple[int, ...]  # numbers of images of `jft` to train on (§4.3)
+    images: int  # number of all images of `jft`
     tasks: tuple[Task, ...]
     fewshot: FewShot
-    sgd: Recipe  # BiT's pre-training with SGD (Table 7) ...
-    sgd_base_lr: float  # ... and its rate
-    masked: PretrainSetup  # masked patch prediction (§4.6): rate and recipe of its own
+    sgd: Recipe  # BiT's pre-training with SGD (Table 7)
+    sgd_base_lr: float  # its learning rate
+    masked: PretrainSetup  # masked patch prediction (§4.6)
     masked_fewshot: FewShot
-    positional: PretrainSetup  # where Table 8's embeddings are compared, ...
-    positional_fewshot: FewShot  # ... and how
-    pretrain_seeds: tuple[int, ...]  # of the studies whose claims are small: Table 8, §4.6
-    seeds: tuple[int, ...]  # of the final fine-tunings
-    hardware: str
+    positional: PretrainSetup  # for Table 8's position embeddings
+    positional_fewshot: FewShot
+    pretrain_seeds: tuple[int, ...]  # of studies that compare small differences: Table 8, §4.6
+    seeds: tuple[int, ...]  # of the final fine-tuning runs
+    hardware: str  # chip of `clusters.hardware` that a plan assumes
 
     def has(self, *names: str) -> list[str]:
         """Those of the paper's models that exist at this scale."""
         return [name for name in names if name in self.models]
 
     def run(
-        self, called: str, epochs: float, upstream: PretrainSetup | None = None, *, variant: str = "", **changes: Any
+        self,
+        paper_name: str,
+        epochs: float,
+        upstream: PretrainSetup | None = None,
+        *,
+        variant: str = "",
+        **changes: Any,
     ) -> Pretrain:
-        """Pre-training of the model `called` so in the paper, for so many of the paper's epochs, on JFT if not told.
+        """The pre-training of a model at this scale.
 
-        `variant` is added to the name, `changes` are fields of Pretrain.
+        Args:
+            paper_name: the model's name in the paper.
+            epochs: the paper's epochs.
+            upstream: the upstream data set; None: `jft`.
+            variant: what tells the run from others of the model; added to its name.
+            changes: other values of fields of Pretrain.
         """
-        upstream, name = upstream or self.jft, self.models[called]
+        setup, name = upstream or self.jft, self.models[paper_name]
         run = Pretrain(
             f"{name} {variant}".strip(),
             ZOO[name],
-            upstream.data,
-            upstream.base_lrs[called],
-            epochs * upstream.epochs,
-            upstream.recipe,
+            setup.data,
+            setup.base_lrs[paper_name],
+            epochs * setup.epochs,
+            setup.recipe,
             resolution=self.resolution,
         )
         return replace(run, **changes)
@@ -97,7 +108,7 @@ PAPER = Scale(
     hardware="tpu-v3",
 )
 
-MICRO = {  # who plays whom
+MICRO = {  # stand-ins for the paper's models
     "ViT-B/32": "ViT-micro-S/4",
     "ViT-B/16": "ViT-micro-M/4",
     "ViT-L/16": "ViT-micro-L/4",
@@ -109,7 +120,7 @@ MICRO = {  # who plays whom
     "AxialR50x1": "AxialR-micro-S",
 }
 PLACES = layouts(classes=8, images=300, size=16)
-SMALL_SET = replace(RECIPE, weight_decay=0.1, dropout=0.1, label_smoothing=1e-4)
+SMALL_DATA = replace(RECIPE, weight_decay=0.1, dropout=0.1, label_smoothing=1e-4)
 MICRO_BASE_LR = {name: 1e-3 if "+" in name else 2e-3 for name in MICRO}
 
 MINIATURE = Scale(
@@ -119,7 +130,7 @@ MINIATURE = Scale(
     imagenet_21k=PretrainSetup(
         ifs(classes=10, images=200, size=16), replace(RECIPE, dropout=0.1), MICRO_BASE_LR, 3 / 90
     ),
-    imagenet=PretrainSetup(ifs(classes=10, images=60, size=16), SMALL_SET, MICRO_BASE_LR, 10 / 300),
+    imagenet=PretrainSetup(ifs(classes=10, images=60, size=16), SMALL_DATA, MICRO_BASE_LR, 10 / 300),
     resolution=16,
     shape=ViT(8, 32, 2, 64, 2, 32),
     subsets=(600, 1_800),

@@ -3,13 +3,14 @@
     python scaling/run_study.py self_supervision --plan          (as published)
     python scaling/run_study.py self_supervision --miniature     (on a laptop)
 
-ViT-B/16 on JFT-300M for a million steps of 4096 images (13.5 epochs; Adam, rate 2e-4, 10,000 steps of warm-up, cosine),
-predicting the mean colours of corrupted patches in 512 classes; and the variants that were tried: 15 % of the patches
-corrupted, 4x4 downsized patches, all pixels with an L2 loss. Beside it the same model with labels (JFT), from
-scratch on ImageNet, and without any pre-training. The weight decay is not given: Table 3's for JFT is our choice. So is
-the mean of the patches as what is transferred: the loss reaches no class token. The variants have one seed.
+ViT-B/16 on JFT-300M for a million steps of 4096 images (13.5 epochs; Adam, learning rate 2e-4, 10,000 steps of warm-up,
+cosine schedule), predicting the mean colours of corrupted patches in 512 classes; and the variants in the paper: 15 %
+of the patches corrupted, patches downsized to 4x4, all pixels with an L2 loss. For comparison the same model
+pre-trained with labels on JFT and on ImageNet, and without any pre-training. The weight decay is not given: Table 3's
+for JFT is our choice. So is the head on the mean of the patches: the loss would not train a class token. The variants
+have one seed.
 
-Cost: 1,999 exaFLOPs of pre-training, 1,083 TPU v3 core-days at the paper's own rate.
+Cost: 1,999 exaFLOPs of pre-training, 1,083 TPU v3 core-days at the paper's own throughput.
 Numbers to expect (fine-tuned on ImageNet): 79.9 masked; 77.91 trained on ImageNet alone, 84.15 pre-trained with labels.
 15 % and L2 are slightly worse; little is gained after 100,000 steps.
 """
@@ -38,7 +39,7 @@ def study(scale: Scale) -> Study:
     encoder = replace(encoder, pool="gap")
 
     def masked(name: str, seed: int) -> Pretrain:
-        epochs, objective = 1e6 * 4096 / 303e6, OBJECTIVES[name]
+        epochs, objective = 1e6 * 4096 / 303e6, OBJECTIVES[name]  # a million steps of 4096 out of 303M images
         return scale.run(model, epochs, scale.masked, variant=name, model=encoder, masked=objective, seed=seed)
 
     first = scale.pretrain_seeds[0]

@@ -3,10 +3,10 @@
     python scaling/run_study.py sgd_vs_adam --plan          (as published)
     python scaling/run_study.py sgd_vs_adam --miniature     (on a laptop)
 
-R50x1 and R152x2 on JFT-300M for 7 epochs, once with Table 3's Adam and once with BiT's SGD, whose drops of the rate are
-BiT's scaled to 7 epochs; each fine-tuned on the five sets.
+R50x1 and R152x2 on JFT-300M for 7 epochs, once with Table 3's Adam and once with BiT's SGD, whose learning rate falls
+as BiT's does, scaled to 7 epochs; each fine-tuned on the five data sets.
 
-Cost: 1,220 exaFLOPs of pre-training, 661 TPU v3 core-days at the paper's own rate.
+Cost: 1,220 exaFLOPs of pre-training, 661 TPU v3 core-days at the paper's own throughput.
 Numbers to expect (Table 7, mean of the five sets): R50x1 89.33 with Adam, 88.79 with SGD; R152x2 94.01 and 93.72.
 """
 

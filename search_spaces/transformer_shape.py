@@ -3,13 +3,13 @@
     python scaling/run_study.py transformer_shape --plan          (as published)
     python scaling/run_study.py transformer_shape --miniature     (on a laptop)
 
-One ViT with 8 layers, width 1024, MLP 2048 and patch 32 on JFT-300M for 7 epochs, scaled in depth, width, MLP width and
-patch size alone, and in all of them together; linear 5-shot accuracy. The paper gives neither its grid nor the number
-of heads: doublings, and 64 features a head, are our choice.
+One ViT with 8 layers, width 1024, MLP 2048 and patches of 32 pixels on JFT-300M for 7 epochs, scaled in depth, width,
+MLP width or patch size alone, and in all of them together; linear 5-shot accuracy. The paper gives neither its grid nor
+the number of heads: doublings, and 64 features per head, are our choice.
 
-Cost: 3,766 exaFLOPs of pre-training, 2,039 TPU v3 core-days at the paper's own rate.
+Cost: 3,766 exaFLOPs of pre-training, 2,039 TPU v3 core-days at the paper's own throughput.
 Numbers to expect (Figure 8, ImageNet 5-shot): from about 0.35 at the intersection; depth helps most and up to 64
-layers, less after 16; width helps least; smaller patches help robustly without a parameter more.
+layers, less so after 16; width helps least; smaller patches help robustly without more parameters.
 """
 
 from dataclasses import replace
@@ -20,7 +20,7 @@ from search_spaces.scales import PAPER, Scale
 
 
 def lines(base: ViT) -> dict[str, ViT]:
-    """The points of Figure 8's lines by name; heads keep their width."""
+    """The points of Figure 8's lines by name. Heads keep their width, so that their number grows with the model's."""
 
     def wider(factor: int) -> ViT:
         return replace(base, width=base.width * factor, num_heads=base.num_heads * factor)

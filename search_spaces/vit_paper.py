@@ -3,8 +3,8 @@
     python scaling/run_study.py vit_paper --plan --hardware tpu-v3     (as published)
     python scaling/run_study.py vit_paper --miniature                  (on a laptop)
 
-18 models of three families pre-trained on JFT-300M at 224 pixels with Table 3's recipes, each fine-tuned on five sets
-with Table 4's grids, three seeds. JFT-300M is not public: to run it, give your own upstream set as `data`.
+18 models of three families pre-trained on JFT-300M at 224 pixels with Table 3's recipes, each fine-tuned on five data
+sets with Table 4's grids and three seeds. JFT-300M is not public: to run the study, give your own upstream data set.
 
 Cost: 15,663 exaFLOPs of pre-training by the closed forms, 15,721 by Table 6 as printed (R50x1+ViT-L/16 at 7 epochs is
 859 there, against 1668 at 14 epochs, and 833 here), and 2,041 of fine-tuning. About 8,400 TPU v3 core-days.

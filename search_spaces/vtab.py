@@ -3,10 +3,10 @@
     from search_spaces.vtab import vtab_tasks
     STUDY = Study("vtab", runs=(...), tasks=vtab_tasks("/data/vtab-1k"), seeds=(0, 1, 2))
 
-One setting for all tasks: rate 0.01, 2,500 steps of 512 images (§4.1), cosine, 384 pixels, prepared as BiT does:
-resized to 448, cropped and mirrored. The exceptions are BiT's (Kolesnikov et al. 2020, App. F): no crop where it would
-cut off what is counted or measured, no mirroring where left and right are the label. The final runs train on all 1,000
-images; with several `base_lrs` these are tried on 800 and judged on the official 200 before.
+One setting for all tasks: learning rate 0.01, 2,500 steps of 512 images (§4.1), cosine schedule, 384 pixels, with BiT's
+preprocessing: resized to 448, cropped and mirrored. The exceptions are BiT's (Kolesnikov et al. 2020, App. F): no crop
+where it would cut off what is counted or measured, no mirroring where left and right decide the label. The final runs
+train on all 1,000 images; several `base_lrs` are first trained on 800 of them and compared on the official other 200.
 Numbers to expect (Table 9): ViT-H/14 77.6 %, ViT-L/16 76.3 %, with ImageNet-21k 72.7 %: the mean of the 19 tasks.
 `python -m analysis vtab STORAGE` prints the scores by task, group and mean.
 """
@@ -26,19 +26,19 @@ BASE_LR, STEPS, RESIZE, RESOLUTION = 0.01, 2500, 448, 384
 
 @dataclass(frozen=True)
 class Vtab:
-    """One of the 19. `directory` is its name in the common copies of the lists; `title` that in Table 9."""
+    """One of the 19 tasks."""
 
     name: str
-    directory: str
-    title: str
+    directory: str  # its name in the common copies of the lists
+    title: str  # its name in Table 9
     group: Group
-    classes: int
-    test: int  # images
-    crop: bool = True
-    flip: bool = True
+    classes: int  # number of classes
+    test: int  # number of test images
+    crop: bool = True  # whether training crops the images
+    flip: bool = True  # whether training mirrors them
 
 
-# Classes and test sizes: VTAB's own code and the data sets' descriptions.
+# Classes and test sizes are those of VTAB's own code and of the data sets' descriptions.
 VTAB = (
     Vtab("vtab-caltech101", "caltech101", "Caltech101", "natural", 102, 6_084),
     Vtab("vtab-cifar100", "cifar", "CIFAR-100", "natural", 100, 10_000),
@@ -63,10 +63,11 @@ VTAB = (
 
 
 def vtab_tasks(root: str | None = None, *, base_lrs: tuple[float, ...] = (BASE_LR,)) -> tuple[Task, ...]:
-    """The 19 tasks, with the lists under `root`, or None to plan with.
+    """The 19 tasks, whose data lie under `root`; None to plan with.
 
-    ROOT/NAME holds train800.txt, val200.txt, train800val200.txt and test.txt, lines of a path under ROOT/NAME and a
-    label, as in the common copies of VTAB-1k. Raises ValueError when a list is missing or they do not fit together.
+    ROOT/NAME holds the lists train800.txt, val200.txt, train800val200.txt and test.txt, with a path under ROOT/NAME and
+    a label in each line, as in the common copies of VTAB-1k. Raises ValueError when a list is missing, or when they do
+    not fit together.
     """
     return tuple(_task(row, root, base_lrs) for row in VTAB)
 
@@ -74,7 +75,7 @@ def vtab_tasks(root: str | None = None, *, base_lrs: tuple[float, ...] = (BASE_L
 def vtab_task(name: str, root: str | None = None, *, base_lrs: tuple[float, ...] = (BASE_LR,)) -> Task:
     """One of the 19 by its name, such as vtab-dtd. Raises ValueError for another name, and as `vtab_tasks` does."""
     rows = {row.name: row for row in VTAB}
-    check(name in rows, f"{name!r} is no task of VTAB-1k: take one of {', '.join(rows)}")
+    check(name in rows, f"VTAB-1k has no task {name!r}: take one of {', '.join(rows)}")
     return _task(rows[name], root, base_lrs)
 
 
@@ -90,19 +91,20 @@ def _task(row: Vtab, root: str | None, base_lrs: tuple[float, ...]) -> Task:
 
 
 def _lists(folder: Path) -> tuple[str, str, str]:
-    """URIs of all 1,000 training images, the test images and the 200 among the 1,000 that rates are judged on.
+    """URIs of the 1,000 training images, the test images, and the 200 of the 1,000 that are the dev split.
 
-    Some copies name an image the same in all lists; others keep it once for each list, and there the 200 are the last.
+    Most copies give an image the same name in all lists. Others hold each image once per list, under other names: there
+    the 200 are the last of the 1,000.
     """
-    all_of_it, first, last = (_lines(folder / f"{name}.txt") for name in ("train800val200", "train800", "val200"))
+    train, first, last = (_lines(folder / f"{name}.txt") for name in ("train800val200", "train800", "val200"))
     whole = ListFile(str(folder / "train800val200.txt"))
     check((folder / "test.txt").is_file(), f"VTAB-1k list {folder / 'test.txt'} not found")
-    if set(last) <= set(all_of_it):
+    if set(last) <= set(train):
         dev = str(ListFile(str(folder / "val200.txt")))
     else:
-        fits = [line.split()[-1] for line in all_of_it] == [line.split()[-1] for line in (*first, *last)]
+        fits = [line.split()[-1] for line in train] == [line.split()[-1] for line in (*first, *last)]
         check(fits, f"VTAB-1k lists in {folder}: train800val200.txt is not train800.txt followed by val200.txt")
-        dev = str(Selected(whole, part=f"{len(first)}:{len(all_of_it)}"))
+        dev = str(Selected(whole, part=f"{len(first)}:{len(train)}"))
     return str(whole), str(ListFile(str(folder / "test.txt"))), dev
 
 

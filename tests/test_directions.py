@@ -63,3 +63,24 @@ sys.exit(" ".join({"torch", "ray"} & set(sys.modules)) or None)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+READERS = {"pyarrow.parquet", "scaling.data.sources", "scaling.data.pipeline", "torch", "ray", "polars"}
+
+
+@pytest.mark.parametrize(
+    ("loaded", "never"),
+    [
+        pytest.param("scaling.specs, scaling.data", READERS, id="study values load no reader"),
+        pytest.param("search_spaces.quickstart", READERS, id="the default study loads no reader"),
+        pytest.param(
+            "search_spaces.scales, search_spaces.vit_paper, search_spaces.self_supervision",
+            {"search_spaces.quickstart"},
+            id="the paper's studies do not load the default one",
+        ),
+    ],
+)
+def test_what_an_import_does_not_load(loaded: str, never: set[str]) -> None:
+    code = f"import sys, {loaded}; sys.exit(' '.join(sorted({never!r} & set(sys.modules))) or None)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

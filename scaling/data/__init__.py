@@ -1,4 +1,8 @@
-"""Labelled images: the catalogue of data sets, their URIs, and what the data themselves tell."""
+"""Labelled images: the catalogue of data sets, the URIs of their splits, and what is read from the data themselves.
+
+A study is made of these values, so importing them loads no reader: images are read by `scaling.data.sources`, and
+turned into batches by `scaling.data.pipeline`.
+"""
 
 from scaling.data.catalog import (
     CIFAR10,
@@ -6,9 +10,13 @@ from scaling.data.catalog import (
     DIGITS,
     FASHION,
     FLOWERS,
+    IFS,
     IMAGENET,
     IMAGENET_21K,
+    IMAGENET_REAL,
     JFT_300M,
+    LAYOUTS,
+    OBJECTNET,
     PETS,
     ifs,
     layouts,
@@ -22,9 +30,13 @@ __all__ = [
     "DIGITS",
     "FASHION",
     "FLOWERS",
+    "IFS",
     "IMAGENET",
     "IMAGENET_21K",
+    "IMAGENET_REAL",
     "JFT_300M",
+    "LAYOUTS",
+    "OBJECTNET",
     "PETS",
     "ListFile",
     "Selected",

@@ -1,4 +1,4 @@
-"""The built-in data sets as values: what decides their images, and nothing else."""
+"""The built-in data sets as values: the parameters that decide their images."""
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -10,14 +10,11 @@ SPLITS = ("train", "test")
 
 @dataclass(frozen=True)
 class Ifs:
-    """Images of random iterated function systems (`scaling.data.sources.ifs`).
-
-    `images` a class in training, `size` in pixels.
-    """
+    """Images of random iterated function systems (`scaling.data.sources.ifs`)."""
 
     classes: int = 100
-    images: int = 200
-    size: int = 32
+    images: int = 200  # per class in the training split
+    size: int = 32  # pixels on a side
     seed: int = 0
     split: str = "train"
 
@@ -30,7 +27,7 @@ class Ifs:
 
     @property
     def per_class(self) -> int:
-        """Images a class in this split: a tenth as many are made for the test split, at least one."""
+        """Images per class in this split: the test split has a tenth of the training split's, at least one."""
         return self.images if self.split == "train" else max(1, self.images // 10)
 
 
@@ -46,23 +43,22 @@ class Layouts:
 
     def __post_init__(self) -> None:
         _check_drawn("layouts", self)
-        # All that `scaling.data.sources.layouts` knows.
-        check(self.classes <= 36, f"classes of layouts: must be 36 at most, got {self.classes}")
+        check(self.classes <= 36, f"classes of layouts: must be at most 36, got {self.classes}")
         whole = 16 <= self.size <= 256 and self.size % 16 == 0
-        check(whole, f"size of layouts: must be a multiple of 16 pixels, 256 at most, got {self.size}")
+        check(whole, f"size of layouts: must be a multiple of 16 pixels, at most 256, got {self.size}")
 
     def __str__(self) -> str:
         return "layouts:" + _parameters(self)
 
     @property
     def per_class(self) -> int:
-        """Images a class in this split, as of `Ifs`."""
+        """Images per class in this split, as for `Ifs`."""
         return self.images if self.split == "train" else max(1, self.images // 10)
 
 
 @dataclass(frozen=True)
 class Digits:
-    """scikit-learn's 1,797 handwritten digits, 8x8 grey; the first 1,000 train, the other 797 test."""
+    """scikit-learn's 1,797 handwritten digits, 8x8 grey: the first 1,000 to train on, the other 797 to test on."""
 
     split: str
 
@@ -74,7 +70,7 @@ class Digits:
 
 
 def fashion_file(split: str) -> str:
-    """The committed subset of Fashion-MNIST, 28x28 grey; 1,000 train, 2,000 test."""
+    """Path of the committed subset of Fashion-MNIST, 28x28 grey: 1,000 images to train on, 2,000 to test on."""
     check(split in SPLITS, f"split of fashion: must be train or test, got {split!r}")
     return str(Path(__file__).parent / "fashion_mnist" / f"{split}.parquet")
 
@@ -83,13 +79,13 @@ Drawn = Ifs | Layouts
 
 
 def drawn_fields(uri: str, rest: str) -> dict[str, int | str]:
-    """What the URI of a set that is drawn gives; the fields of all of them are the same."""
+    """Field values from the URI of a generated set, `ifs:` or `layouts:`, which have the same fields."""
     known = [field.name for field in fields(Ifs)]
     values: dict[str, int | str] = {}
     for item in filter(None, rest.split(",")):
         name, _, value = item.partition("=")
-        check(name in known, f"{uri!r}: {name!r} is none of {', '.join(known)}")
-        check(name == "split" or value.isdecimal(), f"{uri!r}: {name} must be a whole number, got {value!r}")
+        check(name in known, f"{uri!r} has the option {name!r}, which is none of {', '.join(known)}")
+        check(name == "split" or value.isdecimal(), f"{name} of {uri!r} must be a whole number, got {value!r}")
         values[name] = value if name == "split" else int(value)
     return values
 

@@ -1,4 +1,4 @@
-"""What the data themselves tell: counts, classes and fingerprints of data sets, and studies filled in with them."""
+"""Fills in what a study leaves to its data: counts, classes and fingerprints of data sets, hashes of weights."""
 
 import hashlib
 from dataclasses import replace
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def resolve(dataset: Dataset) -> Dataset:
-    """The data set with everything filled in that the data can tell: classes, counts and fingerprint.
+    """The data set with its fields that are None filled in from the data: classes, counts and fingerprint.
 
-    Footers and labels are read, no image is decoded; paths of this machine become absolute. A set without a URI, and
-    one with nothing to fill in, needs no data.
+    Labels and a few images' bytes are read, no image is decoded; local paths become absolute. Nothing is opened for a
+    set without URIs, or with nothing to fill in.
 
-    Raises ValueError, in one line, when the data are missing or broken, or contradict what the data set says.
+    Raises ValueError when the data are missing or broken, or contradict what the data set says.
     """
     splits = {split: _absolute(uri) for split in (*uris.SPLITS, "dev") if (uri := getattr(dataset, split)) is not None}
     if not splits:
@@ -40,15 +40,19 @@ def resolve(dataset: Dataset) -> Dataset:
         given, counts[split] = counts[split], part.num_images
         check(
             given in (None, part.num_images),
-            f"data set {dataset.name} says num_{split}={given}, its files hold {part.num_images}",
+            f"data set {dataset.name} says num_{split}={given}, but its files hold {part.num_images} images",
         )
     classes = dataset.num_classes or max(part.num_classes for part in facts.values())
+    # Over all splits: a class may have no image in one of them.
     highest = max(part.highest_label for part in facts.values())
-    check(highest < classes, f"data set {dataset.name} has label {highest}, but {classes} classes (0 to {classes - 1})")
+    check(
+        highest < classes,
+        f"data set {dataset.name} has label {highest}, but only {classes} classes (0 to {classes - 1})",
+    )
     fingerprint = _fingerprint(facts)
     check(
         dataset.fingerprint in (None, fingerprint),
-        f"data set {dataset.name} holds other data than its fingerprint says: {fingerprint}, not {dataset.fingerprint}",
+        f"data set {dataset.name} says fingerprint={dataset.fingerprint}, but its files have {fingerprint}: other data",
     )
     return replace(
         dataset, num_classes=classes, num_train=counts["train"], num_test=counts["test"], fingerprint=fingerprint
@@ -61,11 +65,11 @@ def _fingerprint(facts: "dict[str, Facts]") -> str:
 
 
 def _absolute(uri: str) -> str:
-    """The URI with full paths of this machine, so that a worker in another directory opens the same files."""
+    """The URI with absolute local paths, so that a worker in another directory opens the same files."""
     try:
         source = uris.parse_uri(uri)
     except ValueError:
-        return uri  # and it is refused where it is read
+        return uri  # it is refused, with a message, where it is read
     base = uris.base_source(source)
     match base:
         case uris.Parquet() | uris.ImageFolder() | uris.WebDataset():
@@ -87,24 +91,23 @@ def _full(path: str) -> str:
 
 
 def resolve_study(study: Study) -> Study:
-    """The study with every data set's counts and fingerprint, and every released file's hash.
+    """The study with the counts and fingerprint of every data set, and the hash of every released file.
 
     Raises ValueError when data or files are missing.
     """
-    seen: dict[Dataset, Dataset] = {}
+    resolved: dict[Dataset, Dataset] = {}
 
     def filled(data: Dataset) -> Dataset:
-        key = replace(data)
-        if key not in seen:
-            seen[key] = resolve(data)
-        return seen[key]
+        if data not in resolved:  # studies use a data set many times
+            resolved[data] = resolve(data)
+        return resolved[data]
 
-    def watched(few: FewShot | None) -> FewShot | None:
+    def with_data(few: FewShot | None) -> FewShot | None:
         return few and replace(few, data=filled(few.data))
 
     return replace(
         study,
-        runs=tuple(_counted(replace(run, data=filled(run.data), fewshot=watched(run.fewshot))) for run in study.runs),
+        runs=tuple(_counted(replace(run, data=filled(run.data), fewshot=with_data(run.fewshot))) for run in study.runs),
         tasks=tuple(replace(task, data=filled(task.data)) for task in study.tasks),
         fewshot=tuple(replace(few, data=filled(few.data)) for few in study.fewshot),
         released=tuple(replace(each, sha256=each.sha256 or _sha256(each.source)) for each in study.released),
@@ -112,7 +115,7 @@ def resolve_study(study: Study) -> Study:
 
 
 def _counted(run: Pretrain) -> Pretrain:
-    """The run with its subset as a number of images: a share of them and their number are the same experiment."""
+    """The run with its subset as a number of images, so that a share and its number are the same experiment."""
     return replace(run, subset=run.num_images) if isinstance(run.subset, float) else run
 
 

@@ -1,18 +1,18 @@
-"""What the URI of a split means. Text only: nothing is opened here.
+"""The URI of a split, parsed into a value and written back. Text only: nothing is opened here.
 
 parquet:PATH[?image=COLUMN&label=COLUMN]     a file, a directory of *.parquet files or a glob; s3://..., gs://...
-imagefolder:DIR                              a directory a class
+imagefolder:DIR                              one directory per class
 webdataset:PATH[?image=EXT&label=KEY]        tar shards: a file, a directory, a glob, {0000..0123}
-list:FILE[?root=DIR]                         lines of a path under DIR and its label
-torchvision:NAME?root=DIR[&split=train]      a data set of torchvision, fetched before
-hf:NAME[?config=..&split=train&image=COLUMN&label=COLUMN]    of the library `datasets`: a name or a directory
+list:FILE[?root=DIR]                         one image per line: a path under DIR and its label
+torchvision:NAME?root=DIR[&split=train]      a data set of torchvision, downloaded before
+hf:NAME[?config=..&split=train&image=COLUMN&label=COLUMN]    a data set of the library `datasets`, or a directory
 ifs:classes=100,images=200,size=32,seed=0,split=train
 layouts:classes=8,images=300,size=16,seed=0,split=train
 digits:train | digits:test
 fashion:train | fashion:test
 
-All of them take `part=START:STOP` (images in order; counts or percentages), `only=FILE` and `without=FILE` (names of
-images, one a line) as options too.
+All of them also take the options `part=START:STOP` (images in order; counts or percentages), `only=FILE` and
+`without=FILE` (names of images, one per line).
 """
 
 import re
@@ -24,7 +24,7 @@ from scaling.data.builtin_sets import Digits, Drawn, Ifs, Layouts, drawn_fields,
 
 SPLITS = ("train", "test")
 SELECTION = ("part", "only", "without")
-OPTIONS = {  # a scheme's own
+OPTIONS = {  # that only this scheme has
     "parquet": ("image", "label"),
     "imagefolder": (),
     "webdataset": ("image", "label"),
@@ -41,7 +41,7 @@ BOUND = re.compile(r"\d*|\d+(\.\d+)?%")
 
 @dataclass(frozen=True)
 class Parquet:
-    """Encoded images and labels in Parquet files. A column that is None is found by its usual names."""
+    """Encoded images and labels in Parquet files. A column that is None has one of the usual names."""
 
     path: str
     image: str | None = None
@@ -53,7 +53,7 @@ class Parquet:
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """Image files in one directory a class."""
+    """Image files in one directory per class."""
 
     path: str
 
@@ -75,7 +75,7 @@ class WebDataset:
 
 @dataclass(frozen=True)
 class ListFile:
-    """A text file with one image a line, its path under `root` and its label. None: the directory of the file."""
+    """A text file with one image per line: its path under `root` (None: the file's own directory) and its label."""
 
     path: str
     root: str | None = None
@@ -116,7 +116,7 @@ Source = Parquet | ImageFolder | WebDataset | ListFile | Torchvision | HuggingFa
 
 @dataclass(frozen=True)
 class Selected:
-    """Some images of a source, in its order: a part of it, less those that `only` lacks and `without` has."""
+    """Some images of a source, in its order: those in the part, in the list `only` and not in the list `without`."""
 
     source: Source
     part: str | None = None
@@ -126,9 +126,9 @@ class Selected:
     def __post_init__(self) -> None:
         if self.part is not None:
             bounds = self.part.split(":")
-            right = len(bounds) == 2 and all(BOUND.fullmatch(bound) for bound in bounds)
-            right = right and all(_share(bound) <= 1 for bound in bounds if bound.endswith("%"))
-            check(right, f"part {self.part!r} of {self.source} must be START:STOP, such as :90%, 90%: or 800:1000")
+            valid = len(bounds) == 2 and all(BOUND.fullmatch(bound) for bound in bounds)
+            valid = valid and all(_share(bound) <= 1 for bound in bounds if bound.endswith("%"))
+            check(valid, f"part {self.part!r} of {self.source} must be START:STOP, such as :90%, 90%: or 800:1000")
 
     def __str__(self) -> str:
         text = str(self.source)
@@ -137,7 +137,7 @@ class Selected:
         return text + separator + _query(part=self.part, only=self.only, without=self.without)
 
     def bounds(self, count: int) -> tuple[int, int]:
-        """The part of `count` images, first and behind last. Raises ValueError when it is empty or reaches beyond."""
+        """Start and stop of the part of `count` images. Raises ValueError when it is empty or reaches beyond them."""
         first, last = (self.part or ":").split(":")
         start, stop = _bound(first or "0", count), _bound(last or "100%", count)
         check(stop <= count, f"part {self.part} of {self.source} reaches beyond its {count} images")
@@ -154,26 +154,26 @@ def _share(text: str) -> float:
 
 
 def base_source(source: Source | Selected) -> Source:
-    """The source itself, without the choice of images."""
+    """The source itself, without the selection of images."""
     return source.source if isinstance(source, Selected) else source
 
 
 def built_in(uri: str) -> bool:
-    """Whether a URI names a set that is made here."""
+    """Whether a URI names a built-in set, which needs no files."""
     return isinstance(base_source(parse_uri(uri)), BuiltIn)
 
 
 def parse_uri(uri: str) -> Source | Selected:
-    """The source a URI names. Raises ValueError when it names none."""
+    """The source that a URI names. Raises ValueError when it names none."""
     scheme, _, rest = uri.partition(":")
     known = "parquet:PATH, ifs:classes=..., layouts:classes=..., digits:SPLIT or fashion:SPLIT, imagefolder:DIR, "
     known += "webdataset:PATH, list:FILE, torchvision:NAME or hf:NAME"
     check(scheme in OPTIONS, f"data URI {uri!r} must be {known}")
     path, options = _options(uri, rest, (*SELECTION, *OPTIONS[scheme]))
     check(bool(path) or scheme in ("ifs", "layouts", "digits", "fashion"), f"data URI {uri!r} must be {known}")
-    chosen = {name: options.pop(name) for name in SELECTION if name in options}
+    selection = {name: options.pop(name) for name in SELECTION if name in options}
     source = _source(uri, scheme, path, options)
-    return Selected(source, **chosen) if chosen else source
+    return Selected(source, **selection) if selection else source
 
 
 def _source(uri: str, scheme: str, path: str, options: dict[str, str]) -> Source:
@@ -187,7 +187,9 @@ def _source(uri: str, scheme: str, path: str, options: dict[str, str]) -> Source
         case "list":
             return ListFile(path, **options)
         case "torchvision":
-            check("root" in options, f"data URI {uri!r} must say where the data lie: torchvision:NAME?root=DIR")
+            check(
+                "root" in options, f"data URI {uri!r} lacks the directory of the data: give torchvision:NAME?root=DIR"
+            )
             return Torchvision(path, **options)
         case "hf":
             return HuggingFace(path, **options)
@@ -201,7 +203,10 @@ def _source(uri: str, scheme: str, path: str, options: dict[str, str]) -> Source
 
 
 def _options(uri: str, rest: str, known: tuple[str, ...]) -> tuple[str, dict[str, str]]:
-    """The path and our options behind its last '?'; a glob's '?' and options of the file system stay in the path."""
+    """The path, and our options after its last '?'.
+
+    A '?' of a glob, and the options of an object store's driver (`s3://...?endpoint_override=`), stay in the path.
+    """
     path, mark, text = rest.rpartition("?")
     if not mark:
         return rest, {}
@@ -211,7 +216,7 @@ def _options(uri: str, rest: str, known: tuple[str, ...]) -> tuple[str, dict[str
     for name, equals, value in items:
         foreign = name in known or "://" in path or not name.isidentifier() or not equals or "/" in value
         check(foreign, f"data URI {uri!r} has the option {name!r}, which is none of {', '.join(known)}")
-        check(name not in known or bool(value), f"data URI {uri!r} gives the option {name} no value")
+        check(name not in known or bool(value), f"data URI {uri!r} needs a value for the option {name}")
     return path + ("?" + "&".join(others) if others else ""), ours
 
 

@@ -1,4 +1,4 @@
-"""Upstream images that are copies of test images: `python -m scaling.deduplicate`."""
+"""De-duplication, finding upstream images that are copies of test images: `python -m scaling.deduplicate`."""
 
 from scaling.deduplicate.hamming import hamming_index
 from scaling.deduplicate.matching import RADIUS, Matches, describe_tests, find_copies, over_blocks

@@ -42,7 +42,9 @@ class Options:
 
 def main(options: Options) -> int:
     check(len(options.against) > 0, "--against needs at least one URI of a test split")
-    check(options.upstream not in options.against, f"{options.upstream} is compared with itself: every image is a copy")
+    check(
+        options.upstream not in options.against, f"--against {options.upstream} is the upstream set: give test splits"
+    )
     processes = options.processes if options.processes is not None else available_cores()
     check(processes > 0, f"--processes must be positive, got {processes}")
     place = Storage.of(options.out)
@@ -67,13 +69,13 @@ def main(options: Options) -> int:
 
 
 def summary(upstream: str, tests: Catalogue, matches: Matches, seconds: dict[str, float]) -> dict[str, Any]:
-    """The report as a JSON value. Images count under the first of their kinds: the same bytes, all of it, a part."""
+    """The report as a JSON value. An image counts once, under the first kind of KINDS that it has matches of."""
     best = np.full(matches.described.images, len(KINDS))
     np.minimum.at(best, matches.upstream, matches.kind)
     counts = np.bincount(best, minlength=len(KINDS) + 1).tolist()
-    hit = np.searchsorted(tests.starts, np.unique(matches.test), side="right") - 1
+    matched = np.searchsorted(tests.starts, np.unique(matches.test), side="right") - 1
     sizes = np.diff([*tests.starts, len(tests)]).tolist()
-    found = np.bincount(hit, minlength=len(tests.uris)).tolist()
+    with_copies = np.bincount(matched, minlength=len(tests.uris)).tolist()
     return {
         "upstream": {"uri": upstream, **_facts(matches.described)},
         "removed": sum(counts[: len(KINDS)]),
@@ -81,7 +83,7 @@ def summary(upstream: str, tests: Catalogue, matches: Matches, seconds: dict[str
         "pairs": len(matches.upstream),
         "tests": [
             {"uri": uri, "images": size, "with_copies": count}
-            for uri, size, count in zip(tests.uris, sizes, found, strict=True)
+            for uri, size, count in zip(tests.uris, sizes, with_copies, strict=True)
         ],
         "tests_flat": tests.described.flat,
         "tests_unreadable": len(tests.described.unreadable),
@@ -96,14 +98,14 @@ def _facts(described: Any) -> dict[str, Any]:
 
 
 def _list(names: Sequence[str], options: Options) -> str:
-    """The list file: a name a line."""
+    """The list file: one name per line, in the form that the option `without=` of a URI reads."""
     for name in names:
-        check("\n" not in name, f"the image name {name!r} holds a line break and cannot stand in a list")
+        check("\n" not in name, f"image names in a list must be one line, got {name!r}")
     return "".join(f"{line}\n" for line in (f"# {len(names)} copies of test images in {options.upstream}", *names))
 
 
 def _parquet(upstream: Images, splits: Sequence[Images], tests: Catalogue, matches: Matches) -> bytes:
-    """The pairs: upstream and test names, the test set, kind, bits of the hash that differ, residual."""
+    """The pairs as a Parquet file: names of both images, the test set, kind, differing bits of the hash, residual."""
     sets = np.searchsorted(tests.starts, matches.test, side="right") - 1
     inside = matches.test - tests.starts[sets]
     table = pa.table(
@@ -138,7 +140,7 @@ def _show(report: dict[str, Any], place: Storage, out: Console) -> None:
     for reason in upstream["first_unreadable"]:
         out.print(f"  {reason}", markup=False)
     rate = upstream["images"] / max(report["seconds"]["upstream"], 1e-9)
-    out.print(f"{rate:,.0f} upstream images a second; list: {place.path('removed.txt')}", soft_wrap=True)
+    out.print(f"{rate:,.0f} upstream images per second; list: {place.path('removed.txt')}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """De-duplication: which images of an upstream set are copies of test images (§4.1, after BiT's App. C).
 
-Test images, whole and a little cropped, are catalogued under perceptual hashes; every upstream image is looked up among
-them (`hamming`), and the candidates are compared more finely (`perceptual`). What counts as a copy depends on how
-crowded the tests are around it: see `tolerance`; the few upstream images that may be copies are compared with all tests
-for that. The work grows with the number of upstream images, of which a block is described at a time, and little with
-that of the tests.
+Test images, whole and slightly cropped, are indexed by perceptual hashes. Every upstream image is looked up among them
+(`hamming`), and the candidates are compared in more detail (`perceptual`). What counts as a copy depends on how similar
+the test images around it are (`tolerance`), so the few upstream images that may be copies are compared with all tests.
+The work is proportional to the number of upstream images, which are processed in blocks, and grows little with that of
+the tests.
 """
 
 import hashlib
@@ -23,26 +23,26 @@ from scaling.deduplicate.hamming import HammingIndex, hamming_index
 from scaling.deduplicate.perceptual import CROPS
 
 T = TypeVar("T")
-KINDS = ("bytes", "whole", "crop")  # the same file; a copy of all of the test image; a copy of a part of it
-RADIUS = 10  # of 63 bits: holds 99 % of the copies of 28-pixel images, the hardest ones
-BLOCK = 1024  # images described at a time
-PAIRS = 1 << 14  # compared at a time
-COMPARED = 1 << 20  # as well, of images with all tests
-MOST = 4  # copies of each other that a test set may hold of a picture
+KINDS = ("bytes", "whole", "crop")  # the same file; a copy of the whole test image; a copy of a part of it
+RADIUS = 10  # of 63 bits: finds 99 % of the copies of 28-pixel images, the hardest ones
+BLOCK = 1024  # images that are processed at a time
+PAIRS = 1 << 14  # candidate pairs that are compared at a time
+COMPARED = 1 << 20  # pairs at a time when images are compared with all tests
+MOST = 4  # copies of one picture that a test set may hold
 NO_OTHER = 1.0  # residual to the next test image when there is none
-FAR = 0.02  # residual of an image that may be a copy, at most
+FAR = 0.02  # largest residual of an image that may be a copy
 
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """The test images, numbered through all sets: T of them, each under CROPS hashes."""
+    """The T test images, numbered through all sets, each with CROPS hashes."""
 
     uris: tuple[str, ...]
     starts: np.ndarray  # int64 [sets]: number of each set's first image
-    digests: np.ndarray  # uint64 [T]
-    hashes: HammingIndex  # of all crops that are not flat
-    signatures: np.ndarray  # float32 [hashes, F]
-    owners: np.ndarray  # int64 [hashes]: crop, counted through all images: image * CROPS + crop
+    digests: np.ndarray  # uint64 [T]: hashes of the encoded bytes
+    hashes: HammingIndex  # perceptual hashes of all crops that are not flat
+    signatures: np.ndarray  # float32 [hashes, F]: what is compared
+    owners: np.ndarray  # int64 [hashes]: image * CROPS + crop
     described: "Described"
 
     def __len__(self) -> int:
@@ -51,11 +51,11 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class Described:
-    """Of a number of images: how many have no contrast, and why others cannot be read, by number."""
+    """Counts over the images of a set, and which of them were not compared."""
 
     images: int
-    flat: int
-    unreadable: tuple[tuple[int, str], ...]
+    flat: int  # images with next to no contrast
+    unreadable: tuple[tuple[int, str], ...]  # (number of the image, what is wrong with it)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,26 +64,26 @@ class Matches:
 
     upstream: np.ndarray  # int64
     test: np.ndarray  # int64, numbered through all sets
-    kind: np.ndarray  # int64: place in KINDS
-    distance: np.ndarray  # int64: bits of the hash
-    residual: np.ndarray  # float64
+    kind: np.ndarray  # int64: index in KINDS
+    distance: np.ndarray  # int64: differing bits of the perceptual hash
+    residual: np.ndarray  # float64: see `perceptual.residuals`
     described: Described
 
 
 def describe_tests(uris: Sequence[str], processes: int = 1) -> Catalogue:
-    """Describe the images of all test sets. Raises ValueError when a set cannot be opened."""
+    """The catalogue of all test sets. Raises ValueError when a set cannot be opened."""
     parts = [over_blocks(_describe, uri, None, processes) for uri in uris]
     counts = [sum(part[2].images for part in blocks) for blocks in parts]
-    blocks = [block for some in parts for block in some]
+    blocks = [block for blocks_of_set in parts for block in blocks_of_set]
     digests = np.concatenate([block[0] for block in blocks])
-    made = np.concatenate([block[1] for block in blocks]).reshape(-1, perceptual.SIDE, perceptual.SIDE)
-    signatures = perceptual.signatures(made)
+    thumbnails = np.concatenate([block[1] for block in blocks]).reshape(-1, perceptual.SIDE, perceptual.SIDE)
+    signatures = perceptual.signatures(thumbnails)
     owners = np.flatnonzero(~perceptual.flat(signatures))
     return Catalogue(
         tuple(uris),
         np.cumsum([0, *counts[:-1]]),
         digests,
-        hamming_index(perceptual.perceptual_hashes(made[owners]), RADIUS),
+        hamming_index(perceptual.perceptual_hashes(thumbnails[owners]), RADIUS),
         signatures[owners],
         owners,
         _total([block[2] for block in blocks]),
@@ -91,17 +91,17 @@ def describe_tests(uris: Sequence[str], processes: int = 1) -> Catalogue:
 
 
 def find_copies(upstream: str, tests: Catalogue, processes: int = 1) -> Matches:
-    """Copies of test images in the set of URI `upstream`. Raises ValueError when it cannot be opened."""
+    """The copies of test images in the split `upstream`, a URI. Raises ValueError when it cannot be opened."""
     blocks = over_blocks(_match, upstream, tests, processes)
     queried, test, kind, distance, residual = (np.concatenate([block[0][i] for block in blocks]) for i in range(5))
     return Matches(queried, test, kind, distance, residual, _total([block[1] for block in blocks]))
 
 
 def tolerance(other: np.ndarray) -> np.ndarray:
-    """The residual up to which a test image counts as copied, by that of the next test image [p].
+    """The largest residual [p] of a copy, given the residual to the next test image, `other` [p].
 
-    A share of the next one's, so that of many look-alikes (shirts on white) none is taken for another's copy, and at
-    most FAR: copies are that near, by benchmarks/deduplication.py.
+    It is a share of that one, so that among many look-alikes (shirts on a white ground) none is taken for another's
+    copy, and at most FAR: copies are that close, by benchmarks/deduplication.py.
     """
     return np.clip(0.15 * other, 0.0006, FAR)
 
@@ -109,7 +109,8 @@ def tolerance(other: np.ndarray) -> np.ndarray:
 def judge(queries: np.ndarray, tests: np.ndarray, residual: np.ndarray) -> np.ndarray:
     """Which of the candidate pairs [p] are copies: bool [p].
 
-    A query's nearest tests are, up to the last of the first MOST that stands out from the next one.
+    The test images nearest to a query are its originals, up to the last one, of the first MOST, whose residual stands
+    out from the next one's: a test set may itself hold copies, which are then all found.
     """
     order = np.lexsort((residual, tests, queries))
     first = _firsts(queries[order], tests[order])  # the best crop of each test image
@@ -131,52 +132,53 @@ def judge(queries: np.ndarray, tests: np.ndarray, residual: np.ndarray) -> np.nd
 
 
 def _read(images: Images, span: range, make: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...]) -> Any:
-    """Digests uint64 [n] and thumbnails [n, *shape], zeros for what cannot be read, and the reasons."""
-    digests, made, unreadable = np.zeros(len(span), np.uint64), np.zeros((len(span), *shape), np.float32), []
+    """Digests uint64 [n] and thumbnails float32 [n, *shape], zeros for images that cannot be read, and the reasons."""
+    digests, thumbnails, unreadable = np.zeros(len(span), np.uint64), np.zeros((len(span), *shape), np.float32), []
     for place, number in enumerate(span):
         try:
             data = images.encoded[number] or b""
             digests[place] = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
-            made[place] = make(images.decode(number))
+            thumbnails[place] = make(images.decode(number))
         except ValueError as error:
             unreadable.append((number, str(error)))
-    return digests, made, tuple(unreadable)
+    return digests, thumbnails, tuple(unreadable)
 
 
 def _describe(images: Images, shared: None, span: range) -> tuple[np.ndarray, np.ndarray, Described]:
-    """Digests and crops of test images."""
+    """Digests and thumbnails, whole and cropped, of a block of test images."""
     shape = (CROPS, perceptual.SIDE, perceptual.SIDE)
-    digests, made, unreadable = _read(images, span, perceptual.crops, shape)
-    return digests, made, _described(made[:, 0], unreadable)
+    digests, thumbnails, unreadable = _read(images, span, perceptual.crops, shape)
+    return digests, thumbnails, _described(thumbnails[:, 0], unreadable)
 
 
 def _match(images: Images, tests: Catalogue, span: range) -> tuple[tuple[np.ndarray, ...], Described]:
     """The columns of `Matches` for a block of upstream images."""
-    digests, made, unreadable = _read(images, span, perceptual.thumbnail, (perceptual.SIDE, perceptual.SIDE))
+    digests, thumbnails, unreadable = _read(images, span, perceptual.thumbnail, (perceptual.SIDE, perceptual.SIDE))
     readable = np.setdiff1d(np.arange(len(span)), [number - span.start for number, _ in unreadable])
     same, test = _same_bytes(digests, tests.digests, readable)
     exact = (same, test, *(np.zeros(len(same), kind) for kind in (np.int64, np.int64, np.float64)))
-    contrast = np.flatnonzero(~perceptual.flat(perceptual.signatures(made)))
-    similar = _similar(np.setdiff1d(contrast, same), made, tests)
+    contrast = np.flatnonzero(~perceptual.flat(perceptual.signatures(thumbnails)))
+    similar = _similar(np.setdiff1d(contrast, same), thumbnails, tests)
     upstream, *rest = (np.concatenate(both) for both in zip(exact, similar, strict=True))
     order = np.argsort(upstream, kind="stable")
     columns = (upstream[order] + span.start, *(column[order] for column in rest))
-    return columns, _described(made, unreadable)
+    return columns, _described(thumbnails, unreadable)
 
 
 def _same_bytes(digests: np.ndarray, tests: np.ndarray, readable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Images whose bytes are those of a test image, and that test image: the first of several."""
+    """Images with the same bytes as a test image, and that test image, the first one if there are several."""
     if not len(tests):
         return np.empty(0, np.int64), np.empty(0, np.int64)
     order = np.argsort(tests, kind="stable")
     place = np.minimum(np.searchsorted(tests[order], digests[readable]), len(tests) - 1)
-    hit = tests[order][place] == digests[readable]
-    return readable[hit], order[place[hit]]
+    equal = tests[order][place] == digests[readable]
+    return readable[equal], order[place[equal]]
 
 
-def _similar(chosen: np.ndarray, made: np.ndarray, tests: Catalogue) -> tuple[np.ndarray, ...]:
-    """Upstream images among the `chosen` of a block that show a test image: the columns of `Matches`."""
-    hashes, bases = perceptual.perceptual_hashes(made[chosen]), perceptual.tangents(made[chosen])
+def _similar(chosen: np.ndarray, thumbnails: np.ndarray, tests: Catalogue) -> tuple[np.ndarray, ...]:
+    """The columns of `Matches` for those of the images `chosen` out of a block that show a test image."""
+    thumbnails = thumbnails[chosen]
+    hashes, bases = perceptual.perceptual_hashes(thumbnails), perceptual.tangents(thumbnails)
     queries, entries, _ = tests.hashes.pairs(hashes)
     residual = np.zeros(len(queries))
     for start in range(0, len(queries), PAIRS):
@@ -192,17 +194,18 @@ def _similar(chosen: np.ndarray, made: np.ndarray, tests: Catalogue) -> tuple[np
 
 
 def _nearest(queries: np.ndarray, bases: np.ndarray, tests: Catalogue) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each query with the test images nearest to it, MOST + 1 of them, whose hashes need not be near."""
+    """Each query with the MOST + 1 test images nearest to it, whose hashes need not be close."""
     wholes = np.flatnonzero(tests.owners % CROPS == 0)
     count = min(MOST + 1, len(wholes))
-    found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+    parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
     step = max(1, COMPARED // max(1, len(wholes)))
-    for some in (queries[start : start + step] for start in range(0, len(queries), step)):
-        every = perceptual.residuals_to_all(bases[some], tests.signatures[wholes])
-        first = np.argpartition(every, count - 1, axis=1)[:, :count]
-        values = np.take_along_axis(every, first, axis=1)
-        found.append((np.repeat(some, count), wholes[first].ravel(), values.ravel()))
-    queried, entries, residual = (np.concatenate([part[i] for part in found]) for i in range(3))
+    for start in range(0, len(queries), step):
+        part = queries[start : start + step]
+        to_all = perceptual.residuals_to_all(bases[part], tests.signatures[wholes])
+        nearest = np.argpartition(to_all, count - 1, axis=1)[:, :count]
+        values = np.take_along_axis(to_all, nearest, axis=1)
+        parts.append((np.repeat(part, count), wholes[nearest].ravel(), values.ravel()))
+    queried, entries, residual = (np.concatenate([part[i] for part in parts]) for i in range(3))
     return queried, entries, residual
 
 
@@ -217,7 +220,7 @@ def _total(parts: Sequence[Described]) -> Described:
 
 
 def _firsts(*columns: np.ndarray) -> np.ndarray:
-    """Where a row of the sorted columns differs from the row before: bool [n]."""
+    """Whether a row of sorted columns differs from the row before: bool [n]."""
     new = np.ones(len(columns[0]), bool)
     new[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
     return new
@@ -229,7 +232,7 @@ def _firsts(*columns: np.ndarray) -> np.ndarray:
 def over_blocks(work: Callable[[Images, Any, range], T], uri: str, shared: Any, processes: int) -> list[T]:
     """`work(images, shared, block)` for every BLOCK of the images of a split, in order.
 
-    Several processes each open the split themselves: decoding holds Python's lock, so threads would not help.
+    With several processes each opens the split itself. Threads would not help: decoding holds the interpreter's lock.
     """
     images = open_split(uri, None)
     spans = [range(start, min(start + BLOCK, len(images))) for start in range(0, len(images), BLOCK)]

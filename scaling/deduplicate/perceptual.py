@@ -1,40 +1,40 @@
-"""Whether two images show the same picture: a perceptual hash to find candidates, and a finer comparison to judge them.
+"""Whether two images show the same picture: a perceptual hash to find candidates, and a comparison to decide on them.
 
-Everything is computed from a grey thumbnail of 16 x 16 pixels, aspect not kept, so images of any size compare. The hash
-is the signs of its low frequencies (the DCT hash of Zauner 2010, against 0 in place of the median). The comparison is a
-tangent distance (Simard et al. 1993) of low frequencies: what is left of one image after the best fit by the other one,
-allowed to move and to stretch a little and to change in brightness and contrast. High frequencies are left out of it:
-JPEG and resizing change them more than another picture does.
+Everything is computed from a grey thumbnail of 16 x 16 pixels, aspect ratio not kept, so images of all sizes compare.
+The hash consists of the signs of its low frequencies (the DCT hash of Zauner 2010, with 0 in place of the median). The
+comparison is a tangent distance (Simard et al. 1993) of low frequencies: what is left of one image after the best fit
+by the other, which may move and stretch a little and change in brightness and contrast. High frequencies are left out:
+JPEG and resizing change them more than a different picture does.
 """
 
 import numpy as np
 from PIL import Image
 
-SIDE = 16  # pixels of a thumbnail
-LOW = 8  # frequencies below are hashed and compared
-CROP = 0.05  # of the width and height, which the crops of an image leave out
-CROPS = 10  # the whole image, and nine places of the crop
-FLAT = 3.0  # grey levels: an image whose low frequencies deviate less has nothing to recognise it by
+SIDE = 16  # pixels on a side of a thumbnail
+LOW = 8  # frequencies below this are hashed and compared
+CROP = 0.05  # share of the width and height that a crop leaves out
+CROPS = 10  # the whole image, and nine crops of it
+FLAT = 3.0  # grey levels: an image whose low frequencies deviate less cannot be recognised
 
 
 def thumbnail(pixels: np.ndarray) -> np.ndarray:
-    """Grey thumbnail float32 [SIDE, SIDE] of an image uint8 [H, W, 3]."""
+    """The grey thumbnail, float32 [SIDE, SIDE], of an image uint8 [H, W, 3]."""
     return np.asarray(_grey(pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32)
 
 
 def crops(pixels: np.ndarray) -> np.ndarray:
-    """Thumbnails of the image, then of nine crops of it, each CROP smaller: float32 [CROPS, SIDE, SIDE]."""
+    """Thumbnails of an image and of nine crops, each smaller by CROP: float32 [CROPS, SIDE, SIDE]."""
     grey = _grey(pixels)
     width, height = grey.size
     places = [(left, top) for left in (0.0, CROP / 2, CROP) for top in (0.0, CROP / 2, CROP)]
     boxes = [(x * width, y * height, (x + 1 - CROP) * width, (y + 1 - CROP) * height) for x, y in places]
     whole = (0.0, 0.0, float(width), float(height))
-    made = [grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box) for box in (whole, *boxes)]
-    return np.stack([np.asarray(image, np.float32) for image in made])
+    thumbnails = [grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box) for box in (whole, *boxes)]
+    return np.stack([np.asarray(image, np.float32) for image in thumbnails])
 
 
 def perceptual_hashes(thumbnails: np.ndarray) -> np.ndarray:
-    """Perceptual hashes uint64 [n] of thumbnails [n, SIDE, SIDE]: a bit for the sign of each of 63 frequencies."""
+    """Perceptual hashes uint64 [n] of thumbnails [n, SIDE, SIDE]: one bit for the sign of each of 63 frequencies."""
     low = _DCT[:LOW] @ thumbnails @ _DCT[:LOW].T
     bits = low.reshape(len(thumbnails), LOW * LOW) > 0
     bits[:, 0] = False  # the mean
@@ -42,7 +42,7 @@ def perceptual_hashes(thumbnails: np.ndarray) -> np.ndarray:
 
 
 def signatures(thumbnails: np.ndarray) -> np.ndarray:
-    """What is compared: the low frequencies float32 [n, F] of thumbnails [n, SIDE, SIDE], without the mean."""
+    """The low frequencies without the mean, float32 [n, F], of thumbnails [n, SIDE, SIDE]: what is compared."""
     return thumbnails.reshape(len(thumbnails), -1) @ _DIRECT
 
 
@@ -52,14 +52,14 @@ def flat(signatures: np.ndarray) -> np.ndarray:
 
 
 def tangents(thumbnails: np.ndarray) -> np.ndarray:
-    """Orthonormal bases float32 [n, F, 5] of what images become when they are moved, stretched and lit otherwise."""
+    """Orthonormal bases, float32 [n, F, 5], of what images become when moved, stretched and changed in contrast."""
     pixels = thumbnails.reshape(len(thumbnails), -1)
     spanned = np.stack([pixels @ matrix for matrix in (_DIRECT, *_MOVES)], axis=-1)
     return np.linalg.qr(spanned)[0]
 
 
 def residuals(bases: np.ndarray, signatures: np.ndarray) -> np.ndarray:
-    """Share of each signature [n, F] that the other image's basis [n, F, 5] leaves over: 0 for a copy, 1 at most."""
+    """Share of each signature [n, F] that another image's basis [n, F, 5] does not explain: 0 for a copy, at most 1."""
     explained = np.einsum("nfk,nf->nk", bases, signatures)
     energy = np.maximum((signatures**2).sum(1), 1e-6)
     return np.maximum(1 - (explained**2).sum(1) / energy, 0)
@@ -84,7 +84,10 @@ def _cosines() -> np.ndarray:
 
 
 def _linear() -> tuple[np.ndarray, list[np.ndarray]]:
-    """Matrices [SIDE * SIDE, F] from a thumbnail to its low frequencies, and to those of its first-order changes."""
+    """Matrices [SIDE * SIDE, F] from a thumbnail to its low frequencies, and to those of its first-order changes.
+
+    These are the derivatives along shifts to the bottom and right, and along stretches in both directions.
+    """
     pixels = np.eye(SIDE * SIDE, dtype=np.float32).reshape(-1, SIDE, SIDE)
     down, right = np.gradient(pixels, axis=1), np.gradient(pixels, axis=2)
     place = np.linspace(-1, 1, SIDE, dtype=np.float32)

@@ -1,1 +1,1 @@
-"""A classifier as it is, on any images: `python -m scaling.evaluate`."""
+"""Accuracy of a classifier, without any fine-tuning, on any images: `python -m scaling.evaluate`."""

@@ -15,7 +15,7 @@ from scaling.data import parse_uri
 from scaling.data.pipeline import eval_images
 from scaling.data.sources import Images, open_split, read_text, split_facts
 from scaling.evaluate.center_crop import center_crops
-from scaling.evaluate.targets import Truth, by_labels, by_lists, by_mapping
+from scaling.evaluate.targets import Targets, by_labels, by_lists, by_mapping
 from scaling.specs import Execution, Precision
 from scaling.store import Storage, row_file, write_rows
 from scaling.training import local_device, topk
@@ -50,15 +50,20 @@ class Options:
 
 
 def main(options: Options) -> int:
-    check(options.labels is None or options.classes is None, "--labels and --classes are two ways to say what is right")
-    found = load_classifier(options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution)
+    check(
+        options.labels is None or options.classes is None,
+        "--labels and --classes both say which classes are right: give one of them",
+    )
+    classifier = load_classifier(
+        options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution
+    )
     resize = options.resize
     check(
-        resize is None or resize >= found.resolution,
-        f"--resize {resize} is smaller than the crop of {found.resolution} pixels",
+        resize is None or resize >= classifier.resolution,
+        f"--resize must be at least the crop's {classifier.resolution} pixels, got {resize}",
     )
     images = open_split(options.data, None)
-    row = evaluation(found, images, _truth(options, images, found.num_classes), options)
+    row = evaluation(classifier, images, _targets(options, images, classifier.num_classes), options)
     if options.storage is not None:
         place = Storage.of(options.storage)
         place.make()
@@ -70,10 +75,10 @@ def main(options: Options) -> int:
     return 0
 
 
-def evaluation(found: Classifier, images: Images, truth: Truth, options: Options) -> dict[str, Any]:
-    """The row of table evaluation."""
+def evaluation(classifier: Classifier, images: Images, targets: Targets, options: Options) -> dict[str, Any]:
+    """The row of the table `evaluation`."""
     device = local_device(Execution(options.precision))
-    resize, resolution = options.resize, found.resolution
+    resize, resolution = options.resize, classifier.resolution
 
     def prepare(index: np.ndarray) -> Tensor:
         if resize is None:
@@ -81,27 +86,27 @@ def evaluation(found: Classifier, images: Images, truth: Truth, options: Options
         return center_crops(images, index, resize, resolution)
 
     top1, top5 = topk(
-        found.module.to(device.torch),
-        truth.judged,
+        classifier.module.to(device.torch),
+        targets.evaluated,
         prepare=prepare,
-        right=truth.right.__getitem__,
-        allowed=truth.allowed,
+        right=targets.right.__getitem__,
+        allowed=targets.allowed,
         device=device,
     )
     fingerprint = split_facts(parse_uri(options.data)).fingerprint
-    about = (found.weights_sha256, fingerprint, _content(options), resolution, resize, device.precision)
+    key = (classifier.weights_sha256, fingerprint, _content(options), resolution, resize, device.precision)
     return {
-        "evaluation_id": hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16],
-        "run_id": found.run_id,
-        "name": found.name,
-        "family": found.family,
-        "checkpoint": found.source,
-        "weights_sha256": found.weights_sha256,
+        "evaluation_id": hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16],
+        "run_id": classifier.run_id,
+        "name": classifier.name,
+        "family": classifier.family,
+        "checkpoint": classifier.source,
+        "weights_sha256": classifier.weights_sha256,
         "data": options.data,
         "fingerprint": fingerprint,
         "truth": "real" if options.labels else "classes" if options.classes else "labels",
-        "images": len(truth.judged),
-        "left_out": len(images) - len(truth.judged),
+        "images": len(targets.evaluated),
+        "left_out": len(images) - len(targets.evaluated),
         "resolution": resolution,
         "resize": resize,
         "top1": top1,
@@ -109,7 +114,7 @@ def evaluation(found: Classifier, images: Images, truth: Truth, options: Options
     }
 
 
-def _truth(options: Options, images: Images, num_classes: int) -> Truth:
+def _targets(options: Options, images: Images, num_classes: int) -> Targets:
     if options.labels is not None:
         return by_lists(options.labels, len(images), num_classes)
     if options.classes is not None:
@@ -118,7 +123,7 @@ def _truth(options: Options, images: Images, num_classes: int) -> Truth:
 
 
 def _content(options: Options) -> str:
-    """What a file of right classes says, wherever it lies."""
+    """The content of the file of right classes: a part of the evaluation's id, as its place is not."""
     if options.labels is not None:
         return "real " + read_text(options.labels, "labels")
     if options.classes is not None:

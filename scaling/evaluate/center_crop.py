@@ -1,4 +1,4 @@
-"""The other common way to prepare images for evaluation: the short side to a size, then the central square."""
+"""The other common preprocessing for evaluation: resize the short side, then crop the central square."""
 
 import numpy as np
 import torch
@@ -8,22 +8,24 @@ from scaling.data.sources import Images
 
 
 def center_crops(images: Images, indices: np.ndarray, resize: int, resolution: int) -> torch.Tensor:
-    """Images whose short side is resized to `resize` pixels, aspect kept, and their central squares.
+    """The central squares of images whose short side was resized to `resize` pixels, aspect ratio kept.
 
     Args:
         images: the split.
         indices: int64 [n].
         resize: pixels of the short side, at least `resolution`; bilinear with antialiasing.
-        resolution: R, pixels a side of the result.
+        resolution: R, pixels on a side of the result.
 
     Returns:
         uint8 [n, 3, R, R]. Raises CorruptImageError for an image that cannot be decoded.
     """
     out = torch.empty((len(indices), 3, resolution, resolution), dtype=torch.uint8)
     for place, index in enumerate(indices.tolist()):
+        # A copy, since torch warns of arrays that cannot be written to, which decoders may return.
         x = torch.from_numpy(images.decode(index).copy()).permute(2, 0, 1)[None]
         height, width = x.shape[2:]
         scale = resize / min(height, width)
+        # max: rounding must not make the short side smaller than the crop.
         size = (max(resize, round(height * scale)), max(resize, round(width * scale)))
         if size != (height, width):
             x = interpolate(x, size=size, mode="bilinear", antialias=True)

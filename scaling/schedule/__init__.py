@@ -1,7 +1,8 @@
-"""Which units a study still has to do, by its rows alone."""
+"""Which units of work a study still has to do, by its rows alone."""
 
+from scaling.schedule.pairs import Pair, final_runs, fixed_settings, planned_trials, search_pairs
 from scaling.schedule.pending import (
-    Given,
+    Checkpoints,
     checkpoint_of,
     is_finished,
     missing_finals,
@@ -12,22 +13,11 @@ from scaling.schedule.pending import (
 )
 from scaling.schedule.sampler import RESULT_COLUMNS, Result, Results, objectives, result_of
 from scaling.schedule.status import render_status, study_status
-from scaling.schedule.trials import (
-    Pair,
-    Trial,
-    chosen_settings,
-    due_trials,
-    final_runs,
-    fixed_settings,
-    known_settings,
-    planned_trials,
-    search_pairs,
-    trials_left,
-)
+from scaling.schedule.trials import Trial, chosen_settings, due_trials, known_settings, trials_left
 
 __all__ = [
     "RESULT_COLUMNS",
-    "Given",
+    "Checkpoints",
     "Pair",
     "Result",
     "Results",

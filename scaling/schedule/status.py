@@ -1,4 +1,4 @@
-"""How far a study is, from the rows of its storage alone: no cluster is asked, and none needs to be there."""
+"""How far a study is, by the rows of its storage alone: no cluster is asked, and none needs to run."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from scaling import store
+from scaling.schedule.pairs import final_runs, search_pairs, upstreams
 from scaling.schedule.pending import trial_results
-from scaling.schedule.trials import chosen_settings, due_trials, final_runs, search_pairs, trials_left, upstreams
+from scaling.schedule.trials import chosen_settings, due_trials, trials_left
 from scaling.specs import Probe, Study, from_json
 from scaling.store import Storage, finished_ids, lease_holder
 
@@ -19,11 +20,11 @@ ATTEMPT = ["unit_id", "kind", "name", "started", "seconds_total", "last_step", "
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage's units: those that have their rows, and those to come at most."""
+    """A stage of a study, such as its dev trials, in units of work."""
 
     name: str
-    done: int
-    left: int
+    done: int  # units that have their rows
+    left: int  # units to come, at most
 
 
 @dataclass(frozen=True)
@@ -32,19 +33,21 @@ class Attempt:
 
     kind: str
     name: str
-    step: int  # that it was last seen at
-    seen: datetime  # UTC, when its row was written
+    step: int  # its last known step
+    seen: datetime  # UTC, of its last heartbeat: when its row was written
     outcome: str
     reason: str
 
 
 @dataclass(frozen=True)
 class Status:
+    """How far a study is, and which units are open."""
+
     study: str
     storage: str
-    worker: str | None  # who works on it now
+    worker: str | None  # the process that works on it now, by its lease
     stages: tuple[Stage, ...]
-    open: tuple[Attempt, ...]
+    open: tuple[Attempt, ...]  # latest first
 
     @property
     def finished(self) -> bool:
@@ -68,53 +71,54 @@ def study_status(storage: Storage) -> Status:
 
 
 def _stages(study: Study, storage: Storage, attempts: "pl.DataFrame") -> Iterator[Stage]:
-    there = {table: finished_ids(storage, table) for table in ("pretrain", "transfer", "fewshot")}
-    yield _stage("pre-training", [run.id for run in study.runs], there["pretrain"])
-    known = trial_results(storage, attempts)
+    finished = {table: finished_ids(storage, table) for table in ("pretrain", "transfer", "fewshot")}
+    yield _stage("pre-training", [run.id for run in study.runs], finished["pretrain"])
+    results = trial_results(storage, attempts)
     trials = 0
     finals: list[str] = []
     for pair in search_pairs(study):
-        if due_trials(pair, known)[1]:
-            finals += [run.id for run in final_runs(pair, chosen_settings(pair, known), study.seeds)]
+        if due_trials(pair, results)[1]:
+            finals += [run.id for run in final_runs(pair, chosen_settings(pair, results), study.seeds)]
         else:
-            trials += trials_left(pair, known)
-            finals += [""] * len(study.seeds)  # at a setting that nobody knows yet: one, let us say
-    yield Stage("dev trials", len(known), trials)
-    yield _stage("final runs", finals, there["transfer"])
+            trials += trials_left(pair, results)
+            finals += [""] * len(study.seeds)  # ids are unknown until a setting is chosen; one setting is assumed
+    yield Stage("dev trials", len(results), trials)
+    yield _stage("final runs", finals, finished["transfer"])
     probes = [Probe(upstream, few).id for upstream in upstreams(study) for few in study.fewshot]
-    yield _stage("few-shot probes", probes, there["fewshot"])
+    yield _stage("few-shot probes", probes, finished["fewshot"])
 
 
-def _stage(name: str, ids: list[str], there: Collection[str]) -> Stage:
-    done = sum(unit_id in there for unit_id in ids)
+def _stage(name: str, ids: list[str], finished: Collection[str]) -> Stage:
+    done = sum(unit_id in finished for unit_id in ids)
     return Stage(name, done, len(ids) - done)
 
 
 def _open(attempts: "pl.DataFrame") -> Iterator[Attempt]:
-    """Units at work, or that failed, the latest first."""
+    """Units that run, or whose last attempt failed or was interrupted, latest first."""
     latest = attempts.sort("started").unique("unit_id", keep="last", maintain_order=True)
     for row in latest.filter(latest["outcome"].is_in(["running", "failed", "interrupted"])).reverse().to_dicts():
         seen = row["started"] + timedelta(seconds=row["seconds_total"])
         yield Attempt(row["kind"], row["name"], row["last_step"], seen, row["outcome"], row["reason"])
 
 
-def render_status(found: Status, most: int = 20) -> list[str]:
-    """Lines for people: the stages, then who works on it, then what is open."""
-    state = "finished" if found.finished else "not finished"
-    lines = [f"study {found.study}: {state}, in {found.storage}"]
-    for stage in found.stages:
+def render_status(status: Status, most: int = 20) -> list[str]:
+    """Lines for people: the stages, then the process that works on them, then up to `most` open units."""
+    state = "finished" if status.finished else "not finished"
+    lines = [f"study {status.study}: {state}, in {status.storage}"]
+    for stage in status.stages:
         if stage.done or stage.left:
             lines.append(f"  {stage.name:16} {stage.done} done" + (f", {stage.left} to do" if stage.left else ""))
-    if found.worker:
-        lines.append(f"at work: {found.worker}")
-    elif not found.finished:
-        lines.append("nobody works on it: run the same command again to go on")
-    for attempt in found.open[:most]:
+    if status.worker:
+        lines.append(f"running: {status.worker}")
+    elif not status.finished:
+        lines.append("nothing is running: run the same command again to go on")
+    for attempt in status.open[:most]:
         ago = (datetime.now(UTC) - attempt.seen).total_seconds()
-        what = "at work" if attempt.outcome == "running" and found.worker else attempt.outcome
-        what = "killed" if what == "running" else what
-        line = f"  {attempt.kind} {attempt.name}: {what}, step {attempt.step}, heard of {ago:.0f} s ago"
+        outcome = attempt.outcome
+        if outcome == "running" and not status.worker:
+            outcome = "killed"  # nothing holds the lease, so nobody is left to write that it ended
+        line = f"  {attempt.kind} {attempt.name}: {outcome}, step {attempt.step}, last heartbeat {ago:.0f} s ago"
         lines.append(line + (f": {attempt.reason}" if attempt.reason else ""))
-    if len(found.open) > most:
-        lines.append(f"  and {len(found.open) - most} more")
+    if len(status.open) > most:
+        lines.append(f"  and {len(status.open) - most} more")
     return lines

@@ -1,6 +1,20 @@
-"""Specs: what an experiment is, as frozen values with ids; the one face of the specs."""
+"""Specs: what an experiment is, as frozen values.
 
-from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT, family, whole_patches, without_representation
+A spec holds everything that decides a result and nothing else. Its id is a hash of those fields, so equal experiments
+have equal ids on every machine; where the data lie, what a run is called and how wide a search is are left out of it
+(fields marked OUTSIDE).
+"""
+
+from scaling.specs.architectures import (
+    Architecture,
+    Hybrid,
+    ResNet,
+    ViT,
+    family,
+    token_stride,
+    whole_patches,
+    without_representation,
+)
 from scaling.specs.execution import Execution
 from scaling.specs.identity import OUTSIDE, Identified, added, from_json, identity, to_json
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
@@ -56,6 +70,7 @@ __all__ = [
     "identity",
     "parameters_of",
     "to_json",
+    "token_stride",
     "whole_patches",
     "with_parameters",
     "without_representation",

@@ -8,20 +8,25 @@ from scaling.checks import check, check_choices
 
 @dataclass(frozen=True)
 class ViT:
-    """Vision Transformer (Dosovitskiy et al. 2021, §3.1, Table 1). Sizes in features, `patch_size` in pixels.
+    """Vision Transformer (Dosovitskiy et al. 2021, §3.1, Table 1).
 
-    The fields after the head's width are the ablations of the appendix. `positions` (§D.4, Table 8): a table over the
-    tokens in raster order, one over columns beside one over rows, a bias of the attention by the distance in raster
-    order, or none; `positions_at` says where tables are added. `pool` (§D.3, Figure 9): the head reads the class token,
-    or the mean of the patches, and then there is no class token. `attention` (§D.6, Figure 13): over all tokens, or,
-    in place of each block, a block over the rows and one over the columns, each with its own MLP.
+    The first five fields are Table 1's columns; those after `representation_size` are the ablations of the appendix:
+
+    - `pool` (§D.3, Figure 9): the head reads the class token, or the mean of the patch tokens ('gap', global average
+      pooling), and then the model has no class token.
+    - `positions` (§D.4, Table 8): no position embedding, a table over the tokens in raster order ('1d'), one table over
+      columns concatenated with one over rows ('2d'), or a bias of the attention by the distance in raster order
+      ('relative'). `positions_at` says where tables are added: to the input, or to the input of every layer, with a
+      table for each or one that is shared.
+    - `attention` (§D.6, Figure 13): over all tokens, or 'axial': in place of each block, one block that attends along
+      the rows and one along the columns, each with its own MLP.
     """
 
     patch_size: int  # pixels on a side of a patch; in a hybrid, positions of the feature map
     width: int  # features of a token
-    depth: int  # encoder blocks
+    depth: int  # number of encoder blocks
     mlp_dim: int  # hidden features of a block's MLP
-    num_heads: int  # attention heads of a block; they divide the width
+    num_heads: int  # attention heads of a block; divides the width
     representation_size: int | None = None  # hidden width of the pre-training head (§D.3); None: linear head
     pool: Literal["token", "gap"] = "token"  # what the head reads: the class token, or the mean of the patches
     positions: Literal["none", "1d", "2d", "relative"] = "1d"  # kind of the position embedding
@@ -39,31 +44,41 @@ class ViT:
         size = self.representation_size
         check(size is None or size > 0, f"ViT representation_size must be positive or None, got {size}")
         tables = self.positions in ("1d", "2d")
-        check(tables or self.positions_at == "stem", f"ViT positions {self.positions!r} have no table to add at layers")
+        check(
+            tables or self.positions_at == "stem",
+            f"ViT positions {self.positions!r} have no table to add at layers: take positions_at='stem'",
+        )
         check(self.positions != "2d" or self.width % 2 == 0, f"ViT width {self.width} must be even for 2d positions")
         axial = self.attention == "axial"
-        check(not axial or self.pool == "gap", "axial attention has no place for a class token: take pool='gap'")
-        check(not axial or self.positions != "relative", "axial attention knows no relative positions")
+        check(
+            not axial or self.pool == "gap",
+            "axial attention has no class token, whose row and column would be undefined: take pool='gap'",
+        )
+        check(
+            not axial or self.positions != "relative",
+            "axial attention has no relative positions: take positions='1d', '2d' or 'none'",
+        )
 
 
 @dataclass(frozen=True)
 class ResNet:
     """BiT ResNet (Kolesnikov et al. 2020): GroupNorm, weight standardization, bottlenecks with the stride on the 3x3.
 
-    `width` is the number of channels after the stem, 64 times the paper's width factor; stage i has `width * 2**i`
-    channels inside a bottleneck and four times that outside. `activation`: norm and ReLU follow each convolution, with
-    SAME padding, as in the released hybrids ('post'), or come before it, with fixed padding, as in the BiT paper and
-    its checkpoints ('pre'). `spatial`: what mixes positions inside a bottleneck, a 3x3 convolution, or attention over
-    the columns and then the rows with `num_heads` heads (AxialResNet, Wang et al. 2020; ViT §D.6).
+    - `width`: the channels after the stem, 64 times the paper's width factor. Stage i, from 0, has `width * 2**i`
+      channels inside its bottlenecks and four times as many between them.
+    - `activation`: normalization and ReLU follow each convolution, with SAME padding, as in the released hybrids
+      ('post'), or come before it, with fixed padding, as in the BiT paper and its checkpoints ('pre').
+    - `spatial`: what mixes positions inside a bottleneck: a 3x3 convolution, or attention along the columns and then
+      along the rows with `num_heads` heads ('axial': AxialResNet, Wang et al. 2020; ViT §D.6).
     """
 
-    depths: tuple[int, ...]  # blocks of each stage
+    depths: tuple[int, ...]  # number of bottleneck blocks in each stage
     width: int = 64  # channels after the stem: 64 times the paper's width factor
     stem: Literal["imagenet", "small"] = "imagenet"  # 7x7 stride 2 and max-pool, or 3x3 stride 1 for small images
-    groups: int = 32  # of GroupNorm; they divide the width
+    groups: int = 32  # groups of GroupNorm; divides the width
     activation: Literal["post", "pre"] = "post"  # norm and ReLU after each convolution, or before it
     spatial: Literal["conv", "axial"] = "conv"  # what mixes positions inside a bottleneck
-    num_heads: int = 8  # of axial attention; nothing else reads it
+    num_heads: int = 8  # attention heads, read only when spatial is axial
     kind: Literal["resnet"] = "resnet"  # tells the architectures apart in JSON
 
     def __post_init__(self) -> None:
@@ -85,19 +100,21 @@ class ResNet:
 
     @property
     def stride(self) -> int:
-        """Pixels of the image per position of the last feature map."""
+        """Pixels of the image's side per position of the last feature map."""
         return (4 if self.stem == "imagenet" else 1) * 2 ** (len(self.depths) - 1)
 
     @property
     def out_channels(self) -> int:
+        """Channels of the last feature map."""
         return self.width * 4 * 2 ** (len(self.depths) - 1)
 
 
 @dataclass(frozen=True)
 class Hybrid:
-    """A ResNet whose last feature map is the Transformer's input (§3.1); `encoder.patch_size` counts its positions.
+    """A ResNet whose last feature map is the Transformer's input (§3.1).
 
-    §4.1's two options: all four stages of R50 (/32), or stage 4's blocks moved into stage 3, 3-4-9 (/16).
+    `encoder.patch_size` is counted in positions of that feature map, 1 in the paper's models. §4.1 has two backbones:
+    all four stages of R50 (names in /32), or three, with stage 4's blocks moved into stage 3: 3-4-9 (names in /16).
     """
 
     backbone: ResNet  # the ResNet that sees the image
@@ -113,7 +130,7 @@ Architecture = ViT | ResNet | Hybrid
 
 
 def family(model: Architecture) -> str:
-    """What a model is counted under in tables and figures: its kind, or 'axial'."""
+    """The family that tables and figures count a model under: its kind, or 'axial'."""
     match model:
         case ViT(attention="axial") | ResNet(spatial="axial"):
             return "axial"
@@ -122,7 +139,7 @@ def family(model: Architecture) -> str:
 
 
 def token_stride(model: Architecture) -> int | None:
-    """Pixels a side of one token, or None for a ResNet, which takes any size."""
+    """Pixels on a side of the square that one token stands for; None for a ResNet, which has no tokens."""
     match model:
         case ViT():
             return model.patch_size
@@ -133,13 +150,16 @@ def token_stride(model: Architecture) -> int | None:
 
 
 def whole_patches(model: Architecture, resolution: int) -> int:
-    """The largest resolution up to this one that whole patches fill (H/14 at 384: 378); any one for a ResNet."""
+    """The largest resolution, in pixels, up to this one that whole patches fill: 378 for ViT-H/14 at 384.
+
+    A ResNet takes every resolution as it is.
+    """
     stride = token_stride(model) or 1
     return resolution // stride * stride
 
 
 def without_representation(model: Architecture) -> Architecture:
-    """The model that is fine-tuned: §B.1.1 drops the whole pre-training head."""
+    """The model without the hidden layer of its head, as it is fine-tuned (§B.1.1 replaces the whole head)."""
     match model:
         case ViT():
             return replace(model, representation_size=None)

@@ -1,4 +1,5 @@
-"""What is transferred from, as frozen values: data sets, pre-training runs, controls, and weights from elsewhere."""
+"""What a fine-tuning starts from, as frozen values: pre-training runs and their data, from-scratch baselines, and
+weights that were trained elsewhere."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,22 +12,22 @@ from scaling.specs.recipe import PRETRAIN, MaskedPatches, Recipe
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled images by URI. Counts and fingerprint are read from the data when they are None (`datasets.resolve`).
+    """Labelled images. Counts and fingerprint that are None are read from the data (`scaling.data.resolve`).
 
-    `train` and `test` are URIs of `scaling.data` (`parquet:PATH`, `ifs:...`, `digits:train`, ...), or None for a set
-    that can be planned with but not read. `dev` is that of an official validation split, whose images are among those
-    of `train`; without one a share is held out at random. Where files lie is outside the identity; `fingerprint` says
-    what is in them. `corrupt` says what happens with an image that cannot be decoded: the run fails, or it is counted
-    and skipped, which means that the next one is trained on in its place, and that evaluation leaves it out.
+    `train` and `test` are URIs (`parquet:PATH`, `imagefolder:DIR`, `ifs:...`; all forms are in `scaling.data.uris`), or
+    None for a set that a study can be planned with but not run on. `dev` is the URI of an official validation split,
+    whose images are among those of `train`; without one a share of `train` is held out at random. Where the files lie
+    is outside the identity: `fingerprint` says what is in them. `corrupt` decides about an image that cannot be
+    decoded: 'fail' ends the run; 'skip' counts it, trains on the next image in its place, and evaluates without it.
     """
 
-    name: str  # in tables and figures; part of the identity
+    name: str  # name in tables and figures; part of the identity
     train: str | None = field(metadata=OUTSIDE, default=None)  # URI of the training split
     test: str | None = field(metadata=OUTSIDE, default=None)  # URI of the test split
     dev: str | None = field(metadata=OUTSIDE, default=None, kw_only=True)  # URI of an official dev split
-    num_classes: int | None = None  # labels are 0 to num_classes - 1
-    num_train: int | None = None  # training images
-    num_test: int | None = None  # test images
+    num_classes: int | None = None  # number of classes; labels are 0 to num_classes - 1
+    num_train: int | None = None  # number of training images
+    num_test: int | None = None  # number of test images
     fingerprint: str | None = None  # hash of the content, the same in every form of storage
     corrupt: Literal["fail", "skip"] = "fail"  # an image that cannot be decoded ends the run, or is skipped and counted
 
@@ -40,12 +41,16 @@ class Dataset:
 
 @dataclass(frozen=True)
 class FewShot:
-    """Linear few-shot evaluation of frozen features by ridge regression (§4.1, facts of the later open code)."""
+    """Linear few-shot evaluation: ridge regression from frozen features to {-1, 1} targets of the classes (§4.1).
 
-    data: Dataset  # labelled images; its test split is what counts
-    shots: tuple[int, ...] = (1, 5, 10, 25)  # training images per class
-    seeds: tuple[int, ...] = (0, 1, 2)  # of the choice of training images; one evaluation each
-    l2: float = 2.0**10  # regularisation of the ridge regression
+    The paper gives neither the strength of the regularization nor the number of seeds: these are those of the authors'
+    later open code (big_vision's fewshot_lsr).
+    """
+
+    data: Dataset  # its training split is drawn from, accuracy is that of its test split
+    shots: tuple[int, ...] = (1, 5, 10, 25)  # training images per class; one evaluation for each number
+    seeds: tuple[int, ...] = (0, 1, 2)  # seeds of the draw of training images; one evaluation for each
+    l2: float = 2.0**10  # L2 regularization of the ridge regression
     resolution: int = 224  # pixels on a side
 
     def __post_init__(self) -> None:
@@ -58,31 +63,33 @@ class FewShot:
 
 @dataclass(frozen=True)
 class Pretrain(Identified):
-    """One model trained on one upstream data set (§4.1, Table 3). `base_lr` is absolute, for `recipe.batch_size`.
+    """One model trained on one upstream data set (§4.1, Table 3).
 
-    `subset` takes that many of the training images, or that share of them when it is below 1: the first of one shuffled
-    order, so that smaller subsets lie in larger ones (§4.3). A study's shares become counts when its data are read.
-    `early_stopping` ends the training when so many evaluations in a row were no better, and keeps the weights of the
-    best one (§4.3). `shuffle` 'full' permutes all images in every epoch, 'shards' those of `shuffle_window` files or
-    shards at a time, which suits data that are read from a disk or over a network.
+    - `subset` (§4.3): train on that many of the images, or on that share of them when it is a float below 1. They are
+      the first of one shuffled order, so that smaller subsets lie in larger ones. Shares become counts when the data
+      are read: a share and the number that it comes to are the same experiment.
+    - `early_stopping` (§4.3): end the training after that many evaluations in a row without a higher accuracy, and keep
+      the weights of the best evaluation.
+    - `shuffle`: 'full' permutes all images in every epoch, 'shards' those of `shuffle_window` files at a time, for
+      disks and networks that are slow at random access.
     """
 
     name: str = field(metadata=OUTSIDE)  # the model's name in figures and tables, e.g. 'ViT-B/16'
     model: Architecture  # the architecture, a row of ZOO or your own values
     data: Dataset  # the upstream data set
-    base_lr: float  # peak learning rate, for recipe.batch_size
+    base_lr: float  # peak learning rate, absolute: it is not scaled with recipe.batch_size
     epochs: float  # passes over the training images
-    recipe: Recipe = PRETRAIN  # the rest of how to train
-    resolution: int = 224  # pixels on a side
-    seed: int = 0  # of initial weights, data order and augmentation
-    dev_fraction: float = 0.0  # share of the training images held out to watch the accuracy on
+    recipe: Recipe = PRETRAIN  # the other hyperparameters of the training (Table 3, JFT)
+    resolution: int = 224  # pixels on a side of the square images (§4.1)
+    seed: int = 0  # seed of the initial weights, the data order and the augmentation
+    dev_fraction: float = 0.0  # share of the training images that is held out to evaluate on
     subset: int | float | None = None  # number or share of the training images; None: all
-    evaluations: int = 5  # on the held-out images, evenly spread
-    early_stopping: int | None = None  # evaluations in a row without gain that end the run
-    masked: MaskedPatches | None = None  # predict these in place of the labels
-    shuffle: Literal["full", "shards"] = "full"  # over all images, or window by window
-    shuffle_window: int = 16  # files or shards that are shuffled together
-    fewshot: FewShot | None = field(metadata=OUTSIDE, default=None)  # watched at the evaluations; changes no weight
+    evaluations: int = 5  # number of evaluations on the held-out images, evenly spread over the steps
+    early_stopping: int | None = None  # evaluations without a gain that end the run; None: train to the last step
+    masked: MaskedPatches | None = None  # masked patch prediction in place of the labels (§4.6)
+    shuffle: Literal["full", "shards"] = "full"  # shuffle all images, or those of a few files at a time
+    shuffle_window: int = 16  # files whose images are shuffled together, when shuffle is shards
+    fewshot: FewShot | None = field(metadata=OUTSIDE, default=None)  # in the curve rows; changes no weight
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -101,7 +108,8 @@ class Pretrain(Identified):
         patience = self.early_stopping
         check(
             patience is None or (patience > 0 and self.dev_fraction > 0),
-            f"early_stopping of {self.name} must be positive and needs a dev_fraction, got {patience}",
+            f"early_stopping of {self.name} must be positive and needs a dev_fraction above 0, got early_stopping "
+            f"{patience} and dev_fraction {self.dev_fraction}",
         )
         stride = token_stride(self.model)
         check(
@@ -118,32 +126,34 @@ class Pretrain(Identified):
         )
 
     def _check_masked(self) -> None:
-        model, what = self.model, f"masked patch prediction of {self.name}"
-        check(isinstance(model, ViT), f"{what} needs a ViT")
+        model, objective = self.model, f"masked patch prediction of {self.name}"
+        check(isinstance(model, ViT), f"{objective} needs a ViT, got a {model.kind}")
         assert isinstance(model, ViT)
-        check(model.representation_size is None, f"{what} has no hidden layer: take without_representation(model)")
-        check(self.resolution > model.patch_size, f"{what} needs more than one patch, resolution {self.resolution}")
-        check(self.recipe.mixup == 0, f"{what} has no labels to mix, got mixup {self.recipe.mixup}")
+        check(model.representation_size is None, f"{objective} has no hidden layer: take without_representation(model)")
+        check(
+            self.resolution > model.patch_size, f"{objective} needs more than one patch, resolution {self.resolution}"
+        )
+        check(self.recipe.mixup == 0, f"{objective} has no labels to mix, got mixup {self.recipe.mixup}")
         check(
             self.predicts_classes or self.early_stopping is None,
-            f"early_stopping needs an accuracy, and {what} with target 'pixels' has none",
+            f"early_stopping needs an accuracy, and {objective} with target 'pixels' has none",
         )
 
     @property
     def predicts_classes(self) -> bool:
-        """Whether the objective has an accuracy: that of the labels, or of the corrupted patches' colours."""
+        """Whether the objective has an accuracy: on the labels, or on the colours of corrupted patches."""
         return self.masked is None or self.masked.target != "pixels"
 
     @property
     def num_images(self) -> int:
-        """Training images of an epoch: the subset, or all that are not held out."""
+        """Training images of an epoch: the subset, or all that are not held out. Raises ValueError when unknown."""
         count = self.data.num_train
-        check(count is not None, f"the number of images of data set {self.data.name} is not known")
+        check(count is not None, f"num_train of data set {self.data.name} is not known: give it, or a train URI")
         assert count is not None
         return self.subset_of(count - round(self.dev_fraction * count))
 
     def subset_of(self, count: int) -> int:
-        """Images of the subset, of `count` training images. Raises ValueError when it is larger."""
+        """How many of `count` training images are in the subset. Raises ValueError when it is larger than that."""
         subset = max(1, round(self.subset * count)) if isinstance(self.subset, float) else self.subset or count
         check(
             subset <= count,
@@ -153,33 +163,34 @@ class Pretrain(Identified):
 
     @property
     def steps(self) -> int:
+        """Optimizer steps."""
         return max(1, round(self.epochs * self.num_images / self.recipe.batch_size))
 
 
 @dataclass(frozen=True)
 class Scratch(Identified):
-    """No pre-training: the upstream of a control that starts from the initial weights of `seed`."""
+    """A from-scratch baseline: it is fine-tuned from the initial weights of `seed`, without any pre-training."""
 
     name: str = field(metadata=OUTSIDE)  # the model's name in figures and tables
     model: Architecture  # the architecture that is fine-tuned from initial weights
-    seed: int = 0  # of the initial weights
+    seed: int = 0  # seed of the initial weights
 
 
 @dataclass(frozen=True)
 class Released(Identified):
-    """Weights that were trained elsewhere: a `.npz` or `.safetensors` file of `scaling.checkpoints.formats`.
+    """Weights that were trained elsewhere: a `.npz` or `.safetensors` file that `scaling.checkpoints` can read.
 
-    Known by the model and the file's hash, which a study reads from the file when it is None.
+    Its identity is the model and the file's hash, which a study reads from the file when it is None.
     """
 
     name: str = field(metadata=OUTSIDE)  # the model's name in figures and tables
-    model: Architecture  # the architecture that the file holds weights of
-    source: str = field(metadata=OUTSIDE)  # path or URI
-    sha256: str | None = None  # hash of the file; None: read from it
+    model: Architecture  # the architecture that the weights are of
+    source: str = field(metadata=OUTSIDE)  # path or URI of the file
+    sha256: str | None = None  # SHA-256 of the file, hexadecimal; None: computed from it
 
     @property
     def seed(self) -> int:
-        """Of what a fine-tuning draws besides its own: nothing was drawn here."""
+        """Upstreams have a seed that initial weights are drawn with; here nothing was drawn."""
         return 0
 
 

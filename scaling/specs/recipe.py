@@ -1,4 +1,4 @@
-"""How to train, as frozen values: a recipe, the paper's fine-tuning one, and the masked-patch objective."""
+"""Hyperparameters of a training, as frozen values: recipes, and the objective of masked patch prediction."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,29 +8,33 @@ from scaling.checks import check, check_choices
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train, but for the rate and the length. Defaults: §4.1 pre-training on JFT (Table 3)."""
+    """Hyperparameters of a training except its learning rate and length. Defaults: pre-training on JFT (§4.1, Table 3).
+
+    `loss` and `head_bias` go together: with one sigmoid per class, as in the authors' pre-training code, a classifier
+    bias of -10 makes the first predictions 'none of the classes'; a softmax starts at 0.
+    """
 
     optimizer: Literal["adamw", "sgd"] = "adamw"  # AdamW, or SGD with momentum
     batch_size: int = 4096  # images per step, over all workers
     warmup_steps: int = 10_000  # steps in which the learning rate rises linearly from 0
     schedule: Literal["linear", "cosine", "steps"] = "linear"  # how the learning rate falls after the warm-up
-    end_lr: float = 1e-5  # floor of the linear decay; the cosine ends in 0
-    decay_at: tuple[float, ...] = ()  # of 'steps': shares of the training after which the rate falls to a tenth
-    weight_decay: float = 0.1  # decoupled, times the current rate
-    decayed: Literal["kernels", "all"] = "kernels"  # the paper does not say; the authors' later code decays kernels
-    momentum: float = 0.9  # SGD
-    betas: tuple[float, float] = (0.9, 0.999)  # AdamW
-    dropout: float = 0.0  # fraction dropped, of a ViT's or hybrid's encoder
-    grad_clip: float | None = None  # global norm
+    end_lr: float = 1e-5  # final learning rate of the linear decay (authors' code); the cosine ends at 0
+    decay_at: tuple[float, ...] = ()  # for 'steps': shares of the steps after which the learning rate falls to a tenth
+    weight_decay: float = 0.1  # decoupled; multiplied by the current learning rate
+    decayed: Literal["kernels", "all"] = "kernels"  # which weights decay; kernels: as in the authors' later code
+    momentum: float = 0.9  # momentum of SGD
+    betas: tuple[float, float] = (0.9, 0.999)  # decay rates of AdamW's two moments
+    dropout: float = 0.0  # probability of dropout, in the encoder of a ViT or hybrid
+    grad_clip: float | None = None  # largest global norm of the gradients; None: no clipping
     loss: Literal["sigmoid", "softmax"] = "sigmoid"  # one sigmoid per class, or one softmax over the classes
-    label_smoothing: float = 0.0  # fraction of the target that is spread evenly over the classes
-    mixup: float = 0.0  # alpha of the Beta distribution that two images' share is drawn from; 0: no MixUp
-    polyak: float | None = None  # decay of a running average of the weights, which is what is evaluated and kept
-    head_bias: float = -10.0  # initial bias of the classifier
-    crop: Literal["inception", "random", "none"] = "inception"  # a random area, BiT's crop after resize, or all of it
+    label_smoothing: float = 0.0  # share of the target that is spread evenly over the classes
+    mixup: float = 0.0  # alpha of MixUp's Beta distribution, which two images' shares are drawn from; 0: no MixUp
+    polyak: float | None = None  # decay of the moving average of the weights that is evaluated and kept; None: none
+    head_bias: float = -10.0  # initial bias of the classifier (authors' code)
+    crop: Literal["inception", "random", "none"] = "inception"  # a random area (Szegedy et al. 2015), BiT's, or all
     min_crop_area: float = 0.05  # smallest share of the image that an inception crop keeps
-    resize: int | None = None  # of 'random': pixels a side that the whole image is brought to before the crop (BiT)
-    flip: bool = True  # mirror half of the training images from left to right
+    resize: int | None = None  # for 'random': pixels on a side that the image is resized to before the crop (BiT)
+    flip: bool = True  # mirror half of the training images left to right
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))
@@ -49,7 +53,7 @@ class Recipe:
         check(self.polyak is None or 0 <= self.polyak < 1, f"polyak must be in [0, 1) or None, got {self.polyak}")
         check(
             list(self.decay_at) == sorted(set(self.decay_at)) and all(0 < at < 1 for at in self.decay_at),
-            f"decay_at must be rising shares in (0, 1), got {self.decay_at}",
+            f"decay_at must be increasing shares in (0, 1), got {self.decay_at}",
         )
         check(
             bool(self.decay_at) == (self.schedule == "steps"),
@@ -76,13 +80,22 @@ FINETUNE = Recipe(  # §4.1, §B.1.1, Table 4; warm-up as in the official code
 
 
 def check_batches(recipe: Recipe, resolution: int, *, workers: int, microbatch: int | None) -> None:
-    """Raises ValueError for batches that cannot be cut up so, and for crops larger than what they are cut from."""
+    """Whether a recipe's batches can be split over workers and microbatches, and its crops fit.
+
+    Args:
+        recipe: its batch size is that of all workers together.
+        resolution: pixels on a side of the crops.
+        workers: how many share each batch evenly.
+        microbatch: images of a worker's share per forward pass; None: all of them.
+
+    Raises ValueError when they do not.
+    """
     check(microbatch is None or microbatch > 0, f"microbatch must be positive, got {microbatch}")
     check(recipe.batch_size % workers == 0, f"batch_size {recipe.batch_size} is not divisible by {workers} workers")
     share = recipe.batch_size // workers
     check(
         not recipe.mixup or (share % 2 == 0 and (microbatch or 0) % 2 == 0),
-        f"MixUp mixes pairs: the images of a worker ({share}) and of a microbatch ({microbatch}) must be even",
+        f"MixUp mixes pairs: the images per worker ({share}) and per microbatch ({microbatch}) must be even",
     )
     check(
         recipe.resize is None or recipe.resize >= resolution,
@@ -94,17 +107,18 @@ def check_batches(recipe: Recipe, resolution: int, *, workers: int, microbatch: 
 class MaskedPatches:
     """Masked patch prediction in place of labels (§4.6, §B.1.2).
 
-    Of each image exactly `corrupted` of the patch embeddings are corrupted, before positions are added: `masked` of
-    those by a learned [mask] embedding, `random` by another patch's, the rest stay. The loss is on corrupted patches:
-    the mean colour in `bits` bits a channel, that of each pixel of the patch downsized to 4x4, or all pixels (L2). It
-    takes the place of the recipe's, whose `loss`, `label_smoothing` and `head_bias` mean nothing here.
+    Exactly the share `corrupted` of an image's patch embeddings is corrupted, before positions are added: of these the
+    share `masked` becomes a learned [mask] embedding, the share `random` another patch's, and the others stay as they
+    are. The loss is on the corrupted patches. Its `target` is the patch's mean colour in `bits` bits per channel, a
+    classification; the colours of the patch downsized to 4x4 pixels; or all pixels, with an L2 loss. It replaces the
+    recipe's loss: `loss`, `label_smoothing` and `head_bias` of the recipe are not read.
     """
 
-    target: Literal["mean_color", "downsized", "pixels"] = "mean_color"  # what is predicted of a corrupted patch
-    corrupted: float = 0.5  # share of an image's patches
-    masked: float = 0.8  # share of the corrupted ones that becomes the [mask] embedding
-    random: float = 0.1  # share of the corrupted ones that becomes another patch's embedding
-    bits: int = 3  # of a colour channel, in targets that are colours
+    target: Literal["mean_color", "downsized", "pixels"] = "mean_color"  # what is predicted of a patch
+    corrupted: float = 0.5  # share of an image's patches that is corrupted
+    masked: float = 0.8  # share of the corrupted patches that becomes the [mask] embedding
+    random: float = 0.1  # share of the corrupted patches that becomes another patch's embedding
+    bits: int = 3  # bits per colour channel of targets that are colours: 3 make 512 colours
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -116,10 +130,10 @@ class MaskedPatches:
         check(1 <= self.bits <= 4, f"bits must be 1 to 4, got {self.bits}")
 
     def count(self, patches: int) -> int:
-        """Corrupted patches of an image, at least one."""
+        """How many of an image's `patches` are corrupted, at least one."""
         return max(1, round(self.corrupted * patches))
 
     def outputs(self, patch_size: int) -> int:
-        """Numbers predicted for a patch: scores of the colours, of 1 or 16 pixels, or the patch's values."""
+        """Numbers predicted per patch: scores of the colours for 1 or 16 pixels, or the values of its pixels."""
         colours = 2 ** (3 * self.bits)
         return {"mean_color": colours, "downsized": 16 * colours, "pixels": 3 * patch_size**2}[self.target]

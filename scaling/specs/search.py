@@ -1,4 +1,4 @@
-"""What fine-tunings are tried on the dev split, as frozen values: settings, spaces, and how a space is searched."""
+"""Hyperparameter searches as frozen values: settings of a fine-tuning, spaces of them, and how a space is searched."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -13,12 +13,12 @@ Value = int | float | str  # of a searched parameter
 
 @dataclass(frozen=True)
 class Setting(Identified):
-    """One way to fine-tune, in full: what a search chooses."""
+    """All hyperparameters of one fine-tuning: what a search chooses."""
 
     base_lr: float  # peak learning rate
     steps: int  # optimizer steps
-    resolution: int  # pixels on a side
-    recipe: Recipe  # the rest of how to train
+    resolution: int  # pixels on a side of the square images
+    recipe: Recipe  # the other hyperparameters
 
     def __post_init__(self) -> None:
         check(self.base_lr > 0, f"base_lr must be positive, got {self.base_lr}")
@@ -31,12 +31,12 @@ PARAMETERS = RECIPE_FIELDS | {"base_lr", "steps", "resolution"}
 
 
 def parameters_of(setting: Setting, names: Iterable[str]) -> dict[str, Value]:
-    """The values of some parameters."""
+    """The values of a setting's parameters `names`: base_lr, steps, resolution, or fields of its recipe."""
     return {name: getattr(setting.recipe if name in RECIPE_FIELDS else setting, name) for name in names}
 
 
 def with_parameters(setting: Setting, values: Mapping[str, Value]) -> Setting:
-    """The setting with some parameters changed."""
+    """The setting with other values of some parameters, by name as for `parameters_of`."""
     inside = {name: value for name, value in values.items() if name in RECIPE_FIELDS}
     outside = {name: value for name, value in values.items() if name not in RECIPE_FIELDS}
     return replace(setting, **outside, recipe=replace(setting.recipe, **inside))  # type: ignore[arg-type]
@@ -44,27 +44,27 @@ def with_parameters(setting: Setting, values: Mapping[str, Value]) -> Setting:
 
 @dataclass(frozen=True)
 class Range:
-    """All numbers from `low` to `high`, evenly or by their logarithm; whole ones when both are."""
+    """All numbers from `low` to `high`, uniform in the number or in its logarithm; integers when both ends are."""
 
-    low: int | float  # lowest value, included
-    high: int | float  # highest value, included
-    log: bool = False  # even by logarithm
+    low: int | float  # smallest value, included
+    high: int | float  # largest value, included
+    log: bool = False  # uniform in the logarithm, as learning rates are
 
     def __post_init__(self) -> None:
-        check(self.low < self.high, f"a range must rise, got {self.low} to {self.high}")
-        check(not self.log or self.low > 0, f"a range by logarithm must be positive, got {self.low} to {self.high}")
+        check(self.low < self.high, f"low of a Range must be below high, got {self.low} to {self.high}")
+        check(not self.log or self.low > 0, f"low of a Range with log must be positive, got {self.low}")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values."""
+    """One of several values."""
 
-    values: tuple[Value, ...]  # what can be taken
+    values: tuple[Value, ...]  # the values, each once
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", tuple(self.values))
-        check(len(self.values) > 0, "a choice needs values")
-        check(len(set(self.values)) == len(self.values), f"a choice has a value twice: {self.values}")
+        check(len(self.values) > 0, "values of a Choice must not be empty")
+        check(len(set(self.values)) == len(self.values), f"values of a Choice must differ, got {self.values}")
 
 
 Distribution = Range | Choice
@@ -73,27 +73,29 @@ Objective = Literal["dev_top1", "flops"]
 
 @dataclass(frozen=True)
 class Search:
-    """A search of `space`, parameters and what they may be: base_lr, steps, resolution, fields of Recipe.
+    """A hyperparameter search over `space`: names of parameters (base_lr, steps, resolution, fields of Recipe) with
+    the values that each may take.
 
-    'grid' takes every combination of choices; 'random', 'tpe' (Bergstra et al. 2011) and 'nsga2' (Deb et al. 2002) take
-    `trials` settings. The latter two learn from what is finished. They propose a `generation` at a time, from the
-    results of those before it alone, so that what they propose does not depend on the machine.
+    The sampler 'grid' tries every combination of choices; 'random', 'tpe' (Bergstra et al. 2011) and 'nsga2' (Deb et
+    al. 2002) try `trials` settings. The latter two learn from finished trials. They propose a whole `generation` from
+    the results of the generations before it, so that what they propose does not depend on which trial ends first.
 
-    With two objectives, accuracy and the FLOPs of the fine-tuning, no setting is best: the Pareto set is kept.
+    With two objectives, dev accuracy and the FLOPs of the fine-tuning, no single setting is best: the Pareto set is
+    kept.
     """
 
-    space: tuple[tuple[str, Distribution], ...]  # pairs of a parameter and its Range or Choice
-    trials: int | None = None  # number of settings; a grid has none to give
-    sampler: Literal["grid", "random", "tpe", "nsga2"] = "tpe"  # what proposes settings
-    seed: int = 0  # of the sampler
-    generation: int = 8  # settings that are proposed at a time, by a sampler that learns
-    objectives: tuple[Objective, ...] = ("dev_top1",)  # what is best: dev accuracy, or it against FLOPs
+    space: tuple[tuple[str, Distribution], ...]  # pairs of a parameter's name and its Range or Choice
+    trials: int | None = None  # number of settings to try; None for a grid, which tries all combinations
+    sampler: Literal["grid", "random", "tpe", "nsga2"] = "tpe"  # the algorithm that proposes settings
+    seed: int = 0  # seed of the sampler
+    generation: int = 8  # settings that a sampler proposes at a time
+    objectives: tuple[Objective, ...] = ("dev_top1",)  # dev accuracy, or dev accuracy against FLOPs
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "space", tuple((name, what) for name, what in self.space))
+        object.__setattr__(self, "space", tuple((name, values) for name, values in self.space))
         object.__setattr__(self, "objectives", tuple(self.objectives))
         check_choices(self)
-        check(len(self.space) > 0, "a search needs a space")
+        check(len(self.space) > 0, "space of a search must name a parameter")
         unknown = sorted(set(self.names) - PARAMETERS)
         check(not unknown, f"cannot search {', '.join(unknown)}: take base_lr, steps, resolution or a field of Recipe")
         check(
@@ -102,9 +104,9 @@ class Search:
         )
         check(self.generation > 0, f"generation must be positive, got {self.generation}")
         if self.sampler == "grid":
-            ranges = [name for name, what in self.space if isinstance(what, Range)]
+            ranges = [name for name, values in self.space if isinstance(values, Range)]
             check(not ranges, f"a grid needs a Choice of every parameter, not a Range of {', '.join(ranges)}")
-            check(self.trials is None, f"a grid has as many trials as combinations, got trials {self.trials}")
+            check(self.trials is None, f"a grid tries all combinations: take trials=None, got {self.trials}")
         else:
             check(
                 self.trials is not None and self.trials > 0,
@@ -118,6 +120,7 @@ class Search:
 
     @property
     def names(self) -> list[str]:
+        """The parameters that are searched."""
         return [name for name, _ in self.space]
 
 
@@ -125,19 +128,20 @@ class Search:
 class Halving:
     """Asynchronous successive halving, ASHA (Li et al. 2020, Algorithm 2): poor trials end early.
 
-    Trials pause after `first` steps, then after `factor` times as many, and so on. Of those that got to a rung, the
-    best 1/factor go on to the next, whenever one is among them: nobody waits for a rung to be full.
+    Trials pause at rungs: after `first` steps, then after `factor` times as many, and so on. The best 1/factor of the
+    trials that have reached a rung are promoted to the next one, as soon as they are among these: no trial waits for a
+    rung to be full.
     """
 
-    first: int  # steps of the first rung
-    factor: int = 3  # each rung has so many times the steps of the one before
+    first: int  # optimizer steps to the first rung
+    factor: int = 3  # ratio of the steps of neighbouring rungs, and of trials to promotions
 
     def __post_init__(self) -> None:
-        check(self.first > 0, f"first rung must be positive, got {self.first}")
+        check(self.first > 0, f"first of halving must be positive, got {self.first}")
         check(self.factor > 1, f"factor of halving must be 2 or more, got {self.factor}")
 
     def rungs(self, steps: int) -> list[int]:
-        """Steps at which a trial of so many is judged: each at least `factor` times the one before, the last all."""
+        """The rungs of a trial of `steps` steps: each at least `factor` times the one before, the last all of them."""
         rungs, at = [], self.first
         while at * self.factor <= steps:
             rungs.append(at)

@@ -1,98 +1,57 @@
-"""Specs: what an experiment is, as frozen values.
-
-A spec says everything that decides a result and nothing else. Its id is a hash of those fields, so equal experiments
-have equal ids on every machine; where the data lie, how a run is called and how wide a search is are left out of it
-(fields marked OUTSIDE).
-"""
+"""A study and its units of work, as frozen values: tasks, fine-tunings, few-shot probes."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from scaling.checks import check, check_choices, check_name
-from scaling.specs.architectures import (
-    Architecture,
-    Hybrid,
-    ResNet,
-    ViT,
-    family,
-    token_stride,
-    whole_patches,
-    without_representation,
-)
-from scaling.specs.identity import OUTSIDE, Identified, from_json, identity, to_json
+from scaling.specs.architectures import token_stride, whole_patches
+from scaling.specs.identity import OUTSIDE, Identified
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
-from scaling.specs.recipe import FINETUNE, MaskedPatches, Recipe
-from scaling.specs.search import Choice, Halving, Range, Search, Setting
+from scaling.specs.recipe import FINETUNE, Recipe
+from scaling.specs.search import Halving, Search, Setting
 
-__all__ = [
-    "FINETUNE",
-    "Architecture",
-    "Choice",
-    "Dataset",
-    "FewShot",
-    "Halving",
-    "Hybrid",
-    "MaskedPatches",
-    "Precision",
-    "Pretrain",
-    "Probe",
-    "Range",
-    "Recipe",
-    "Released",
-    "ResNet",
-    "Scratch",
-    "Search",
-    "Setting",
-    "Study",
-    "Task",
-    "Transfer",
-    "Upstream",
-    "ViT",
-    "family",
-    "from_json",
-    "identity",
-    "to_json",
-    "token_stride",
-    "whole_patches",
-    "without_representation",
-]
-
-Precision = Literal["fp32", "bf16"]  # hardware, so in no spec: of a step's arithmetic; weights are fp32
+Precision = Literal["fp32", "bf16"]  # of a step's arithmetic, weights are fp32; of the hardware, so in no spec
 
 
 @dataclass(frozen=True)
 class Task(Identified):
-    """A downstream data set and the protocol on it (§4.1, Table 4): choose on a dev split, then train on everything.
+    """A downstream data set and how to fine-tune on it (§4.1, Table 4): choose a setting on a dev split, then train
+    with it on all training images.
 
-    What is tried are the rates of the grid (`base_lrs`; ResNets and hybrids get `convolutional_base_lrs` as well, and
-    ResNets `resnet_settings`), and what `search` proposes, all at `resolution`; with one setting there is nothing to
-    choose and no dev trial. The final runs may have another resolution and average their weights: `final_resolution`
-    and `final_polyak` (Table 2's ImageNet). Resolutions are lowered to whole patches (/14: 378).
+    Dev trials try the grid of learning rates (`base_lrs`; ResNets and hybrids `convolutional_base_lrs` as well, ResNets
+    also `resnet_settings`) and what `search` proposes. Where there is only one setting, nothing is chosen and no dev
+    trial runs. The final runs may have another resolution and average their weights: `final_resolution` and
+    `final_polyak` (Table 2's ImageNet). Resolutions are lowered to whole patches: 384 to 378 for a ViT-H/14.
+
+    How widely settings are searched is outside the identity, so more learning rates or trials redo nothing.
     """
 
-    name: str  # in tables and figures; part of the identity
+    name: str  # name in tables and figures; part of the identity
     data: Dataset  # the downstream data set
     base_lrs: tuple[float, ...] = field(metadata=OUTSIDE)  # the grid of learning rates
     steps: int  # optimizer steps of a fine-tuning
-    recipe: Recipe = FINETUNE  # the rest of how to fine-tune
+    recipe: Recipe = FINETUNE  # the other hyperparameters (Table 4)
     dev_fraction: float = 0.1  # share of the training images that settings are chosen on
-    resolution: int = 384  # pixels on a side
+    resolution: int = 384  # pixels on a side of the square images (§4.1)
     convolutional_base_lrs: tuple[float, ...] = field(metadata=OUTSIDE, default=())  # more for ResNets, hybrids
-    resnet_settings: tuple[Setting, ...] = field(metadata=OUTSIDE, default=())  # more settings for ResNets
-    search: Search | None = field(metadata=OUTSIDE, default=None)  # what is tried after the grid
-    halving: Halving | None = field(metadata=OUTSIDE, default=None)  # ends poor trials early
-    final_resolution: int | None = None  # of the final runs; None: the setting's
-    final_polyak: float | None = None  # decay of the final runs' average of weights; None: the setting's
-    keep: bool = field(metadata=OUTSIDE, default=False)  # the final runs' weights, as checkpoints
+    resnet_settings: tuple[Setting, ...] = field(metadata=OUTSIDE, default=())  # more settings for ResNets (§B.1.1)
+    search: Search | None = field(metadata=OUTSIDE, default=None)  # what is tried besides the grid
+    halving: Halving | None = field(metadata=OUTSIDE, default=None)  # ends poor trials early; None: all run to the end
+    final_resolution: int | None = None  # pixels on a side in the final runs; None: the setting's
+    final_polyak: float | None = None  # decay of the final runs' average of weights; None: the recipe's
+    keep: bool = field(metadata=OUTSIDE, default=False)  # keep the weights of the final runs as checkpoints
 
     def __post_init__(self) -> None:
         for name in ("base_lrs", "convolutional_base_lrs", "resnet_settings"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         check_name("task name", self.name)
-        rates = (*self.base_lrs, *self.convolutional_base_lrs)
-        check(len(self.base_lrs) > 0 or self.search is not None, f"task {self.name} has neither base_lrs nor a search")
-        check(all(rate > 0 for rate in rates), f"base_lrs of task {self.name} must be positive, got {rates}")
-        check(len(set(rates)) == len(rates), f"base_lrs of task {self.name} repeat: {rates}")
+        base_lrs = (*self.base_lrs, *self.convolutional_base_lrs)
+        check(
+            len(self.base_lrs) > 0 or self.search is not None,
+            f"task {self.name} must have base_lrs or a search, got neither",
+        )
+        check(all(lr > 0 for lr in base_lrs), f"base_lrs of task {self.name} must be positive, got {base_lrs}")
+        check(len(set(base_lrs)) == len(base_lrs), f"base_lrs of task {self.name} must differ, got {base_lrs}")
         check(self.steps > 0, f"steps of task {self.name} must be positive, got {self.steps}")
         check(0 < self.dev_fraction < 1, f"dev_fraction of task {self.name} must be in (0, 1), got {self.dev_fraction}")
         for size in (self.resolution, self.final_resolution):
@@ -100,19 +59,22 @@ class Task(Identified):
         if self.search is not None:
             self._check_search(self.search)
         steps = {self.steps, *(setting.steps for setting in self.resnet_settings)}
-        check(self.halving is None or len(steps) == 1, f"halving of task {self.name} needs settings of equal steps")
+        check(
+            self.halving is None or len(steps) == 1,
+            f"halving of task {self.name} needs settings of equal steps, got {steps}",
+        )
 
     def _check_search(self, search: Search) -> None:
-        what = f"search of task {self.name}"
-        check(len(self.base_lrs) > 0 or "base_lr" in search.names, f"{what} needs base_lr in its space, or base_lrs")
+        label = f"search of task {self.name}"
+        check(len(self.base_lrs) > 0 or "base_lr" in search.names, f"{label} needs base_lr in its space, or base_lrs")
         if self.halving is not None:
-            check("steps" not in search.names, f"{what}: halving does not go with a search of steps")
-            check(not search.learns, f"{what}: halving goes with sampler 'grid' or 'random', not {search.sampler!r}")
-            check(search.objectives == ("dev_top1",), f"{what}: halving goes with one objective")
+            check("steps" not in search.names, f"{label}: halving does not go with a search of steps")
+            check(not search.learns, f"{label}: halving goes with sampler 'grid' or 'random', not {search.sampler!r}")
+            check(search.objectives == ("dev_top1",), f"{label}: halving goes with one objective")
 
     @property
     def own(self) -> Setting:
-        """The task's setting, at the first rate of its grid or any."""
+        """The setting that the grid and the search vary, at the grid's first learning rate (any where it is empty)."""
         return Setting((*self.base_lrs, 1.0)[0], self.steps, self.resolution, self.recipe)
 
 
@@ -120,11 +82,11 @@ class Task(Identified):
 class Transfer(Identified):
     """One fine-tuning: a `dev` trial on the training set less its dev split, or a `final` run on all of it."""
 
-    upstream: Upstream  # what is fine-tuned
-    task: Task  # on what, by which protocol
-    setting: Setting  # how
-    seed: int  # of the classifier, data order and augmentation
-    phase: Literal["dev", "final"]  # a dev trial or a final run
+    upstream: Upstream  # the weights that the fine-tuning starts from
+    task: Task  # the data set and the protocol
+    setting: Setting  # the hyperparameters
+    seed: int  # seed of the classifier's initial weights, the data order and the augmentation
+    phase: Literal["dev", "final"]  # a dev trial, or a final run
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -137,7 +99,7 @@ class Transfer(Identified):
 
     @property
     def resolution(self) -> int:
-        """Pixels a side, in whole patches."""
+        """Pixels on a side of the images, in whole patches."""
         return whole_patches(self.upstream.model, self._resolution)
 
     @property
@@ -163,30 +125,33 @@ class Transfer(Identified):
 class Probe(Identified):
     """One few-shot evaluation of one upstream."""
 
-    upstream: Upstream  # whose frozen features are judged
-    fewshot: FewShot  # on what
+    upstream: Upstream  # the weights whose features are evaluated
+    fewshot: FewShot  # the data set and the protocol
 
 
 @dataclass(frozen=True)
 class Study:
-    """One experiment: runs to pre-train, controls from scratch, weights from elsewhere, and tasks for all of them."""
+    """One experiment: models to pre-train, baselines to compare them with, and tasks to fine-tune all of them on."""
 
-    name: str  # names the default storage, results/NAME
+    name: str  # name of the study; its default storage is results/NAME
     runs: tuple[Pretrain, ...]  # models to pre-train
-    tasks: tuple[Task, ...] = ()  # fine-tuned on, by every upstream
+    tasks: tuple[Task, ...] = ()  # tasks that every upstream is fine-tuned on
     fewshot: tuple[FewShot, ...] = ()  # few-shot evaluations of every upstream
     scratch: tuple[Scratch, ...] = ()  # from-scratch baselines
-    released: tuple[Released, ...] = ()  # weights from elsewhere
-    seeds: tuple[int, ...] = (0, 1, 2)  # of the final fine-tuning runs (Table 2: three)
-    hardware: str = "tpu-v3"  # chip of `clusters.hardware` that a plan assumes unless told
+    released: tuple[Released, ...] = ()  # weights that were trained elsewhere
+    seeds: tuple[int, ...] = (0, 1, 2)  # seeds of the final fine-tuning runs (Table 2: three)
+    hardware: str = "tpu-v3"  # chip of `clusters.hardware` that a plan assumes unless told otherwise
 
     def __post_init__(self) -> None:
         for name in ("runs", "tasks", "fewshot", "scratch", "released", "seeds"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         check_name("study name", self.name)
-        check(len(self.runs) + len(self.released) > 0, f"study {self.name} has no runs")
-        check(len(self.seeds) > 0 or not self.tasks, f"study {self.name} has tasks but no seeds")
-        for what, names in (("task", [t.name for t in self.tasks]), ("seed", self.seeds)):
-            check(len(set(names)) == len(names), f"study {self.name} has the same {what} twice: {list(names)}")
+        check(
+            len(self.runs) + len(self.released) > 0,
+            f"study {self.name} must have runs or released weights, got neither",
+        )
+        check(len(self.seeds) > 0 or not self.tasks, f"study {self.name} has tasks, so it needs seeds, got none")
+        for kind, names in (("task", [t.name for t in self.tasks]), ("seed", self.seeds)):
+            check(len(set(names)) == len(names), f"study {self.name} has the same {kind} twice: {list(names)}")
         twice = [run.name for i, run in enumerate(self.runs) if run in self.runs[:i]]
         check(not twice, f"study {self.name} has the same run twice: {twice}")

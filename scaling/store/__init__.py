@@ -1,6 +1,6 @@
-"""Where a study lives: its storage, the rows of finished units, the lease, and what command left them.
+"""Where a study lives: its storage, the rows of finished units, the lease, and the commands that worked on it.
 
-Frames of many units' rows load with their first use: they need polars, and workers, who write one unit's rows, do not.
+Functions that return frames of many rows load with their first use: they need polars, which workers never import.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The rows of many units as polars frames. Workers never import this: they write one unit's rows."""
+"""The rows of many units as polars frames. Workers never import this: they write the rows of one unit."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -15,37 +15,43 @@ from scaling.store.storage import Storage
 def read_table(
     storage: Storage, table: str, columns: Sequence[str] | None = None, ids: Iterable[str] | None = None
 ) -> pl.DataFrame:
-    """All rows of a table, with the schema's columns or some of them; no rows when there are none yet.
+    """The rows of a table, an empty frame where there are none yet.
 
-    `ids`: of these units' files alone. Raises ValueError for a file that is not whole, has another schema version, or
-    repeats another's rows.
+    Args:
+        storage: where the rows lie.
+        table: a name of TABLES.
+        columns: which columns, in this order; None: all of the schema.
+        ids: the units whose files are read; None: all.
+
+    Raises ValueError for a file that is not whole, that has an unknown schema version, or that repeats rows of another.
     """
     schema, key = TABLES[table].empty_table(), TABLES[table].metadata[b"key"].decode()
     asked = TABLES[table].names if columns is None else list(columns)
-    wanted = _frame(schema.select(asked if key in asked else [*asked, key]))
+    empty = _frame(schema.select(asked if key in asked else [*asked, key]))
     names = sorted(row_file(table, name) for name in (finished_ids(storage, table) if ids is None else ids))
-    frame = _read(storage, table, names, wanted)
+    frame = _read(storage, table, names, empty)
     _refuse_copies(storage, table, names, frame[key])
     return frame.select(asked)
 
 
-def _read(storage: Storage, table: str, names: list[str], wanted: pl.DataFrame) -> pl.DataFrame:
+def _read(storage: Storage, table: str, names: list[str], empty: pl.DataFrame) -> pl.DataFrame:
+    """The rows of files, in the columns of an empty frame."""
     contents = storage.read_all(names)
     if not contents:
-        return wanted
-    if all(map(_current, contents)):
+        return empty
+    if all(map(_is_current, contents)):
         files: list[Any] = [io.BytesIO(content) for content in contents]
-        frame = pl.read_parquet(files, columns=wanted.columns)  # all at once: a fifth of Arrow's time for small files
-        return frame.select(wanted.columns).cast(wanted.schema)
-    # one by one, to name the file or to read what was written without a seal
+        frame = pl.read_parquet(files, columns=empty.columns)  # all at once: a fifth of Arrow's time for small files
+        return frame.select(empty.columns).cast(empty.schema)
+    # One by one, to name the file that is broken, or to read files of earlier versions.
     parts = [table_of(table, storage.path(name), content) for name, content in zip(names, contents, strict=True)]
-    return _frame(pa.concat_tables(parts).select(wanted.columns))
+    return _frame(pa.concat_tables(parts).select(empty.columns))
 
 
 def _refuse_copies(storage: Storage, table: str, names: list[str], keys: pl.Series) -> None:
-    """Raises ValueError, naming a file, if rows of one unit are in two: they would count twice."""
+    """Raises ValueError, naming a file, if two files hold rows of one unit: these would count twice."""
     stems = {name.removeprefix(f"{table}/").removesuffix(".parquet") for name in names}
-    units = keys.rle().struct.field("value") if len(keys) else keys  # a file's rows stand together
+    units = keys.rle().struct.field("value") if len(keys) else keys  # the rows of a file stand together
     if units.n_unique() < max(len(stems), len(units)):
         twice = set(units.filter(units.is_duplicated()))
         stray = next(iter(sorted(stems - set(units)) or sorted(stems & twice) or sorted(stems)))
@@ -59,32 +65,32 @@ def _frame(table: pa.Table) -> pl.DataFrame:
     return frame
 
 
-def _current(content: bytes) -> bool:
-    """Whether a file is whole and of this version, and so can be read without a further look."""
+def _is_current(content: bytes) -> bool:
+    """Whether a file is whole and of this schema version, so that polars can read it as it is."""
     if not whole(content):
         return False
     return pl.read_parquet_metadata(io.BytesIO(content)).get("schema_version") == str(SCHEMA_VERSION)
 
 
 def skipped_images(storage: Storage) -> list[str]:
-    """A line for each image that was the first corrupt one of some attempts: how many were skipped, and where it is."""
+    """Lines for people about skipped corrupt images: how many there were, and which was the first."""
     attempts = read_table(storage, "attempt").filter(pl.col("corrupt_images") > 0)
     firsts = attempts.group_by("first_corrupt", maintain_order=True).agg(pl.col("corrupt_images").max())
-    return [f"Skipped up to {count} corrupt images a run: {first}" for first, count in firsts.iter_rows()]
+    return [f"Skipped up to {count} corrupt images per run: {first}" for first, count in firsts.iter_rows()]
 
 
 def open_attempts(storage: Storage, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """The attempt rows of units that have no rows of their own; those of finished units are not opened."""
+    """The attempt rows of units that are not finished. Those of finished units, most of them, are not even opened."""
     finished = set().union(*(finished_ids(storage, table) for table in UNIT_TABLES))
     ids = [attempt for attempt in finished_ids(storage, "attempt") if attempt.rpartition("-")[0] not in finished]
     return read_table(storage, "attempt", columns, ids)
 
 
 def best_trials(trials: pl.DataFrame) -> pl.DataFrame:
-    """The best trial of each (run_id, task_id).
+    """The best trial of each (run_id, task_id), by the rule of `scaling.schedule.chosen_settings`.
 
-    Of those that got furthest: the best dev accuracy, then the lowest dev loss, then the smallest rate. What is NaN or
-    null comes last.
+    Among the trials that ran furthest, the highest dev accuracy; ties go to the lower dev loss, then to the smaller
+    learning rate. NaN and null come last.
     """
     share = pl.col("steps_done") / pl.col("steps")
     keys = [share, *(pl.col(name).fill_nan(None) for name in ("dev_top1", "dev_loss", "base_lr"))]

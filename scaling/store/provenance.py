@@ -1,6 +1,6 @@
-"""With what command, code and packages a study was worked on: one small JSON file a command, in `commands/`.
+"""Which commands worked on a study, with which code and packages: one small JSON file per command, in `commands/`.
 
-Rows say what came out; this says how to do it again. No part of any identity, and nothing reads it back to decide.
+Rows say what came out; this says how to do it again. It is no part of an identity, and nothing is decided by it.
 """
 
 import json
@@ -27,20 +27,20 @@ LOGIN = re.compile(r"://[^/@\s]+@")
 
 @dataclass(frozen=True)
 class Command:
-    """One command: its words, when it began (UTC), on what, and with which versions. `commit` is None outside git."""
+    """One command that worked on a storage."""
 
-    command: str
-    started: str
-    python: str
-    machine: str
-    packages: dict[str, str]
-    commit: str | None = None
+    command: str  # as a shell takes it
+    started: str  # ISO 8601, UTC
+    python: str  # version
+    machine: str  # operating system and architecture
+    packages: dict[str, str]  # versions by name
+    commit: str | None = None  # of the checkout; None outside git
 
 
 def record_command(storage: Storage, arguments: Sequence[str]) -> None:
-    """Write down a command that is about to work on the storage. Logins and secrets in URIs are left out of it."""
+    """Write down a command that is about to work on the storage, without logins and secrets that its URIs hold."""
     now = datetime.now(UTC)
-    made = Command(
+    command = Command(
         command=without_secrets(shlex.join(arguments)),
         started=now.isoformat(timespec="seconds"),
         python=platform.python_version(),
@@ -49,22 +49,22 @@ def record_command(storage: Storage, arguments: Sequence[str]) -> None:
         commit=_commit(),
     )
     name = f"{DIRECTORY}/{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}.json"
-    storage.write(name, json.dumps(asdict(made), indent=1).encode())
+    storage.write(name, json.dumps(asdict(command), indent=1).encode())
 
 
 def recorded_commands(storage: Storage) -> list[Command]:
-    """The commands of a storage, the first one first. Files that are none are passed over: they decide nothing."""
-    found = []
+    """The commands of a storage, earliest first. Files that hold none are skipped: nothing is decided by them."""
+    commands = []
     for name in storage.list(DIRECTORY):
         try:
-            found.append(Command(**json.loads(storage.read(f"{DIRECTORY}/{name}"))))
+            commands.append(Command(**json.loads(storage.read(f"{DIRECTORY}/{name}"))))
         except (ValueError, TypeError):
             continue
-    return found
+    return commands
 
 
 def command_typed() -> list[str]:
-    """The words of this process's command, as a user would type them at the root of the checkout."""
+    """The words of this process's command, as a user types them at the root of the checkout."""
     script = Path(sys.argv[0]).resolve()
     if not script.is_relative_to(ROOT):
         return ["python", *sys.argv]
@@ -73,22 +73,23 @@ def command_typed() -> list[str]:
 
 
 def without_secrets(text: str) -> str:
+    """A command or URI without logins, and without the values of options that are called like secrets."""
     return SECRET.sub(r"\1=...", LOGIN.sub("://...@", text))
 
 
 def versions() -> dict[str, str]:
-    """The installed packages that decide results or read them."""
-    found = {}
+    """Versions of the installed packages that results depend on, or that read them."""
+    installed = {}
     for name in ("scaling-studies", *PACKAGES):
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def _commit() -> str | None:
-    """The checkout's commit, with a mark when files differ from it; None where this is no checkout."""
+    """The checkout's commit, with '-dirty' when files differ from it; None where this is no checkout."""
     if not (ROOT / ".git").exists():
         return None
     try:

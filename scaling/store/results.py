@@ -1,7 +1,7 @@
-"""The result rows: one Parquet file for each finished unit of work, of the tables in `scaling.store.schemas`.
+"""The result rows: one Parquet file for each finished unit of work, in the tables of `scaling.store.schemas`.
 
-Rows are the truth: a unit is done when its file is there. A file is named by the unit's id, written whole or not at
-all, and writing it again leaves the same key.
+Rows are the truth: a unit is done when its file exists. The file is named by the unit's id and written whole or not at
+all; writing it again replaces it.
 """
 
 import io
@@ -15,15 +15,16 @@ import pyarrow.parquet as pq
 from scaling.store.schemas import ADDED, SCHEMA_VERSION, TABLES
 from scaling.store.storage import Storage
 
-SEAL = b"crc32:"
+SEAL = b"crc32:"  # before the checksum of a file
 
 
 def checkpoint_name(unit_id: str, state: str = "final") -> str:
-    """Directory of a unit's checkpoint: its final weights, or its state after a step."""
+    """Directory of a unit's checkpoint in its storage: the final weights, or the state after a step."""
     return f"checkpoints/{unit_id}/{state}"
 
 
 def row_file(table: str, unit_id: str) -> str:
+    """Name of the file of a unit's rows in its storage."""
     return f"{table}/{unit_id}.parquet"
 
 
@@ -37,7 +38,7 @@ def write_rows(storage: Storage, table: str, rows: Iterable[Mapping[str, Any]]) 
 
 
 def write_row_file(storage: Storage, table: str, name: str, rows: Iterable[Mapping[str, Any]] | pa.Table) -> None:
-    """Commit rows of any number of units as the one file `name`: rows that no study made, for analysis only."""
+    """Commit rows of any number of units as one file `name`: rows from elsewhere, for analysis only."""
     schema = TABLES[table]
     if not isinstance(rows, pa.Table):
         rows = list(rows)
@@ -51,40 +52,40 @@ def write_row_file(storage: Storage, table: str, name: str, rows: Iterable[Mappi
 
 
 def finished_ids(storage: Storage, table: str) -> set[str]:
-    """Ids of the units whose rows are there."""
+    """Ids of the units that have their rows."""
     return {name.removesuffix(".parquet") for name in storage.list(table) if name.endswith(".parquet")}
 
 
 def read_row(storage: Storage, table: str, unit_id: str) -> dict[str, Any] | None:
-    """The first row of a unit, None when there is none."""
+    """The first row of a unit, None when it has none."""
     name = row_file(table, unit_id)
     return _read_file(storage, table, name).slice(0, 1).to_pylist()[0] if storage.exists(name) else None
 
 
 def read_rows(storage: Storage, table: str, unit_id: str) -> list[dict[str, Any]]:
-    """All rows of a unit, none when it has none."""
+    """All rows of a unit, an empty list when it has none."""
     name = row_file(table, unit_id)
     return _read_file(storage, table, name).to_pylist() if storage.exists(name) else []
 
 
 def _sealed(content: bytes) -> bytes:
-    """A Parquet file with a CRC-32 of all its bytes before the footer, where readers do not look."""
+    """A Parquet file with a CRC-32 of all its bytes before the footer, where readers of Parquet do not look."""
     footer = _footer(content)
     return content[:footer] + SEAL + zlib.crc32(content).to_bytes(4, "little") + content[footer:]
 
 
 def whole(content: bytes) -> bool | None:
-    """Whether the seal fits the bytes; None without one. Page checksums would leave out the footer."""
+    """Whether a file's checksum fits its bytes; None without one. Parquet's page checksums leave out the footer."""
     footer = _footer(content)
     seal = footer - len(SEAL) - 4
     if seal < 0 or content[seal : footer - 4] != SEAL:
         return None
-    found = zlib.crc32(content[footer:], zlib.crc32(content[:seal]))
-    return found == int.from_bytes(content[footer - 4 : footer], "little")
+    checksum = zlib.crc32(content[footer:], zlib.crc32(content[:seal]))
+    return checksum == int.from_bytes(content[footer - 4 : footer], "little")
 
 
 def _footer(content: bytes) -> int:
-    """Where the footer begins: its length stands before the last four bytes."""
+    """Where a Parquet file's footer begins: its length stands before the last four bytes."""
     return len(content) - 8 - int.from_bytes(content[-8:-4], "little")
 
 
@@ -93,12 +94,12 @@ def _read_file(storage: Storage, table: str, name: str) -> pa.Table:
 
 
 def table_of(name: str, path: str, content: bytes) -> pa.Table:
-    """The rows of a table's file, as the schema has them today. Raises ValueError, naming the path, for any other."""
+    """The rows in a file's bytes, in today's schema. Raises ValueError, naming the path, for a file that has none."""
     schema = TABLES[name]
     if whole(content) is False:
         raise ValueError(f"{path} is not a whole Parquet file: its bytes do not fit their checksum")
     try:
-        # a third of pq.read_table's time
+        # In a third of the time that pq.read_table takes for a small file.
         file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
         table = file.read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
@@ -113,9 +114,9 @@ def table_of(name: str, path: str, content: bytes) -> pa.Table:
 
 
 def _upgraded(table: pa.Table, name: str, schema: pa.Schema, version: str) -> pa.Table:
-    """Rows of an older version, with what has come since as nulls; others as they are."""
+    """Rows of an older version with the columns that were added since, as nulls; those of today as they are."""
     if version not in map(str, range(min(ADDED) - 1, SCHEMA_VERSION)):
-        return table if version == str(SCHEMA_VERSION) else table.select([])
+        return table if version == str(SCHEMA_VERSION) else table.select([])  # without columns the caller refuses it
     for later in range(int(version) + 1, SCHEMA_VERSION + 1):
         for column in ADDED[later].get(name, ()):
             kind = schema.field(column).type

@@ -1,13 +1,14 @@
 """The tables of rows: their columns with units and meaning.
 
-A row is about one unit of work, or a part of one. Accuracies are fractions in [0, 1], times seconds, compute FLOPs.
+A row is about one unit of work, or about a part of one. Accuracies are fractions in [0, 1], durations are in seconds,
+compute is in FLOPs (1 MAC = 2 FLOPs). The names of tables and columns are what users read: they stay.
 """
 
 import pyarrow as pa
 
 SCHEMA_VERSION = 4
 _PARAMETERS = ("setting_id", "weight_decay", "dropout", "label_smoothing")
-ADDED: dict[int, dict[str, tuple[str, ...]]] = {  # columns by version, null in rows from before
+ADDED: dict[int, dict[str, tuple[str, ...]]] = {  # columns by the version that added them; null in older rows
     2: {
         "curve": ("fewshot_top1",),
         "trial": (*_PARAMETERS, "steps_done", "rung_steps", "rung_dev_top1"),
@@ -21,36 +22,36 @@ ADDED: dict[int, dict[str, tuple[str, ...]]] = {  # columns by version, null in 
 
 def _schema(key: str, *columns: tuple[str, pa.DataType, str]) -> pa.Schema:
     """A table's schema: (column, type, 'unit: meaning'); `key` is the column that names the file."""
-    made = [
+    fields = [
         pa.field(name, kind, metadata={"doc": doc, "unit": doc.split(":")[0] if ":" in doc else ""})
         for name, kind, doc in columns
     ]
-    return pa.schema(made, metadata={"key": key, "schema_version": str(SCHEMA_VERSION)})
+    return pa.schema(fields, metadata={"key": key, "schema_version": str(SCHEMA_VERSION)})
 
 
-UNIT_TABLES = ("pretrain", "trial", "transfer", "fewshot")  # tables that say that a unit is done; the kinds of attempts
+UNIT_TABLES = ("pretrain", "trial", "transfer", "fewshot")  # a row there says that a unit is done; kinds of attempts
 
 STRING, INT, FLOAT, TIME = pa.string(), pa.int64(), pa.float64(), pa.timestamp("ms", tz="UTC")
 
-_RUN = (  # what every table that is about an upstream model says of it
+_RUN = (  # columns of every table about an upstream
     ("run_id", STRING, "id of the upstream (Pretrain or Scratch)"),
     ("name", STRING, "the model's name in figures, e.g. ViT-B/16"),
     ("family", STRING, "vit, resnet or hybrid"),
 )
 _TRANSFER = (
     *_RUN,
-    ("pretrained", pa.bool_(), "false for a control that starts from initial weights"),
+    ("pretrained", pa.bool_(), "false for a from-scratch baseline"),
     ("task_id", STRING, "id of the task without its grid"),
     ("task", STRING, "the task's name"),
-    ("setting_id", STRING, "id of the setting: rate, steps, resolution and recipe"),
+    ("setting_id", STRING, "id of the setting (learning rate, steps, resolution and recipe)"),
     ("base_lr", FLOAT, "peak learning rate"),
-    ("weight_decay", FLOAT, "decoupled weight decay, times the current rate"),
-    ("dropout", FLOAT, "fraction: dropout rate"),
+    ("weight_decay", FLOAT, "decoupled weight decay, multiplied by the current learning rate"),
+    ("dropout", FLOAT, "fraction: probability of dropout"),
     ("label_smoothing", FLOAT, "fraction: label smoothing"),
     ("seed", INT, "seed of the fine-tuning"),
     ("resolution", INT, "pixels: side of the images"),
     ("steps", INT, "optimizer steps"),
-    ("batch_size", INT, "images a step"),
+    ("batch_size", INT, "images per step"),
     ("train_loss", FLOAT, "mean loss of the last tenth of the steps"),
     ("train_flops", FLOAT, "FLOPs: fine-tuning, every tap of padded convolutions"),
     ("train_flops_valid", FLOAT, "FLOPs: fine-tuning, taps inside the image only"),
@@ -76,7 +77,7 @@ TABLES: dict[str, pa.Schema] = {
         ("epochs", FLOAT, "passes over the training images"),
         ("images", INT, "images seen: steps x batch size"),
         ("steps", INT, "optimizer steps"),
-        ("batch_size", INT, "images a step, over all workers"),
+        ("batch_size", INT, "images per step, over all workers"),
         ("resolution", INT, "pixels: side of the images"),
         ("base_lr", FLOAT, "peak learning rate"),
         ("seed", INT, "seed of the run"),
@@ -102,10 +103,14 @@ TABLES: dict[str, pa.Schema] = {
         "trial_id",
         ("trial_id", STRING, "id of the Transfer, phase dev"),
         *_TRANSFER,
-        ("steps_done", INT, "optimizer steps after which it was judged: all, or those of a rung where halving left it"),
+        (
+            "steps_done",
+            INT,
+            "optimizer steps after which it was evaluated: all, or up to the rung where halving left it",
+        ),
         ("dev_top1", FLOAT, "fraction: accuracy on the dev split"),
         ("dev_loss", FLOAT, "mean cross-entropy on the dev split"),
-        ("rung_steps", pa.list_(INT), "optimizer steps: the rungs that it was judged at, steps_done the last"),
+        ("rung_steps", pa.list_(INT), "optimizer steps: the rungs that it was evaluated at, steps_done the last"),
         ("rung_dev_top1", pa.list_(FLOAT), "fraction: accuracy on the dev split at each of them"),
     ),
     "transfer": _schema(
@@ -119,9 +124,9 @@ TABLES: dict[str, pa.Schema] = {
         ("probe_id", STRING, "id of the Probe"),
         *_RUN,
         ("dataset", STRING, "data set of the evaluation"),
-        ("shots", INT, "training images a class"),
+        ("shots", INT, "training images per class"),
         ("seed", INT, "seed of the choice of images"),
-        ("l2", FLOAT, "regularisation of the ridge regression"),
+        ("l2", FLOAT, "L2 regularization of the ridge regression"),
         ("test_top1", FLOAT, "fraction: accuracy on the test set"),
     ),
     "evaluation": _schema(
@@ -133,9 +138,9 @@ TABLES: dict[str, pa.Schema] = {
         ("checkpoint", STRING, "where the weights were read from"),
         ("weights_sha256", STRING, "hash of the checkpoint's weights file, or of the parameters of a file"),
         ("data", STRING, "URI of the images"),
-        ("fingerprint", STRING, "what is in the data"),
+        ("fingerprint", STRING, "hash of the content of the data"),
         ("truth", STRING, "labels, real (lists of classes) or classes (a mapping)"),
-        ("images", INT, "images judged"),
+        ("images", INT, "images evaluated"),
         ("left_out", INT, "images without a right class"),
         ("resolution", INT, "pixels: side of the images"),
         ("resize", INT, "pixels of the short side before the central crop, null: resized straight"),
@@ -157,27 +162,31 @@ TABLES: dict[str, pa.Schema] = {
         ("resolution", INT, "pixels: side of the images, in whole patches"),
         ("num_classes", INT, "classes of the classifier"),
         ("images_per_second", FLOAT, "images/s: inference at the best batch, on all cores (Figure 12, left)"),
-        ("batch", INT, "images: the batch of that rate"),
+        ("batch", INT, "images: the batch of images_per_second"),
         ("batches", pa.list_(INT), "images: the batches that were tried"),
         ("rates", pa.list_(FLOAT), "images/s: inference at each of them"),
         ("largest_batch", INT, "images: the largest batch of inference that fits (Figure 12, right), null if unknown"),
-        ("largest_batch_by", STRING, "trial (it was run) or line (through the peaks of smaller ones, up to the limit)"),
-        ("memory_limit", INT, "bytes: what it has to fit into"),
+        (
+            "largest_batch_by",
+            STRING,
+            "trial (it was run) or line (extrapolated from the peaks of smaller ones to the limit)",
+        ),
+        ("memory_limit", INT, "bytes: memory that it must fit into"),
         ("train_batch", INT, "images of a training step"),
         ("step_seconds", FLOAT, "s: a training step, median"),
         ("train_images_per_second", FLOAT, "images/s: training, on all cores"),
         ("train_flops", FLOAT, "FLOPs: of a step, every tap of padded convolutions"),
         ("gemm_tflops", FLOAT, "TFLOP/s: the device's best square matrix product in this precision"),
-        ("mfu", FLOAT, "fraction: a step's TFLOP/s of gemm_tflops"),
+        ("mfu", FLOAT, "fraction: TFLOP/s of a step relative to gemm_tflops"),
         ("peak_memory", INT, "bytes: highest in a step, of tensors on a GPU, of the process on a CPU; null if unknown"),
         ("input_images_per_second", FLOAT, "images/s: JPEGs decoded and cropped to the resolution by one core"),
     ),
     "attempt": _schema(
         "attempt_id",
-        ("attempt_id", STRING, "one try at one unit of work, whose id and a hyphen it begins with"),
+        ("attempt_id", STRING, "id of one attempt at one unit of work, which begins with the unit's id and a hyphen"),
         ("unit_id", STRING, "id of the unit: a run, trial, transfer or probe"),
         ("kind", STRING, "pretrain, trial, transfer or fewshot"),
-        ("study", STRING, "study that the attempt was made for"),
+        ("study", STRING, "study that the attempt belongs to"),
         ("name", STRING, "the model's name"),
         ("family", STRING, "vit, resnet or hybrid"),
         ("device", STRING, "chip of the hardware catalogue"),
@@ -190,10 +199,10 @@ TABLES: dict[str, pa.Schema] = {
         (
             "start_reason",
             STRING,
-            "first, failure, preemption, interrupted (Ctrl-C or SIGTERM), resize of its workers, or rung of its search",
+            "first, failure, preemption, interrupted (Ctrl-C or SIGTERM), resize (of its workers), or rung (promoted)",
         ),
         ("started", TIME, "UTC: start of the attempt"),
-        ("first_step", INT, "step that the attempt began with"),
+        ("first_step", INT, "step that the attempt started from"),
         ("last_step", INT, "steps done when the row was written"),
         ("committed_step", INT, "steps that are safe in a checkpoint or a result row"),
         ("seconds_total", FLOAT, "s: from start to the writing of this row"),
@@ -203,22 +212,22 @@ TABLES: dict[str, pa.Schema] = {
         (
             "seconds_queued",
             FLOAT,
-            "s: before the start, since its worker group was asked for, or last heard of when it died; 0: it was there",
+            "s: waited before the start, since the request for its workers or the last heartbeat of lost ones; 0: none",
         ),
         ("seconds_lost", FLOAT, "s: training of steps that no checkpoint holds"),
         (
             "corrupt_images",
             INT,
-            "images skipped since they cannot be decoded, each once; of worker 0 until the training ends",
+            "images skipped because they cannot be decoded, each once; those of worker 0 until the training ends",
         ),
-        ("first_corrupt", STRING, "what was wrong with the first of them, and where it lies"),
+        ("first_corrupt", STRING, "what is wrong with the first of them, and where it lies"),
         ("train_flops_valid", FLOAT, "FLOPs: of the committed steps"),
         (
             "outcome",
             STRING,
-            "done, failed, diverged, interrupted (told to stop), or running: killed when nothing follows it",
+            "done, failed, diverged, interrupted (told to stop), or running (killed, if no later attempt follows)",
         ),
-        ("reason", STRING, "one line, why it failed"),
+        ("reason", STRING, "why it failed, in one line"),
     ),
     "attention_distance": _schema(
         "inspection_id",
@@ -226,24 +235,24 @@ TABLES: dict[str, pa.Schema] = {
         ("layer", INT, "layer of attention, from 0; an axial block is two"),
         ("head", INT, "head of the layer, from 0"),
         ("pixels", FLOAT, "pixels: mean distance from a patch to what it attends to, over patches and images"),
-        ("token_pixels", FLOAT, "pixels a side of a token"),
+        ("token_pixels", FLOAT, "pixels on a side of a token"),
         ("images", INT, "images that it is the mean over"),
         ("data", STRING, "URI of the images"),
-        ("fingerprint", STRING, "what is in the data"),
+        ("fingerprint", STRING, "hash of the content of the data"),
     ),
     "filters": _schema(
         "inspection_id",
         *_INSPECTED,
         ("component", INT, "principal component of the filters of the patch embedding, from 0, the strongest first"),
         ("variance", FLOAT, "fraction: of the filters' variance that it explains"),
-        ("side", INT, "pixels a side of a patch"),
+        ("side", INT, "pixels on a side of a patch"),
         ("values", pa.list_(FLOAT), "side x side x 3 weights of unit length: rows, columns, colours"),
     ),
     "position_similarity": _schema(
         "inspection_id",
         *_INSPECTED,
-        ("table", INT, "table of positions, from 0: one, or one a layer"),
-        ("grid", INT, "patches a side of the image"),
+        ("table", INT, "table of positions, from 0: one, or one per layer"),
+        ("grid", INT, "patches on a side of the image"),
         ("position", INT, "patch in raster order, from 0"),
         (
             "cosines",
@@ -255,11 +264,11 @@ TABLES: dict[str, pa.Schema] = {
         "inspection_id",
         *_INSPECTED,
         ("image", INT, "index of the image in the data"),
-        ("grid", INT, "patches a side of the image"),
+        ("grid", INT, "patches on a side of the image"),
         ("shares", pa.list_(FLOAT), "fraction: of the output's attention to each patch, raster order; they sum to one"),
-        ("side", INT, "pixels a side of the small image"),
+        ("side", INT, "pixels on a side of the small image"),
         ("pixels", pa.list_(pa.uint8()), "the small image: side x side x 3 values, rows, columns, colours"),
         ("data", STRING, "URI of the images"),
-        ("fingerprint", STRING, "what is in the data"),
+        ("fingerprint", STRING, "hash of the content of the data"),
     ),
 }

@@ -1,8 +1,8 @@
-"""Where a study's files are: a directory or an object store, with all-or-nothing commits.
+"""Where the files of a study are: a directory or an object store, with commits of all or nothing.
 
 A `Storage` is a URI (`/data/study`, `s3://bucket/study`, `gs://...`), with the driver's settings after a question mark
-(`s3://bucket/study?endpoint_override=host:9000&scheme=http`). Locally a file is written beside its directory and
-renamed in; on an object store one put is atomic already, and a directory is committed by its manifest, put last.
+(`s3://bucket/study?endpoint_override=host:9000&scheme=http`). On a disk a file is written under DRAFTS and renamed into
+place. On an object store one put is atomic already, and a directory is committed by its manifest, which is put last.
 """
 
 import contextlib
@@ -19,19 +19,19 @@ from pyarrow import fs
 
 MANIFEST = "MANIFEST.json"
 DRAFTS = ".tmp"  # where files and directories are written before they are renamed into place
-OLD_SECONDS = 3600.0
-READERS = 32  # of an object store at once
+OLD_SECONDS = 3600.0  # age from which on a draft is a dead process's
+READERS = 32  # requests to an object store at once
 
 
 @dataclass(frozen=True)
 class Storage:
-    """A place for files, named by relative POSIX paths. A value: it can be sent to workers."""
+    """A place for files, which are named by relative POSIX paths. A plain value: it can be sent to workers."""
 
     uri: str
 
     @staticmethod
     def of(place: "str | Path | Storage") -> "Storage":
-        """From a path or URI; a local path becomes absolute. Raises ValueError when no driver knows the URI."""
+        """The storage at a path, made absolute, or a URI. Raises ValueError when no driver knows the URI."""
         if isinstance(place, Storage):
             return place
         text = str(place)
@@ -46,26 +46,26 @@ class Storage:
 
     @property
     def local(self) -> Path | None:
-        """The directory, or None on an object store."""
+        """The directory; None on an object store."""
         return None if "://" in self.uri else Path(self.uri)
 
     def filesystem(self) -> tuple[fs.FileSystem, PurePosixPath]:
-        """Arrow's file system and the path of this storage in it."""
+        """Arrow's file system, and the path of this storage in it."""
         if self.local is not None:
             return fs.LocalFileSystem(), PurePosixPath(self.uri)
         try:
             filesystem, root = fs.FileSystem.from_uri(self.uri)
-        except (ValueError, OSError):  # not one of Arrow's own: any fsspec driver that is installed
+        except (ValueError, OSError):  # none of Arrow's own drivers: take any of fsspec's that is installed
             filesystem, root = _fsspec(self.uri)
         return filesystem, PurePosixPath(root)
 
     def path(self, name: str) -> str:
-        """The full path or URI of a file here, as polars or a person would open it."""
+        """The full path or URI of a file in this storage, as polars or a person opens it."""
         place, mark, settings = self.uri.partition("?") if self.local is None else (self.uri, "", "")
         return f"{place}/{name}{mark}{settings}"
 
     def make(self) -> None:
-        """Make the directory. Raises ValueError when it cannot be written to."""
+        """Create the directory. Raises ValueError when nothing can be written there."""
         probe = f"{DRAFTS}/{uuid.uuid4().hex}"
         try:
             self.write(probe, b"")
@@ -75,29 +75,31 @@ class Storage:
         self._sweep_drafts()
 
     def exists(self, name: str) -> bool:
+        """Whether there is a file, or a directory, of this name."""
         filesystem, root = self.filesystem()
         return filesystem.get_file_info(str(root / name)).type != fs.FileType.NotFound
 
     def list(self, directory: str) -> list[str]:
-        """Names directly in a directory, sorted; empty when it is not there."""
+        """Names directly in a directory, sorted; none when it does not exist."""
         filesystem, root = self.filesystem()
-        found = filesystem.get_file_info(fs.FileSelector(str(root / directory), allow_not_found=True))
-        return sorted(info.base_name for info in found)
+        infos = filesystem.get_file_info(fs.FileSelector(str(root / directory), allow_not_found=True))
+        return sorted(info.base_name for info in infos)
 
     def times(self, directory: str) -> dict[str, float | None]:
-        """When each file directly in a directory was written: s since 1970 by the storage's clock, None if unknown."""
+        """When each file in a directory was written, in s since 1970 by the storage's clock; None where unknown."""
         filesystem, root = self.filesystem()
-        found = filesystem.get_file_info(fs.FileSelector(str(root / directory), allow_not_found=True))
-        return {info.base_name: info.mtime.timestamp() if info.mtime else None for info in found if info.is_file}
+        infos = filesystem.get_file_info(fs.FileSelector(str(root / directory), allow_not_found=True))
+        return {info.base_name: info.mtime.timestamp() if info.mtime else None for info in infos if info.is_file}
 
     def read(self, name: str) -> bytes:
-        if self.local is not None:  # a third of the time of Arrow's files
+        """The content of a file. Raises OSError when it does not exist."""
+        if self.local is not None:  # a third of the time that Arrow's files take
             return (self.local / name).read_bytes()
         filesystem, root = self.filesystem()
         return _content(filesystem, root / name)
 
     def read_all(self, names: Sequence[str]) -> Sequence[bytes]:
-        """Many files, of an object store side by side: each costs a round trip there."""
+        """The contents of many files; of an object store several at once, since each costs a round trip."""
         if self.local is not None:
             return [self.read(name) for name in names]
         filesystem, root = self.filesystem()
@@ -105,7 +107,7 @@ class Storage:
             return list(pool.map(lambda name: _content(filesystem, root / name), names))
 
     def write(self, name: str, content: bytes) -> None:
-        """Put a whole file, or nothing; an older one is replaced."""
+        """Write a file whole or not at all; an older one of that name is replaced."""
         if self.local is None:
             filesystem, root = self.filesystem()
             with filesystem.open_output_stream(str(root / name)) as file:
@@ -118,27 +120,27 @@ class Storage:
         draft.replace(target)
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file, if it exists."""
         filesystem, root = self.filesystem()
         with contextlib.suppress(FileNotFoundError):
             filesystem.delete_file(str(root / name))
 
     def delete(self, directory: str) -> None:
-        """Remove a directory and all in it, if it is there. Cut off, it leaves nothing that looks committed."""
+        """Remove a directory with its contents, if it exists. Interrupted, it leaves nothing that looks committed."""
         if self.local is not None:
             draft = self._draft()
             with contextlib.suppress(FileNotFoundError):
-                (self.local / directory).rename(draft)
+                (self.local / directory).rename(draft)  # gone as a whole, before its files are deleted one by one
                 shutil.rmtree(draft)
         elif self.exists(directory):
-            self.remove(f"{directory}/{MANIFEST}")
+            self.remove(f"{directory}/{MANIFEST}")  # first: without it nothing is committed
             filesystem, root = self.filesystem()
             filesystem.delete_dir(str(root / directory))
 
     def commit_directory(self, name: str, fill: Callable[[Path], None]) -> None:
-        """Let `fill` write files into an empty directory, then publish it under `name`, whole or not at all.
+        """Let `fill` write files into an empty directory, then publish it as `name`, whole or not at all.
 
-        When `name` is committed already it stays: two attempts at the same step hold the same content.
+        A directory that is committed already stays as it is: two attempts at the same step have the same content.
         """
         if self.local is None:
             if not self.committed(name):
@@ -151,7 +153,7 @@ class Storage:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             draft.rename(target)
-        except OSError:
+        except OSError:  # no directory can be renamed onto a full one: another attempt has committed it
             shutil.rmtree(draft)
             if not target.is_dir():
                 raise
@@ -167,7 +169,7 @@ class Storage:
         return drafts / uuid.uuid4().hex
 
     def _sweep_drafts(self) -> None:
-        """Remove what killed processes left half-written, but not what a living one may be at."""
+        """Remove drafts that killed processes left behind, but none so young that a living process may write it."""
         if self.local is None:
             return
         for draft in (self.local / DRAFTS).iterdir():
@@ -182,6 +184,7 @@ class Storage:
             files = sorted(Path(folder).iterdir())
             for file in files:
                 self.write(f"{name}/{file.name}", file.read_bytes())
+            # Last: a reader that sees the manifest sees all that it lists.
             self.write(f"{name}/{MANIFEST}", json.dumps([file.name for file in files]).encode())
 
 
@@ -197,5 +200,5 @@ def _fsspec(uri: str) -> tuple[fs.FileSystem, str]:
         filesystem, root = fsspec.core.url_to_fs(uri)
     except (ValueError, ImportError) as error:
         raise ValueError(f"storage {uri}: {error}") from None
-    filesystem.invalidate_cache()  # drivers are kept, with the listings of earlier calls
+    filesystem.invalidate_cache()  # fsspec caches drivers, with the listings of earlier calls
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), root

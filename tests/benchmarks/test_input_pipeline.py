@@ -1,4 +1,4 @@
-"""The input benchmark in the small: both sides see the same crops. No time is judged."""
+"""The input benchmark at a small scale: both sides see the same crops. No time is judged."""
 
 import json
 
@@ -8,7 +8,7 @@ import torch
 
 from benchmarks import input_pipeline
 from benchmarks.input_pipeline import Options, main, ours, usual
-from scaling.data.sources.images import open_split
+from scaling.data.sources.read import open_split
 from scaling.measure.timing import photographs
 from scaling.specs.architectures import ViT
 from scaling.specs.zoo import ZOO
@@ -29,7 +29,7 @@ def test_both_sides_make_the_same_images(uri):
         assert (mine.float() / 255 - theirs).abs().mean() < 2 / 255
 
 
-def test_rates_and_waiting_are_told(uri, monkeypatch, capsys):
+def test_throughput_and_waiting_are_told(uri, monkeypatch, capsys):
     monkeypatch.setitem(ZOO, "tiny", ViT(16, 12, 1, 20, 3))
     small = {"resolution": 32, "rounds": 2, "images": 4, "batch": 4, "model": "tiny"}
     assert main(Options(uri, steps=3, json=True, **small)) == 0
@@ -46,4 +46,4 @@ def test_rates_and_waiting_are_told(uri, monkeypatch, capsys):
 def test_photographs_are_made_where_none_are_given(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(input_pipeline, "photographs", lambda folder: photographs(folder, count=10, side=140))
     assert main(Options(resolution=32, rounds=1, images=4, steps=0)) == 0
-    assert "images a second" in capsys.readouterr().out
+    assert "images per second" in capsys.readouterr().out

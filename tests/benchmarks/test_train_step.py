@@ -60,7 +60,7 @@ def test_both_sides_of_a_model_are_measured(monkeypatch, capsys):
     ]
     assert all(len(c["seconds"]) == 2 and c["flops"] == train_flops(VIT, 8, 1000, 2) for c in found)
     assert main(Options(("tiny",), ("fp32",), rounds=1, seconds=0, batch=2, resolution=8)) == 0
-    assert "tiny against a plain statement of it" in capsys.readouterr().out
+    assert "tiny against a plain implementation" in capsys.readouterr().out
 
 
 def test_every_named_peer_is_of_the_zoo():

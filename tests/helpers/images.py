@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from scaling.data.sources import parquet
+from scaling.data.sources import encoding
 
 RNG = np.random.default_rng(7)
 
@@ -30,7 +30,7 @@ def ending(data: bytes) -> str:
 
 def write_parquet(path: Path, images: list[bytes], labels: np.ndarray, classes: list[str]) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(parquet.encode_parquet(images, labels, classes))
+    path.write_bytes(encoding.encode_parquet(images, labels, classes))
     return f"parquet:{path}"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from scaling.data.sources import parquet
+from scaling.data.sources import encoding
 
 
 def jpeg(number: int, height: int, width: int, mode: str = "RGB") -> bytes:
@@ -27,5 +27,5 @@ def photograph(number: int) -> bytes:
 def written(path: Path, images: Sequence[bytes], torn: Sequence[int] = ()) -> str:
     """The URI of a file of four classes; `torn` are cut off."""
     files = [data[: len(data) // 3 if i in torn else None] for i, data in enumerate(images)]
-    path.write_bytes(parquet.encode_parquet(files, np.arange(len(files)) % 4, list("abcd")))
+    path.write_bytes(encoding.encode_parquet(files, np.arange(len(files)) % 4, list("abcd")))
     return f"parquet:{path}"

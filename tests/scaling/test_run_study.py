@@ -61,7 +61,7 @@ MISTAKES = {  # text of the study file, further arguments, what the message must
     "odd pairs": (
         "STUDY = Study('s', (replace(RUN, recipe=replace(RECIPE, mixup=0.1)),))",
         ("--microbatch", "3"),
-        "tiny: MixUp mixes pairs: the images of a worker (8) and of a microbatch (3) must be even",
+        "tiny: MixUp mixes pairs: the images per worker (8) and per microbatch (3) must be even",
     ),
     "no microbatch": ("STUDY = Study('s', (RUN,))", ("--microbatch", "0"), "microbatch must be positive, got 0"),
     "crop": (

@@ -45,5 +45,5 @@ def test_r152x4_sees_photographs_larger(side: int, sizes: tuple[int, int]) -> No
 
 
 def test_a_data_set_of_unknown_size_is_an_error() -> None:
-    with pytest.raises(ValueError, match="number of training images, which data set mine lacks"):
+    with pytest.raises(ValueError, match="number of training images: data set mine has num_train=None"):
         bit_hyperrule(Dataset("mine"), height=32, width=32)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scaling.schedule.trials import Pair, final_runs, fixed_settings
+from scaling.schedule.pairs import Pair, final_runs, fixed_settings
 from scaling.specs.pretraining import Scratch
 from scaling.specs.zoo import ZOO
 from scaling.training.optim import learning_rate
@@ -29,9 +29,9 @@ def test_table_7s_sgd_is_bits_in_fewer_epochs() -> None:
     assert abs(SGD_TABLE_7_BASE_LR - 0.48) < 1e-12
     assert (SGD_TABLE_7.optimizer, SGD_TABLE_7.momentum, SGD_TABLE_7.weight_decay) == ("sgd", 0.9, 1e-4)
     steps = 7_000_000  # seven epochs of a million steps: BiT's points after 1.75, 4.025, 5.25 and 6.475
-    for epoch, rate in ((1.74, 0.48), (1.76, 0.048), (4.02, 0.048), (4.03, 4.8e-3), (5.26, 4.8e-4), (6.48, 4.8e-5)):
+    for epoch, lr in ((1.74, 0.48), (1.76, 0.048), (4.02, 0.048), (4.03, 4.8e-3), (5.26, 4.8e-4), (6.48, 4.8e-5)):
         found = learning_rate(round(epoch * 1e6), base_lr=SGD_TABLE_7_BASE_LR, steps=steps, recipe=SGD_TABLE_7)
-        assert found == pytest.approx(rate)
+        assert found == pytest.approx(lr)
 
 
 def test_table_2s_imagenet() -> None:
@@ -51,10 +51,10 @@ def test_what_is_tried_besides_the_grid() -> None:
         name: fixed_settings(Pair(Scratch(name, ZOO[name]), imagenet, 0))
         for name in ("ViT-B/16", "R50x1", "R26+ViT-S/32")
     }
-    rates = {name: [setting.base_lr for setting in settings] for name, settings in tried.items()}
-    assert rates["ViT-B/16"] == [3e-3, 1e-2, 3e-2]
-    assert rates["R26+ViT-S/32"] == [3e-3, 1e-2, 3e-2, 6e-2]
-    assert rates["R50x1"] == [3e-3, 1e-2, 3e-2, 6e-2, 3e-3]
+    base_lrs = {name: [setting.base_lr for setting in settings] for name, settings in tried.items()}
+    assert base_lrs["ViT-B/16"] == [3e-3, 1e-2, 3e-2]
+    assert base_lrs["R26+ViT-S/32"] == [3e-3, 1e-2, 3e-2, 6e-2]
+    assert base_lrs["R50x1"] == [3e-3, 1e-2, 3e-2, 6e-2, 3e-3]
     assert tried["R50x1"][-1].recipe.mixup == 0.1
     bit = fixed_settings(Pair(Scratch("R50x1", ZOO["R50x1"]), cifar10, 0))[-1]
     assert (bit.resolution, bit.steps, bit.recipe.resize) == (128, 10_000, 160)

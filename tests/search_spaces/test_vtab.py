@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scaling.data.resolve import resolve
-from scaling.data.sources.images import open_split
+from scaling.data.sources.read import open_split
 from scaling.runs.finetune import official_dev_split
 from search_spaces.vtab import VTAB, vtab_tasks
 from tests.helpers.images import pictures

@@ -1,4 +1,4 @@
-"""From images to batches of tensors: crops, decoding processes, order."""
+"""From images to batches of tensors: crops, the order of the samples, processes that decode."""
 
 from scaling.data.pipeline.loading import Batch, Stream, batches, prefetched
 from scaling.data.pipeline.preprocessing import (

@@ -1,12 +1,12 @@
-"""The training images of one worker, batch after batch, each made while others are trained on.
+"""The training images of one worker, batch by batch, each prepared while earlier ones are trained on.
 
 Small images, which lie decoded in memory, are cropped by a thread of this process. Photographs are decoded and cropped
-by processes of their own where the worker has cores for them (`Device.loaders`); what they make is the same whatever
-their number. The processes are those of PyTorch's DataLoader, which keeps the order, hands tensors over in shared
-memory and notices a process that died. They are forked off a server that has the imports done, so that the first
-training waits for one import and later ones for none.
+by loader processes where the worker has cores for them; the batches are the same whatever their number. The processes
+are those of PyTorch's DataLoader, which keeps the order, passes tensors through shared memory and notices when one of
+them dies. They are forked from a server that has done the imports, so that the first training waits for one import and
+later ones for none.
 
-Memory: batches are uint8. At most AHEAD + 1 of them exist, and with processes PREFETCH blocks of BLOCK images for each.
+Memory: batches are uint8. At most AHEAD + 1 of them exist, and PREFETCH blocks of BLOCK images per loader process.
 """
 
 import multiprocessing
@@ -35,33 +35,33 @@ T = TypeVar("T")
 Batch = tuple[Tensor, Tensor]  # images uint8 [b, 3, R, R], labels int64 [b]: this worker's share
 Targets = Callable[[np.ndarray, np.ndarray], Tensor]  # (epochs [b], indices [b]) -> [b, ...]
 Samples = tuple[np.ndarray, np.ndarray]  # epochs int64 [n], indices int64 [n]
-AHEAD = 2  # batches made ahead of the one that is trained on
-PREFETCH = 2  # blocks that each process has finished or under way
+AHEAD = 2  # batches that are prepared ahead of the one that is trained on
+PREFETCH = 2  # blocks that each loader process has finished or is working on
 
 
 @dataclass(frozen=True)
 class Block:
-    """Finished images of a batch."""
+    """Images of a batch, or of a part of one, ready to train on."""
 
     pixels: Tensor  # uint8 [n, 3, R, R]
-    shown: np.ndarray  # int64 [n], which images they are
-    skipped: Skipped  # the corrupt ones met on the way
+    shown: np.ndarray  # int64 [n], indices of the images
+    skipped: Skipped  # corrupt images that others replace here
 
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """What a worker trains on: its share of every batch is a pure function of these values and the step."""
+    """What one worker trains on: its share of a batch is a pure function of these values and the step."""
 
     uri: str
-    cache: Storage | None  # of built-in sets
-    index: Index  # the images to train on
+    cache: Storage | None  # where built-in sets are kept
+    index: Index  # indices of the images to train on
     recipe: Recipe  # batch size and augmentation
     seed: int
     resolution: int
-    window: int | None = None  # shards that are shuffled together; None: all images
-    skip: bool = False  # a corrupt image is replaced by the next one; else it raises CorruptImageError
-    rank: int = 0
-    world: int = 1
+    window: int | None = None  # number of shards that are shuffled together; None: shuffle all images
+    skip: bool = False  # replace a corrupt image by the next one; False: raise CorruptImageError
+    rank: int = 0  # of this worker
+    world: int = 1  # number of workers
 
     @property
     def images(self) -> Images:
@@ -69,7 +69,7 @@ class Stream:
 
     @cached_property
     def shards(self) -> np.ndarray | None:
-        """How many of the images to train on lie in each shard."""
+        """Number of the images to train on in each shard: int64 [s], none of them 0. None where all are shuffled."""
         if self.window is None:
             return None
         bounds = np.append(0, np.cumsum(self.images.shards))
@@ -77,20 +77,20 @@ class Stream:
         return counts[counts > 0]
 
     def samples(self, step: int) -> Samples:
-        """The epochs and indices of this worker's share of the batch."""
-        everyone = batch_at(step, self.recipe.batch_size, len(self.index), self.seed, self.shards, self.window or 1)
-        epochs, positions = shard(everyone, self.rank, self.world)
+        """The epochs and indices of this worker's share of a step's batch."""
+        batch = batch_at(step, self.recipe.batch_size, len(self.index), self.seed, self.shards, self.window or 1)
+        epochs, positions = shard(batch, self.rank, self.world)
         return epochs, self.index[positions]
 
     def block(self, samples: Samples) -> Block:
-        """Samples made into images. Raises CorruptImageError."""
+        """The images of some samples. Raises CorruptImageError unless these are skipped."""
         epochs, indices = samples
         try:
             return Block(self._augmented(epochs, indices, indices), indices, {})
         except CorruptImageError:
             if not self.skip:
                 raise
-        if len(indices) > BLOCK:  # most of it is whole
+        if len(indices) > BLOCK:  # block by block, so that only one is looked through image by image
             return _joined(map(self.block, _cut(samples, BLOCK)), len(indices))
         skipped: Skipped = {}
         shown = replaced(self.images, indices, self.index, skipped)
@@ -117,44 +117,46 @@ def batches(
     """The batches of steps `start` to `stop - 1`.
 
     Args:
-        start, stop: steps.
+        start: the first step.
+        stop: the step after the last one.
         stream: what to train on.
-        skipped: corrupt images are noted here when their batch is handed out.
-        loaders: processes that make photographs ready; 0: threads of this process do.
-        targets: makes what stands in for the labels, from the samples' epochs and indices.
+        skipped: corrupt images are added when their batch is handed out.
+        loaders: number of processes that decode photographs; 0: threads of this process do.
+        targets: computes targets in place of the labels, from the samples' epochs and indices.
 
-    Raises CorruptImageError, unless they are skipped, with the batch that holds the image.
+    Raises CorruptImageError, unless such images are skipped, in place of the batch that holds one.
     """
     images = stream.images
     if not stream.skip and has_small(images):
-        _ = images.dense  # all of them are decoded here, so a corrupt one is told at once
+        _ = images.dense  # decodes all of them now, so that a corrupt one ends the run at its start
     loaders = 0 if is_small(images) else loaders
     size = BLOCK if loaders else stream.recipe.batch_size
     requests = (part for step in range(start, stop) for part in _cut(stream.samples(step), size))
     blocks = _by_processes(stream, requests, loaders) if loaders else (stream.block(part) for part in requests)
 
-    def batch(step: int) -> tuple[Batch, Skipped]:
+    def make(step: int) -> tuple[Batch, Skipped]:
         epochs, indices = stream.samples(step)
         whole = _joined(blocks, len(indices))
         labels = targets(epochs, indices) if targets else torch.from_numpy(images.labels[whole.shown])
         return (whole.pixels, labels), whole.skipped
 
     try:
-        for made, met in prefetched(batch, start, stop):
-            skipped.update(met)
-            yield made
+        for batch, corrupt in prefetched(make, start, stop):
+            skipped.update(corrupt)
+            yield batch
     finally:
         blocks.close()
 
 
 def _cut(samples: Samples, size: int) -> Iterator[Samples]:
+    """The samples in parts of `size`."""
     epochs, indices = samples
     for start in range(0, len(indices), size):
         yield epochs[start : start + size], indices[start : start + size]
 
 
 def _joined(blocks: Iterator[Block], count: int) -> Block:
-    """The next blocks that are `count` images together, as one."""
+    """The next blocks, `count` images in all, as one block."""
     block = next(blocks)
     if len(block.shown) == count:
         return block
@@ -172,23 +174,26 @@ def _joined(blocks: Iterator[Block], count: int) -> Block:
 
 
 def prefetched(make: Callable[[int], T], start: int, stop: int) -> Iterator[T]:
-    """make(start), ..., make(stop - 1), in this order, by a thread that is AHEAD of who takes them."""
+    """`make(start)` to `make(stop - 1)`, in this order, computed by a thread, AHEAD of them in advance."""
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
     try:
-        under_way = deque(pool.submit(make, step) for step in range(start, min(start + AHEAD, stop)))
+        futures = deque(pool.submit(make, step) for step in range(start, min(start + AHEAD, stop)))
         for step in range(start, stop):
             if step + AHEAD < stop:
-                under_way.append(pool.submit(make, step + AHEAD))
-            yield under_way.popleft().result()
+                futures.append(pool.submit(make, step + AHEAD))
+            yield futures.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 class _Blocks(Dataset):
-    """A stream as the DataLoader's processes read it; what went wrong with the data comes back as a value."""
+    """A stream as the DataLoader's processes read it.
+
+    Errors of the data are returned, not raised: DataLoader would wrap them into text with a traceback.
+    """
 
     def __init__(self, stream: Stream) -> None:
-        no_index = np.array([], np.int64)  # it is needed for replacements
+        no_index = np.array([], np.int64)  # the index, large to send, is needed only to replace corrupt images
         self._stream = stream if stream.skip else replace(stream, index=no_index)
 
     def __getitem__(self, samples: Samples) -> Block | Exception:
@@ -199,17 +204,17 @@ class _Blocks(Dataset):
 
 
 def _by_processes(stream: Stream, requests: Iterator[Samples], loaders: int) -> Generator[Block]:
-    """The blocks in the order of the requests. Its processes end with it."""
+    """The blocks in the order of the requests, made by processes that end with this generator."""
     loader = DataLoader(
         _Blocks(stream),
-        batch_size=None,  # a request is a block
+        batch_size=None,  # one request is one block
         sampler=requests,
         num_workers=loaders,
         prefetch_factor=PREFETCH,
-        collate_fn=_same,
+        collate_fn=_unchanged,
         worker_init_fn=_end_with_trainer,
         multiprocessing_context=_fork_server(),
-        generator=torch.Generator(),  # torch's own is left as it is
+        generator=torch.Generator(),  # else a seed is drawn from torch's global generator, which dropout uses
     )
     for block in loader:
         if isinstance(block, Exception):
@@ -219,18 +224,18 @@ def _by_processes(stream: Stream, requests: Iterator[Samples], loaders: int) -> 
 
 @cache
 def _fork_server() -> BaseContext:
-    """Where processes come from: forked off one that has imported what they need and has no threads."""
+    """Processes are forked from a server that has imported what they need and, unlike this process, has no threads."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     return context
 
 
-def _same(block: T) -> T:
+def _unchanged(block: T) -> T:
     return block
 
 
 def _end_with_trainer(number: int) -> None:
-    """A process whose trainer is killed ends too: the fork server between them would keep it."""
+    """End this process when its trainer is killed: the fork server between the two would keep it alive."""
 
     def watch() -> None:
         trainer = multiprocessing.parent_process()

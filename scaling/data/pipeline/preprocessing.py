@@ -1,8 +1,8 @@
-"""From images to the model's input: crops, resizing and flips on the CPU in uint8, scaling to [-1, 1] on the device.
+"""Crops, resizing and flips on the CPU, in uint8; the model's input is scaled to [-1, 1] on the device.
 
 Augmentation is a function of (seed, epoch, index), so it does not depend on how samples are grouped into batches or
-spread over workers. Pre-training: inception crop, resize, flip, nothing else (§4.1 and the official code, after
-Szegedy et al. 2015); evaluation: resize straight to the resolution.
+divided among workers. Pre-training crops (inception crop, Szegedy et al. 2015), resizes and flips, nothing else (§4.1
+and the official code); evaluation resizes the whole image to the resolution.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,10 +28,10 @@ from scaling.randomness import Index, below, uniforms
 T = TypeVar("T")
 Boxes = Callable[[np.ndarray], np.ndarray]  # sizes int64 [n, 2] -> top, left, height, width int64 [n, 4]
 
-Skipped = dict[str, None]  # of corrupt images, what was wrong with which, each once, in the order they were met
-TRIES = 10  # crops drawn before the whole image is taken, as in the official code
+Skipped = dict[str, None]  # messages about corrupt images, each once, in the order in which they were found
+TRIES = 10  # crops that are drawn before the whole image is taken, as in the official code
 LOG_ASPECT = np.log(4 / 3)
-BLOCK = 32  # images decoded and resized at a time, by a thread or a process
+BLOCK = 32  # images that a thread or process decodes and resizes at a time
 
 
 def train_images(
@@ -52,15 +52,16 @@ def train_images(
     Args:
         images: the training split.
         indices: int64 [n], which images.
-        epochs: int64 [n], the epoch each of them is seen in.
+        epochs: int64 [n], the epoch in which each is seen.
         seed: the run's seed.
-        resolution: R, pixels a side of the result.
-        crop: 'inception', a random part of min_crop_area to all of the image's area and of aspect 3/4 to 4/3, resized;
-            'random', a random square of R pixels of the image resized to `resize` a side (BiT §3.3); 'none', all of it.
+        resolution: R, pixels on a side of the result.
+        crop: 'inception', a random part with min_crop_area to all of the image's area and an aspect of 3/4 to 4/3,
+            resized; 'random', a random square of R pixels on a side out of the image resized to `resize` (BiT §3.3);
+            'none', the whole image, resized.
         min_crop_area: smallest share of the image that an inception crop keeps.
-        resize: pixels a side that a random crop is cut from, at least R.
+        resize: pixels on a side that the image has before a random crop, at least R.
         flip: mirror half of the images left to right.
-        shown: int64 [n], images that are shown in their place (`replaced`); crops and flips are those of `indices`.
+        shown: int64 [n], the images that replace them (`replaced`); crops and flips stay those of `indices`.
 
     Returns:
         uint8 [n, 3, R, R]. Raises CorruptImageError for an image that cannot be decoded.
@@ -78,7 +79,9 @@ def train_images(
         else:
             out = _resized(images, shown[part], _whole, resolution)
         if flip:
-            for i in np.flatnonzero(u[:, 0] < 0.5).tolist():  # faster than all at once by indices or a mask
+            for i in np.flatnonzero(
+                u[:, 0] < 0.5
+            ).tolist():  # faster than flipping them all at once by indices or a mask
                 out[i] = out[i].flip(2)
         return out
 
@@ -86,7 +89,7 @@ def train_images(
 
 
 def eval_images(images: Images, indices: np.ndarray, resolution: int) -> torch.Tensor:
-    """Images resized straight to the resolution, aspect not kept: uint8 [n, 3, R, R].
+    """Whole images resized to the resolution, aspect ratio not kept: uint8 [n, 3, R, R].
 
     Raises CorruptImageError for an image that cannot be decoded.
     """
@@ -100,7 +103,7 @@ def eval_images(images: Images, indices: np.ndarray, resolution: int) -> torch.T
 def eval_images_left(
     images: Images, indices: np.ndarray, resolution: int, skipped: Skipped | None
 ) -> tuple[torch.Tensor, np.ndarray]:
-    """`eval_images`, and which they are: corrupt ones are noted in `skipped` and left out. Without it they raise."""
+    """`eval_images` of the readable images, and their indices. Others are added to `skipped`; None: they raise."""
     try:
         return eval_images(images, indices, resolution), indices
     except CorruptImageError:
@@ -109,8 +112,8 @@ def eval_images_left(
 
 
 def readable(images: Images, indices: np.ndarray, skipped: Skipped | None) -> np.ndarray:
-    """Those of the images that can be decoded; the others are noted in `skipped`. Without it they raise."""
-    good = np.ones(len(indices), bool)
+    """The indices of images that can be decoded. The others are added to `skipped`; None: they raise."""
+    decodes = np.ones(len(indices), bool)
     for position, index in enumerate(indices.tolist()):
         try:
             images.decode(index)
@@ -118,21 +121,21 @@ def readable(images: Images, indices: np.ndarray, skipped: Skipped | None) -> np
             if skipped is None:
                 raise
             skipped[str(error)] = None
-            good[position] = False
-    return indices[good]
+            decodes[position] = False
+    return indices[decodes]
 
 
 def replaced(images: Images, indices: np.ndarray, index: Index, skipped: Skipped) -> np.ndarray:
-    """The images with each corrupt one replaced by the next one that is not, in the cyclic order of `index`.
+    """The images, each corrupt one replaced by the next that can be decoded, in the cyclic order of `index`.
 
     Args:
         images: the training split.
         indices: int64 [n], out of `index`.
-        index: all images of the training.
-        skipped: the corrupt ones are noted here.
+        index: all images that are trained on.
+        skipped: corrupt ones are added here.
 
     Returns:
-        int64 [n]. Raises CorruptImageError when there is none that can be decoded.
+        int64 [n]. Raises CorruptImageError when no image can be decoded.
     """
     shown = indices.copy()
     for position, start in enumerate(below(index, indices).tolist()):
@@ -147,12 +150,12 @@ def replaced(images: Images, indices: np.ndarray, index: Index, skipped: Skipped
 
 
 def inception_boxes(sizes: np.ndarray, u: np.ndarray, min_area: float) -> np.ndarray:
-    """Random parts of images: the first of TRIES that fits inside, else the whole image.
+    """Random parts of images for inception crops: the first of TRIES that fits into the image, or else all of it.
 
     Args:
         sizes: height and width, int64 [n, 2].
         u: uniforms [n, 4 * TRIES].
-        min_area: smallest share of the image's area; the share is uniform, the aspect log-uniform in 3/4 to 4/3.
+        min_area: smallest share of the image's area. The share is uniform, the aspect ratio log-uniform in 3/4 to 4/3.
 
     Returns:
         top, left, height, width in pixels, int64 [n, 4].
@@ -173,10 +176,10 @@ def inception_boxes(sizes: np.ndarray, u: np.ndarray, min_area: float) -> np.nda
 
 @lru_cache(maxsize=8)
 def has_small(images: Images) -> bool:
-    """Whether the first image has at most SMALL pixels; threads and processes cost more than they give for such."""
+    """Whether the first image has at most SMALL_PIXELS: then threads and processes cost more than they gain."""
     try:
         height, width = image_size(images.encoded[0] or b"")
-    except Exception:  # decoders raise anything; whoever asks for this image is told
+    except Exception:  # decoders raise anything; decoding this image later says what is wrong
         return False
     return height * width <= SMALL_PIXELS
 
@@ -190,7 +193,7 @@ def is_small(images: Images) -> bool:
 def _dense(images: Images) -> np.ndarray | None:
     try:
         return images.dense if has_small(images) else None
-    except CorruptImageError:  # whoever asks for it is told
+    except CorruptImageError:  # decoding it later says what is wrong
         return None
 
 
@@ -217,17 +220,17 @@ def _resized(images: Images, indices: np.ndarray, boxes: Boxes, side: int) -> to
 
 
 def _decoded_parts(images: Images, indices: np.ndarray, boxes: Boxes, side: int) -> Iterator[np.ndarray]:
-    """The images' boxes, each uint8 [h, w, 3], decoded one after the other."""
+    """The boxes of the images, each uint8 [h, w, 3], decoded one by one."""
     data = [(index, images.encoded[index]) for index in indices.tolist()]
-    sizes = np.array([_or_named(images, index, image_size, encoded) for index, encoded in data], np.int64).reshape(
+    sizes = np.array([_naming_image(images, index, image_size, encoded) for index, encoded in data], np.int64).reshape(
         -1, 2
     )
     for (index, encoded), whole, box in zip(data, sizes.tolist(), boxes(sizes).tolist(), strict=True):
-        yield _or_named(images, index, _part, encoded, whole, box, side)
+        yield _naming_image(images, index, _part, encoded, whole, box, side)
 
 
-def _or_named(images: Images, index: int, read: Callable[..., T], *arguments: object) -> T:
-    """`read(*arguments)`; what is wrong with the image is said by `images.decode`, which knows where it lies."""
+def _naming_image(images: Images, index: int, read: Callable[..., T], *arguments: object) -> T:
+    """`read(*arguments)`; when that fails, `images.decode` raises the error that names the image."""
     try:
         return read(*arguments)
     except Exception:  # decoders raise anything for broken input
@@ -236,9 +239,9 @@ def _or_named(images: Images, index: int, read: Callable[..., T], *arguments: ob
 
 
 def _part(data: bytes, whole: list[int], box: list[int], side: int) -> np.ndarray:
-    """A part of an encoded image of size `whole`, uint8 [h, w, 3]; reduced where that leaves `side` pixels or more.
+    """A part of an encoded image of size `whole`, uint8 [h, w, 3]; reduced where that leaves at least `side` pixels.
 
-    Images that are small in themselves are never reduced, so that they are the same whether they lie decoded or not.
+    Small images are never reduced, so that they come out the same whether they lie decoded in memory or not.
     """
     top, left, height, width = box
     factor = max(
@@ -252,14 +255,14 @@ def _part(data: bytes, whole: list[int], box: list[int], side: int) -> np.ndarra
 
 
 def _random_crops(x: torch.Tensor, u: np.ndarray, resolution: int) -> torch.Tensor:
-    """Squares of R pixels a side of x [n, 3, S, S] whose places, row and column, are the uniforms u [n, 2]."""
+    """Squares of R pixels on a side of x [n, 3, S, S], at the places (row, column) of the uniforms u [n, 2]."""
     corners = (u * (x.shape[2] - resolution + 1)).astype(np.int64).tolist()
     pieces = [x[i, :, top : top + resolution, left : left + resolution] for i, (top, left) in enumerate(corners)]
     return torch.stack(pieces)
 
 
 def _resize(x: torch.Tensor, resolution: int) -> torch.Tensor:
-    """uint8 [n, H, W, 3] to [n, 3, R, R], bilinear with antialiasing; the same pixels when they have that size."""
+    """uint8 [n, H, W, 3] to [n, 3, R, R], bilinear with antialiasing; unchanged when they have that size."""
     x = x.permute(0, 3, 1, 2)
     if x.shape[2:] == (resolution, resolution):
         return x
@@ -269,7 +272,7 @@ def _resize(x: torch.Tensor, resolution: int) -> torch.Tensor:
 def _in_blocks(
     block: Callable[[slice], torch.Tensor], images: Images, n: int, resolution: int, side: int
 ) -> torch.Tensor:
-    """The batch from its blocks, on all cores when its images are large, or are made larger than that: `side`."""
+    """A batch from its blocks, on all cores when its images, or their resized form of `side` pixels, are large."""
     out = torch.empty((n, 3, resolution, resolution), dtype=torch.uint8)
 
     def fill(start: int) -> None:
@@ -277,7 +280,9 @@ def _in_blocks(
         out[part] = block(part)
 
     starts = range(0, n, BLOCK)
-    if n <= BLOCK or (is_small(images) and side**2 <= SMALL_PIXELS):  # decoded here, not in each thread
+    if n <= BLOCK or (
+        is_small(images) and side**2 <= SMALL_PIXELS
+    ):  # is_small also decodes them all, once and not in each thread
         for start in starts:
             fill(start)
     else:

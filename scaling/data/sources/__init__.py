@@ -1,13 +1,25 @@
-"""From a URI to labelled images, whatever form they have."""
+"""Reading labelled images of any form, from a URI to decoded pixels.
 
-from scaling.data.sources.builtin import available_cores
-from scaling.data.sources.decoding import CorruptImageError, decode, decode_reduced, image_size
+What decodes loads with its first use: planning reads the facts of splits, and needs no Pillow for them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from scaling.data.sources.encoding import encode_parquet
 from scaling.data.sources.filesystem import read_text
 from scaling.data.sources.ifs import render_ifs
-from scaling.data.sources.images import SMALL_PIXELS, Images, open_split
-from scaling.data.sources.parquet import encode_parquet
-from scaling.data.sources.read import split_facts
-from scaling.data.sources.split import Facts, Labels, MultiLabels, highest_label, multi_labels, single_labels
+from scaling.data.sources.labels import Labels, MultiLabels, highest_label, multi_labels, single_labels
+from scaling.data.sources.read import open_split, split_facts
+from scaling.data.sources.split import Facts
+from scaling.data.sources.threads import available_cores
+
+if TYPE_CHECKING:
+    from scaling.data.sources.decoding import CorruptImageError, decode, decode_reduced, image_size
+    from scaling.data.sources.images import SMALL_PIXELS, Images
+
+_DECODING = ("CorruptImageError", "decode", "decode_reduced", "image_size")
+_IMAGES = ("SMALL_PIXELS", "Images")
 
 __all__ = [
     "SMALL_PIXELS",
@@ -29,3 +41,11 @@ __all__ = [
     "single_labels",
     "split_facts",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _DECODING:
+        return getattr(import_module("scaling.data.sources.decoding"), name)
+    if name in _IMAGES:
+        return getattr(import_module("scaling.data.sources.images"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

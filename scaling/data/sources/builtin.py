@@ -1,41 +1,22 @@
-"""Data sets that need no download, made here as Parquet files in the layout of all others."""
+"""Data sets that need no download: they are made here, as Parquet files in the layout of all others."""
 
 import hashlib
-import os
-import struct
-import zlib
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 
 from scaling.data.builtin_sets import Digits, Drawn, Ifs, Layouts
-from scaling.data.sources import ifs, layouts, parquet
-from scaling.data.sources.filesystem import buffer
-from scaling.data.sources.split import Facts, Split
-from scaling.data.uris import Parquet
+from scaling.data.sources import ifs, layouts
+from scaling.data.sources.encoding import encode_parquet, png
+from scaling.data.sources.split import Facts
+from scaling.data.sources.threads import in_threads
 from scaling.store import Storage
-
-A = TypeVar("A")
-B = TypeVar("B")
 
 DIGITS_TRAIN, DIGITS_ALL = 1000, 1797
 
 
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def in_threads(function: Callable[[A], B], items: Iterable[A]) -> list[B]:
-    """`[function(item) for item in items]` on all cores; NumPy, zlib and Pillow let go of the interpreter's lock."""
-    with ThreadPoolExecutor(available_cores()) as pool:
-        return list(pool.map(function, items))
-
-
 def facts(source: Drawn | Digits) -> Facts:
-    """What is known of a built-in split without making it; its fingerprint hashes its parameters."""
+    """The facts of a built-in split, without making it; its fingerprint is a hash of its parameters."""
     digest = hashlib.sha256(f"{source};generator={_generator(source)}".encode()).hexdigest()[:16]
     if isinstance(source, Drawn):
         return Facts(source.classes * source.per_class, source.classes, source.classes - 1, digest)
@@ -43,14 +24,17 @@ def facts(source: Drawn | Digits) -> Facts:
     return Facts(count, 10, 9, digest)
 
 
-def read(source: Drawn | Digits, cache: Storage | None) -> Split:
-    """The built-in split as a Parquet file, made once and kept under `cache`, or made in memory without one."""
-    if cache is None:
-        return parquet.read_files([buffer(str(source), _make(source))], Parquet(str(source)))
+def content(source: Drawn | Digits) -> bytes:
+    """The split as a Parquet file."""
+    return _drawn(source) if isinstance(source, Drawn) else _digits_file(source)
+
+
+def cached_file(source: Drawn | Digits, cache: Storage) -> str:
+    """Path of the split's Parquet file in `cache`, where it is made once."""
     name = file_name(source)
     if not cache.exists(name):
-        cache.write(name, _make(source))
-    return parquet.read(Parquet(cache.path(name)))
+        cache.write(name, content(source))
+    return cache.path(name)
 
 
 def labels(source: Drawn | Digits) -> np.ndarray:
@@ -61,7 +45,7 @@ def labels(source: Drawn | Digits) -> np.ndarray:
 
 
 def file_name(source: Drawn | Digits) -> str:
-    """Where the split is kept: its parameters and the generator's version, in letters that suit every file system."""
+    """Name of the file in which the split is kept: its parameters and the generator's version."""
     match source:
         case Ifs(classes, images, size, seed, split):
             parameters = f"ifs-{classes}-{images}-{size}-{seed}-{split}"
@@ -76,11 +60,7 @@ def _generator(source: Drawn | Digits) -> int:
     return layouts.GENERATOR if isinstance(source, Layouts) else ifs.GENERATOR
 
 
-def _make(source: Drawn | Digits) -> bytes:
-    return _make_drawn(source) if isinstance(source, Drawn) else _make_digits(source)
-
-
-def _make_drawn(source: Drawn) -> bytes:
+def _drawn(source: Drawn) -> bytes:
     render = layouts.render_layouts if isinstance(source, Layouts) else ifs.render_ifs
     first = 0 if source.split == "train" else ifs.TEST_NUMBERS
     numbers = first + np.arange(source.per_class, dtype=np.int64)
@@ -88,18 +68,18 @@ def _make_drawn(source: Drawn) -> bytes:
     def one_class(label: int) -> list[bytes]:
         return [png(pixels) for pixels in render(source.seed, label, numbers, source.size)]
 
-    images = [image for some in in_threads(one_class, range(source.classes)) for image in some]
-    return parquet.encode_parquet(images, np.repeat(np.arange(source.classes), len(numbers)), _names(source.classes))
+    images = [image for of_class in in_threads(one_class, range(source.classes)) for image in of_class]
+    return encode_parquet(images, np.repeat(np.arange(source.classes), len(numbers)), _names(source.classes))
 
 
-def _make_digits(source: Digits) -> bytes:
+def _digits_file(source: Digits) -> bytes:
     pixels, target = _digits(source)
     pixels = np.round(pixels * (255 / 16)).astype(np.uint8)
-    return parquet.encode_parquet([png(image) for image in pixels], target, _names(10))
+    return encode_parquet([png(image) for image in pixels], target, _names(10))
 
 
 def _digits(source: Digits) -> tuple[np.ndarray, np.ndarray]:
-    """Images of 0 to 16 [N, 8, 8] and labels [N] of the split."""
+    """The split's images, float64 [N, 8, 8] in 0 to 16, and labels, int64 [N]."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -109,17 +89,3 @@ def _digits(source: Digits) -> tuple[np.ndarray, np.ndarray]:
 
 def _names(count: int) -> Sequence[str]:
     return [str(label) for label in range(count)]
-
-
-def png(pixels: np.ndarray) -> bytes:
-    """uint8 [H, W] or [H, W, 3] as PNG: the plainest one, in a third of the time that Pillow takes for small images."""
-    height, width = pixels.shape[:2]
-    lines = pixels.reshape(height, -1)
-    lines = np.concatenate([np.zeros((height, 1), np.uint8), lines], axis=1)  # each line starts with its filter: none
-    header = struct.pack(">IIBBBBB", width, height, 8, 2 if pixels.ndim == 3 else 0, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 1)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(map(_chunk, *zip(*chunks, strict=True)))
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

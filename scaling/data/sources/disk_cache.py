@@ -1,6 +1,6 @@
-"""Arrays that take long to make, kept on this machine for its other processes and for later runs.
+"""A cache on this machine's disk for arrays that take long to make, shared by processes and kept for later runs.
 
-They lie in the user's cache directory, and may be deleted at any time.
+Its files lie in the user's cache directory and may be deleted at any time.
 """
 
 import contextlib
@@ -22,26 +22,26 @@ def directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scaling-studies"
 
 
-def disk_cached(about: tuple[object, ...], make: Callable[[], Arrays]) -> Arrays:
-    """`make()`, or what it gave before for the same `about`, whose text says all that it depends on.
+def disk_cached(key: tuple[object, ...], make: Callable[[], Arrays]) -> Arrays:
+    """`make()`, or what it returned earlier for the same `key`, which must hold everything that the result depends on.
 
-    Where nothing can be kept it is made anew every time.
+    Without a directory that can be written to, the arrays are made every time.
     """
-    name = hashlib.sha256(repr(about).encode()).hexdigest()[:32]
+    name = hashlib.sha256(repr(key).encode()).hexdigest()[:32]
     try:
         content = io.BytesIO((directory() / f"{name}.npz").read_bytes())
-        with np.load(content, allow_pickle=False) as found:
-            return dict(found)
-    except (*UNREADABLE, RuntimeError):  # RuntimeError: there is no home
+        with np.load(content, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (*UNREADABLE, RuntimeError):  # RuntimeError: there is no home directory
         pass
-    made = make()
+    arrays = make()
     with contextlib.suppress(OSError, RuntimeError):
         directory().mkdir(parents=True, exist_ok=True)
         draft = directory() / f"{name}.{uuid.uuid4().hex}.draft"
         try:
             with draft.open("wb") as out:
-                np.savez_compressed(out, **dict(made))  # type: ignore[arg-type]  # its stubs take a name for a flag
+                np.savez_compressed(out, **dict(arrays))  # type: ignore[arg-type]  # its stubs take a name for a flag
             draft.replace(directory() / f"{name}.npz")
         finally:
             draft.unlink(missing_ok=True)
-    return made
+    return arrays

@@ -1,4 +1,4 @@
-"""Files of a data set, on this machine or an object store: found, opened once, read at any place, held for a while."""
+"""Files of a data set, on this machine or an object store: finding them, opening each once, reading parts of them."""
 
 import os
 import threading
@@ -22,7 +22,7 @@ IMAGES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm
 
 
 class Recent(Generic[V]):
-    """Made once and kept while in use: the most recent values, up to a total weight. Pickled empty."""
+    """A cache of the values used last, up to a total weight. It is pickled empty: other processes fill their own."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.weight = limit, 0
@@ -30,7 +30,7 @@ class Recent(Generic[V]):
         self.lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], tuple[V, int]]) -> V:
-        """The value of a key, from `make`, with its weight, when it is not here. One thread at a time."""
+        """The value of a key. `make` returns it with its weight when it is missing; one thread at a time does so."""
         with self.lock:
             if key not in self.values:
                 self.values[key] = make()
@@ -50,9 +50,9 @@ class File:
 
     name: str
     size: int
-    storage: Storage | None = None  # None: `content` is the file
+    storage: Storage | None = None  # None: a file in memory, its bytes are `content`
     content: bytes = field(default=b"", repr=False)
-    changed: int | None = None  # ns since 1970, where it is known
+    changed: int | None = None  # time of its last change in ns since 1970, where it is known
 
     def open(self) -> pa.NativeFile:
         if self.storage is None:
@@ -62,7 +62,7 @@ class File:
 
 @dataclass(frozen=True, eq=False)
 class Files:
-    """Images that are a file each, by their paths under a directory."""
+    """Encoded images in a file each, by their paths under a directory."""
 
     root: Storage
     paths: pa.ChunkedArray  # of strings [N]
@@ -92,7 +92,7 @@ def buffer(name: str, content: bytes) -> File:
 
 
 def filesystem(storage: Storage) -> tuple[fs.FileSystem, PurePosixPath]:
-    """As `Storage.filesystem`, made once a process: connections of a parent process do not work in its children."""
+    """`storage.filesystem()`, made once per process: a parent's connections do not work in its children."""
     return _filesystem(storage, os.getpid())
 
 
@@ -101,21 +101,21 @@ def _filesystem(storage: Storage, process: int) -> tuple[fs.FileSystem, PurePosi
     return storage.filesystem()
 
 
-def find(path: str, inside: str, what: str) -> list[File]:
-    """The files at a path, sorted: one, those in a directory that match `inside`, or those of a glob.
+def find(path: str, inside: str, kind: str) -> list[File]:
+    """The files at a path, sorted: a single one, those of a directory that match `inside`, or those of a glob.
 
-    Raises ValueError when there are none; `what` they are.
+    Raises ValueError when there are none; `kind` is what its message calls the files.
     """
     storage = Storage.of(path)
     store, root = filesystem(storage)
     try:
-        found = _matches(store, root, inside)
+        infos = _matches(store, root, inside)
     except OSError as error:
         raise ValueError(f"cannot read {path}: {one_line(error)}") from None
-    if not found:
-        raise ValueError(f"no {what} at {path}: give a file, a directory of {inside} files or a glob")
+    if not infos:
+        raise ValueError(f"no {kind} at {path}: give a file, a directory of {inside} files or a glob")
     return [
-        File(info.path, info.size, storage, changed=info.mtime_ns) for info in sorted(found, key=lambda info: info.path)
+        File(info.path, info.size, storage, changed=info.mtime_ns) for info in sorted(infos, key=lambda info: info.path)
     ]
 
 
@@ -136,15 +136,16 @@ def _match(path: PurePosixPath, pattern: PurePosixPath) -> bool:
     return len(path.parts) == len(pattern.parts) and all(map(fnmatch, path.parts, pattern.parts))
 
 
-def read_text(path: str, what: str) -> str:
-    """A text file at a path or URI. Raises ValueError when it cannot be read; `what` it is."""
+def read_text(path: str, kind: str) -> str:
+    """The text of a file at a path or URI. Raises ValueError, calling the file `kind`, when it cannot be read."""
     store, root = filesystem(Storage.of(path))
     try:
         with store.open_input_file(str(root)) as file:
             return file.read().decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"cannot read the {what} {path}: {one_line(error)}") from None
+        raise ValueError(f"cannot read the {kind} {path}: {one_line(error)}") from None
 
 
 def one_line(error: BaseException) -> str:
+    """The message of an exception without line breaks."""
     return " ".join(str(error).split())

@@ -1,6 +1,6 @@
-"""Images that are a file each: `imagefolder:`, a directory a class, and `list:`, a text file of paths and labels.
+"""Images in a file each: `imagefolder:`, one directory per class, and `list:`, a text file of paths and labels.
 
-Paths are kept and sorted as Arrow strings: no object of Python's an image.
+Paths are kept and sorted as Arrow strings: a Python object for each of millions of images would take gigabytes.
 """
 
 from pathlib import PurePosixPath
@@ -12,40 +12,42 @@ from pyarrow import fs
 
 from scaling.checks import check
 from scaling.data.sources.filesystem import IMAGES, Files, filesystem, one_line, read_text
-from scaling.data.sources.split import Split, ragged
+from scaling.data.sources.labels import ragged
+from scaling.data.sources.split import Split
 from scaling.data.uris import ImageFolder, ListFile
 from scaling.store import Storage
 
 CLASS_NAMES = "classes.txt"
-DIGITS = 24  # numbers in names are compared up to so many digits
-BLOCK = 10_000  # files looked for at once
+DIGITS = 24  # digits up to which numbers in names are compared
+BLOCK = 10_000  # files whose existence is asked for at once
 
 
 def read_folder(source: ImageFolder) -> Split:
-    """The images in the directories of a directory, in the natural order of their names, whatever their class.
+    """The images in the class directories of a directory, in the natural order of their names, whatever their class.
 
-    Raises ValueError for a directory without classes, or a class without images.
+    So the order, and with it the fingerprint, does not depend on what the classes are called. Raises ValueError for a
+    directory without classes, or a class without images.
     """
     root = Storage.of(source.path)
     store, place = filesystem(root)
     try:
-        found = store.get_file_info(fs.FileSelector(str(place)))
+        infos = store.get_file_info(fs.FileSelector(str(place)))
     except OSError as error:
         raise ValueError(f"cannot read the image folder {source.path}: {one_line(error)}") from None
-    directories = [i.base_name for i in found if i.type == fs.FileType.Directory and i.base_name[0] != "."]
-    check(bool(directories), f"no directories of classes in {source.path}: an image folder has one a class")
-    named = any(i.base_name == CLASS_NAMES for i in found)
+    directories = [i.base_name for i in infos if i.type == fs.FileType.Directory and i.base_name[0] != "."]
+    check(bool(directories), f"no class directories in {source.path}: an image folder has one directory per class")
+    named = any(i.base_name == CLASS_NAMES for i in infos)
     names = _class_names(root) if named else None
     labels, classes = _class_numbers(directories, names, source.path)
     paths, numbers = [], []
     for directory, label in labels.items():
-        some = _image_names(store, place, directory)
-        check(len(some) > 0, f"class directory {source.path}/{directory} holds no images: fill or remove it")
-        paths.append(some)
-        numbers.append(np.full(len(some), label, np.int64))
-    every, label_of = pa.chunked_array(paths, pa.string()), np.concatenate(numbers)
-    order = natural_order(every, label_of)
-    return Split(label_of[order], classes, Files(root, every.take(pa.array(order))))
+        inside = _image_paths(store, place, directory)
+        check(len(inside) > 0, f"class directory {source.path}/{directory} holds no images: fill or remove it")
+        paths.append(inside)
+        numbers.append(np.full(len(inside), label, np.int64))
+    all_paths, all_labels = pa.chunked_array(paths, pa.string()), np.concatenate(numbers)
+    order = natural_order(all_paths, all_labels)
+    return Split(all_labels[order], classes, Files(root, all_paths.take(pa.array(order))))
 
 
 def _class_names(root: Storage) -> list[str]:
@@ -58,7 +60,10 @@ def _class_names(root: Storage) -> list[str]:
 def _class_numbers(
     directories: list[str], names: list[str] | None, where: str
 ) -> tuple[dict[str, int], list[str] | None]:
-    """The label of each directory, and the names: those of classes.txt, or the directories' own, or their numbers."""
+    """The label of each directory, and the class names: those of classes.txt, or else the directories' own.
+
+    Directories called by numbers have these as labels, and no names without a classes.txt.
+    """
     if names is not None and set(directories) <= set(names):
         return {name: names.index(name) for name in sorted(directories)}, names
     if all(name.isascii() and name.isdecimal() for name in directories):
@@ -72,8 +77,8 @@ def _class_numbers(
     return {name: label for label, name in enumerate(classes)}, classes
 
 
-def _image_names(store: fs.FileSystem, place: PurePosixPath, directory: str) -> pa.Array:
-    """Paths under `place` of a directory's images: files whose name ends as an image's, or has no ending."""
+def _image_paths(store: fs.FileSystem, place: PurePosixPath, directory: str) -> pa.Array:
+    """Paths under `place` of a directory's images: files with the extension of an image, or with none."""
     inside = store.get_file_info(fs.FileSelector(str(place / directory), recursive=True))
     start = len(str(place)) + 1
     paths = [i.path[start:] for i in inside if i.type == fs.FileType.File and _is_image(i.base_name)]
@@ -87,6 +92,7 @@ def _is_image(name: str) -> bool:
 
 def natural_order(paths: pa.ChunkedArray, labels: np.ndarray) -> np.ndarray:
     """The order of files by stem, with numbers compared as numbers, then by class, then by path: int64 [N]."""
+    # Natural order as a sort of strings: every number in a stem is padded with zeros to DIGITS digits.
     stems = pc.replace_substring_regex(pc.replace_substring_regex(paths, r"^.*/", ""), r"\.[^.]*$", "")
     padded = pc.replace_substring_regex(stems, r"([0-9]+)", "0" * DIGITS + r"\1")
     keys = pc.replace_substring_regex(padded, rf"[0-9]*([0-9]{{{DIGITS}}})", r"\1")
@@ -99,7 +105,7 @@ LEAVES = r"^/|(?:^|/)\.\.(?:/|$)"
 
 
 def read_list(source: ListFile) -> Split:
-    """The images of a list file, in its order: lines of a relative path and one or more labels.
+    """The images of a list file, in its order: each line has a relative path and one or more labels.
 
     Raises ValueError, with the line's number, for a line of another form, a path that leaves the root, or (on this
     machine) one that is not there.
@@ -108,17 +114,17 @@ def read_list(source: ListFile) -> Split:
     used = np.array([i for i, line in enumerate(lines) if line.strip()], np.int64)
     check(len(used) > 0, f"list file {source.path} has no lines")
     texts = pa.array([lines[i] for i in used], pa.string())
-    found = pc.extract_regex(texts, LINE)
+    fields = pc.extract_regex(texts, LINE)
 
     def refuse(bad: np.ndarray, why: str) -> None:
         if bad.any():
             line = int(used[bad.argmax()])
             raise ValueError(f"line {line + 1} of {source.path} {why}: {lines[line]!r}")
 
-    refuse(np.asarray(found.is_null()), "must be a relative path and a label")
-    paths = pc.struct_field(found, "path")
+    refuse(np.asarray(fields.is_null()), "must be a relative path and a label")
+    paths = pc.struct_field(fields, "path")
     refuse(np.asarray(pc.match_substring_regex(paths, LEAVES)), "leaves the images' directory")
-    numbers = pc.split_pattern_regex(pc.utf8_trim_whitespace(pc.struct_field(found, "labels")), r"\s+")
+    numbers = pc.split_pattern_regex(pc.utf8_trim_whitespace(pc.struct_field(fields, "labels")), r"\s+")
     values = np.asarray(pc.list_flatten(numbers).cast(pa.int64()))
     folder, slash, _ = source.path.rpartition("/")
     root = Storage.of(source.root or folder + ("" if folder else slash) or ".")
@@ -128,7 +134,7 @@ def read_list(source: ListFile) -> Split:
 
 
 def _missing(root: Storage, paths: pa.Array) -> np.ndarray:
-    """Which of the files are not there, bool [n]; on an object store, where a look costs a request, none."""
+    """Which of the files do not exist: bool [n]. On an object store, where each costs a request, none is looked for."""
     missing = np.zeros(len(paths), bool)
     if root.local is not None:
         store, place = filesystem(root)

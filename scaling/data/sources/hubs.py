@@ -1,4 +1,4 @@
-"""Data sets of other libraries, `torchvision` and `datasets`, imported when a URI asks for them."""
+"""Data sets of other libraries, `torchvision` and `datasets`, which are imported when a URI asks for them."""
 
 import inspect
 import io
@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from scaling.data.sources.filesystem import one_line
+from scaling.data.sources.labels import multi_labels
 from scaling.data.sources.parquet import IMAGE_NAMES, LABEL_NAMES, label_numbers
-from scaling.data.sources.split import Split, multi_labels
+from scaling.data.sources.split import Split
 from scaling.data.uris import HuggingFace, Torchvision
 
 PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
@@ -20,11 +21,11 @@ PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """The images of an indexable data set, each named by its number."""
+    """The encoded images of an indexable data set, each named by its number."""
 
     uri: str
     items: Any
-    encoded: Callable[[Any], bytes | None]  # an item's bytes
+    encoded: Callable[[Any], bytes | None]  # from an item to the bytes of its image
 
     def __getitem__(self, index: int) -> bytes | None:
         try:
@@ -44,7 +45,7 @@ class Items:
 
 
 def read_torchvision(source: Torchvision) -> Split:
-    """A split of a data set of (PIL image, class number) pairs.
+    """A split of a torchvision data set, whose items are pairs of a PIL image and a class number.
 
     Raises ValueError when torchvision cannot be imported, does not know the name, or finds no files.
     """
@@ -66,13 +67,13 @@ def read_torchvision(source: Torchvision) -> Split:
 
 
 def _split_argument(make: type, source: Torchvision) -> dict[str, Any]:
-    """How a class is asked for a split: by its name, by `train` as a boolean, or not at all."""
+    """How the data set's class takes a split: as `split`, as the boolean `train`, or not at all."""
     known = inspect.signature(make).parameters
     if "split" in known:
         return {"split": source.split} if source.split else {}
     if "train" not in known:
         if source.split:
-            raise ValueError(f"{source.name} has no splits")
+            raise ValueError(f"{source.name} has no splits: leave out split={source.split}")
         return {}
     if source.split not in (None, "train", "test"):
         raise ValueError(f"split must be train or test, got {source.split!r}")
@@ -80,7 +81,7 @@ def _split_argument(make: type, source: Torchvision) -> dict[str, Any]:
 
 
 def _item_labels(items: Any, source: Torchvision) -> np.ndarray:
-    """Class numbers, from the attributes that most sets have, or else item by item."""
+    """Class numbers, from the attributes that most data sets have, or else item by item."""
     for name in ("targets", "labels", "_labels"):
         if len(values := getattr(items, name, ())) == len(items):
             labels = np.asarray(values)
@@ -88,31 +89,31 @@ def _item_labels(items: Any, source: Torchvision) -> np.ndarray:
     else:
         labels = np.array([items[i][1] for i in range(len(items))])
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or labels.min(initial=0) < 0:
-        raise ValueError(f"{source.name} has no class numbers as labels")
+        raise ValueError(f"the labels of {source.name} must be class numbers")
     return labels.astype(np.int64)
 
 
 def _lossless(item: tuple[Any, int]) -> bytes:
-    """An item's PIL image as PNG that is not compressed."""
+    """An item's PIL image as a PNG that is not compressed: it is decoded again soon."""
     image, out = item[0], io.BytesIO()
     (image if image.mode in PNG_MODES else image.convert("RGB")).save(out, "PNG", compress_level=0)
     return out.getvalue()
 
 
 def read_hugging_face(source: HuggingFace) -> Split:
-    """A split as `datasets.load_dataset` gives it. Raises ValueError when that fails, or columns are missing."""
+    """A split that `datasets.load_dataset` loads. Raises ValueError when it cannot, or columns are missing."""
     try:
         import datasets
     except ImportError as error:
         raise ValueError(f"{source} needs the library datasets (pip install datasets): {one_line(error)}") from None
     try:
         items = datasets.load_dataset(source.name, source.config, split=source.split or "train")
-    except Exception as error:  # of many libraries
+    except Exception as error:  # `datasets` lets through those of many libraries
         raise ValueError(f"{source} cannot be loaded: {one_line(error)}") from None
     image = _column(source, "image", source.image, IMAGE_NAMES, items.column_names)
     label = _column(source, "label", source.label, LABEL_NAMES, items.column_names)
     if not isinstance(items.features[image], datasets.Image):
-        raise ValueError(f"column {image!r} of {source} holds no images, but {items.features[image]}")
+        raise ValueError(f"column {image!r} of {source} must hold images, is {items.features[image]}")
     column = items.select_columns([label]).with_format("arrow")[:][label].combine_chunks()
     values, counts = label_numbers(column, f"column {label!r} of {source}")
     feature = items.features[label]
@@ -123,15 +124,16 @@ def read_hugging_face(source: HuggingFace) -> Split:
 
 
 def _stored(column: str, item: dict[str, Any]) -> bytes | None:
-    """The bytes of an image that is not decoded: in the table, or in a file that it names."""
+    """The bytes of an image, which are in the table or in a file that it names."""
     data, path = item[column]["bytes"], item[column]["path"]
     return Path(path).read_bytes() if data is None and path else data
 
 
-def _column(source: HuggingFace, what: str, asked: str | None, usual: tuple[str, ...], names: list[str]) -> str:
-    found = [name for name in ((asked,) if asked else usual) if name in names]
-    if not found:
+def _column(source: HuggingFace, option: str, asked: str | None, usual: tuple[str, ...], names: list[str]) -> str:
+    """The column that is asked for, or the first of the usual names."""
+    matches = [name for name in ((asked,) if asked else usual) if name in names]
+    if not matches:
         raise ValueError(
-            f"no column {asked or ' or '.join(usual)!r} in {source}: name it, ?{what}=COLUMN, one of {', '.join(names)}"
+            f"no column {asked or ' or '.join(usual)!r} in {source}: give ?{option}=COLUMN, one of {', '.join(names)}"
         )
-    return found[0]
+    return matches[0]

@@ -1,9 +1,9 @@
 """Images of iterated function systems: an upstream data set that needs no download.
 
-A class is one random set of contractive affine maps; its images are the set's attractor, drawn by the chaos game with
-the maps a little perturbed and with a turn, mirroring, scale, place and colours of their own (Kataoka et al. 2020,
+A class is one random set of contractive affine maps. Its images show the set's attractor, drawn by the chaos game; each
+has slightly perturbed maps and a rotation, mirroring, scale, place and colours of its own (Kataoka et al. 2020,
 'Pre-training without natural images'; maps by singular values as in Anderson and Farrell 2022, 'Improving fractal
-pre-training'). Every image is a function of (seed, class, number) alone: more classes or images keep the earlier ones.
+pre-training'). Every image is a function of (seed, class, number) alone, so a larger set contains the smaller ones.
 """
 
 import numpy as np
@@ -13,21 +13,21 @@ from scaling.randomness import uniforms, words
 GENERATOR = 1  # part of the fingerprint: raise it with every change that moves a pixel
 MAX_MAPS = 4
 TEST_NUMBERS = 1 << 32  # images of the test split are numbered from here on
-CANDIDATES = 8  # systems tried a class and round
-BLOCK = 64  # images drawn at once
+CANDIDATES = 8  # systems that are tried per class and round
+BLOCK = 64  # images that are drawn at once
 LAP = 64  # points that walk at once in an image
-SKIP = 12  # steps before a point is on the attractor
-MIN_FILL, MAX_FILL = 0.14, 0.55  # share of a 32x32 grid's cells that a class must occupy
+SKIP = 12  # steps until a point is close to the attractor
+MIN_FILL, MAX_FILL = 0.14, 0.55  # bounds on the share of a 32x32 grid's cells that an attractor fills
 
 
 def render_ifs(seed: int, label: int, numbers: np.ndarray, size: int) -> np.ndarray:
     """Images of one class.
 
     Args:
-        seed: of the whole set.
+        seed: seed of the whole set.
         label: the class.
         numbers: int64 [n], which images; those of the test split start at TEST_NUMBERS.
-        size: pixels a side.
+        size: pixels on a side.
 
     Returns:
         uint8 [n, size, size, 3].
@@ -35,26 +35,26 @@ def render_ifs(seed: int, label: int, numbers: np.ndarray, size: int) -> np.ndar
     system, steps = class_system(seed, label), int(np.clip(2 * size * size // LAP, 32, 1024))
     images = np.empty((len(numbers), size, size, 3), np.uint8)
     for i in range(0, len(numbers), BLOCK):
-        some = numbers[i : i + BLOCK]
-        u = uniforms(seed, _stream(1, label), some, 64)
+        block = numbers[i : i + BLOCK]
+        u = uniforms(seed, _stream(1, label), block, 64)
         maps, weights = _perturbed(system, u[:, :24])
-        x, y, last = _chaos_game(maps, weights, words(seed, _stream(2, label), some, (steps + SKIP) * LAP // 4))
+        x, y, last = _chaos_game(maps, weights, words(seed, _stream(2, label), block, (steps + SKIP) * LAP // 4))
         images[i : i + BLOCK] = _colour(_cells(*_place(x, y, u[:, 24:30]), size), last, u[:, 30:], size)
     return images
 
 
 def class_system(seed: int, label: int) -> np.ndarray:
-    """The first of the class's candidates whose attractor is neither a speck nor a blot.
+    """The first candidate of a class whose attractor fills neither too little nor too much of the image.
 
-    Returns float64 [maps, 6]: two angles, two singular values, two offsets a map.
+    Returns float64 [maps, 6]: two angles, two singular values and two offsets for each map.
     """
     count = 2 + int(uniforms(seed, _stream(4, label), np.arange(1), 1)[0, 0] * (MAX_MAPS - 1))
     steps = 32
     for attempt in range(64):
-        tried = attempt * CANDIDATES + np.arange(CANDIDATES)
-        u = uniforms(seed, _stream(3, label), tried, 6 * count).reshape(CANDIDATES, count, 6)
+        numbers = attempt * CANDIDATES + np.arange(CANDIDATES)
+        u = uniforms(seed, _stream(3, label), numbers, 6 * count).reshape(CANDIDATES, count, 6)
         systems = _candidates(u)
-        bits = words(seed, _stream(5, label), tried, (steps + SKIP) * LAP // 4)
+        bits = words(seed, _stream(5, label), numbers, (steps + SKIP) * LAP // 4)
         x, y, _ = _chaos_game(*_affine(systems), bits)
         fill = _fill(*_place(x, y, np.full((CANDIDATES, 6), 0.5)))
         good = np.flatnonzero((fill >= MIN_FILL) & (fill <= MAX_FILL))
@@ -63,12 +63,13 @@ def class_system(seed: int, label: int) -> np.ndarray:
     raise AssertionError(f"no system for class {label} of seed {seed}")
 
 
-def _stream(what: int, label: int) -> int:
-    return what << 40 | label
+def _stream(purpose: int, label: int) -> int:
+    """A stream of random numbers of its own for each purpose and class, in place of an epoch."""
+    return purpose << 40 | label
 
 
 def _candidates(u: np.ndarray) -> np.ndarray:
-    """Maps from uniforms [c, maps, 6]: any angle, singular values below 1, offsets in a square."""
+    """Random maps from uniforms [c, maps, 6]: any angle, singular values below 1, offsets in a square."""
     angles = 2 * np.pi * u[..., :2]
     large = 0.4 + 0.5 * u[..., 2:3]
     small = large * (0.25 + 0.7 * u[..., 3:4])
@@ -76,7 +77,7 @@ def _candidates(u: np.ndarray) -> np.ndarray:
 
 
 def _perturbed(system: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The class's maps as each image has them, from uniforms [n, 24]."""
+    """The class's maps, perturbed for each image by uniforms [n, 24]."""
     noise = 2 * u[:, : 6 * len(system)].reshape(len(u), len(system), 6) - 1
     angles = system[:, :2] + 0.15 * noise[..., :2]
     scales = np.minimum(system[:, 2:4] * (1 + 0.08 * noise[..., 2:4]), 0.95)
@@ -85,7 +86,7 @@ def _perturbed(system: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _affine(systems: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rotation x scales x rotation + offset, [n, maps, 6] as (a, b, c, d, e, f), and how often each map is taken."""
+    """Rotation x scaling x rotation + offset as (a, b, c, d, e, f) [n, maps, 6], and the probability of each map."""
     theta, phi, s, t, e, f = np.moveaxis(systems, -1, 0)
     ct, st, cp, sp = np.cos(theta), np.sin(theta), np.cos(phi), np.sin(phi)
     rows = [ct * s * cp - st * t * sp, -ct * s * sp - st * t * cp, st * s * cp + ct * t * sp, ct * t * cp - st * s * sp]
@@ -113,6 +114,7 @@ def _chaos_game(maps: np.ndarray, weights: np.ndarray, bits: np.ndarray) -> tupl
 
 def _choices(cumulative: np.ndarray, bits: np.ndarray) -> np.ndarray:
     """Which map each point takes at each step: int64 [n, 4 * words]."""
+    # Little-endian on every machine, so that the images are the same everywhere.
     numbers = np.ascontiguousarray(bits, "<u8").view("<u2")
     choice = np.zeros(numbers.shape, np.int64)
     for edge in (cumulative[:, :-1].T * 65536).astype(np.uint16):
@@ -121,7 +123,7 @@ def _choices(cumulative: np.ndarray, bits: np.ndarray) -> np.ndarray:
 
 
 def _place(x: np.ndarray, y: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points in the unit square: turned (25 degrees at most), mirrored, scaled and moved by uniforms [n, 6]."""
+    """Points in the unit square: rotated by at most 25 degrees, mirrored, scaled and moved by uniforms [n, 6]."""
     (left, top), (right, bottom) = ([f(axis=1) for f in (x.min, y.min)], [f(axis=1) for f in (x.max, y.max)])
     angle = np.deg2rad(25.0) * (2 * u[:, 0] - 1)
     scale = (0.7 + 0.3 * u[:, 2]) / np.maximum(np.maximum(right - left, bottom - top), 1e-6)
@@ -139,19 +141,19 @@ def _place(x: np.ndarray, y: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _cells(x: np.ndarray, y: np.ndarray, size: int) -> np.ndarray:
-    """The pixel of each point, int64 [n, m], counted through all n images; outliers go to the border."""
+    """The pixel of each point, int64 [n, m], numbered through all n images; outliers go to the border."""
     columns, rows = (np.clip(axis * size, 0, size - 1).astype(np.int64) for axis in (x, y))
     return rows * size + columns + (np.arange(len(x)) * size * size)[:, None]
 
 
 def _fill(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Share of a 32x32 grid that each of n sets of points occupies."""
+    """Share of a 32x32 grid's cells that each of n sets of points fills: float64 [n]."""
     hits = np.bincount(_cells(x, y, 32).ravel(), minlength=len(x) * 1024)
     return (hits.reshape(len(x), 1024) > 0).mean(axis=1)
 
 
 def _colour(cells: np.ndarray, last: np.ndarray, u: np.ndarray, size: int) -> np.ndarray:
-    """Drawn in one colour a map over a plain background, all of the image's own: uint8 [n, size, size, 3]."""
+    """The images, uint8 [n, size, size, 3]: one colour per map over a plain background, all drawn for each image."""
     n, points = cells.shape
     hits = np.bincount((cells * MAX_MAPS + last).ravel(), minlength=n * size * size * MAX_MAPS)
     hits = hits.reshape(n, size * size, MAX_MAPS).astype(np.float32)

@@ -1,26 +1,27 @@
-"""Opening a split by its URI (`scaling.data.uris`) and decoding its images."""
+"""The labelled images of a split, decoded."""
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from PIL import UnidentifiedImageError
 
-from scaling.data.sources import builtin
 from scaling.data.sources.decoding import CorruptImageError, decode
-from scaling.data.sources.read import read_split
-from scaling.data.sources.split import Encoded, Labels
-from scaling.data.uris import parse_uri
-from scaling.store import Storage
+from scaling.data.sources.labels import Labels
+from scaling.data.sources.split import Encoded
+from scaling.data.sources.threads import in_threads
 
-DENSE_BYTES = 1 << 30  # decoded images of one size are kept up to here
-BLOCK = 256  # images decoded by a thread at a time
-SMALL_PIXELS = 128 * 128  # pixels of an image below which threads cost more than they give
+DENSE_BYTES = 1 << 30  # size up to which the decoded images of a split are kept in memory
+BLOCK = 256  # images that a thread decodes at a time
+SMALL_PIXELS = 128 * 128  # pixels of an image up to which threads cost more than they gain
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """A split: labels and encoded images, decoded once when they are small and of one size, else at every access."""
+    """The labelled images of a split.
+
+    Images that all have one size are decoded once, if they fit into DENSE_BYTES; others at every access.
+    """
 
     labels: Labels  # int64 [N]; of a multi-label set, multi-hot float32 [n, K] at indices [n]
     classes: list[str] | None
@@ -31,20 +32,20 @@ class Images:
 
     @property
     def shards(self) -> np.ndarray:
-        """Images in each Parquet file or tar shard, in the order of the index; all of them for other forms: int64."""
+        """Images in each Parquet file or tar shard, int64 [files]; one entry, all of them, for other forms."""
         return self.encoded.shards
 
     def name(self, index: int) -> str:
-        """Its key in the source: path in a folder or list, shard and member of a tar, `path` or row of Parquet."""
+        """The image's name in its source: path in a folder or list, shard and member, `path` or row of Parquet."""
         return self.encoded.name(index)
 
     def where(self, index: int) -> str:
-        """The place of the image, for messages."""
+        """Where the image lies, for messages."""
         return self.encoded.where(index)
 
     @cached_property
     def dense(self) -> np.ndarray | None:
-        """All images, uint8 [N, H, W, 3]; None when sizes differ, they are more than DENSE_BYTES, or one is corrupt."""
+        """All images, uint8 [N, H, W, 3]; None when sizes differ, they exceed DENSE_BYTES, or one is corrupt."""
         try:
             return self._dense()
         except CorruptImageError:
@@ -66,13 +67,13 @@ class Images:
 
         starts = range(BLOCK, len(self), BLOCK)
         small = first[..., 0].size <= SMALL_PIXELS
-        if not fill(0) or not all(map(fill, starts) if small else builtin.in_threads(fill, starts)):
+        if not fill(0) or not all(map(fill, starts) if small else in_threads(fill, starts)):
             return None
         out.flags.writeable = False
         return out
 
     def pixels(self, indices: np.ndarray) -> np.ndarray | list[np.ndarray]:
-        """uint8 [n, H, W, 3] when these images have one size, else a list of uint8 [H, W, 3]; RGB, grey tiled.
+        """RGB images: uint8 [n, H, W, 3] when these have one size, else a list of uint8 [H, W, 3].
 
         Raises CorruptImageError for an image that cannot be decoded.
         """
@@ -93,18 +94,3 @@ class Images:
         except Exception as error:  # decoders raise anything for broken input
             why = " ".join(str(error).split())
         raise CorruptImageError(f"the image in {self.where(index)} cannot be decoded: {why}")
-
-
-@lru_cache(maxsize=8)
-def open_split(uri: str, cache: Storage | None) -> Images:
-    """The images of a split; opened once a process.
-
-    Args:
-        uri: see `scaling.data.uris`.
-        cache: where built-in sets are kept once they are made; None makes them in memory.
-
-    Raises:
-        ValueError: a URI that names nothing, missing or broken files, missing columns, images without a label.
-    """
-    split = read_split(parse_uri(uri), cache)
-    return Images(split.labels, split.classes, split.encoded)

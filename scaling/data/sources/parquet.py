@@ -1,8 +1,8 @@
-"""Labelled images in Parquet files: finding, checking, reading and writing them. Nothing is decoded here.
+"""Reading labelled images from Parquet files. No image is decoded here.
 
 The layout is that of image sets on the Hugging Face hub, `image: struct<bytes: binary, path: string>` and an integer
 `label` (a list of integers for several labels); the image may be a plain binary column too. Class names are read from
-the schema's metadata. Images are read by row group when they are first asked for, and kept up to MEMORY_BYTES.
+the schema's metadata. A row group is read when its first image is asked for, and kept in memory up to MEMORY_BYTES.
 """
 
 import json
@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from scaling.data.sources.filesystem import OPEN_FILES, File, Recent, find, one_line
-from scaling.data.sources.split import Split, multi_labels
+from scaling.data.sources.labels import multi_labels
+from scaling.data.sources.split import Split
 from scaling.data.uris import Parquet
 
 IMAGE_NAMES = ("image", "img")
@@ -28,13 +29,13 @@ UNREADABLE = (OSError, pa.ArrowException)
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The encoded images of Parquet files. The arrays have an entry a row group."""
+    """The encoded images of Parquet files. The arrays have one entry per row group."""
 
     files: tuple[File, ...]
-    column: str  # of the bytes
-    group_sizes: np.ndarray  # int64, images
-    group_files: np.ndarray  # int64, index of the file
-    group_numbers: np.ndarray  # int64, number in its file
+    column: str  # path of the column of encoded bytes
+    group_sizes: np.ndarray  # int64, number of images
+    group_files: np.ndarray  # int64, index of the file in `files`
+    group_numbers: np.ndarray  # int64, number of the row group in its file
     groups: Recent[pa.ChunkedArray] = field(default_factory=lambda: Recent(MEMORY_BYTES))
     readers: Recent[pq.ParquetFile] = field(default_factory=lambda: Recent(OPEN_FILES))
 
@@ -92,12 +93,12 @@ class Rows:
 
 
 def read(source: Parquet) -> Split:
-    """The split in a source's files. Raises ValueError when there are none, or they cannot be read."""
+    """The split in the files of a source. Raises ValueError when there are none, or they cannot be read."""
     return read_files(find(source.path, "*.parquet", "Parquet file"), source)
 
 
 def read_files(files: Sequence[File], source: Parquet) -> Split:
-    """The split in files of one layout: labels and footers are read here, images when they are used."""
+    """The split in files that have one schema: footers and labels are read here, images when they are used."""
     with ThreadPoolExecutor(8) as pool:
         parts = list(pool.map(lambda file: _file_labels(file, source), files))
     values = np.concatenate([part.values for part in parts])
@@ -115,26 +116,8 @@ def read_files(files: Sequence[File], source: Parquet) -> Split:
     return Split(multi_labels(values, np.concatenate(counts), names) if several else values, names, encoded)
 
 
-def encode_parquet(images: Sequence[bytes], labels: np.ndarray, classes: Sequence[str]) -> bytes:
-    """A Parquet file in the Hugging Face layout, class names included."""
-    struct = pa.StructArray.from_arrays(
-        [pa.array(images, pa.binary()), pa.array([image_name(i) for i in range(len(images))])], ["bytes", "path"]
-    )
-    features = {"image": {"_type": "Image"}, "label": {"names": list(classes), "_type": "ClassLabel"}}
-    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
-    table = pa.table({"image": struct, "label": pa.array(labels, pa.int64())}).replace_schema_metadata(metadata)
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, row_group_size=1000, compression="zstd")
-    return sink.getvalue().to_pybytes()
-
-
-def image_name(index: int) -> str:
-    """The `path` of an image that `encode` wrote."""
-    return f"{index:06d}.png"
-
-
 def class_names(schema: pa.Schema, label: str) -> list[str] | None:
-    """Names from the metadata: Hugging Face's features, or a JSON list under `classes`; None without either."""
+    """Class names from the metadata: Hugging Face's features, or a JSON list under `classes`; None without either."""
     metadata = schema.metadata or {}
     try:
         if b"classes" in metadata:
@@ -142,14 +125,14 @@ def class_names(schema: pa.Schema, label: str) -> list[str] | None:
         features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
         names = features.get(label, {}).get("names")
         return [str(name) for name in names] if names else None
-    except (ValueError, AttributeError, TypeError):  # metadata of another kind
+    except (ValueError, AttributeError, TypeError):  # metadata of another origin
         return None
 
 
 @dataclass(frozen=True, eq=False)
 class _FileLabels:
-    values: np.ndarray  # int64, of all images
-    counts: np.ndarray | None  # int64, labels of each image; None: one each
+    values: np.ndarray  # int64, the labels of all images
+    counts: np.ndarray | None  # int64, number of labels of each image; None: one each
     schema: pa.Schema
     image: str
     group_sizes: np.ndarray
@@ -169,10 +152,10 @@ def _file_labels(file: File, source: Parquet) -> _FileLabels:
     return _FileLabels(values, np.concatenate([nothing, *counts]) if several else None, schema, image, sizes)
 
 
-def label_numbers(column: pa.Array, what: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """Class numbers of a column of integers or of lists of them, and how many each row of lists has.
+def label_numbers(column: pa.Array, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Class numbers in a column of integers or of lists of integers, and, for lists, how many each row has.
 
-    Raises ValueError, naming `what` it is, for rows without a label (null, or a negative number).
+    Raises ValueError, calling the column `name`, for rows without a label (null, or a negative number).
     """
     counts, values, null = None, column, column.null_count > 0
     if not null and not pa.types.is_integer(column.type):
@@ -180,12 +163,12 @@ def label_numbers(column: pa.Array, what: str) -> tuple[np.ndarray, np.ndarray |
         null = values.null_count > 0
     numbers = np.empty(0, np.int64) if null else _numpy(values)
     if null or (len(numbers) and numbers.min() < 0):
-        raise ValueError(f"{what} has images without a label (null or negative)")
+        raise ValueError(f"{name} has images without a label (null or negative)")
     return numbers, counts
 
 
 def _numpy(column: pa.Array) -> np.ndarray:
-    return np.from_dlpack(column.cast(pa.int64()))  # Arrow's own way imports pandas, if it is there
+    return np.from_dlpack(column.cast(pa.int64()))  # Arrow's own conversion imports pandas where it is installed
 
 
 def _open(file: File) -> pq.ParquetFile:
@@ -196,7 +179,7 @@ def _open(file: File) -> pq.ParquetFile:
 
 
 def _batches(reader: pq.ParquetFile, columns: list[str], file: File) -> list[pa.RecordBatch]:
-    try:  # in batches, since one array of Arrow's binary type holds 2 GiB at most
+    try:  # in batches, since one array of Arrow's binary type holds at most 2 GiB
         return [batch for batch in reader.iter_batches(1 << 16, columns=columns) if len(batch)]
     except UNREADABLE as error:
         raise ValueError(f"{file.name} cannot be read: {one_line(error)}") from None
@@ -207,12 +190,12 @@ def _label(schema: pa.Schema, source: Parquet, file: File) -> str:
     kind = schema.field(label).type
     item = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
     if not pa.types.is_integer(item):
-        raise ValueError(f"column {label!r} of {file.name} must hold whole numbers, is {kind}")
+        raise ValueError(f"column {label!r} of {file.name} must hold integers, is {kind}")
     return label
 
 
 def _image_column(schema: pa.Schema, source: Parquet, file: File) -> str:
-    """The path of the column of encoded bytes."""
+    """Path of the column of encoded bytes."""
     name = _column(schema, source.image, IMAGE_NAMES, file)
     kind = schema.field(name).type
     if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
@@ -226,8 +209,7 @@ def _column(schema: pa.Schema, asked: str | None, usual: tuple[str, ...], file: 
     for name in (asked,) if asked else usual:
         if name in schema.names:
             return name
-    what = usual[0]
     raise ValueError(
-        f"no column {asked or ' or '.join(usual)!r} in {file.name}: name it in the URI, ?{what}=COLUMN, "
+        f"no column {asked or ' or '.join(usual)!r} in {file.name}: name it in the URI, ?{usual[0]}=COLUMN, "
         f"one of {', '.join(schema.names)}"
     )

@@ -1,6 +1,8 @@
-"""Images in tar shards, by webdataset's naming: members of one sample follow one another and share the name up to the
-first dot of its last part. Shards are scanned once for offsets and labels, which are kept for other processes and runs;
-images are read where they lie, and nothing is unpacked.
+"""Images in tar shards, by webdataset's naming: the members of a sample follow one another and share their name up to
+the first dot of its last part.
+
+Each shard is scanned once for labels and the offsets of images; the scan is cached on disk, for other processes and
+later runs. Images are read in place by their offsets: nothing is unpacked.
 """
 
 import json
@@ -19,24 +21,25 @@ import pyarrow as pa
 
 from scaling.data.sources.disk_cache import Arrays, disk_cached
 from scaling.data.sources.filesystem import IMAGES, OPEN_FILES, File, Recent, find, one_line
-from scaling.data.sources.split import Split, ragged
+from scaling.data.sources.labels import ragged
+from scaling.data.sources.split import Split
 from scaling.data.uris import WebDataset
 
 BRACES = re.compile(r"\{([^{}]*)\}")
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
 BLOCK = 512  # bytes of a tar header
 LABEL_KEY = "label"
-KEPT_BYTES = 16 << 20  # of a shard whose scan is kept
-FORMAT = 1  # of a scan
+CACHED_BYTES = 16 << 20  # size of a shard from which on its scan is cached
+FORMAT = 1  # version of a cached scan
 
 
 @dataclass(frozen=True, eq=False)
 class Members:
-    """The encoded images of tar shards: member i has `sizes[i]` bytes at `offsets[i]` of its shard."""
+    """The encoded images of tar shards: image i is the `sizes[i]` bytes at `offsets[i]` of its shard."""
 
     files: tuple[File, ...]
-    shards: np.ndarray  # int64, images in each shard
-    headers: np.ndarray  # int64 [N], where the member's headers start
+    shards: np.ndarray  # int64 [shards], number of images
+    headers: np.ndarray  # int64 [N], where the headers of the image's member start
     offsets: np.ndarray  # int64 [N]
     sizes: np.ndarray  # int64 [N]
     handles: Recent[pa.NativeFile] = field(default_factory=lambda: Recent(OPEN_FILES))
@@ -52,7 +55,7 @@ class Members:
         return f"{self._member(index)} of {self._file(index).name}"
 
     def _member(self, index: int) -> str:
-        """The name as the headers have it, which are more than one for a long name."""
+        """The member's name, from its headers: a long name takes several."""
         start, stop = int(self.headers[index]), int(self.offsets[index])
         with tarfile.open(fileobj=pa.BufferReader(self._bytes(index, start, stop - start)), mode="r:") as tar:
             info = tar.next()
@@ -78,14 +81,15 @@ class Members:
 
 
 def read(source: WebDataset) -> Split:
-    """The split in a source's shards.
+    """The split in the shards of a source.
 
-    Labels are numbers in .cls members, or in .json members under `label`. Raises ValueError for a shard that is missing
-    or truncated, for members that are links or devices or lead out of the shard, and for samples that lack a part.
+    Labels are numbers in .cls members, or in .json members under the key `source.label`. Raises ValueError for a shard
+    that is missing or truncated, for members that are links or devices or whose paths leave the shard, and for samples
+    without an image or a label.
     """
     files = [file for path in expand(source.path) for file in find(path, "*.tar", "tar shard")]
     with ThreadPoolExecutor(8) as pool:
-        scans = list(pool.map(lambda file: _known(file, source), files))
+        scans = list(pool.map(lambda file: _cached_scan(file, source), files))
     shards = np.array([len(scan["headers"]) for scan in scans], np.int64)
     if not shards.sum():
         raise ValueError(f"no images in {source.path}")
@@ -96,10 +100,10 @@ def read(source: WebDataset) -> Split:
 
 
 def expand(path: str) -> list[str]:
-    """Paths of a pattern with braces, `{0000..0123}` or `{a,b}`, in its order: every one of them must be there."""
+    """The paths that a pattern with braces, `{0000..0123}` or `{a,b}`, stands for, in its order. All must exist."""
     pieces = BRACES.split(path)
     choices = [_choices(piece) if i % 2 else [piece] for i, piece in enumerate(pieces)]
-    return ["".join(some) for some in product(*choices)]
+    return ["".join(parts) for parts in product(*choices)]
 
 
 def _choices(text: str) -> list[str]:
@@ -109,21 +113,21 @@ def _choices(text: str) -> list[str]:
     first, last = bounds.groups()
     numbers = range(int(first), int(last) + 1)
     if not numbers:
-        raise ValueError(f"shards {{{text}}} are none: the first number must not be above the last")
+        raise ValueError(f"shards {{{text}}} must rise: the first number is above the last")
     return [str(number).zfill(len(first)) for number in numbers]
 
 
-def _known(file: File, source: WebDataset) -> Arrays:
-    """The shard's scan, from an earlier one where the file is large and has not changed since."""
-    if file.changed is None or file.size < KEPT_BYTES:
+def _cached_scan(file: File, source: WebDataset) -> Arrays:
+    """The scan of a shard, which is cached where the file is large and says when it was changed."""
+    if file.changed is None or file.size < CACHED_BYTES:
         return _scan(file, source)
     place = file.storage.uri if file.storage else ""
-    about = ("tar", FORMAT, place, file.name, file.size, file.changed, source.image, source.label)
-    return disk_cached(about, lambda: _scan(file, source))
+    key = ("tar", FORMAT, place, file.name, file.size, file.changed, source.image, source.label)
+    return disk_cached(key, lambda: _scan(file, source))
 
 
 def _scan(file: File, source: WebDataset) -> Arrays:
-    """Where the images of one shard are, how many labels each has, and the labels of all: int64 arrays."""
+    """Where the images of one shard lie, how many labels each has, and all labels: int64 arrays."""
     rows: list[tuple[int, int, int, int]] = []
     values: list[int] = []
     with file.open() as stream:
@@ -145,27 +149,27 @@ def _scan(file: File, source: WebDataset) -> Arrays:
 
 
 def _members(file: File, stream: pa.NativeFile) -> Iterator[tarfile.TarInfo]:
-    """The regular members of a shard. Raises ValueError for any other than directories, and for a shard cut short."""
+    """The plain files of a shard. Raises ValueError for members of other kinds, and for a shard that is cut short."""
     try:
         with tarfile.open(fileobj=stream, mode="r:") as tar:
             while (info := tar.next()) is not None:
-                tar.members = []  # type: ignore[attr-defined]  # they would be kept
+                tar.members = []  # type: ignore[attr-defined]  # tarfile would keep all that it has read
                 if info.name.startswith("/") or ".." in info.name.split("/"):
-                    raise ValueError(f"{file.name} has the member {info.name!r}, which leads out of the shard")
+                    raise ValueError(f"{file.name} has the member {info.name!r}, whose path leaves the shard")
                 if not (info.isfile() or info.isdir()) or info.issparse():
-                    raise ValueError(f"{file.name} has the member {info.name!r}, which is no plain file")
+                    raise ValueError(f"{file.name} has the member {info.name!r}, which is not a plain file")
                 if info.offset_data + info.size > file.size:
                     raise ValueError(f"{file.name} is cut short in its member {info.name!r}")
                 if info.isfile():
                     yield info
             if tar.offset + BLOCK > file.size or any(stream.read_at(BLOCK, tar.offset)):
-                raise ValueError(f"{file.name} is cut short or broken at byte {tar.offset}: a tar ends with zeros")
+                raise ValueError(f"{file.name} is cut short or broken at byte {tar.offset}: a tar file ends with zeros")
     except (tarfile.TarError, OSError) as error:
-        raise ValueError(f"{file.name} is broken or no plain tar file: {one_line(error)}") from None
+        raise ValueError(f"{file.name} is broken or not an uncompressed tar file: {one_line(error)}") from None
 
 
 def _samples(members: Iterator[tarfile.TarInfo], file: File) -> Iterator[tuple[str, dict[str, tarfile.TarInfo]]]:
-    """Members that share a key, by their endings; those without a dot, and hidden ones, belong to no sample."""
+    """Samples: members that share a key, by their extensions. Members without a dot, and hidden ones, are left out."""
     current, sample = "", dict[str, tarfile.TarInfo]()
     for info in members:
         folder, _, name = _plain(info.name).rpartition("/")
@@ -188,22 +192,30 @@ def _plain(name: str) -> str:
     return name.removeprefix("./")
 
 
-def _image(sample: dict[str, tarfile.TarInfo], source: WebDataset, what: str) -> tarfile.TarInfo | None:
-    """The image of a sample; None for one that has neither image nor label."""
-    found = [ending for ending in sample if ending == (source.image or ending) and (source.image or ending in IMAGES)]
-    if len(found) > 1:
-        raise ValueError(f"{what} has several images, {' and '.join(found)}: choose one in the URI, ?image=EXTENSION")
-    if not found and {"cls", "json"} & set(sample):
-        raise ValueError(f"{what} has no image, only {', '.join(sample)}: name its extension in the URI, ?image=")
-    return sample[found[0]] if found else None
+def _image(sample: dict[str, tarfile.TarInfo], source: WebDataset, sample_name: str) -> tarfile.TarInfo | None:
+    """The image of a sample; None for a sample that has neither image nor label."""
+    images = [ending for ending in sample if ending == (source.image or ending) and (source.image or ending in IMAGES)]
+    if len(images) > 1:
+        raise ValueError(
+            f"{sample_name} has several images, {' and '.join(images)}: choose one in the URI, ?image=EXTENSION"
+        )
+    if not images and {"cls", "json"} & set(sample):
+        raise ValueError(
+            f"{sample_name} has no image, only {', '.join(sample)}: name its extension in the URI, ?image=EXTENSION"
+        )
+    return sample[images[0]] if images else None
 
 
-def _labels(sample: dict[str, tarfile.TarInfo], stream: pa.NativeFile, source: WebDataset, what: str) -> list[int]:
-    """Class numbers of a sample: from .cls unless a key of .json is asked for."""
+def _labels(
+    sample: dict[str, tarfile.TarInfo], stream: pa.NativeFile, source: WebDataset, sample_name: str
+) -> list[int]:
+    """Class numbers of a sample: from .cls, unless the source names a key of .json."""
     part = "cls" if "cls" in sample and source.label is None else "json"
     key = source.label or LABEL_KEY
     if part not in sample:
-        raise ValueError(f"{what} has no label: a .cls member with a number, or {key!r} in a .json member")
+        raise ValueError(
+            f"{sample_name} has no label: it needs a .cls member with a number, or {key!r} in a .json member"
+        )
     text = stream.read_at(sample[part].size, sample[part].offset_data)
     try:
         value = [int(word) for word in text.split()] if part == "cls" else json.loads(text)[key]
@@ -211,5 +223,7 @@ def _labels(sample: dict[str, tarfile.TarInfo], stream: pa.NativeFile, source: W
         value = None
     numbers: list[Any] = value if isinstance(value, list) else [value]
     if not all(type(number) is int and 0 <= number < 2**31 for number in numbers) or (part == "cls" and not numbers):
-        raise ValueError(f"{what} has no whole numbers as labels in .{part}: {text[:40].decode(errors='replace')!r}")
+        raise ValueError(
+            f"labels of {sample_name} in .{part} must be integers, got {text[:40].decode(errors='replace')!r}"
+        )
     return numbers

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from clusters.execution.optuna_mirror import FILE, Mirror, News, mirrored
 from scaling.data.resolve import resolve
+from scaling.schedule.pairs import Pair, fixed_settings
 from scaling.schedule.sampler import Result
-from scaling.schedule.trials import Pair, fixed_settings
 from scaling.specs.pretraining import Scratch
 from scaling.specs.search import Halving
 from scaling.specs.zoo import zoo_model

@@ -1,4 +1,4 @@
-"""The table of a search while it runs: what is known, what is at work, what is chosen."""
+"""The table of a search while it runs: what is known, what runs, what is chosen."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from rich.table import Table
 
 from scaling.console.grid_table import ROWS, GridTable
 from scaling.runs.finetune import known_columns
-from scaling.schedule.trials import Pair
+from scaling.schedule.pairs import Pair
 from scaling.specs.pretraining import Pretrain
 from scaling.specs.search import Choice, Range, Search
 from scaling.specs.study import Task, Transfer
@@ -25,7 +25,7 @@ def pair(tiny_run: Pretrain, tiny_task: Task) -> Pair:
 
 
 def trials(pair: Pair) -> list[Transfer]:
-    return [pair.dev(replace(pair.task.own, base_lr=rate)) for rate in pair.task.base_lrs]
+    return [pair.dev(replace(pair.task.own, base_lr=base_lr)) for base_lr in pair.task.base_lrs]
 
 
 def leave(storage: Storage, unit: Transfer, top1: float) -> None:
@@ -82,14 +82,14 @@ def test_a_learning_search_brings_new_rows(pair: Pair, storage: Storage) -> None
 
 
 def test_a_long_table_shows_the_best_and_those_at_work(pair: Pair, storage: Storage) -> None:
-    rates = tuple(0.01 * (i + 1) for i in range(ROWS + 5))
-    search = Search((("base_lr", Choice(rates)),), sampler="grid")
+    base_lrs = tuple(0.01 * (i + 1) for i in range(ROWS + 5))
+    search = Search((("base_lr", Choice(base_lrs)),), sampler="grid")
     pair = replace(pair, task=replace(pair.task, base_lrs=(), search=search))
-    every = [pair.dev(replace(pair.task.own, base_lr=rate)) for rate in rates]
+    every = [pair.dev(replace(pair.task.own, base_lr=base_lr)) for base_lr in base_lrs]
     for i, trial in enumerate(every[:-1]):
         leave(storage, trial, i / 100)
     table = GridTable(pair, SEEDS, storage).table({every[-1].id: 1})
-    assert [row[0] for row in rows(table)] == [f"{rate:.4g}" for rate in rates[5:]]
+    assert [row[0] for row in rows(table)] == [f"{base_lr:.4g}" for base_lr in base_lrs[5:]]
     assert table.caption == "and 5 more"
     Console(quiet=True).print(table)
 

@@ -9,9 +9,9 @@ import pytest
 from scaling.data import catalog as datasets
 from scaling.data.catalog import BUILT_IN, CIFAR10, DIGITS, FASHION, IFS, JFT_300M, PAPER
 from scaling.data.resolve import resolve
-from scaling.data.sources import parquet
-from scaling.data.sources.builtin import png
-from scaling.data.sources.images import open_split
+from scaling.data.sources import encoding
+from scaling.data.sources.encoding import png
+from scaling.data.sources.read import open_split
 from scaling.specs.identity import identity
 from scaling.specs.pretraining import Dataset
 
@@ -19,7 +19,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), dtype=np.uint8
 
 
 def write(path: Path, labels: np.ndarray, classes: list[str]) -> str:
-    path.write_bytes(parquet.encode_parquet([png(p) for p in PIXELS[: len(labels)]], labels, classes))
+    path.write_bytes(encoding.encode_parquet([png(p) for p in PIXELS[: len(labels)]], labels, classes))
     return f"parquet:{path}"
 
 
@@ -78,9 +78,12 @@ def test_builtin_sets_have_fingerprints_of_their_own() -> None:
 def test_contradictions_are_named(tmp_path: Path) -> None:
     train = write(tmp_path / "train.parquet", np.arange(12), [])
     for dataset, message in [
-        (Dataset("x", train, num_classes=11), "data set x has label 11, but 11 classes"),
-        (Dataset("x", train, num_train=13), "num_train=13, its files hold 12"),
-        (Dataset("x", train, fingerprint="0" * 16), "holds other data"),
+        (Dataset("x", train, num_classes=11), "data set x has label 11, but only 11 classes"),
+        (Dataset("x", train, num_train=13), "num_train=13, but its files hold 12 images"),
+        (
+            Dataset("x", train, fingerprint="0" * 16),
+            "says fingerprint=0000000000000000, but its files have .*: other data",
+        ),
         (Dataset("x", "parquet:/nowhere"), "data set x: no Parquet file at /nowhere: give a file"),
         (Dataset("x", f"{train}?label=cls"), "data set x: no column 'cls'"),
         (Dataset("x", "pictures:/a"), "must be parquet:PATH"),
@@ -97,8 +100,8 @@ def test_a_complete_set_needs_no_data() -> None:
 
 def test_planning_imports_neither_torch_nor_ray_nor_sklearn() -> None:
     code = (
-        "import sys; from scaling.data.catalog import BUILT_IN; from scaling.data import resolve; ["
-        "resolve(d) for d in BUILT_IN]; "
+        "import sys; from scaling.data import resolve; from scaling.data.catalog import BUILT_IN; "
+        "[resolve(data) for data in BUILT_IN]; "
         "print({'torch', 'ray', 'sklearn', 'pandas', 'PIL'} & set(sys.modules))"
     )
     root = Path(datasets.__file__).parents[2]

@@ -60,15 +60,15 @@ def test_builtin_splits() -> None:
         ("parquet:", "must be parquet:PATH"),
         ("digits:dev", "split of digits"),
         ("fashion:", "split of fashion"),
-        ("ifs:clases=3", "'clases' is none of"),
+        ("ifs:clases=3", "has the option 'clases', which is none of classes, images"),
         ("ifs:classes=x", "whole number"),
         ("ifs:classes=0", "positive"),
         ("ifs:size=4", "8 to 1024"),
         ("ifs:split=dev", "train or test"),
-        ("layouts:size=20", "a multiple of 16 pixels, 256 at most, got 20"),
+        ("layouts:size=20", "a multiple of 16 pixels, at most 256, got 20"),
         ("layouts:size=512", "got 512"),
         ("layouts:classes=0", "classes of layouts: must be positive"),
-        ("layouts:classes=37", "must be 36 at most, got 37"),
+        ("layouts:classes=37", "must be at most 36, got 37"),
     ],
 )
 def test_wrong_uris_say_why(uri: str, message: str) -> None:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from benchmarks.deduplication import corpus
-from scaling.data.sources.images import open_split
+from scaling.data.sources.read import open_split
 from scaling.deduplicate.__main__ import Options, main
 
 
@@ -39,7 +39,7 @@ def test_the_list_the_report_and_the_pairs(tmp_path: Path, capsys: pytest.Captur
     ("options", "message"),
     [
         (Options("ifs:", (), "out"), "needs at least one URI"),
-        (Options("ifs:", ("ifs:",), "out"), "compared with itself"),
+        (Options("ifs:", ("ifs:",), "out"), "--against ifs: is the upstream set"),
         (Options("ifs:", ("digits:test",), "out", processes=0), "--processes must be positive, got 0"),
         (Options("parquet:/no/such", ("digits:test",), "out", processes=1), "/no/such"),
     ],

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.deduplication import COPIES, Corpus, corpus, scores
-from scaling.data.sources.images import open_split
-from scaling.data.sources.parquet import encode_parquet
+from scaling.data.sources.encoding import encode_parquet
+from scaling.data.sources.read import open_split
 from scaling.deduplicate import matching as dedup
 from scaling.deduplicate import perceptual
 from scaling.deduplicate.matching import KINDS, describe_tests, find_copies, judge

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from scipy.fft import dctn
 
-from scaling.data.sources.images import open_split
+from scaling.data.sources.read import open_split
 from scaling.deduplicate import perceptual
 
 

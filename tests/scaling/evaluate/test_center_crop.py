@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scaling.data.sources.images import Images, open_split
+from scaling.data.sources.images import Images
+from scaling.data.sources.read import open_split
 from scaling.evaluate.center_crop import center_crops
 
 

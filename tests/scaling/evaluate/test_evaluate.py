@@ -12,7 +12,7 @@ from scaling import finetune_grid
 from scaling.checkpoints.formats import save_npz, save_safetensors
 from scaling.checkpoints.upstream import read_weights
 from scaling.data.pipeline.preprocessing import eval_images
-from scaling.data.sources.images import open_split
+from scaling.data.sources.read import open_split
 from scaling.evaluate.__main__ import Options, main
 from scaling.models.build import build
 from scaling.models.layers import normalise
@@ -145,9 +145,12 @@ def test_what_cannot_be_evaluated(tiny_run: Pretrain, checkpoint: str, tmp_path:
         (Options(str(tmp_path / "masked"), TEST), "predicts masked patches: it has no classifier"),
         (Options(checkpoint, TEST, model="ViT-B/16"), "--model is for a file of weights"),
         (Options(str(tmp_path / "weights.npz"), TEST), "give --model, such as ViT-B/16"),
-        (Options(checkpoint, TEST, labels="a", classes="b"), "--labels and --classes are two ways"),
-        (Options(checkpoint, TEST, resize=8), "--resize 8 is smaller than the crop of 16 pixels"),
-        (Options(checkpoint, "digits:test"), "label 9, and the classifier 4 classes"),
+        (
+            Options(checkpoint, TEST, labels="a", classes="b"),
+            "--labels and --classes both say which classes are right: give one",
+        ),
+        (Options(checkpoint, TEST, resize=8), "--resize must be at least the crop's 16 pixels, got 8"),
+        (Options(checkpoint, "digits:test"), "label 9, but the classifier only 4 classes"),
     ):
         with pytest.raises(ValueError, match=message):
             main(options)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scaling.data.sources.split import multi_labels
+from scaling.data.sources.labels import multi_labels
 from scaling.evaluate.targets import by_labels, by_lists, by_mapping
 
 
@@ -17,36 +17,36 @@ def written(path: Path, value: Any) -> str:
 
 
 def test_labels_one_or_several() -> None:
-    truth = by_labels(np.array([2, 0]), 3)
-    assert truth.right[np.array([0, 1])].tolist() == [[0, 0, 1], [1, 0, 0]]
-    assert (truth.judged.tolist(), truth.allowed) == ([0, 1], None)
+    targets = by_labels(np.array([2, 0]), 3)
+    assert targets.right[np.array([0, 1])].tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert (targets.evaluated.tolist(), targets.allowed) == ([0, 1], None)
     several = by_labels(multi_labels(np.array([0, 2]), np.array([2, 0]), None), 4)
     assert several.right[np.array([0])].tolist() == [[1, 0, 1, 0]]
-    assert several.judged.tolist() == [0]
+    assert several.evaluated.tolist() == [0]
 
 
 def test_real_leaves_images_without_a_label_out(tmp_path: Path) -> None:
-    truth = by_lists(written(tmp_path / "real.json", [[1, 1, 3], [], [0]]), 3, 4)
-    assert truth.judged.tolist() == [0, 2]
-    assert truth.right[truth.judged].tolist() == [[0, 1, 0, 1], [1, 0, 0, 0]]
+    targets = by_lists(written(tmp_path / "real.json", [[1, 1, 3], [], [0]]), 3, 4)
+    assert targets.evaluated.tolist() == [0, 2]
+    assert targets.right[targets.evaluated].tolist() == [[0, 1, 0, 1], [1, 0, 0, 0]]
 
 
 @pytest.mark.parametrize("mapping", [{"0": [5, 1], "2": 4}, [[5, 1], [], 4]])
 def test_a_mapping_names_what_may_be_chosen(tmp_path: Path, mapping: Any) -> None:
-    truth = by_mapping(written(tmp_path / "map.json", mapping), np.array([2, 1, 0]), 6)
-    assert truth.judged.tolist() == [0, 2]  # class 1 means none of the classifier's
-    assert truth.allowed is not None
-    assert truth.allowed.tolist() == [1, 4, 5]
-    assert truth.right[truth.judged].tolist() == [[0, 0, 0, 0, 1, 0], [0, 1, 0, 0, 0, 1]]
+    targets = by_mapping(written(tmp_path / "map.json", mapping), np.array([2, 1, 0]), 6)
+    assert targets.evaluated.tolist() == [0, 2]  # class 1 means none of the classifier's
+    assert targets.allowed is not None
+    assert targets.allowed.tolist() == [1, 4, 5]
+    assert targets.right[targets.evaluated].tolist() == [[0, 0, 0, 0, 1, 0], [0, 1, 0, 0, 0, 1]]
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("{", "are no JSON"),
+        ("{", "must be JSON"),
         ({"0": [1]}, "must be a JSON list"),
-        ([[0]], "are of 1 images, the data have 2"),
-        ([[0], [9]], r"image 1 of .* has 9, and the classifier's classes are 0 to 3"),
+        ([[0]], "must be of the 2 images of the data, are of 1"),
+        ([[0], [9]], r"image 1 of .* has 9, but the classifier's classes are 0 to 3"),
         ([[0], ["cat"]], "has 'cat'"),
         ([[], []], "no image has a right class"),
     ],
@@ -60,7 +60,7 @@ def test_lists_of_another_form(tmp_path: Path, value: Any, message: str) -> None
     ("value", "message"),
     [
         (3, "must be a JSON object"),
-        ({"cat": [1]}, "the class 'cat', which is no number"),
+        ({"cat": [1]}, "must be numbers, got 'cat'"),
         ({"0": [True]}, "has True"),
         ({"0": []}, "maps no class"),
         ({"7": [1]}, "no image has a right class"),
@@ -72,7 +72,7 @@ def test_mappings_of_another_form(tmp_path: Path, value: Any, message: str) -> N
 
 
 def test_labels_beyond_the_classifier_ask_for_a_mapping() -> None:
-    with pytest.raises(ValueError, match="label 7, and the classifier 4 classes: give --classes"):
+    with pytest.raises(ValueError, match="label 7, but the classifier only 4 classes: give a mapping, --classes"):
         by_labels(np.array([7]), 4)
     with pytest.raises(ValueError, match="cannot read the labels"):
         by_lists("/no/such.json", 1, 4)

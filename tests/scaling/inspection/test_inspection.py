@@ -10,7 +10,7 @@ import torch
 
 from scaling.checkpoints.formats import save_npz, save_safetensors
 from scaling.data.pipeline.preprocessing import eval_images
-from scaling.data.sources.images import open_split
+from scaling.data.sources.read import open_split
 from scaling.inspection.__main__ import BATCH, TABLES, Options, main
 from scaling.inspection.attention import (
     mean_distances,

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scaling.data.sources.images import Images, open_split
+from scaling.data.sources.images import Images
+from scaling.data.sources.read import open_split
 from scaling.runs.finetune import official_dev_split
 from tests.helpers.images import pictures, write_list
 

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scaling.data.resolve import resolve, resolve_study
-from scaling.data.sources import parquet
+from scaling.data.sources import encoding
 from scaling.data.sources.decoding import CorruptImageError
-from scaling.data.sources.images import open_split
+from scaling.data.sources.read import open_split
 from scaling.runs.pretrain import pretrain, split
 from scaling.specs.execution import Execution
 from scaling.specs.pretraining import Dataset, Pretrain
@@ -122,7 +122,7 @@ def test_corrupt_images_are_counted_and_the_first_is_named(run: Pretrain, torn: 
         assert "cannot be decoded" in attempt["first_corrupt"]
         assert attempt["outcome"] == "done"
         assert attempt["cores"] == 1 + loaders
-        assert frames.skipped_images(storage) == [f"Skipped up to 6 corrupt images a run: {attempt['first_corrupt']}"]
+        assert frames.skipped_images(storage) == [f"Skipped up to 6 corrupt images per run: {attempt['first_corrupt']}"]
         found.append(frames.read_table(storage, "pretrain"))
     assert found[0].equals(found[1])
     assert found[0]["dev_top1"].is_not_null().all()
@@ -144,7 +144,7 @@ def test_a_shuffle_of_shards_is_another_run(run: Pretrain, storage: Storage, tmp
     files = [data for i in range(len(images)) if (data := images.encoded[i])]
     for part in range(4):
         here = slice(24 * part, 24 * part + 24)
-        content = parquet.encode_parquet(files[here], images.labels[here], list("abcd"))
+        content = encoding.encode_parquet(files[here], images.labels[here], list("abcd"))
         (tmp_path / f"{part}.parquet").write_bytes(content)
     data = resolve(Dataset("shards", f"parquet:{tmp_path}/*.parquet"))
     runs = [

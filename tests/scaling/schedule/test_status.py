@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from scaling import run_study
+from scaling.schedule.pairs import fixed_settings, search_pairs
 from scaling.schedule.status import render_status, study_status
-from scaling.schedule.trials import fixed_settings, search_pairs
 from scaling.specs.identity import to_json
 from scaling.specs.pretraining import Pretrain, Scratch
 from scaling.specs.study import Study, Task
@@ -19,7 +19,7 @@ from tests.helpers.rows import trial_row
 
 @pytest.fixture
 def study(tiny_run: Pretrain, tiny_task: Task, storage: Storage) -> Study:
-    made = Study("small", (tiny_run,), (tiny_task,), scratch=(Scratch("control", tiny_run.model),), seeds=(0, 1))
+    made = Study("small", (tiny_run,), (tiny_task,), scratch=(Scratch("baseline", tiny_run.model),), seeds=(0, 1))
     storage.write("study.json", to_json(made).encode())
     return made
 
@@ -37,22 +37,22 @@ def counts(storage: Storage) -> dict[str, tuple[int, int]]:
 def test_stages_are_counted_as_rows_come(study: Study, storage: Storage) -> None:
     trials, finals = "dev trials", "final runs"
     assert counts(storage) == {"pre-training": (0, 1), trials: (0, 4), finals: (0, 4), "few-shot probes": (0, 0)}
-    _, control = search_pairs(study)
-    for setting, top1 in zip(fixed_settings(control), (0.2, 0.4), strict=True):
-        results.write_rows(storage, "trial", [trial_row(control.dev(setting), top1)])
+    _, baseline = search_pairs(study)
+    for setting, top1 in zip(fixed_settings(baseline), (0.2, 0.4), strict=True):
+        results.write_rows(storage, "trial", [trial_row(baseline.dev(setting), top1)])
     assert (counts(storage)[trials], counts(storage)[finals]) == ((2, 2), (0, 4))
     assert not study_status(storage).finished
 
 
 def test_what_diverged_is_not_waited_for(study: Study, storage: Storage) -> None:
-    _, control = search_pairs(study)
-    for number, setting in enumerate(fixed_settings(control)):
-        leave(storage, f"a{number}", control.dev(setting).id, "trial", "diverged")
+    _, baseline = search_pairs(study)
+    for number, setting in enumerate(fixed_settings(baseline)):
+        leave(storage, f"a{number}", baseline.dev(setting).id, "trial", "diverged")
     assert counts(storage)["dev trials"] == (2, 2)
     assert counts(storage)["final runs"] == (0, 2)  # those of the run
 
 
-def test_open_attempts_are_at_work_killed_or_failed(study: Study, storage: Storage) -> None:
+def test_open_attempts_are_running_killed_or_failed(study: Study, storage: Storage) -> None:
     run = study.runs[0]
     leave(storage, "a", run.id, "pretrain", "failed", "ValueError: no such image")
     leave(storage, "b", "other", "trial", "running")
@@ -62,12 +62,12 @@ def test_open_attempts_are_at_work_killed_or_failed(study: Study, storage: Stora
     assert "pretrain tiny: failed, step 7" in text
     assert "ValueError: no such image" in text
     assert "trial tiny: killed, step 7" in text
-    assert "nobody works on it" in text
+    assert "nothing is running" in text
     assert text.count("failed") == 1
     with lease(storage, "study small"):
         text = "\n".join(render_status(study_status(storage)))
-    assert "trial tiny: at work" in text
-    assert "at work: process" in text
+    assert "trial tiny: running, step 7, last heartbeat" in text
+    assert "running: process" in text
 
 
 def test_the_front_door(study: Study, storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,16 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scaling.schedule.pairs import Pair, fixed_settings
 from scaling.schedule.sampler import Result
-from scaling.schedule.trials import (
-    Pair,
-    chosen_settings,
-    due_trials,
-    fixed_settings,
-    known_settings,
-    pareto,
-    trials_left,
-)
+from scaling.schedule.trials import chosen_settings, due_trials, known_settings, pareto, trials_left
 from scaling.specs.architectures import ViT
 from scaling.specs.pretraining import Dataset, Scratch
 from scaling.specs.search import Choice, Halving, Range, Search, Setting
@@ -32,12 +25,12 @@ Score = Callable[[Setting], float]
 
 
 def score(setting: Setting) -> float:
-    """A made accuracy, best at a rate of 0.1 without dropout."""
+    """A made-up accuracy, best at a learning rate of 0.1 without dropout."""
     return 1 / (1 + abs(setting.base_lr - 0.1) + setting.recipe.dropout)
 
 
 def run(pair: Pair, known: Known, *, slots: int = 1, seed: int = 0, stop: int | None = None) -> list[tuple[str, int]]:
-    """Do what is wanted, `slots` at a time, in a random order of ending, until the search is over or `stop` ended."""
+    """Run due trials, `slots` at a time, ending in random order, until the search is over or `stop` of them ended."""
     rng, order, at_work = random.Random(seed), [], []
     while stop is None or len(order) < stop:
         todo = [trial for trial in due_trials(pair, known)[0] if trial not in at_work]
@@ -107,7 +100,7 @@ def test_one_setting_needs_no_trial() -> None:
     assert trials_left(single, {}) == 0
 
 
-def test_a_wider_grid_wants_what_is_new() -> None:
+def test_a_wider_grid_tries_what_is_new() -> None:
     known: Known = {}
     run(pair(base_lrs=(0.01, 0.1, 0.3, 1.0)), known)
     wider = pair(base_lrs=(0.01, 0.02, 0.1, 0.2, 0.3, 1.0))
@@ -121,12 +114,12 @@ def test_what_diverged_is_not_waited_for() -> None:
     assert chosen_settings(PAIR, dict.fromkeys((PAIR.dev(setting).id for setting in fixed_settings(PAIR)), None)) == []
 
 
-RATES = tuple(0.1 + 0.01 * n for n in range(9))  # the first is the best
+BASE_LRS = tuple(0.1 + 0.01 * n for n in range(9))  # the first is the best
 
 
 @pytest.mark.parametrize("slots", [1, 2, 4])
 def test_halving_promotes_the_best_third(slots: int) -> None:
-    halved = pair(base_lrs=RATES, halving=Halving(10, 3))
+    halved = pair(base_lrs=BASE_LRS, halving=Halving(10, 3))
     known: Known = {}
     order = run(halved, known, slots=slots, seed=slots)
     assert len(order) == len(set(order))
@@ -134,13 +127,13 @@ def test_halving_promotes_the_best_third(slots: int) -> None:
     assert untils.count(10) == 9
     assert 3 <= untils.count(30) <= 5  # asynchronous: some are promoted before better ones come
     assert 1 <= untils.count(90) <= 2
-    assert [setting.base_lr for setting in chosen_settings(halved, known)] == [RATES[0]]
+    assert [setting.base_lr for setting in chosen_settings(halved, known)] == [BASE_LRS[0]]
     assert trials_left(halved, known) == 0 or slots  # at most
     steps = sum(result.steps for result in known.values() if result)
     assert steps < 0.5 * 9 * 90
 
 
-def test_somebody_goes_to_the_end_of_a_halving() -> None:
+def test_the_best_trial_of_a_small_halving_is_promoted_to_the_end() -> None:
     few = pair(base_lrs=(0.1, 0.2), halving=Halving(10, 3))
     known: Known = {}
     assert [until for _, until in run(few, known)] == [10, 10, 30, 90]
@@ -148,13 +141,13 @@ def test_somebody_goes_to_the_end_of_a_halving() -> None:
 
 
 def test_a_torn_halving_goes_on() -> None:
-    halved = pair(base_lrs=RATES, halving=Halving(10, 3))
+    halved = pair(base_lrs=BASE_LRS, halving=Halving(10, 3))
     known: Known = {}
     done: list[tuple[str, int]] = []
     for stop in (4, 3, 2, None):
         done += run(halved, known, slots=2, seed=len(done), stop=stop)
     assert len(done) == len(set(done))
-    assert [setting.base_lr for setting in chosen_settings(halved, known)] == [RATES[0]]
+    assert [setting.base_lr for setting in chosen_settings(halved, known)] == [BASE_LRS[0]]
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))

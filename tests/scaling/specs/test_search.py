@@ -9,25 +9,25 @@ from scaling.specs.identity import from_json, to_json
 from scaling.specs.search import Choice, Halving, Range, Search, parameters_of, with_parameters
 from scaling.specs.study import Task
 
-RATES = (("base_lr", Range(0.01, 0.1, log=True)),)
+BY_LR = (("base_lr", Range(0.01, 0.1, log=True)),)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Range(1.0, 1.0), "must rise, got 1.0 to 1.0"),
-        (lambda: Range(0.0, 1.0, log=True), "by logarithm must be positive"),
-        (lambda: Choice(()), "needs values"),
-        (lambda: Choice((1, 1)), "a value twice"),
-        (lambda: Search((), 3), "needs a space"),
+        (lambda: Range(1.0, 1.0), "low of a Range must be below high, got 1.0 to 1.0"),
+        (lambda: Range(0.0, 1.0, log=True), "low of a Range with log must be positive, got 0.0"),
+        (lambda: Choice(()), "values of a Choice must not be empty"),
+        (lambda: Choice((1, 1)), r"values of a Choice must differ, got \(1, 1\)"),
+        (lambda: Search((), 3), "space of a search must name a parameter"),
         (lambda: Search((("batch", Choice((1, 2))),), 3), "cannot search batch: take base_lr, steps, resolution or"),
-        (lambda: Search(RATES, sampler="grid"), "needs a Choice of every parameter, not a Range of base_lr"),
-        (lambda: Search(RATES, 0), "trials of a tpe search must be positive, got 0"),
-        (lambda: Search(RATES), "trials of a tpe search must be positive, got None"),
-        (lambda: Search((("steps", Choice((1,))),), 3, "grid"), "as many trials as combinations, got trials 3"),
-        (lambda: Search(RATES, 3, sampler="gp"), "sampler must be one of grid, random, tpe, nsga2, got 'gp'"),  # type: ignore[arg-type]
-        (lambda: Search(RATES, 3, objectives=("flops",)), "objectives must be"),
-        (lambda: Halving(0), "first rung must be positive"),
+        (lambda: Search(BY_LR, sampler="grid"), "needs a Choice of every parameter, not a Range of base_lr"),
+        (lambda: Search(BY_LR, 0), "trials of a tpe search must be positive, got 0"),
+        (lambda: Search(BY_LR), "trials of a tpe search must be positive, got None"),
+        (lambda: Search((("steps", Choice((1,))),), 3, "grid"), "tries all combinations: take trials=None, got 3"),
+        (lambda: Search(BY_LR, 3, sampler="gp"), "sampler must be one of grid, random, tpe, nsga2, got 'gp'"),  # type: ignore[arg-type]
+        (lambda: Search(BY_LR, 3, objectives=("flops",)), "objectives must be"),
+        (lambda: Halving(0), "first of halving must be positive"),
         (lambda: Halving(1, 1), "factor of halving must be 2 or more"),
     ],
 )
@@ -39,13 +39,13 @@ def test_mistakes_are_named(make: Callable[[], object], message: str) -> None:
 def test_what_does_not_go_together_is_refused(tiny_task: Task) -> None:
     halving = Halving(1)
     for search, message in (
-        (Search(RATES, 3), "halving goes with sampler 'grid' or 'random', not 'tpe'"),
-        (Search((*RATES, ("steps", Choice((4, 8)))), 3, "random"), "does not go with a search of steps"),
-        (Search(RATES, 3, "random", objectives=("dev_top1", "flops")), "goes with one objective"),
+        (Search(BY_LR, 3), "halving goes with sampler 'grid' or 'random', not 'tpe'"),
+        (Search((*BY_LR, ("steps", Choice((4, 8)))), 3, "random"), "does not go with a search of steps"),
+        (Search(BY_LR, 3, "random", objectives=("dev_top1", "flops")), "goes with one objective"),
     ):
         with pytest.raises(ValueError, match=message):
             replace(tiny_task, search=search, halving=halving)
-    with pytest.raises(ValueError, match="neither base_lrs nor a search"):
+    with pytest.raises(ValueError, match="must have base_lrs or a search"):
         replace(tiny_task, base_lrs=())
     with pytest.raises(ValueError, match="needs base_lr in its space, or base_lrs"):
         replace(tiny_task, base_lrs=(), search=Search((("dropout", Range(0.0, 0.1)),), 3))
@@ -59,7 +59,7 @@ def test_rungs_end_at_the_last_step() -> None:
 
 
 def test_a_search_is_outside_the_identity_and_survives_json(tiny_task: Task) -> None:
-    search = Search((*RATES, ("steps", Choice((4, 8))), ("dropout", Range(0.0, 0.5))), 5, "nsga2", 3)
+    search = Search((*BY_LR, ("steps", Choice((4, 8))), ("dropout", Range(0.0, 0.5))), 5, "nsga2", 3)
     task = replace(tiny_task, base_lrs=(), search=search)
     assert task.id == tiny_task.id
     assert from_json(Task, to_json(task)) == task

@@ -162,7 +162,7 @@ def test_beats_keep_it(place: Storage) -> None:
 
 
 def other(place: Storage, **change: object) -> None:
-    """A holder that does not beat."""
+    """A holder that sends no heartbeats."""
     claim = replace(rules._claim("another"), **change)  # type: ignore[arg-type]
     rules._put(place, claim)
     place.write(claim.marker, b"")

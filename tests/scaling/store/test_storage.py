@@ -9,7 +9,7 @@ import torch
 
 from scaling.checkpoints.upstream import read_weights
 from scaling.data.catalog import LAYOUTS
-from scaling.schedule.trials import Pair, fixed_settings
+from scaling.schedule.pairs import Pair, fixed_settings
 from scaling.specs.pretraining import Scratch
 from scaling.specs.study import Task
 from scaling.store import frames, results

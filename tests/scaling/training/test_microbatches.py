@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from scaling.data.sources.images import open_split
+from scaling.data.sources.read import open_split
 from scaling.models import resnet
 from scaling.models.build import build
 from scaling.models.resnet import StdConv, standardized

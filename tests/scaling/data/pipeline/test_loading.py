@@ -15,10 +15,10 @@ import torch
 
 from scaling.data.pipeline.loading import AHEAD, Batch, Stream, batches
 from scaling.data.pipeline.preprocessing import Skipped, eval_images_left, has_small, is_small, readable, replaced
-from scaling.data.sources import parquet
-from scaling.data.sources.builtin import png
+from scaling.data.sources import encoding
 from scaling.data.sources.decoding import CorruptImageError
-from scaling.data.sources.images import open_split
+from scaling.data.sources.encoding import png
+from scaling.data.sources.read import open_split
 from scaling.specs.recipe import Recipe
 from tests.helpers.photographs import photograph, written
 
@@ -173,7 +173,7 @@ def test_small_sets_skip_too(tmp_path: Path) -> None:
 def test_shards_are_counted_in_the_chosen_images(tmp_path: Path) -> None:
     tiny = photograph(0)
     for name, count in (("a", 7), ("b", 3), ("c", 6)):
-        content = parquet.encode_parquet([tiny] * count, np.zeros(count, np.int64), ["x"])
+        content = encoding.encode_parquet([tiny] * count, np.zeros(count, np.int64), ["x"])
         (tmp_path / f"{name}.parquet").write_bytes(content)
     chosen = Stream(f"parquet:{tmp_path}", None, np.array([0, 1, 6, 10, 15]), RECIPE, 0, 16, window=1)
     assert chosen.images.shards.tolist() == [7, 3, 6]

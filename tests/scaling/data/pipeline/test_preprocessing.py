@@ -6,10 +6,10 @@ import torch
 
 from scaling.data.pipeline import preprocessing
 from scaling.data.pipeline.preprocessing import eval_images, inception_boxes, train_images
+from scaling.data.sources import encoding, parquet
 from scaling.data.sources import images as sources
-from scaling.data.sources import parquet
-from scaling.data.sources.builtin import png
 from scaling.data.sources.decoding import decode_reduced
+from scaling.data.sources.encoding import png
 from scaling.data.sources.filesystem import buffer
 from scaling.data.sources.images import Images
 from scaling.data.uris import Parquet
@@ -19,7 +19,7 @@ from tests.helpers.photographs import jpeg
 
 
 def images_of(pixels: list[np.ndarray]) -> Images:
-    content = parquet.encode_parquet([png(p) for p in pixels], np.arange(len(pixels)), [])
+    content = encoding.encode_parquet([png(p) for p in pixels], np.arange(len(pixels)), [])
     split = parquet.read_files([buffer("memory", content)], Parquet("memory"))
     return Images(split.labels, split.classes, split.encoded)
 
@@ -148,7 +148,7 @@ def test_evaluation_resizes_straight(mixed: Images, small: Images) -> None:
 
 
 def jpegs(sides: list[tuple[int, int]]) -> Images:
-    content = parquet.encode_parquet([jpeg(i, *side) for i, side in enumerate(sides)], np.arange(len(sides)), [])
+    content = encoding.encode_parquet([jpeg(i, *side) for i, side in enumerate(sides)], np.arange(len(sides)), [])
     split = parquet.read_files([buffer("memory", content)], Parquet("memory"))
     return Images(split.labels, split.classes, split.encoded)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from scaling.data.sources import decoding
-from scaling.data.sources.builtin import png
 from scaling.data.sources.decoding import decode, decode_reduced, image_size
+from scaling.data.sources.encoding import png
 from tests.helpers.photographs import jpeg
 
 

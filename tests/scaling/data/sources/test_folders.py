@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaling.data.sources.folders import natural_order
-from scaling.data.sources.images import open_split
-from scaling.data.sources.split import MultiLabels
+from scaling.data.sources.labels import MultiLabels
+from scaling.data.sources.read import open_split
 from tests.helpers.images import pictures, write_folder, write_list
 
 IMAGES = pictures(6)
@@ -80,12 +80,12 @@ def test_wrong_folders_say_why(tmp_path: Path) -> None:
     (tmp_path / "few" / "classes.txt").write_text("a\nb\n")
     for uri, message in [
         ("imagefolder:/nowhere/at/all", "cannot read the image folder /nowhere/at/all"),
-        (f"imagefolder:{tmp_path}/nothing", "no directories of classes in"),
-        (f"imagefolder:{tmp_path}/flat", "no directories of classes in"),
+        (f"imagefolder:{tmp_path}/nothing", "no class directories in"),
+        (f"imagefolder:{tmp_path}/flat", "no class directories in"),
         (empty, r"class directory .*/empty/c holds no images"),
         (unknown, r"class directory .*/unknown/b is not in its classes.txt"),
         (twice, "have the same number"),
-        (few, "label 5, but names of 2 classes"),
+        (few, "label 5, but only 2 class names"),
     ]:
         with pytest.raises(ValueError, match=message) as caught:
             open_split(uri, None)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scaling.data.sources.images import open_split
-from scaling.data.sources.split import MultiLabels
+from scaling.data.sources.labels import MultiLabels
+from scaling.data.sources.read import open_split
 from tests.helpers.images import pictures, write_parquet
 
 PIXELS = np.random.default_rng(3).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
@@ -86,12 +86,12 @@ def test_torchvision(tmp_path: Path) -> None:
 def test_wrong_torchvision_uris_say_why(tmp_path: Path) -> None:
     for uri, message in [
         ("torchvision:MNITS?root=/x", "torchvision.datasets has no 'MNITS'"),
-        ("torchvision:VisionDataset", r"must say where the data lie: torchvision:NAME\?root=DIR"),
+        ("torchvision:VisionDataset", r"lacks the directory of the data: give torchvision:NAME\?root=DIR"),
         ("torchvision:VisionDataset?root=/no", "cannot be opened: Dataset not found. You can use download=True"),
         (f"torchvision:VisionDataset?root={tmp_path}&split=val", "split must be train or test, got 'val'"),
         (f"torchvision:Photos?root={tmp_path}&split=val", "Unknown value 'val'"),
-        (f"torchvision:Boxes?root={tmp_path}&split=val", "Boxes has no splits"),
-        (f"torchvision:Boxes?root={tmp_path}", "Boxes has no class numbers as labels"),
+        (f"torchvision:Boxes?root={tmp_path}&split=val", "Boxes has no splits: leave out split=val"),
+        (f"torchvision:Boxes?root={tmp_path}", "labels of Boxes must be class numbers"),
     ]:
         with pytest.raises(ValueError, match=message) as caught:
             open_split(uri, None)

@@ -7,11 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from scaling.data.sources import builtin, decoding, parquet
+from scaling.data.sources import builtin, decoding
 from scaling.data.sources import images as sources
-from scaling.data.sources.builtin import png
 from scaling.data.sources.decoding import CorruptImageError, decode
-from scaling.data.sources.images import open_split
+from scaling.data.sources.encoding import encode_parquet, png
+from scaling.data.sources.read import open_split
 from scaling.store.storage import Storage
 
 RNG = np.random.default_rng(0)
@@ -30,7 +30,7 @@ def write(
 
 def test_hugging_face_layout(tmp_path: Path) -> None:
     file = tmp_path / "train.parquet"
-    file.write_bytes(parquet.encode_parquet([png(p) for p in PIXELS], LABELS, ["a", "b", "c"]))
+    file.write_bytes(encode_parquet([png(p) for p in PIXELS], LABELS, ["a", "b", "c"]))
     images = open_split(f"parquet:{file}", None)
     assert len(images) == 6
     assert images.classes == ["a", "b", "c"]
@@ -140,12 +140,12 @@ def test_wrong_files_say_why(tmp_path: Path) -> None:
         (f"parquet:{tmp_path}/empty", "no Parquet file at"),
         (f"parquet:{tmp_path}/*.pq", "no Parquet file at"),
         (f"parquet:{tmp_path}/text.parquet", "is not a Parquet file"),
-        (floats, "whole numbers"),
+        (floats, "must hold integers"),
         (negative, "without a label"),
         (null, "without a label"),
         (named, r"no column 'image or img' in .*one of photo, label"),
         (f"{named}?image=photo&label=cls", "no column 'cls'"),
-        (text, "whole numbers, is binary"),
+        (text, "must hold integers, is binary"),
         (f"{named}?image=label", "must be binary"),
         (write(tmp_path / "zero.parquet", [], LABELS[:0]), "no images"),
     ]:
@@ -263,14 +263,14 @@ def test_corrupt_files_of_a_folder_are_named(tmp_path: Path, data: bytes, messag
 
 def test_label_beyond_the_names(tmp_path: Path) -> None:
     file = tmp_path / "x.parquet"
-    file.write_bytes(parquet.encode_parquet([png(p) for p in PIXELS], LABELS, ["a", "b"]))
-    with pytest.raises(ValueError, match=r"x\.parquet has label 2, but names of 2 classes"):
+    file.write_bytes(encode_parquet([png(p) for p in PIXELS], LABELS, ["a", "b"]))
+    with pytest.raises(ValueError, match=r"x\.parquet has label 2, but only 2 class names"):
         open_split(f"parquet:{file}", None)
 
 
 def test_parquet_without_its_end(tmp_path: Path) -> None:
     file = tmp_path / "x.parquet"
-    whole = parquet.encode_parquet([png(p) for p in PIXELS], LABELS, ["a", "b", "c"])
+    whole = encode_parquet([png(p) for p in PIXELS], LABELS, ["a", "b", "c"])
     for broken in (whole[:-20], b"", whole[:10]):
         file.write_bytes(broken)
         with pytest.raises(ValueError, match=r"x\.parquet is not a Parquet file: ") as caught:

@@ -9,8 +9,7 @@ import pytest
 
 from scaling.data import uris
 from scaling.data.resolve import resolve
-from scaling.data.sources.images import open_split
-from scaling.data.sources.read import SAMPLES, fingerprint, read_split, split_facts
+from scaling.data.sources.read import SAMPLES, fingerprint, open_split, read_split, split_facts
 from scaling.data.sources.split import Split
 from scaling.runs.finetune import finetune
 from scaling.specs.pretraining import Dataset, Scratch

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from scaling.data.builtin_sets import Ifs
 from scaling.data.resolve import resolve
-from scaling.data.sources.images import open_split
-from scaling.data.sources.read import split_facts
+from scaling.data.sources.read import open_split, split_facts
 from scaling.data.uris import Selected, parse_uri
 from scaling.specs.pretraining import Dataset
 from tests.helpers.images import pictures, write_folder, write_parquet, write_shards
@@ -111,13 +110,13 @@ def test_wrong_selections_say_why(uri: str, tmp_path: Path) -> None:
         ("part=3", "must be START:STOP"),
         ("part=:101%", "must be START:STOP"),
         ("part=a:b", "must be START:STOP"),
-        ("part=", "gives the option part no value"),
+        ("part=", "needs a value for the option part"),
         ("prat=:3", "has the option 'prat', which is none of part, only, without, image, label"),
         (
             f"only={tmp_path}/unknown.txt",
             r"unknown.txt names 'not-there.png', .*first one is '000000.png'",
         ),
-        (f"without={tmp_path}/all.txt", "the lists leave no image"),
+        (f"without={tmp_path}/all.txt", "selects no image: its lists leave none"),
         (f"without={tmp_path}/no.txt", "cannot read the list of images"),
     ]:
         with pytest.raises(ValueError, match=message) as caught:

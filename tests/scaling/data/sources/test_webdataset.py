@@ -11,8 +11,8 @@ import pytest
 from scaling.data.sources import webdataset
 from scaling.data.sources.disk_cache import Arrays
 from scaling.data.sources.filesystem import File
-from scaling.data.sources.images import open_split
-from scaling.data.sources.split import MultiLabels
+from scaling.data.sources.labels import MultiLabels
+from scaling.data.sources.read import open_split
 from scaling.data.sources.webdataset import expand
 from scaling.data.uris import WebDataset
 from tests.helpers.images import pictures, write_shards, write_tar
@@ -25,7 +25,7 @@ def test_braces() -> None:
     assert expand("/a/{08..11}.tar") == ["/a/08.tar", "/a/09.tar", "/a/10.tar", "/a/11.tar"]
     assert expand("/{x,y}/{0..1}.tar") == ["/x/0.tar", "/x/1.tar", "/y/0.tar", "/y/1.tar"]
     assert expand("/a/b.tar") == ["/a/b.tar"]
-    with pytest.raises(ValueError, match=r"shards \{3\.\.1\} are none"):
+    with pytest.raises(ValueError, match=r"shards \{3\.\.1\} must rise"):
         expand("/a/{3..1}.tar")
 
 
@@ -69,13 +69,13 @@ def link(kind: bytes, name: str = "0.jpg") -> tarfile.TarInfo:
 @pytest.mark.parametrize(
     ("info", "message"),
     [
-        (tarfile.TarInfo("../0.jpg"), r"has the member '\.\./0\.jpg', which leads out of the shard"),
-        (tarfile.TarInfo("a/../../0.jpg"), r"has the member 'a/\.\./\.\./0\.jpg', which leads out"),
-        (tarfile.TarInfo("/etc/0.jpg"), "has the member '/etc/0.jpg', which leads out of the shard"),
-        (link(tarfile.SYMTYPE), "has the member '0.jpg', which is no plain file"),
-        (link(tarfile.LNKTYPE), "has the member '0.jpg', which is no plain file"),
-        (link(tarfile.CHRTYPE), "has the member '0.jpg', which is no plain file"),
-        (link(tarfile.FIFOTYPE), "has the member '0.jpg', which is no plain file"),
+        (tarfile.TarInfo("../0.jpg"), r"has the member '\.\./0\.jpg', whose path leaves the shard"),
+        (tarfile.TarInfo("a/../../0.jpg"), r"has the member 'a/\.\./\.\./0\.jpg', whose path leaves the shard"),
+        (tarfile.TarInfo("/etc/0.jpg"), "has the member '/etc/0.jpg', whose path leaves the shard"),
+        (link(tarfile.SYMTYPE), "has the member '0.jpg', which is not a plain file"),
+        (link(tarfile.LNKTYPE), "has the member '0.jpg', which is not a plain file"),
+        (link(tarfile.CHRTYPE), "has the member '0.jpg', which is not a plain file"),
+        (link(tarfile.FIFOTYPE), "has the member '0.jpg', which is not a plain file"),
     ],
 )
 def test_members_that_are_refused(tmp_path: Path, info: tarfile.TarInfo, message: str) -> None:
@@ -91,12 +91,12 @@ def test_members_that_are_refused(tmp_path: Path, info: tarfile.TarInfo, message
     [
         ({"0.jpg": IMAGES[0]}, "sample 0 of .*x.tar has no label"),
         ({"0.cls": b"1"}, "sample 0 of .*x.tar has no image, only cls"),
-        ({"0.jpg": IMAGES[0], "0.cls": b"cat"}, r"has no whole numbers as labels in \.cls: 'cat'"),
-        ({"0.jpg": IMAGES[0], "0.cls": b""}, "has no whole numbers"),
-        ({"0.jpg": IMAGES[0], "0.cls": b"-1"}, "has no whole numbers"),
-        ({"0.jpg": IMAGES[0], "0.json": b'{"label": 1.5}'}, "has no whole numbers"),
-        ({"0.jpg": IMAGES[0], "0.json": b'{"name": 1}'}, "has no whole numbers"),
-        ({"0.jpg": IMAGES[0], "0.json": b"{"}, "has no whole numbers"),
+        ({"0.jpg": IMAGES[0], "0.cls": b"cat"}, r"labels of .* in \.cls must be integers, got 'cat'"),
+        ({"0.jpg": IMAGES[0], "0.cls": b""}, "must be integers, got"),
+        ({"0.jpg": IMAGES[0], "0.cls": b"-1"}, "must be integers, got"),
+        ({"0.jpg": IMAGES[0], "0.json": b'{"label": 1.5}'}, "must be integers, got"),
+        ({"0.jpg": IMAGES[0], "0.json": b'{"name": 1}'}, "must be integers, got"),
+        ({"0.jpg": IMAGES[0], "0.json": b"{"}, "must be integers, got"),
         ({"0.jpg": IMAGES[0], "0.png": IMAGES[1], "0.cls": b"1"}, r"several images, jpg and png: .*\?image=EXTENSION"),
         ({"README": b""}, "no images in"),
     ],
@@ -114,10 +114,10 @@ def test_samples_that_lack_a_part(tmp_path: Path, members: dict[str, bytes], mes
         (lambda data: data[:700], "is cut short in its member '0000.jpg'"),
         # within a header, and without the end
         (lambda data: data[: data.rindex(b"ustar") - 100], "is cut short or broken at byte"),
-        (lambda data: data.rstrip(b"\0"), "broken or no plain tar file: unexpected end of data"),
+        (lambda data: data.rstrip(b"\0"), "broken or not an uncompressed tar file: unexpected end of data"),
         (lambda data: data.replace(b"0001.cls", b"junk.cls", 1), "cut short or broken"),
-        (lambda data: b"", "is broken or no plain tar file: empty file"),
-        (lambda data: b"\x1f\x8b" + data[2:], "is broken or no plain tar file"),
+        (lambda data: b"", "is broken or not an uncompressed tar file: empty file"),
+        (lambda data: b"\x1f\x8b" + data[2:], "is broken or not an uncompressed tar file"),
     ],
 )
 def test_broken_shards(tmp_path: Path, cut: Callable[[bytes], bytes], message: str) -> None:
@@ -150,7 +150,7 @@ def test_shards_of_the_library_are_read(tmp_path: Path) -> None:
 def test_a_large_shard_is_scanned_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By all processes of a machine, until it changes."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(webdataset, "KEPT_BYTES", 0)
+    monkeypatch.setattr(webdataset, "CACHED_BYTES", 0)
     scans: list[str] = []
     scan = webdataset._scan
 

@@ -1,4 +1,4 @@
-"""Studies by name and by path, and what is missing of one."""
+"""Studies by name and by path, and which units of one are missing."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from scaling.data.resolve import resolve_study
-from scaling.schedule import trials as study
+from scaling.schedule.pairs import Pair, final_runs, fixed_settings, search_pairs
 from scaling.schedule.pending import missing_finals, missing_probes, missing_runs, ready_pairs, trial_results
-from scaling.schedule.trials import Pair, chosen_settings, due_trials, fixed_settings
+from scaling.schedule.trials import chosen_settings, due_trials
 from scaling.specs.pretraining import Pretrain, Scratch
 from scaling.specs.study import Study, Task, Transfer
 from scaling.store import results
@@ -28,10 +28,10 @@ def missing_trials(made: Study, storage: Storage) -> list[Transfer]:
 def test_every_named_study_loads_resolves_and_expands(name: str) -> None:
     made = resolve_study(load_study(name))
     assert made.name == name
-    for pair in study.search_pairs(made):
+    for pair in search_pairs(made):
         trials, over = due_trials(pair, {})
         assert len(trials) == len(fixed_settings(pair)) or (len(fixed_settings(pair)) == 1 and not trials and over)
-        assert len(study.final_runs(pair, fixed_settings(pair)[:1], made.seeds)) == len(made.seeds)
+        assert len(final_runs(pair, fixed_settings(pair)[:1], made.seeds)) == len(made.seeds)
 
 
 def test_the_named_studies_are_there() -> None:
@@ -73,14 +73,14 @@ def test_only_selects_by_name(tiny_run: Pretrain) -> None:
 
 def test_what_is_missing_follows_from_the_rows(tiny_run: Pretrain, tiny_task: Task, storage: Storage) -> None:
     single = replace(tiny_task, name="single", base_lrs=(0.1,))
-    control = Scratch("tiny", tiny_run.model)
-    made = Study("s", (tiny_run,), (tiny_task, single), scratch=(control,), seeds=(0, 1))
+    baseline = Scratch("tiny", tiny_run.model)
+    made = Study("s", (tiny_run,), (tiny_task, single), scratch=(baseline,), seeds=(0, 1))
     assert missing_runs(made, storage, {}) == [tiny_run]
     assert missing_runs(made, storage, {tiny_run.id: "/elsewhere"}) == []
 
-    trials = missing_trials(made, storage)  # the control is ready, the run is not
-    assert [(t.upstream, t.base_lr) for t in trials] == [(control, 0.01), (control, 0.1)]
-    assert {f.task.name for f in missing_finals(made, storage, {})} == {"single"}  # no rate to choose there
+    trials = missing_trials(made, storage)  # the baseline is ready, the run is not
+    assert [(t.upstream, t.base_lr) for t in trials] == [(baseline, 0.01), (baseline, 0.1)]
+    assert {f.task.name for f in missing_finals(made, storage, {})} == {"single"}  # no learning rate to choose there
     for trial, top1 in zip(trials, (0.5, 0.4), strict=True):
         results.write_rows(storage, "trial", [trial_row(trial, top1)])
     assert missing_trials(made, storage) == []
@@ -95,8 +95,8 @@ def test_what_is_missing_follows_from_the_rows(tiny_run: Pretrain, tiny_task: Ta
 def test_finals_wait_for_the_whole_grid_but_not_for_what_diverges(
     tiny_run: Pretrain, tiny_task: Task, storage: Storage
 ) -> None:
-    control = Scratch("tiny", tiny_run.model)
-    made = Study("s", (tiny_run,), (tiny_task,), scratch=(control,), seeds=(0,))
+    baseline = Scratch("tiny", tiny_run.model)
+    made = Study("s", (tiny_run,), (tiny_task,), scratch=(baseline,), seeds=(0,))
     first, second = missing_trials(made, storage)
     results.write_rows(storage, "trial", [trial_row(first, 0.5)])
     assert missing_finals(made, storage, {}) == []  # the other may have been killed, and be the better one
@@ -108,10 +108,12 @@ def test_finals_wait_for_the_whole_grid_but_not_for_what_diverges(
     assert [final.base_lr for final in missing_finals(made, storage, {})] == [first.base_lr]
 
 
-def test_a_rate_outside_the_grid_is_never_chosen(tiny_run: Pretrain, tiny_task: Task, storage: Storage) -> None:
+def test_a_learning_rate_outside_the_grid_is_never_chosen(
+    tiny_run: Pretrain, tiny_task: Task, storage: Storage
+) -> None:
     pair = Pair(tiny_run, tiny_task, 0)
-    for rate, top1 in ((0.01, 0.5), (0.1, 0.9)):
-        results.write_rows(storage, "trial", [trial_row(pair.dev(at(tiny_task, rate)), top1)])
+    for base_lr, top1 in ((0.01, 0.5), (0.1, 0.9)):
+        results.write_rows(storage, "trial", [trial_row(pair.dev(at(tiny_task, base_lr)), top1)])
     known = trial_results(storage)
     assert [setting.base_lr for setting in chosen_settings(pair, known)] == [0.1]
     other = Pair(tiny_run, replace(tiny_task, base_lrs=(0.01, 0.02)), 0)

@@ -10,8 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling.data.sources.images import Images, open_split
-from scaling.data.sources.split import MultiLabels, multi_labels, ragged, select, single_labels
+from scaling.data.sources.images import Images
+from scaling.data.sources.labels import MultiLabels, multi_labels, ragged, select, single_labels
+from scaling.data.sources.read import open_split
 from scaling.runs.fewshot import probe
 from scaling.specs.pretraining import Dataset, FewShot, Scratch
 from scaling.specs.study import Probe
@@ -44,7 +45,7 @@ def test_one_label_each_is_a_plain_array() -> None:
     assert isinstance(ragged(values, np.array([2, 0]), None), MultiLabels)
     assert multi_labels(values, np.array([1, 1]), ["a"] * 7).num_classes == 7
     assert np.array_equal(select(np.arange(9), range(2, 4)), [2, 3])
-    with pytest.raises(ValueError, match="ridge needs one label an image"):
+    with pytest.raises(ValueError, match="ridge needs one label per image"):
         single_labels(labels_of([[1, 2]]), "ridge")
 
 
@@ -98,5 +99,5 @@ def test_few_shot_evaluation_refuses(tmp_path: Path, tiny_run: object, storage: 
     pq.write_table(table, tmp_path / "x.parquet")
     data = Dataset("x", f"parquet:{tmp_path}/x.parquet", f"parquet:{tmp_path}/x.parquet", num_classes=2)
     what = Probe(Scratch("tiny", tiny_run.model), FewShot(data, resolution=16))  # type: ignore[attr-defined]
-    with pytest.raises(ValueError, match="few-shot evaluation needs one label an image"):
+    with pytest.raises(ValueError, match="few-shot evaluation needs one label per image"):
         probe(what, checkpoint=None, storage=storage, study="x", device=local_device())
