@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from analysis.names import FAMILIES, _base, family_name
+from analysis.names import FAMILIES, family_name, split_mark
 
 INK, GREY, LIGHT = "#1a1a1a", "#6b6b6b", "#d9d9d9"
 OTHERS = (("#56B4E9", "triangle-down"), ("#E69F00", "cross"), (INK, "triangle-right"), (GREY, "triangle-left"))
@@ -41,9 +41,9 @@ def family_scales(families: Iterable[str]) -> Scales:
     """
     present = set(families)
     known = [FAMILIES[family] for family in FAMILIES if family in present]
-    others = [family for family in sorted(present - set(FAMILIES)) if _base(family)[1]]
+    others = [family for family in sorted(present - set(FAMILIES)) if split_mark(family)[1]]
     theirs = [
-        (family_name(family), darker(FAMILIES[_base(family)[0]][1], 0.5), OTHERS[i % len(OTHERS)][1])
+        (family_name(family), darker(FAMILIES[split_mark(family)[0]][1], 0.5), OTHERS[i % len(OTHERS)][1])
         for i, family in enumerate(others)
     ]
     extra = sorted(present - set(FAMILIES) - set(others))
@@ -54,7 +54,7 @@ def family_scales(families: Iterable[str]) -> Scales:
 
 def text_colour(family: str) -> str:
     """A darker shade of the family's colour, for text on white."""
-    base, mark = _base(family)
+    base, mark = split_mark(family)
     return darker(FAMILIES[base][1] if base in FAMILIES else INK, 0.5 if mark else 0.68)
 
 

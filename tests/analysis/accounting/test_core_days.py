@@ -18,7 +18,7 @@ from analysis.accounting.core_days import (
     inconsistent_costs,
     mixed_devices_note,
 )
-from analysis.rows.accuracies import load_rows
+from analysis.rows import load_rows
 from clusters.hardware.catalogue import catalogue
 from scaling.store.storage import Storage
 from tests.helpers import finished_study as made

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.accounting import plan_vs_actual as actual
 from analysis.accounting.plan import plan_study
-from analysis.rows.accuracies import load_rows
+from analysis.rows import load_rows
 from clusters.hardware.catalogue import chip_named
 from scaling.data.catalog import ifs
 from scaling.flops.counts import pretrain_flops

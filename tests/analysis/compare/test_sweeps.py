@@ -7,7 +7,7 @@ import pytest
 from analysis.compare import sweeps
 from analysis.figures.style import NothingToDrawError
 from analysis.figures.sweeps import response_chart
-from analysis.rows.accuracies import load_rows
+from analysis.rows import load_rows
 from scaling.store.results import write_rows
 from scaling.store.storage import Storage
 from tests.helpers import finished_study as made

@@ -7,7 +7,7 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.compare import vtab
-from analysis.rows.accuracies import load_rows
+from analysis.rows import load_rows
 from scaling.store.results import write_rows
 from scaling.store.storage import Storage
 from search_spaces.vtab import VTAB

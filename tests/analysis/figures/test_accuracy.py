@@ -9,7 +9,7 @@ from analysis.figures import label_placement as labels
 from analysis.figures import lines, style
 from analysis.names import flops_unit
 from analysis.report.build import report_charts, view
-from analysis.rows.accuracies import accuracies, load_rows
+from analysis.rows import accuracies, load_rows
 from scaling.store.storage import Storage
 
 

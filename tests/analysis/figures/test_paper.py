@@ -10,7 +10,7 @@ import pytest
 from analysis.__main__ import main
 from analysis.compare.paper_runs import fewshot_accuracies, paper_runs
 from analysis.figures import paper
-from analysis.rows.accuracies import Rows, load_rows
+from analysis.rows import Rows, load_rows
 from analysis.tables import paper as paper_tables
 from analysis.tables.cells import to_latex
 from scaling.store.storage import Storage

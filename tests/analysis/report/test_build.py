@@ -8,8 +8,7 @@ import pytest
 from analysis.report import html
 from analysis.report.build import CAPTIONS, report, view
 from analysis.report.sections import sections
-from analysis.rows import thinning
-from analysis.rows.accuracies import load_rows
+from analysis.rows import load_rows, thinning
 from analysis.tables import cells as tables
 from scaling.store.provenance import record_command
 from scaling.store.results import write_rows

@@ -3,14 +3,14 @@ import statistics
 import polars as pl
 import pytest
 
-from analysis.rows.accuracies import (
-    ACCURACY_COLUMNS,
+from analysis.rows import (
     accuracies,
     best_on_curves,
     load_rows,
     tasks_of,
     with_display_name,
 )
+from analysis.rows.accuracies import ACCURACY_COLUMNS
 from scaling.store.results import write_rows
 from scaling.store.storage import Storage
 from tests.helpers import finished_study as made
