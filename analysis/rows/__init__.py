@@ -15,7 +15,16 @@ from analysis.rows.load import Rows, load_rows, open_rows
 from analysis.rows.merge import with_rows_of
 from analysis.rows.models import merge_seeds, models_by_run, with_display_name, with_pretraining, with_run_names
 from analysis.rows.published import PAPER_FIGURES, PUBLISHED, is_published, printed_table, published_storage
-from analysis.rows.thinning import OPEN_ROWS, PANEL_LINES, TABLE_ROWS, at_most, fewer_points, is_crowded, spread_over
+from analysis.rows.thinning import (
+    OPEN_ROWS,
+    PANEL_LINES,
+    TABLE_ROWS,
+    at_most,
+    fewer_points,
+    is_crowded,
+    spread_over,
+    thin_panels,
+)
 
 __all__ = [
     "EXA",
@@ -44,6 +53,7 @@ __all__ = [
     "shown_task",
     "spread_over",
     "tasks_of",
+    "thin_panels",
     "with_display_name",
     "with_pretraining",
     "with_rows_of",

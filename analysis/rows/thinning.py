@@ -47,3 +47,11 @@ def fewer_points(points: pl.DataFrame) -> pl.DataFrame:
         for _, part in points.filter(~best).group_by("task", maintain_order=True)
     ]
     return pl.concat([points.filter(best), *others])
+
+
+def thin_panels(frame: pl.DataFrame, panel: str) -> tuple[pl.DataFrame, str]:
+    """At most `PANEL_LINES` runs of each panel, spread over their names, and what a figure says of it ('' if all)."""
+    parts = [part for _, part in frame.group_by(panel, maintain_order=True)]
+    fewer = [spread_over(part, "name") for part in parts]
+    left_out = any(part.height < whole.height for part, whole in zip(fewer, parts, strict=True))
+    return pl.concat(fewer), f" {PANEL_LINES} runs of each panel." if left_out else ""

@@ -5,11 +5,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from analysis.report import html
-from analysis.report.build import CAPTIONS, report, view
+from analysis import tables
+from analysis.report import html, read_view, report
+from analysis.report.charts import CAPTIONS
 from analysis.report.sections import sections
 from analysis.rows import load_rows, thinning
-from analysis.tables import cells as tables
 from scaling.store.provenance import record_command
 from scaling.store.results import write_rows
 from scaling.store.storage import Storage
@@ -55,7 +55,7 @@ def test_the_report_is_one_page_that_needs_no_network(study: Storage, tmp_path: 
         "killed, or not ended yet",
         "done by another attempt",
         "loss is nan at step 7",
-        "Which rate was chosen",
+        "Chosen learning rates",
     ):
         assert part in text
     assert {"report.html", "figures"}.isdisjoint(study.list("."))
@@ -141,7 +141,7 @@ def test_no_rows_at_all_is_one_line(storage: Storage) -> None:
 
 
 def test_pictures_of_inspections_have_their_section(study: Storage) -> None:
-    seen, none = view(study), dict.fromkeys(CAPTIONS, "")
+    seen, none = read_view(study), dict.fromkeys(CAPTIONS, "")
     ids = [section.id for section in sections(seen, none) if section.body]
     assert "inspection" not in ids
     more = [section for section in sections(seen, none | {"inspection_rollout": "<figure></figure>"}) if section.body]

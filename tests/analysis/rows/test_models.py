@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from analysis.rows import accuracies, load_rows, merge_seeds, models_by_run
-from analysis.tables.cells import results_table
+from analysis.tables import results_table
 from scaling.store.results import write_rows
 from scaling.store.storage import Storage
 from tests.helpers import finished_study as made
