@@ -2,7 +2,8 @@
 
 Arrays: theta (batch, constants) are the constants as they are fitted, positive scales as natural logarithms; x
 (points, inputs); a curve is (batch, points), its slopes by theta (batch, points, constants). Given a form's `shapes`
-(exponents and places), its curve is linear in the scales that are left: curve = sum over k of scale_k x columns_k.
+(exponents and places), its curve is linear in the remaining constants, the scales: curve = sum over k of scale_k x
+columns_k.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Curve = Callable[[Array, Array], tuple[Array, Array]]
 NO_BOUND = np.inf
-EXPONENT = (1e-4, 10.0)  # of a power that falls
+EXPONENT = (1e-4, 10.0)  # limits of the exponent of a falling power
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Form:
     join: Callable[[Array, Array], Array]
 
     def natural(self, theta: Array) -> Array:
-        """Theta as the constants of the formula; infinite logarithms are all right."""
+        """Theta as the constants of the formula."""
         with np.errstate(over="ignore"):
             return np.where(self.logs, np.exp(theta), theta)
 
@@ -156,7 +157,7 @@ CHINCHILLA = Form(
 
 
 def _break(place: Array, width: Array, logs: Array) -> tuple[Array, Array, Array]:
-    """How far beyond the break, the bend f1 log(1 + (x/d1)^(1/f1)), and its slope: 0 before the break, 1 after it."""
+    """The distance beyond the break, the bend f1 log(1 + (x/d1)^(1/f1)), and its slope: 0 before the break, 1 after."""
     beyond = logs - place
     ratio = beyond / width
     slope = 1 / (1 + np.exp(-np.clip(ratio, -500, 500)))
@@ -212,7 +213,7 @@ BROKEN = Form(
 
 
 def _fallen(shapes: Array, x: Array) -> tuple[Array, Array, Array]:
-    """Share of the way from the floor to the ceiling, and k and L0 as columns."""
+    """The share of the way from the floor to the ceiling (batch, points), and k and L0 as columns (batch, 1)."""
     steepness, middle = np.exp(shapes[:, :1]), shapes[:, 1:2]
     return 1 / (1 + np.exp(np.clip(steepness * (x[:, 0] - middle), -500, 500))), steepness, middle
 
