@@ -45,15 +45,17 @@ class Form:
 
 
 def _log(scale: Array) -> Array:
+    """The logarithm of a scale that may be 0, as nonnegative least squares leaves it."""
     return np.log(np.maximum(scale, 1e-100))
 
 
 def _grid(*axes: Array) -> Array:
+    """All combinations of the axes' values: (grid, axes)."""
     return np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
 
 
 def _powers(theta: Array, logs: Array) -> Array:
-    """exp(theta[:, 0] - theta[:, 1] * logs), (batch, points)."""
+    """The power law exp(theta[:, 0] - theta[:, 1] * logs), (batch, points); infinite on overflow."""
     with np.errstate(over="ignore"):
         return np.exp(theta[:, :1] - theta[:, 1:2] * logs)
 
@@ -184,7 +186,7 @@ def _broken_shapes(x: Array) -> Array:
     places = np.quantile(np.log(np.unique(x[:, 0])), np.linspace(0.15, 0.85, 8))
     before, after = np.array([-0.1, 0, 0.05, 0.1, 0.2, 0.4, 0.8]), np.array([0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6])
     grid = _grid(before, after, places, np.log([0.05, 0.3, 1.0]))
-    grid[:, 1] -= grid[:, 0]  # c1 is the change of the exponent
+    grid[:, 1] -= grid[:, 0]  # the grid has exponents before and after the break; c1 is their difference
     return grid
 
 

@@ -18,7 +18,8 @@ def resampled(count: int, samples: int, seed: int, free: int) -> Array:
 
     A sample with too few distinct configurations to fit `free` constants is drawn again.
     """
-    least = min(free + SPARE, math.ceil(0.632 * count))  # on average a sample has 63 % of the configurations
+    # on average a sample has 63 % of the configurations: asking for more would bias it, or never end
+    least = min(free + SPARE, math.ceil(0.632 * count))
     rng, chances = np.random.default_rng(seed), np.full(count, 1 / count)
     kept = np.zeros((0, count))
     while len(kept) < samples:
@@ -101,6 +102,7 @@ def _inside(residual: Array, delta: float, free: int) -> float:
     size = np.sort(np.abs(residual))[free:]
     if delta >= size[-1]:
         return 1.0
+    # the smaller of two estimates of the spread, as in Silverman's rule of thumb: outliers do not widen the kernel
     spread = min(float(np.sqrt(np.mean(size**2))), 1.4826 * float(np.median(size)))
     narrow = 0.9 * len(size) ** -0.2
     centre, width = size / np.hypot(1, narrow), max(spread * narrow / np.hypot(1, narrow), 1e-300)
@@ -139,6 +141,7 @@ def profile(problem: Problem, weights: Array, theta: Array, cost: float, free: A
         known = ~np.isnan(outer)
         wanted = np.where(known, (inner + outer) / 2, inner + side * width)
         wanted = np.where(known, wanted, np.where(side < 0, np.maximum(wanted, limit), np.minimum(wanted, limit)))
+        # each solve starts from the last one nearby: along a curved valley a cold start finds another minimum
         trial = start.copy()
         trial[rows, index] = wanted
         thetas, rise = solve(problem, many, trial, held)

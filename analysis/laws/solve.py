@@ -63,7 +63,7 @@ class Problem:
         value, slopes = self.form.curve(theta, self.x)
         if self.objective.scale == "value":
             return value, slopes
-        value = np.maximum(value, TINY)
+        value = np.maximum(value, TINY)  # a curve may underflow to 0, whose logarithm is infinite
         return np.log(value), slopes / value[:, :, None]
 
     def cost(self, theta: Array, weights: Array) -> Array:
@@ -82,6 +82,7 @@ def solve(problem: Problem, weights: Array, start: Array, held: Array | None = N
     their start. Limits are kept by projection.
     """
     held = np.zeros(start.shape, bool) if held is None else held
+    # the batch is solved in chunks: slopes of all rows at once would fall out of the cache
     size = max(1, CHUNK // (problem.x.shape[0] * start.shape[1]))
     parts = [
         _solve(problem, weights[i : i + size], start[i : i + size], held[i : i + size])
@@ -96,8 +97,9 @@ def _solve(problem: Problem, weights: Array, start: Array, held: Array) -> tuple
     curve, slopes = problem.curve(theta)
     cost = problem._cost(curve, weights)
     damping, still = np.full(len(theta), DAMPING), np.zeros(len(theta), int)
+    # a fall of the cost that counts as none: residuals of 1e-8 of the largest |t|, for fits that are exact
     nothing = weights.sum(axis=1) * problem.objective.loss(np.array(1e-8 * (np.abs(problem.t).max() or 1.0)))
-    live = np.flatnonzero(np.isfinite(cost))
+    live = np.flatnonzero(np.isfinite(cost))  # the rows of the batch that are not solved yet
     for _ in range(ITERATIONS):
         if not live.size:
             break
@@ -112,6 +114,7 @@ def _solve(problem: Problem, weights: Array, start: Array, held: Array) -> tuple
         still[live] = np.where(better & ~small, 0, still[live] + 1)
         damping[live] = np.where(better, damping[live] / 8, damping[live] * 6).clip(LEAST, 1e14)
         cost[won] = new[better]
+        # a row is solved after six steps in a row without progress, or when no damping makes a step that helps
         live = live[(still[live] < 6) & (damping[live] < 1e12)]
     return theta, cost
 
@@ -131,6 +134,7 @@ def _step(
     downhill = np.einsum("bnp,bn->bp", slopes, weights * pull * residual)
     fixed = held | ((theta <= problem.low) & (downhill < 0)) | ((theta >= problem.high) & (downhill > 0))
     diagonal = np.einsum("bpp->bp", normal).copy()
+    # scaled to a unit diagonal: theta mixes logarithms with exponents, whose curvatures differ by orders of magnitude
     scale = np.where(fixed | ~(diagonal > 0), 1.0, np.sqrt(np.maximum(diagonal, 1e-300)))
     normal = np.where(fixed[:, :, None] | fixed[:, None, :], 0.0, normal) / scale[:, :, None] / scale[:, None, :]
     normal = np.nan_to_num(normal)
@@ -142,12 +146,15 @@ def _step(
 
 def projected(problem: Problem, weights: Array, keep: int = 64) -> Array:
     """Starts (starts, constants) by variable projection on the form's grid of shapes: at most `keep`, best first."""
+    # starts need no precision: of very many points, some hundreds evenly spread are enough
     some = slice(None, None, -(-len(weights) // THINNED))
     problem, weights = replace(problem, x=problem.x[some], t=problem.t[some]), weights[some]
     y = problem.objective.off_scale(problem.t)
     shapes = problem.form.shapes(problem.x)
     columns = problem.form.columns(shapes, problem.x)
+    # least squares of log y is, to first order, that of y with weights 1 / y^2
     relative = weights / y**2 if problem.objective.scale == "log" else weights
+    # columns of steep powers differ by many orders of magnitude: scaled to 1, the small systems stay solvable
     size = np.maximum(columns.max(axis=1, keepdims=True), 1e-300)
     scales = nonnegative(columns / size, y, relative) / size[:, 0]
     theta = np.clip(problem.form.join(shapes, scales), problem.low, problem.high)

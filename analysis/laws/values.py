@@ -78,7 +78,7 @@ class TooFew:
 
 @dataclass(frozen=True)
 class Constant:
-    """A constant of a law. `interval` is the reported one: that of the `bootstrap` over configurations or the `profile`.
+    """A constant of a law. `interval` is the reported one, by the `bootstrap` over configurations or by the `profile`.
 
     The intervals of a fixed constant are its value. Without a bootstrap, `bootstrap` is the profile's interval.
     """
