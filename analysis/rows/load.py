@@ -1,6 +1,6 @@
 """The rows of a storage as polars frames, one per table."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import polars as pl
@@ -34,4 +34,14 @@ def load_rows(storage: str | Path | Storage) -> Rows:
     rows = Rows(**{field.name: read_table(place, field.name) for field in fields(Rows)})
     if all(getattr(rows, field.name).is_empty() for field in fields(Rows)):
         raise ValueError(f"storage {place.uri} holds no rows")
-    return rows
+    return replace(rows, trial=_with_settings(rows.trial), transfer=_with_settings(rows.transfer))
+
+
+def _with_settings(frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows of schema version 1 have no setting: it was the learning rate alone, and every trial ran to its end."""
+    if not frame["setting_id"].null_count():
+        return frame
+    known = frame.with_columns(pl.coalesce("setting_id", pl.format("rate {}", "base_lr")).alias("setting_id"))
+    return (
+        known.with_columns(pl.coalesce("steps_done", "steps").alias("steps_done")) if "steps_done" in known else known
+    )
