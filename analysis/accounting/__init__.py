@@ -12,7 +12,7 @@ from analysis.accounting.core_days import (
 from analysis.accounting.losses import CAUSES, core_time_losses
 from analysis.accounting.measured import measurements_table, newest_measurements
 from analysis.accounting.plan import plan_study, render_plan
-from analysis.accounting.plan_vs_actual import against_plan, mishaps, plan_vs_actual_by_family, restarts, stored_study
+from analysis.accounting.plan_vs_actual import against_plan, mishaps, plan_vs_actual_by_family, restarts
 from analysis.accounting.rates import Rates, measured_rates
 
 __all__ = [
@@ -36,5 +36,4 @@ __all__ = [
     "plan_vs_actual_by_family",
     "render_plan",
     "restarts",
-    "stored_study",
 ]

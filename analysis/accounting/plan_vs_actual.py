@@ -8,8 +8,7 @@ import polars as pl
 from analysis.accounting.plan import plan_study
 from analysis.rows import with_display_name
 from clusters.hardware import catalogue, chip_of_device
-from scaling.specs import Study, from_json
-from scaling.store import Storage
+from scaling.specs import Study
 
 DAY, EXA = 86_400.0, 1e18
 COLUMNS = {
@@ -20,16 +19,6 @@ NOT_DONE = {
     "running": "killed, or not ended yet",
     "interrupted": "stopped when told",
 }  # other outcomes are shown as they are
-
-
-def stored_study(storage: Storage) -> Study | None:
-    """The study in a storage's `study.json`; None when there is no such file or this version cannot read it."""
-    if not storage.exists("study.json"):
-        return None
-    try:
-        return from_json(Study, storage.read("study.json").decode())
-    except ValueError:
-        return None
 
 
 def planned_costs(study: Study, device: str) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""What each section of a study's page says, as HTML: sentences, tables, and the figures, which come by name."""
+"""What the sections on results say, as HTML: sentences, tables, and the figures, which come by name."""
 
 from collections.abc import Mapping
 
@@ -19,32 +19,13 @@ from analysis.compare import (
 )
 from analysis.laws import law_sentences, laws_table
 from analysis.names import core_unit, family_name
-from analysis.report import html, reproduce
-from analysis.report.cost import cost_section, failures_section
+from analysis.report import html
 from analysis.report.summary import summary_sentences
 from analysis.report.view import View
 from analysis.rows import MEAN, tasks_of, with_display_name
 from analysis.tables import frontier_table, percent, results_table
 
 Figures = Mapping[str, str]  # HTML by the name of the figure, '' for those without rows
-
-
-def sections(view: View, figures: Figures) -> list[html.Section]:
-    """The sections in order; those without rows have an empty body."""
-    return [
-        html.Section("summary", "Summary", _summary(view)),
-        html.Section("frontier", "Frontier", _frontier(view, figures)),
-        html.Section("ratios", "Compute ratios", _ratios(view)),
-        html.Section("laws", "Scaling laws", _laws(view, figures)),
-        html.Section("results", "Results", _results(view, figures)),
-        html.Section("sweeps", "Sweeps", _sweeps(view, figures)),
-        html.Section("training", "Training", figures["curves"]),
-        html.Section("inspection", "What the models look at", _inspection(figures)),
-        html.Section("cost", "Cost: plan and actual", cost_section(view, figures["core_days"])),
-        html.Section("failures", "Failures and restarts", failures_section(view)),
-        html.Section("reproduce", "How to reproduce", reproduce.section(view.rows, view.study, view.commands)),
-        html.Section("next", "How to go on", reproduce.NEXT),
-    ]
 
 
 def about(view: View) -> str:
@@ -59,7 +40,8 @@ def about(view: View) -> str:
     return f"Work begun {span} (UTC), on {devices}."
 
 
-def _summary(view: View) -> str:
+def summary_section(view: View) -> str:
+    """The numbers that stand out, and the summary in sentences."""
     return html.cards(_cards(view)) + html.bullets(summary_sentences(view.rows, view.scores))
 
 
@@ -90,7 +72,8 @@ def _cards(view: View) -> list[tuple[str, str, str]]:
     return cards
 
 
-def _frontier(view: View, figures: Figures) -> str:
+def frontier_section(view: View, figures: Figures) -> str:
+    """Accuracy against compute, the gain from pre-training, and the points of the frontiers."""
     drawn = figures["frontier"] + figures["pretraining"]
     if view.points.is_empty():
         return drawn
@@ -102,7 +85,7 @@ def _frontier(view: View, figures: Figures) -> str:
     return drawn + html.table(shown, caption, text=["family", "frontier"])
 
 
-def _ratios(view: View) -> str:
+def ratios_section(view: View) -> str:
     """How much compute families need for each other's accuracy; empty without accuracies to compare."""
     try:
         answer = ratio_answer(view.rows, view.scores, None, None, None)
@@ -121,7 +104,8 @@ def _ratios(view: View) -> str:
     return html.paragraph(note) + "".join(parts) + html.bullets(answer["notes"]) + published
 
 
-def _laws(view: View, figures: Figures) -> str:
+def laws_section(view: View, figures: Figures) -> str:
+    """The law of each family, with its constants and how far it can be trusted."""
     if not view.laws:
         return ""
     where = "mean over tasks" if view.law_task == MEAN else view.law_task
@@ -135,12 +119,14 @@ def _laws(view: View, figures: Figures) -> str:
     return figures["laws"] + constants + html.bullets(law_sentences(view.laws)) + html.paragraph(note)
 
 
-def _results(view: View, figures: Figures) -> str:
+def results_section(view: View, figures: Figures) -> str:
+    """Every model with its accuracies."""
     caption = "Models and accuracies: mean ± standard deviation over seeds"
     return html.table(results_table(view.rows), caption, text=["family"]) + figures["fewshot"]
 
 
-def _sweeps(view: View, figures: Figures) -> str:
+def sweeps_section(view: View, figures: Figures) -> str:
+    """The hyperparameter searches: what they chose, and what the accuracy depends on."""
     if view.sweeps.is_empty():
         return ""
     sentences = html.bullets([*sweep_sentences(view.sweeps), *importance_sentences(view.rows.trial)])
@@ -149,6 +135,6 @@ def _sweeps(view: View, figures: Figures) -> str:
     return sentences + figures["sweeps"] + chosen
 
 
-def _inspection(figures: Figures) -> str:
+def inspection_section(figures: Figures) -> str:
     """The figures of inspections, where there are any: those named inspection_*."""
     return "".join(drawn for name, drawn in figures.items() if name.startswith("inspection_"))

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from analysis.accounting import stored_study
 from analysis.compare import frontier, sweeps_of
 from analysis.laws import FamilyLaw, family_laws
-from analysis.rows import Rows, accuracies, load_rows, with_rows_of
+from analysis.rows import Rows, accuracies, load_rows, stored_study, with_rows_of
 from scaling.specs import Study
 from scaling.store import Command, Storage, recorded_commands
 

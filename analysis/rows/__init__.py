@@ -15,6 +15,7 @@ from analysis.rows.load import Rows, load_rows, open_rows
 from analysis.rows.merge import with_rows_of
 from analysis.rows.models import merge_seeds, models_by_run, with_display_name, with_pretraining, with_run_names
 from analysis.rows.published import PAPER_FIGURES, PUBLISHED, is_published, printed_table, published_storage
+from analysis.rows.study import stored_study
 from analysis.rows.thinning import (
     OPEN_ROWS,
     PANEL_LINES,
@@ -52,6 +53,7 @@ __all__ = [
     "published_storage",
     "shown_task",
     "spread_over",
+    "stored_study",
     "tasks_of",
     "thin_panels",
     "with_display_name",

@@ -7,8 +7,8 @@ import pytest
 
 from analysis import tables
 from analysis.report import html, read_view, report
+from analysis.report.build import page_sections
 from analysis.report.charts import CAPTIONS
-from analysis.report.sections import sections
 from analysis.rows import load_rows, thinning
 from scaling.store.provenance import record_command
 from scaling.store.results import write_rows
@@ -142,9 +142,11 @@ def test_no_rows_at_all_is_one_line(storage: Storage) -> None:
 
 def test_pictures_of_inspections_have_their_section(study: Storage) -> None:
     seen, none = read_view(study), dict.fromkeys(CAPTIONS, "")
-    ids = [section.id for section in sections(seen, none) if section.body]
+    ids = [section.id for section in page_sections(seen, none) if section.body]
     assert "inspection" not in ids
-    more = [section for section in sections(seen, none | {"inspection_rollout": "<figure></figure>"}) if section.body]
+    more = [
+        section for section in page_sections(seen, none | {"inspection_rollout": "<figure></figure>"}) if section.body
+    ]
     assert {"inspection", *ids} == {section.id for section in more}
 
 
