@@ -11,7 +11,7 @@ from analysis.accounting.chips import with_chips
 from scaling.store import UNIT_TABLES
 
 TIME_PARTS = {  # column: what it is; the five add up to `core_seconds`, the core time used
-    "productive": "training kept",
+    "productive": "productive training",
     "repeated": "training lost",
     "waiting": "waiting for data",
     "evaluating": "evaluation",

@@ -36,8 +36,8 @@ def about(view: View) -> str:
     times = attempts["started"].drop_nulls().sort().dt.strftime("%Y-%m-%d %H:%M")
     first, last = (times[0], times[-1]) if len(times) else ("?", "?")
     devices = ", ".join(sorted(set(attempts["device"].drop_nulls())))
-    span = f"at {first}" if first == last else f"from {first} to {last}"
-    return f"Work begun {span} (UTC), on {devices}."
+    span = f"at {first}" if first == last else f"between {first} and {last}"
+    return f"Attempts started {span} (UTC), on {devices}."
 
 
 def summary_section(view: View) -> str:

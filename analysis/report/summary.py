@@ -20,8 +20,8 @@ def _counts(rows: Rows) -> str:
     baselines = rows.transfer.filter(~pl.col("pretrained"))["run_id"].n_unique()
     parts = [
         _several(rows.pretrain.height, "model was pre-trained", "models were pre-trained"),
-        _several(baselines, "baseline was trained from scratch", "baselines were trained from scratch"),
-        _several(rows.trial.height, "fine-tuning tried a learning rate", "fine-tunings tried learning rates"),
+        _several(baselines, "from-scratch baseline was trained", "from-scratch baselines were trained"),
+        _several(rows.trial.height, "trial searched hyperparameters", "trials searched hyperparameters"),
         _several(
             rows.transfer.height,
             "final fine-tuning was measured on test data",

@@ -53,7 +53,7 @@ def test_without_a_law_there_is_nothing_to_draw() -> None:
     for frame in (scores({"vit": 2}), scores({"vit": 2}).clear()):
         _, laws = fitted.family_laws(frame)
         assert fitted.laws_table(laws).is_empty()
-        with pytest.raises(NothingToDrawError, match="no family has points enough"):
+        with pytest.raises(NothingToDrawError, match="no family has enough points"):
             laws_chart(laws)
 
 
