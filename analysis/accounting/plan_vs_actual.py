@@ -17,7 +17,7 @@ COLUMNS = {
 }
 NOT_DONE = {
     "running": "killed, or not ended yet",
-    "interrupted": "stopped when told",
+    "interrupted": "stopped on request",
 }  # other outcomes are shown as they are
 
 

@@ -1,4 +1,4 @@
-"""Which hyperparameters the accuracy on the dev split depends on, told from the trials of a study."""
+"""Which hyperparameters the accuracy on the dev split depends on, judged by the trials of a study."""
 
 import polars as pl
 

@@ -54,7 +54,7 @@ def family_pairs(families: list[str], of: str | None, against: str | None) -> li
     """The pairs (`of`, `against`) that the options allow, each once. Raises ValueError for an unknown family."""
     for option, family in (("--of", of), ("--against", against)):
         if family is not None and family not in families:
-            raise ValueError(f"no family {family!r} for {option}: points are there of {', '.join(families)}")
+            raise ValueError(f"no family {family!r} for {option}: there are points of {', '.join(families)}")
     if of is not None and of == against:
         raise ValueError(f"--of and --against are both {of!r}: a ratio needs two families")
     rank = {family: ORDER.index(family) if family in ORDER else len(ORDER) for family in families}

@@ -32,7 +32,8 @@ def vtab_top1(rows: Rows) -> pl.DataFrame:
     several = kept.group_by("run_id", "task").agg(pl.col("task_id").n_unique()).filter(pl.col("task_id") > 1)
     if not several.is_empty():
         row = several.row(0, named=True)
-        raise ValueError(f"task {row['task']} of run {row['run_id']} was run in {row['task_id']} settings: give each")
+        settings = f"task {row['task']} of run {row['run_id']} was run in {row['task_id']} settings"
+        raise ValueError(f"{settings}, a score needs one: read a storage in which each task has one")
     epochs = rows.pretrain.select("run_id", "epochs")
     means = (
         kept.group_by("run_id", "name", "pretrained", "task")

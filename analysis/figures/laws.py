@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from analysis.figures.style import NothingToDrawError, data, extent, family_scales, log_ticks, styled, titled
-from analysis.laws import EXTRAPOLATED, FamilyLaw, Fit, laws_found, predict
+from analysis.laws import EXTRAPOLATED, FamilyLaw, Fit, fitted_laws, predict
 from analysis.names import family_name, flops_unit
 from analysis.rows import PANEL_LINES, spread_over
 
@@ -21,7 +21,7 @@ def laws_chart(laws: list[FamilyLaw]) -> Any:
 
     Raises NothingToDrawError when no family has a law.
     """
-    drawn = laws_found(laws)
+    drawn = fitted_laws(laws)
     if not drawn:
         raise NothingToDrawError("no family has enough points for a law")
     size, unit = flops_unit(pl.concat([law.points["compute"] for law, _ in drawn]))

@@ -56,7 +56,7 @@ def _law(points: pl.DataFrame) -> Fit | TooFew | str:
         return str(error)
 
 
-def laws_found(laws: list[FamilyLaw]) -> list[tuple[FamilyLaw, Fit]]:
+def fitted_laws(laws: list[FamilyLaw]) -> list[tuple[FamilyLaw, Fit]]:
     """The families that have a law, with their laws."""
     return [(law, law.answer) for law in laws if isinstance(law.answer, Fit)]
 
@@ -97,7 +97,7 @@ def laws_table(laws: list[FamilyLaw]) -> pl.DataFrame:
             for constant in answer.constants
         }
         | {"interval by": answer.interval_by, "scatter": f"{answer.scatter:.2%}"}
-        for law, answer in laws_found(laws)
+        for law, answer in fitted_laws(laws)
     ]
     return pl.DataFrame(rows)
 

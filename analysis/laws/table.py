@@ -57,7 +57,7 @@ def read_points_table(source: str) -> tuple[pl.DataFrame, bool]:
     if reader is None:
         return of_storage(source), True
     if not Path(source).is_file():
-        raise ValueError(f"file {source} does not exist")
+        raise ValueError(f"file {source} does not exist: give a .csv, .tsv or .parquet file, or a storage")
     try:
         frame = reader(source)
     except pl.exceptions.PolarsError as error:
@@ -122,7 +122,7 @@ def numeric_column(frame: pl.DataFrame, text: str) -> pl.Series:
     """A column, or an SQL expression of columns, as numbers; null where there is no finite number."""
     values = _evaluated(frame, text, lambda expression: frame.select(_value=expression)["_value"])
     if not values.dtype.is_numeric() and values.dtype != pl.Null:
-        raise ValueError(f"{text!r} holds no numbers but {values.dtype}")
+        raise ValueError(f"{text!r} holds no numbers but {values.dtype}: name a column of numbers")
     values = values.cast(pl.Float64)
     return values.set(~values.is_finite().fill_null(False), None)
 

@@ -49,7 +49,7 @@ def fit_two_step(
     losses, tops = (np.array([np.nan if v is None else v for v in values], float) for values in (loss, accuracy))
     outside = tops[np.isfinite(tops) & ((tops < 0) | (tops > 1))]
     if outside.size:
-        raise ValueError(f"accuracy {outside[0]:g} is no fraction between 0 and 1")
+        raise ValueError(f"accuracy {outside[0]:g} is no fraction between 0 and 1: divide percent by 100")
     first_method, second_method = _methods(method, form)
     first, second = first_method.objective(losses), second_method.objective(tops)
     known = np.isfinite(tops)

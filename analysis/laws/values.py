@@ -49,9 +49,9 @@ class Method:
         if not 0 < self.level < 1:
             raise ValueError(f"level must be between 0 and 1, got {self.level:g}")
         if self.held_out is not None and self.held_out < 0:
-            raise ValueError(f"held_out is a number of rungs, got {self.held_out}")
+            raise ValueError(f"held_out must be a number of rungs, 0 or more, got {self.held_out}")
         if self.most < 1:
-            raise ValueError(f"most is a number of configurations, got {self.most}")
+            raise ValueError(f"most must be a number of configurations, 1 or more, got {self.most}")
 
     def objective(self, y: Array) -> Objective:
         """The objective for fitting these values."""

@@ -30,10 +30,10 @@ def load_rows(storage: str | Path | Storage) -> Rows:
     """The rows of a storage. Raises ValueError, in one line, when it does not exist or holds no rows."""
     place = open_rows(storage)
     if place.local is not None and not place.local.is_dir():
-        raise ValueError(f"storage {place.uri} does not exist")
+        raise ValueError(f"storage {place.uri} does not exist: give the directory or URI of a study's --storage")
     rows = Rows(**{field.name: read_table(place, field.name) for field in fields(Rows)})
     if all(getattr(rows, field.name).is_empty() for field in fields(Rows)):
-        raise ValueError(f"storage {place.uri} holds no rows")
+        raise ValueError(f"storage {place.uri} holds no rows: run a study with --storage {place.uri} first")
     return replace(rows, trial=_with_settings(rows.trial), transfer=_with_settings(rows.transfer))
 
 

@@ -26,7 +26,7 @@ def test_each_family_has_its_law_or_says_why_not() -> None:
     task, laws = fitted.family_laws(scores({"vit": 8, "resnet": 3, "hybrid": 1}))
     assert task == "mean"
     assert [law.family for law in laws] == ["vit", "resnet"]
-    ((_, answer),) = fitted.laws_found(laws)
+    ((_, answer),) = fitted.fitted_laws(laws)
     assert isinstance(answer, Fit)
     assert answer["b"].value == pytest.approx(0.3, abs=0.01)
     table = fitted.laws_table(laws)
