@@ -19,6 +19,7 @@ def with_chips(attempts: pl.DataFrame) -> pl.DataFrame:
         for row in attempts.select(keys).unique(maintain_order=True).to_dicts()
     ]
     schema = dict.fromkeys(keys, pl.String) | {"_peak": pl.Float64, "_price": pl.Float64}
+    # nulls_equal: attempts without a device or precision keep their row, with nothing known of it
     return attempts.join(pl.DataFrame(kinds, schema=schema), on=keys, how="left", nulls_equal=True)
 
 

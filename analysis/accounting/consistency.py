@@ -59,6 +59,7 @@ def inconsistent_costs(runs: pl.DataFrame, tolerance: float = 0.02) -> pl.DataFr
             low=pl.col("per_epoch").first(),
         )
     )
+    # printed figures are rounded, hence the tolerance; runs of equal epochs say nothing about growth with epochs
     odd = ends.filter(
         (pl.col("per_epoch") > pl.col("low") * (1 + tolerance)) & (pl.col("epochs") != pl.col("other_epochs"))
     )

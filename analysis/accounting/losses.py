@@ -26,6 +26,7 @@ def core_time_losses(attempts: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.Dat
     keys = ["device", *by]
     if attempts["seconds_training"].null_count() == attempts.height:
         attempts = attempts.clear()
+    # the first attempt of a unit has to set up anyway; what further ones spend on it is a loss
     later = pl.int_range(pl.len()).over("unit_id") > 0
     known = attempts.with_columns(time_parts()).sort("started", "attempt_id").with_columns(_later=later)
     ended = {"failed": "failed", "diverged": "diverged", "killed": "running", "interrupted": "interrupted"}
@@ -41,5 +42,6 @@ def core_time_losses(attempts: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.Dat
     wide = known.group_by(keys).agg(_whole=pl.col("core_seconds").sum(), **causes)
     long = wide.unpivot(list(CAUSES), index=[*keys, "_whole"], variable_name="cause", value_name="core_seconds")
     share = pl.when(pl.col("_whole") > 0).then(pl.col("core_seconds") / pl.col("_whole"))
+    # in the order of CAUSES, losses of training first
     place = pl.col("cause").replace_strict({name: i for i, name in enumerate(CAUSES)}, return_dtype=pl.Int64)
     return long.with_columns(share=share).sort("device", *[rank(key) for key in by], place).drop("_whole")

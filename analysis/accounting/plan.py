@@ -165,6 +165,7 @@ def _transfer_cost(study: Study, chip: Hardware, utilisation: float | None, rate
     """
     parts = []
     trials = finals = 0
+    # a study of a thousand runs has few distinct fine-tunings
     alike: dict[Any, list[Pair]] = {}
     for pair in search_pairs(study):
         alike.setdefault((pair.upstream.name, pair.upstream.model, pair.task), []).append(pair)

@@ -74,6 +74,7 @@ def against_plan(study: Study | None, attempts: pl.DataFrame, pretrain: pl.DataF
     if study is None or len(devices) != 1:
         return pl.DataFrame()
     plan = planned_costs(study, devices[0]).with_row_index("_order")
+    # a full join: runs that are not in the study any more were paid for too
     joined = plan.join(actual_costs(attempts), on=["kind", "unit_id"], how="full", coalesce=True)
     named = with_display_name(pretrain).select(unit_id="run_id", label="label")
     share = pl.when(pl.col("planned_exaflops") > 0).then(pl.col("exaflops").fill_null(0.0) / pl.col("planned_exaflops"))

@@ -18,6 +18,7 @@ def frontier(accuracies: pl.DataFrame, compute: str = "exaflops_valid") -> pl.Da
     eligible = pl.col("pretrained") & (cost.is_finite() & (cost > 0) & top1.is_finite()).fill_null(False)
     marked = _mark(accuracies.with_row_index("_row"), eligible, compute, ["task"], "on_frontier")
     marked = _mark(marked, eligible, compute, ["task", "family"], "on_family_frontier")
+    # callers rely on the order of the accuracies
     return marked.sort("_row").drop("_row")
 
 
@@ -66,6 +67,7 @@ def _mark(frame: pl.DataFrame, eligible: pl.Expr, compute: str, group: list[str]
     ordered = frame.sort(compute, "top1_mean", descending=[False, True], nulls_last=True)
     candidate = pl.when(eligible).then(pl.col("top1_mean"))
     best = ordered.with_columns(_best=candidate.cum_max().over(group))
+    # equal accuracy at more compute is dominated: only the cheapest points that reach it are on the frontier
     best = best.with_columns(_first=pl.when(eligible).then(pl.col(compute)).min().over([*group, "_best"]))
     reached = eligible & (pl.col("top1_mean") == pl.col("_best")) & (pl.col(compute) == pl.col("_first"))
     return best.with_columns(reached.fill_null(False).alias(column)).drop("_best", "_first")

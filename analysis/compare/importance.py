@@ -22,6 +22,7 @@ def importance(trials: pl.DataFrame) -> dict[str, float]:
     from sklearn.ensemble import RandomForestRegressor  # here: scikit-learn takes a second to load
     from sklearn.inspection import permutation_importance
 
+    # less the mean of the run and task, or the forest would explain which models are large and which tasks easy
     gain = known.select(pl.col("dev_top1") - pl.col("dev_top1").mean().over(PAIR))["dev_top1"].to_numpy()
     inputs = known.select(pl.col(names).fill_null(0)).to_numpy().astype(float)
     forest = RandomForestRegressor(100, min_samples_leaf=2, max_samples=min(known.height, 5000), random_state=0)

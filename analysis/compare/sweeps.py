@@ -33,6 +33,7 @@ def sweeps_of(rows: Rows) -> pl.DataFrame:
         lowest_lr=pl.col("base_lr").min(),
         highest_lr=pl.col("base_lr").max(),
     )
+    # the runner-up is at another learning rate: other trials at the same one say nothing about the grid
     others = trials.join(best.select(*PAIR, _chosen="base_lr"), on=PAIR).filter(pl.col("base_lr") != pl.col("_chosen"))
     second = best_trials(others).select(*PAIR, next_lr="base_lr", next_dev_top1="dev_top1")
     about = best.select(*PAIR, "name", "family", "pretrained", "task", "setting_id", "base_lr", "dev_top1", "dev_loss")

@@ -63,6 +63,7 @@ def _panel(rows: pl.DataFrame, column: str, several: bool, scales: Scales) -> An
     domain = [low / 1.5, high * 1.5]
     sizes = sorted(set(shown["resolution"]))
     ticks = _spaced(sizes)
+    # JSON has no dates
     base = alt.Chart(data(shown.drop("measured_at").to_dicts())).encode(
         x=alt.X("resolution:Q", title="resolution (pixels)")
         .scale(type="log", domain=[sizes[0], max(sizes[-1], sizes[0] + 1)], nice=False)

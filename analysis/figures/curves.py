@@ -57,6 +57,7 @@ def _curve_panel(shown: pl.DataFrame, domain: list[float], log: bool, families: 
     images = alt.X("images:Q", title="images seen").axis(
         format="~s", tickCount=3, grid=False, labelExpr="datum.value == 0 ? '0' : datum.label"
     )
+    # more digits make the file larger and change no pixel
     drawn_columns: list[Any] = ["run_id", "name", "images", pl.col("train_loss").round_sig_figs(4)]
     records = shown.select(*drawn_columns, shown=pl.lit(family_name(family))).to_dicts()
     many = shown["run_id"].n_unique() > NAMED_LINES  # translucent lines are darkest where most of them are

@@ -23,6 +23,7 @@ def end_labels(last: pl.DataFrame, x: str, y: str, domain: list[float], log: boo
     last = last if last.height <= NAMED_LINES else last.clear()
     if last.is_empty():
         return style.texts([], align="left", dx=7, limit=150)
+    # places along the axis, in pixels, where text has its height
     scaled, bounds = (last[y].log(), pl.Series(domain).log()) if log else (last[y], pl.Series(domain))
     low, high = bounds
     places = [(high - value) / (high - low) * HEIGHT for value in scaled]

@@ -24,6 +24,7 @@ def write_charts(storage: Storage, prefix: str, charts: Charts) -> list[str]:
 
 def chart_images(name: str, chart: Any) -> dict[str, bytes]:
     """The content of `<name>.png` and `<name>.svg`."""
+    # the PNG is made of the SVG: the chart is laid out once, and both look alike
     svg = vl_convert.vegalite_to_svg(chart.to_dict())
     return {f"{name}.png": vl_convert.svg_to_png(svg, scale=PNG_SCALE), f"{name}.svg": svg.encode()}
 

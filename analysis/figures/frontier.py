@@ -30,6 +30,7 @@ def frontier_chart(frontier: pl.DataFrame) -> Any:
     points = fewer_points(points)
     size, unit = flops_unit(points["exaflops_valid"])
     points = points.with_columns(compute=pl.col("exaflops_valid") / size).sort("compute", "percent")
+    # all panels share the range of compute, so that they can be compared
     low, high = style.extent(points["compute"])
     margin = max((high / low) ** 0.1, 1.25)
     scales = style.family_scales(points["family"])
@@ -48,6 +49,7 @@ def _frontier_panel(points: pl.DataFrame, unit: str, x: tuple[float, float], sca
     records = points.to_dicts()
     for row in records:
         row["about"] = accuracy_sentence(row, f"on {row['task']}, {row['compute']:.4g} {unit} of pre-training")
+    # nice=False: labels are placed for exactly these ranges, which Vega would round otherwise
     compute = alt.X("compute:Q", title=f"pre-training compute ({unit})").scale(type="log", domain=x, nice=False)
     accuracy = alt.Y("percent:Q", title="accuracy (%)").scale(domain=y, nice=False, zero=False)
     compute = compute.axis(values=style.log_ticks(*x), format=",~g", grid=False)

@@ -101,6 +101,7 @@ def _distance_panel(rows: pl.DataFrame) -> Any:
         about=pl.format("layer {}, head {}: {} px", "layer", "head", pl.col("pixels").round(1)),
     )
     x = alt.X("layer:Q", title="layer").scale(domain=[-0.5, layers - 0.5], nice=False)
+    # at most eight ticks, whole numbers
     ticks = list(range(0, layers, max(1, -(-layers // 8))))
     x = x.axis(values=ticks, format="d", grid=False)
     y = alt.Y("pixels:Q", title="mean distance (px)").scale(domain=[0, first["top"] or 1.0], nice=False)
@@ -218,6 +219,7 @@ def _rollout_pair(row: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         ImageFilter.GaussianBlur(row["side"] / row["grid"] / 4)
     )
     share = np.asarray(blurred, float)[..., None] / 255
+    # dark, not black: a reader still sees what the model does not use
     return image, image * (0.12 + 0.88 * share)
 
 

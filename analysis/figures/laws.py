@@ -41,6 +41,7 @@ def laws_chart(laws: list[FamilyLaw]) -> Any:
         values=log_ticks(low, high), format=",~g", grid=False
     )
     error = alt.Y("percent:Q", title="error (%)")
+    # clamp: a band is cut at the axis, instead of drawn over the title
     error = error.scale(type="log" if log else "linear", domain=y, nice=False, clamp=True, zero=False)
     error = error.axis(values=log_ticks(*y), format="~g") if log else error
     colour = alt.Color("shown:N", title=None, scale=scales[0]).legend(symbolOpacity=1)

@@ -28,6 +28,7 @@ def mosaic(tiles: list[np.ndarray], columns: int) -> np.ndarray:
     sheet = np.full((count * step, min(columns, len(tiles)) * step, 3), 255, np.uint8)
     for place, tile in enumerate(tiles):
         top, left = (step * at for at in divmod(place, columns))
+        # every pixel becomes a square: interpolation would smooth what is to be looked at
         large = np.kron(tile, np.ones((scale, scale, 1))).round().astype(np.uint8)
         sheet[top : top + side * scale, left : left + side * scale] = large
     return sheet

@@ -99,6 +99,7 @@ def data(records: list[dict[str, Any]]) -> alt.InlineData:
 def texts(records: list[dict[str, Any]], **mark: Any) -> alt.LayerChart:
     """Labels at data coordinates (records of `x`, `y`, `text`, `colour`) with a white edge, legible over lines."""
     base = alt.Chart(data(records)).encode(x="x:Q", y="y:Q", text="text:N")
+    # the outline is a mark of its own, below: an outlined text would cover its own letters
     under = base.mark_text(stroke="white", strokeWidth=3, strokeJoin="round", fontSize=LABEL_SIZE, aria=False, **mark)
     over = base.mark_text(fontSize=LABEL_SIZE, aria=False, **mark)
     return under + over.encode(color=alt.Color("colour:N", scale=None))

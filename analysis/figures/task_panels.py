@@ -27,6 +27,7 @@ def line_panel(
     is a grey bar at each x. The legend is `across` panels wide.
     """
     band = shown.clear() if band is None else band
+    # the band counts too: it may go beyond the lines
     low, high = style.extent(pl.concat([shown["percent"], *(band[end] for end in ("low", "high") if end in band)]))
     margin = max((high - low) * 0.06, 0.5)
     y = alt.Y("percent:Q", title="accuracy (%)").scale(domain=[low - margin, high + margin], nice=False, zero=False)

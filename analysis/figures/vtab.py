@@ -27,6 +27,7 @@ def vtab_chart(rows: Rows) -> Any:
         shown = part.with_columns(
             percent=pl.col("top1") * 100, text=pl.format("{}", (pl.col("top1") * 100).round(1))
         ).with_columns(about=pl.format("{}: {} %", "model", "text"))
+        # to 112: room for the number behind a bar of 100 %
         x = alt.X("percent:Q", title="accuracy (%)").scale(domain=[0, 112], nice=False)
         base = alt.Chart(style.data(shown.select("model", "percent", "text", "about").to_dicts())).encode(
             y=alt.Y("model:N", title=None, sort=models).axis(grid=False, labels=place % 2 == 0, ticks=False),

@@ -124,6 +124,7 @@ def _alike(steps: Array, rank: Array) -> float:
         return float(norm.cdf((ratio - 2) / np.sqrt(variance)))
     shuffled = np.random.default_rng(0).permuted(np.tile(rank, (PERMUTATIONS, 1)), axis=1)
     chance = (np.diff(shuffled, axis=1) ** 2).sum(axis=1)
+    # the observed order counts as one of the permutations: the p-value is never 0
     return float((1 + (chance <= observed).sum()) / (PERMUTATIONS + 1))
 
 

@@ -98,6 +98,7 @@ def fit_points(
         return best
     problem, weights, theta, count = best.problem, data.weight, best.theta, len(data.t)
     scatter = noise(problem, weights, theta, best.count)
+    # the chi-square limit for one constant, with Student's t instead of the normal: there are few configurations
     quantile = student.ppf((1 + method.level) / 2, max(count - best.count, 1))
     ends = profile(problem, weights, theta, best.cost, best.free, scatter.per_cost * quantile**2 / 2)
     draws = resampled(count, method.bootstrap, method.seed, best.count) if draws is None else draws
@@ -148,6 +149,7 @@ def too_few(form: Form, data: Points, free: int) -> TooFew | None:
         if count < 3:
             return TooFew(form.name, 3, count, f"values of {name}", data.notes)
     if len(distinct) == 2:
+        # with samples in proportion to params, their two terms cannot be told apart
         ratios = len(np.unique(np.round(np.log(data.x[:, 1] / data.x[:, 0]), 6)))
         if ratios < 3:
             what = f"ratios of {form.inputs[1]} to {form.inputs[0]}"

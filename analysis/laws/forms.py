@@ -163,6 +163,7 @@ def _break(place: Array, width: Array, logs: Array) -> tuple[Array, Array, Array
     beyond = logs - place
     ratio = beyond / width
     slope = 1 / (1 + np.exp(-np.clip(ratio, -500, 500)))
+    # logaddexp: exp of a large ratio would overflow
     return beyond, width * np.logaddexp(0, ratio), slope
 
 

@@ -104,6 +104,7 @@ def _inside(residual: Array, delta: float, free: int) -> float:
         return 1.0
     # the smaller of two estimates of the spread, as in Silverman's rule of thumb: outliers do not widen the kernel
     spread = min(float(np.sqrt(np.mean(size**2))), 1.4826 * float(np.median(size)))
+    # 0.9 n^-1/5: Silverman's bandwidth, relative to the spread
     narrow = 0.9 * len(size) ** -0.2
     centre, width = size / np.hypot(1, narrow), max(spread * narrow / np.hypot(1, narrow), 1e-300)
     return float(np.mean(norm.cdf((delta - centre) / width) - norm.cdf((-delta - centre) / width)))

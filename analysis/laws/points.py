@@ -87,6 +87,7 @@ def _fewer(places: list[list[int]], x: Array, most: int | None) -> list[list[int
 def _averaged(x: Array, t: Array, weight: Array, places: list[list[int]], notes: tuple[str, ...]) -> Points:
     total = np.array([weight[rows].sum() for rows in places])
     mean = np.array([np.average(t[rows], weights=weight[rows]) for rows in places])
+    # inputs of one configuration may differ a little (measured compute): their geometric mean counts
     middle = np.array([np.exp(np.log(x[rows]).mean(axis=0)) for rows in places]).reshape(len(places), x.shape[1])
     exact = np.array([x[rows[0]] for rows in places]).reshape(middle.shape)
     middle = np.where(np.isclose(middle, exact, rtol=1e-12, atol=0), exact, middle)  # equal inputs stay exactly equal

@@ -77,6 +77,7 @@ def curves(law: Fit, x: Array) -> tuple[Array, Array]:
 
 def residual_draws(law: Fit, shape: tuple[int, ...]) -> Array:
     """Residuals drawn at random, with random signs: the scatter of single runs around the law."""
+    # another stream than the bootstrap's, so that scatter and draws are independent
     rng = np.random.default_rng(law.method.seed + 1)
     residual = law.problem.t - law.problem.curve(law.theta[None])[0][0]
     free = sum(not constant.fixed for constant in law.constants)

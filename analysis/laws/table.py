@@ -123,6 +123,7 @@ def numeric_column(frame: pl.DataFrame, text: str) -> pl.Series:
     values = _evaluated(frame, text, lambda expression: frame.select(_value=expression)["_value"])
     if not values.dtype.is_numeric() and values.dtype != pl.Null:
         raise ValueError(f"{text!r} holds no numbers but {values.dtype}: name a column of numbers")
+    # infinite and NaN become null, which `averaged_points` counts and leaves out
     values = values.cast(pl.Float64)
     return values.set(~values.is_finite().fill_null(False), None)
 

@@ -80,6 +80,7 @@ def _fit(
     methods: tuple[Method, Method],
     objectives: tuple[Objective, Objective],
 ) -> TwoStep | TooFew:
+    # the same samples for both steps, so they must do for the one with more constants
     constants = max(len(form.constants), len(SIGMOID.constants))
     draws = resampled(len(data.t), methods[0].bootstrap, methods[0].seed, constants) if len(data.t) else None
     first = fit_points(form, data, methods[0], objectives[0], draws)

@@ -39,6 +39,7 @@ def report_charts(view: View) -> dict[str, tuple[Any, str]]:
     probes = merge_seeds(rows.fewshot, models_by_run(rows.pretrain, rows.transfer))
     curve, fewshot = (with_run_names(frame, rows.pretrain) for frame in (rows.curve, probes))
     scratch = rows.transfer.filter(~pl.col("pretrained"))["run_id"].implode()
+    # few-shot rows of a from-scratch baseline have its run_id, but no column that says so
     from_scratch = pl.when(pl.col("run_id").is_in(scratch)).then(pl.lit(" from scratch")).otherwise(pl.lit(""))
     fewshot = fewshot.with_columns(name=pl.col("name") + from_scratch)
     figures = {

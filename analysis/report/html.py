@@ -134,6 +134,7 @@ def figure(name: str, svg: str, caption: str) -> str:
     # every SVG numbers its ids from 1; on one page they must differ
     unique = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
     unique = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", unique)
+    # Vega writes descriptions as aria-label; browsers show a <title> when the mouse is over a mark
     tipped = re.sub(r'(<path aria-label="([^"]*)"[^>]*?)(?:/>|></path>)', r"\1><title>\2</title></path>", unique)
     wide = re.search(r'<svg[^>]* width="([\d.]+)"', svg)
     least = f'style="min-width: {float(wide[1]) * SMALLEST:.0f}px" ' if wide else ""

@@ -27,11 +27,13 @@ def final_accuracies(rows: Rows) -> pl.DataFrame:
     """
     pair, usable = ["run_id", "task_id"], rows.transfer.with_columns(pl.col("test_top1").fill_nan(None))
     usable = usable.drop_nulls("test_top1")
+    # a study that was stopped may have chosen a setting whose finals are still to be run
     measured = rows.trial.join(usable, on=[*pair, "setting_id"], how="semi")
     best = best_trials(measured).select(*pair, chosen="setting_id")
     kept = usable.join(best, on=pair, how="left").filter(
         pl.col("chosen").is_null() | (pl.col("chosen") == pl.col("setting_id"))
     )
+    # a fixed order in which test accuracies have no part
     settings = (
         kept.group_by(*pair, "setting_id", "base_lr")
         .agg(count=pl.len())
@@ -86,6 +88,7 @@ def accuracies(rows: Rows) -> pl.DataFrame:
         exaflops=pl.col("train_flops").fill_nan(None) / EXA,
         exaflops_valid=pl.col("train_flops_valid").fill_nan(None) / EXA,
     )
+    # a from-scratch baseline has no row of pre-training, so its compute is set here
     compute = [pl.when("pretrained").then(name).otherwise(0.0).alias(name) for name in ("exaflops", "exaflops_valid")]
     return (
         joined.join(upstream, on="run_id", how="left")

@@ -42,6 +42,7 @@ def merge_rows(ours: Rows, theirs: Rows, label: str) -> Rows:
     judged = pl.concat([frame["run_id"] for frame in kept.values()]).unique()
     for table, column in (("pretrain", "run_id"), ("curve", "run_id"), ("attempt", "unit_id")):
         kept[table] = getattr(theirs, table).filter(pl.col(column).is_in(judged.implode()))
+    # theirs may have another id for a task of the same name, such as one at another resolution
     tasks = dict(ours.transfer.select("task", "task_id").unique("task", keep="any").iter_rows())
     return replace(
         ours,
@@ -55,7 +56,10 @@ def merge_rows(ours: Rows, theirs: Rows, label: str) -> Rows:
 def _labelled(frame: pl.DataFrame, label: str, task_ids: dict[str, str]) -> pl.DataFrame:
     """Their rows with the label in ids, names and families, and with our ids of tasks of the same name."""
     named = frame.with_columns(
-        pl.format("{}:{}", pl.lit(label), column).alias(column) for column in IDS if column in frame.columns
+        # a run that both storages have stays two runs
+        pl.format("{}:{}", pl.lit(label), column).alias(column)
+        for column in IDS
+        if column in frame.columns
     ).with_columns(
         pl.col(column).map_elements(lambda text: mark_label(text, label), pl.String) for column in ("name", "family")
     )

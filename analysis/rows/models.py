@@ -16,6 +16,7 @@ def with_display_name(frame: pl.DataFrame) -> pl.DataFrame:
 
 def with_run_names(frame: pl.DataFrame, pretrain: pl.DataFrame) -> pl.DataFrame:
     """Replace `name` by the label of `with_display_name`, in rows that do not hold the epochs themselves."""
+    # names come from the pre-training rows: only these have the epochs
     named = with_display_name(pretrain).select("run_id", "label")
     return (
         frame.join(named, on="run_id", how="left", maintain_order="left")
