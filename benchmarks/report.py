@@ -16,8 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from analysis.report import report, report_charts
-from analysis.report import view as viewed
+from analysis.report import read_view, report, report_charts
 from scaling.console import command_line, console
 from scaling.data import resolve_study
 from scaling.flops import parameters, pretrain_flops
@@ -127,7 +126,7 @@ def _attempt(storage: Storage, unit_id: str, kind: str, run: Pretrain, noise: ra
 def measure(storage: Storage) -> dict[str, float]:
     """Seconds of reading and working out, of the charts alone, and of the whole report; the page's size; the runs."""
     start = time.perf_counter()
-    seen = viewed(storage)
+    seen = read_view(storage)
     read = time.perf_counter()
     report_charts(seen)
     drawn = time.perf_counter()

@@ -14,6 +14,17 @@ FORBIDDEN = {  # package: top-level modules that it never imports
     "analysis": {"torch", "ray", "optuna"},
     "clusters": {"analysis"},
 }
+CHARTS = {"altair", "vl_convert", "analysis.figures"}
+NOT_LOADED = {  # room: modules that importing it does not load, not even through others
+    "analysis.names": {"polars", "numpy"},
+    "analysis.rows": {"search_spaces", "scipy", *CHARTS},  # the published rows load the studies when they are read
+    "analysis.accounting": {"search_spaces", "scipy", *CHARTS},
+    "analysis.compare": {"scipy", "sklearn", *CHARTS},
+    "analysis.laws": {"search_spaces", "analysis.commands", *CHARTS},
+    "analysis.tables": {"scipy", *CHARTS},
+    "analysis.figures": {"analysis.commands", "analysis.report"},
+    "analysis.report": {"analysis.commands"},
+}
 FRONT_DOORS = {"run_study.py", "finetune_grid.py"}  # they alone lead from scaling to clusters and analysis
 
 
@@ -49,6 +60,13 @@ for module in pkgutil.walk_packages({package}.__path__, "{package}."):
         importlib.import_module(module.name)
 sys.exit(" ".join({{"torch", "ray"}} & set(sys.modules)) or None)
 """
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("room", NOT_LOADED)
+def test_a_room_loads_no_more_than_it_needs(room: str) -> None:
+    code = f"import sys, {room}; sys.exit(' '.join({NOT_LOADED[room]!r} & set(sys.modules)) or None)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from analysis.rows.accuracies import MEAN, accuracies, load_rows
+from analysis.rows import MEAN, accuracies, load_rows
 from scaling.store import frames
 from scaling.store.storage import Storage
 

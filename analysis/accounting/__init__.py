@@ -1,25 +1,22 @@
-"""Core-days: what was used, what was planned, what was measured."""
+"""Core-days: what a study was planned to cost, what it used, and what models cost by measurement."""
 
+from analysis.accounting.consistency import inconsistent_costs, mixed_devices_note
 from analysis.accounting.core_days import (
-    CAUSES,
     TIME_PARTS,
     core_time_account,
     core_time_by_family,
     core_time_by_kind,
     core_time_by_model,
     core_time_by_run,
-    core_time_losses,
-    inconsistent_costs,
-    mixed_devices_note,
 )
-from analysis.accounting.measured import GIB, MEASURED_COLUMNS, measurements_table, newest_measurements
-from analysis.accounting.plan import Rates, measured_rates, plan_study, render_plan
-from analysis.accounting.plan_vs_actual import against_plan, mishaps, plan_vs_actual_by_family, restarts, stored_study
+from analysis.accounting.losses import CAUSES, core_time_losses
+from analysis.accounting.measured import measurements_table, newest_measurements
+from analysis.accounting.plan import plan_study, render_plan
+from analysis.accounting.plan_vs_actual import against_plan, mishaps, plan_vs_actual_by_family, restarts
+from analysis.accounting.rates import Rates, measured_rates
 
 __all__ = [
     "CAUSES",
-    "GIB",
-    "MEASURED_COLUMNS",
     "TIME_PARTS",
     "Rates",
     "against_plan",
@@ -39,5 +36,4 @@ __all__ = [
     "plan_vs_actual_by_family",
     "render_plan",
     "restarts",
-    "stored_study",
 ]

@@ -1,6 +1,6 @@
-"""Measured costs (rows of table measure): images a second and the largest batch by size, as the ViT paper's Figure 12.
+"""Measured costs (rows of table measure): speed and largest batch of each model, as in the ViT paper's Figure 12.
 
-Speeds are those of a core, so that devices compare: a CPU thread, a GPU, half of a TPU v3 chip.
+Speeds are per core, so that devices can be compared: a CPU thread, a GPU, half of a TPU v3 chip.
 """
 
 from pathlib import Path
@@ -9,17 +9,12 @@ import polars as pl
 
 from scaling.store import Storage, read_table
 
-GIB = 2**30
-MEASURED_COLUMNS = {  # of a panel: (what is over it, what is at its axis)
-    "per_core": ("Inference at the best batch", "images a second and core"),
-    "largest_batch": ("Largest batch of inference", "images"),
-}
-
 
 def newest_measurements(storage: str | Path | Storage) -> pl.DataFrame:
-    """The newest measurement of each model, resolution, device and precision, with `per_core`: images/s and core.
+    """The newest measurement of each model, resolution, device and precision.
 
-    Raises ValueError when there is none.
+    Adds `per_core` (inference) and `trained_per_core` (training), both in images per second per core. Raises ValueError
+    when the storage holds no measurements.
     """
     place = Storage.of(storage)
     rows = read_table(place, "measure")
@@ -36,7 +31,10 @@ def newest_measurements(storage: str | Path | Storage) -> pl.DataFrame:
 
 
 def measurements_table(rows: pl.DataFrame) -> pl.DataFrame:
-    """What people read of `newest`: speeds are images/s and core, `MFU` a fraction of the rate of matrix products."""
+    """The columns of `newest_measurements` that people read: speeds in images per second per core.
+
+    `MFU` is the fraction of the device's rate of matrix products that a training step reaches.
+    """
     return rows.select(
         "device",
         "precision",

@@ -1,32 +1,30 @@
-"""What a study will cost, from closed forms alone: no model is built and no data read but their counts.
+"""What a study will cost, from closed forms alone: no model is built, and of the data only the counts are read.
 
-Core-days have an interval, from the lowest to the highest rate that was measured: of the model, in the rows; of the
-chip's models, in the catalogue; or as shares of the peak that the ViT paper's models reached on TPU v3. There is none
-for a rate that the user gave or that was measured once.
+Core-days have an interval, from the highest to the lowest training rate that was measured: of the model, in the rows;
+of the chip's models, in the catalogue; or as shares of the peak that the ViT paper's models reached on TPU v3. There is
+none for a rate that the user gave or that was measured once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import polars as pl
-
-from clusters.hardware import SECONDS_PER_DAY, Hardware, Slice, catalogue, chip_of_device
-from scaling.flops import parameters, pretrain_flops, train_flops, transfer_flops
+from analysis.accounting.rates import Rates, rates_of_model, training_rate
+from clusters.hardware import Hardware, Slice, catalogue
+from scaling.flops import parameters, pretrain_flops, transfer_flops
 from scaling.schedule import Pair, planned_trials, search_pairs
-from scaling.specs import Architecture, Pretrain, Study, family, from_json, to_json, without_representation
+from scaling.specs import Pretrain, Study, family
 
 EXA = 1e18
-Rates = Mapping[tuple[str, int], tuple[float, ...]]  # measured exaFLOPs a core-day, newest first, by (model, pixels)
 CORE_DAYS = ("core_days", "core_days_low", "core_days_high")
-PAPER_CHIP = "tpu-v3"
 
 
 @dataclass(frozen=True)
 class RunCost:
-    """One run. `exaflops` counts every tap of padded convolutions, `exaflops_valid` those inside the image (Table 6).
+    """One pre-training run.
 
-    Core-days and list price (US $) are those of `exaflops_valid` at the chip's rate; price is None where unknown.
+    `exaflops` counts every tap of padded convolutions, `exaflops_valid` those inside the image (Table 6's convention).
+    Core-days and list price (USD) are those of `exaflops_valid` at the chip's rate; the price is None where unknown.
     """
 
     name: str
@@ -46,7 +44,7 @@ class RunCost:
 
 @dataclass(frozen=True)
 class TransferCost:
-    """All fine-tuning of a study: dev trials and final runs."""
+    """All fine-tuning of a study: dev trials and final runs. Units as in `RunCost`."""
 
     trials: int
     finals: int
@@ -60,7 +58,7 @@ class TransferCost:
 
 @dataclass(frozen=True)
 class Plan:
-    """Costs of a study on one chip; with `cores` the wall time too, of one run after the other on all of them."""
+    """The costs of a study on one chip; with `cores` also the wall time, of one run after the other on all of them."""
 
     study: str
     hardware: str
@@ -72,48 +70,48 @@ class Plan:
 
     @property
     def total(self) -> dict[str, Any]:
-        """Sums over the pre-training runs; None where one of them has none."""
+        """Sums over the pre-training runs; None where a run's value is."""
         counts = ("images", "steps", "exaflops", "exaflops_valid", *CORE_DAYS, "price_usd")
         return _added([asdict(run) for run in self.runs], counts)
 
     def whole(self) -> dict[str, Any]:
-        """Pre-training and fine-tuning together, as `total`."""
+        """Pre-training and fine-tuning together, in the form of `total`."""
         total, transfer = self.total, asdict(self.transfer)
         counts = ("exaflops", "exaflops_valid", *CORE_DAYS, "price_usd")
         return _added([total, transfer], counts)
 
     def as_json(self) -> dict[str, Any]:
-        """Prices and, on a slice, wall times have the intervals of their core-days."""
+        """The plan as plain values. Prices and, on a slice, wall times have the intervals of their core-days."""
         return {
             "study": self.study,
             "hardware": self.hardware,
             "rate": self.rate_note,
             "slice": self.slice,
             "cores": self.cores,
-            "runs": [self._told(asdict(run)) for run in self.runs],
-            "total": self._told(self.total),
-            "transfer": self._told(asdict(self.transfer)),
-            "whole": self._told(self.whole()),
+            "runs": [self._priced(asdict(run)) for run in self.runs],
+            "total": self._priced(self.total),
+            "transfer": self._priced(asdict(self.transfer)),
+            "whole": self._priced(self.whole()),
         }
 
-    def _told(self, cost: dict[str, Any]) -> dict[str, Any]:
+    def _priced(self, cost: dict[str, Any]) -> dict[str, Any]:
         chip = catalogue()[self.hardware]
         ends = {end: cost[f"core_days_{end}"] for end in ("low", "high")}
-        made = {f"price_usd_{end}": None if days is None else chip.price_usd(days) for end, days in ends.items()}
+        priced = {f"price_usd_{end}": None if days is None else chip.price_usd(days) for end, days in ends.items()}
         if self.cores is not None:
-            made |= {name.replace("core", "wall"): _over(cost[name], self.cores) for name in CORE_DAYS}
-        return cost | made
+            priced |= {name.replace("core", "wall"): _over(cost[name], self.cores) for name in CORE_DAYS}
+        return cost | priced
 
 
 def _added(costs: Sequence[dict[str, Any]], counts: Sequence[str]) -> dict[str, Any]:
-    """Sums, None where one is not known; an end of the interval has the core-days of those without one."""
-    made = {}
+    """Sums; None where a value is. In the ends of an interval, a cost without one counts with its core-days."""
+    sums: dict[str, Any] = {}
     for name in counts:
         values = [cost[name] for cost in costs]
         if name.endswith(("_low", "_high")) and any(value is not None for value in values):
             values = [cost["core_days"] if cost[name] is None else cost[name] for cost in costs]
-        made[name] = None if None in values else sum(values)
-    return made
+        sums[name] = None if None in values else sum(values)
+    return sums
 
 
 def _over(days: float | None, cores: int) -> float | None:
@@ -127,10 +125,10 @@ def plan_study(
     measured: Rates | None = None,
     on: Slice | None = None,
 ) -> Plan:
-    """The cost of a study whose data sets have their counts, and its wall time `on` a slice. Raises ValueError when a
-    data set has no counts.
+    """The cost of a study on a chip, and its wall time `on` a slice.
 
-    A given utilisation goes first, then what was measured of the model at the resolution, then the chip's own rate.
+    A given `utilisation` (share of the peak) counts first, then the `measured` rate of a model at its resolution, then
+    the catalogue's rate of the chip. Raises ValueError when a data set of the study has no counts of images.
     """
     rates = {} if measured is None or utilisation is not None else measured
     runs = tuple(_run_cost(run, chip, utilisation, rates) for run in study.runs)
@@ -141,52 +139,10 @@ def plan_study(
     return Plan(study.name, chip.name, note, runs, _transfer_cost(study, chip, utilisation, rates), *where)
 
 
-def measured_rates(rows: pl.DataFrame, chip: Hardware) -> Rates:
-    """What the rows of table measure say of a chip's training; empty when none is of the chip."""
-    found: dict[tuple[str, int], tuple[float, ...]] = {}
-    for row in rows.sort("measured_at", descending=True).iter_rows(named=True):
-        if chip_of_device(row["device"]) == chip:
-            model: Architecture = from_json(Architecture, row["spec"])  # type: ignore[arg-type]
-            flops = train_flops(model, row["resolution"], row["num_classes"], 1, valid=True)
-            rate = flops * row["train_images_per_second"] / row["cores"] * SECONDS_PER_DAY / EXA
-            key = (_timed(model), row["resolution"])
-            found[key] = (*found.get(key, ()), rate)
-    return found
-
-
-def _measured(rates: Rates, model: Architecture, resolution: int) -> tuple[float, ...] | None:
-    """The rates of a model, newest first, if it was measured. (Without any rates its spec need not be written out.)"""
-    return rates.get((_timed(model), resolution)) if rates else None
-
-
-def _rate(
-    chip: Hardware, name: str, measured: tuple[float, ...] | None, utilisation: float | None
-) -> tuple[float, tuple[float, float] | None]:
-    """ExaFLOPs a core does in a day, and the lowest and highest of its kind that were measured, if they differ."""
-    if measured:
-        return measured[0], _ends(measured)
-    rate = chip.rate(name, utilisation)
-    if utilisation is not None:
-        return rate, None
-    if chip.exaflops_per_core_day:
-        return rate, _ends([rate, *chip.exaflops_per_core_day.values()])
-    paper = catalogue()[PAPER_CHIP].exaflops_per_core_day
-    return rate, _ends([rate * other / paper["pooled"] for other in paper.values()])
-
-
-def _ends(rates: Sequence[float]) -> tuple[float, float] | None:
-    return (min(rates), max(rates)) if min(rates) < max(rates) else None
-
-
-def _timed(model: Architecture) -> str:
-    """What costs are looked up by: a model, whatever its head."""
-    return to_json(without_representation(model))
-
-
 def _run_cost(run: Pretrain, chip: Hardware, utilisation: float | None, rates: Rates) -> RunCost:
     valid = pretrain_flops(run, valid=True) / EXA
-    own = _measured(rates, run.model, run.resolution)
-    rate, ends = _rate(chip, run.name, own, utilisation)
+    own = rates_of_model(rates, run.model, run.resolution)
+    rate, ends = training_rate(chip, run.name, own, utilisation)
     return RunCost(
         name=run.name,
         family=family(run.model),
@@ -203,9 +159,13 @@ def _run_cost(run: Pretrain, chip: Hardware, utilisation: float | None, rates: R
 
 
 def _transfer_cost(study: Study, chip: Hardware, utilisation: float | None, rates: Rates) -> TransferCost:
-    """Fine-tunings of one model on one task cost the same, whichever run the model is of: they are reckoned once."""
+    """The cost of all trials and finals.
+
+    Fine-tunings of one model on one task cost the same, whichever run the model is of, so each is computed once.
+    """
     parts = []
     trials = finals = 0
+    # a study of a thousand runs has few distinct fine-tunings
     alike: dict[Any, list[Pair]] = {}
     for pair in search_pairs(study):
         alike.setdefault((pair.upstream.name, pair.upstream.model, pair.task), []).append(pair)
@@ -214,8 +174,8 @@ def _transfer_cost(study: Study, chip: Hardware, utilisation: float | None, rate
         trials, finals = trials + times * len(dev), finals + times * len(last)
         for each in (*dev, *last):
             valid = times * transfer_flops(each, valid=True) / EXA
-            own = _measured(rates, pair.upstream.model, each.resolution)
-            rate, ends = _rate(chip, pair.upstream.name, own, utilisation)
+            own = rates_of_model(rates, pair.upstream.model, each.resolution)
+            rate, ends = training_rate(chip, pair.upstream.name, own, utilisation)
             flops = {"exaflops": times * transfer_flops(each, valid=False) / EXA, "exaflops_valid": valid}
             parts.append(flops | _core_days(valid, rate, ends))
     sums = _added(parts, ("exaflops", "exaflops_valid", *CORE_DAYS))

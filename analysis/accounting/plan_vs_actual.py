@@ -1,6 +1,6 @@
-"""Plan against actual: what a study was to cost by closed forms, what its attempts took, and what went wrong.
+"""Plan against actual: what a study should have cost by closed forms, what its attempts used, and what went wrong.
 
-The plan is made again from `study.json`, on the chip that did the work, so that core-days can be compared.
+The plan is made again from `study.json`, for the chip that did the work, so that core-days can be compared.
 """
 
 import polars as pl
@@ -8,31 +8,23 @@ import polars as pl
 from analysis.accounting.plan import plan_study
 from analysis.rows import with_display_name
 from clusters.hardware import catalogue, chip_of_device
-from scaling.specs import Study, from_json
-from scaling.store import Storage
+from scaling.specs import Study
 
 DAY, EXA = 86_400.0, 1e18
 COLUMNS = {
     **{"unit_id": pl.String, "kind": pl.String, "name": pl.String, "family": pl.String},
     **{"planned_exaflops": pl.Float64, "planned_core_days": pl.Float64},
 }
-NOT_DONE = {"running": "killed, or not ended yet", "interrupted": "stopped when told"}  # the others as they are
-
-
-def stored_study(storage: Storage) -> Study | None:
-    """The study that `study.json` holds; None when there is none or it is of another version."""
-    if not storage.exists("study.json"):
-        return None
-    try:
-        return from_json(Study, storage.read("study.json").decode())
-    except ValueError:
-        return None
+NOT_DONE = {
+    "running": "killed, or not ended yet",
+    "interrupted": "stopped on request",
+}  # other outcomes are shown as they are
 
 
 def planned_costs(study: Study, device: str) -> pl.DataFrame:
-    """The plan's costs, a row a pre-training run and one for all fine-tuning: `COLUMNS` (exaFLOPs of valid taps).
+    """The plan's costs, one row per pre-training run and one for all fine-tuning: `COLUMNS` (exaFLOPs of valid taps).
 
-    Core-days are null where the catalogue has no rate of the device.
+    Core-days are null where the catalogue has no rate of the device. No rows when the study cannot be planned.
     """
     chip = chip_of_device(device)
     try:
@@ -40,19 +32,21 @@ def planned_costs(study: Study, device: str) -> pl.DataFrame:
     except (ValueError, KeyError):  # data sets without counts, or a chip without a rate
         return pl.DataFrame(schema=COLUMNS)
     known = chip is not None
-    made = [
+    rows = [
         (run.id, "pretrain", run.name, cost.family, cost.exaflops_valid, cost.core_days if known else None)
         for run, cost in zip(study.runs, costs.runs, strict=True)
     ]
     tuned = costs.transfer
     if tuned.trials or tuned.finals:
-        made.append(("", "fine-tuning", "", "", tuned.exaflops_valid, tuned.core_days if known else None))
-    return pl.DataFrame(made, schema=COLUMNS, orient="row")
+        rows.append(("", "fine-tuning", "", "", tuned.exaflops_valid, tuned.core_days if known else None))
+    return pl.DataFrame(rows, schema=COLUMNS, orient="row")
 
 
 def actual_costs(attempts: pl.DataFrame) -> pl.DataFrame:
-    """Attempt rows as in `planned`: a row a run, one for all trials and finals: committed exaFLOPs, occupied and
-    productive core-days, attempts."""
+    """What attempts used, in the rows of `planned_costs`: one per run, one for all trials and finals.
+
+    Committed `exaflops` (valid taps), `core_days` used, `productive_core_days` and `attempts`.
+    """
     tuning = pl.col("kind").is_in(["trial", "transfer"])
     kinds = attempts.filter(tuning | (pl.col("kind") == "pretrain")).with_columns(
         unit_id=pl.when(tuning).then(pl.lit("")).otherwise("unit_id"),
@@ -70,16 +64,18 @@ def actual_costs(attempts: pl.DataFrame) -> pl.DataFrame:
 
 
 def against_plan(study: Study | None, attempts: pl.DataFrame, pretrain: pl.DataFrame) -> pl.DataFrame:
-    """The plan beside what was done, a row a run in the study's order, then the fine-tuning; then what was not planned.
+    """The plan and what was done: one row per run in the study's order, then the fine-tuning, then unplanned runs.
 
-    `done_share` is of the planned exaFLOPs, `cost_ratio` occupied core-days over those that the plan gives to what is
-    done; null without a plan or rate. Empty when several kinds of chip worked: their core-days are not to be compared.
+    `done_share` is the share of the planned exaFLOPs that is done; `cost_ratio` the core-days used over those that the
+    plan gives to that share, null without a plan or rate. Empty without a study, and when several kinds of chip worked:
+    their core-days cannot be compared.
     """
     devices = attempts["device"].unique().to_list()
     if study is None or len(devices) != 1:
         return pl.DataFrame()
-    wish = planned_costs(study, devices[0]).with_row_index("_order")
-    joined = wish.join(actual_costs(attempts), on=["kind", "unit_id"], how="full", coalesce=True)
+    plan = planned_costs(study, devices[0]).with_row_index("_order")
+    # a full join: runs that are not in the study any more were paid for too
+    joined = plan.join(actual_costs(attempts), on=["kind", "unit_id"], how="full", coalesce=True)
     named = with_display_name(pretrain).select(unit_id="run_id", label="label")
     share = pl.when(pl.col("planned_exaflops") > 0).then(pl.col("exaflops").fill_null(0.0) / pl.col("planned_exaflops"))
     joined = joined.join(named, on="unit_id", how="left").with_columns(
@@ -91,7 +87,7 @@ def against_plan(study: Study | None, attempts: pl.DataFrame, pretrain: pl.DataF
 
 
 def plan_vs_actual_by_family(compared: pl.DataFrame) -> pl.DataFrame:
-    """`against_plan` summed over the runs of a family, for studies of many runs."""
+    """`against_plan`'s rows summed over the runs of each family, for studies of many runs."""
     sums = compared.group_by("kind", "family", maintain_order=True).agg(
         pl.col("planned_exaflops", "planned_core_days", "exaflops", "core_days", "productive_core_days").sum(),
         pl.col("attempts").sum(),
@@ -103,9 +99,10 @@ def plan_vs_actual_by_family(compared: pl.DataFrame) -> pl.DataFrame:
 
 
 def mishaps(attempts: pl.DataFrame) -> pl.DataFrame:
-    """The attempts that were not done, in order of time: kind, name, `what`, reason, steps, lost core-seconds.
+    """The attempts that did not finish their unit, in order of time.
 
-    `after` says how the unit went on: 'done by a later attempt', or 'not done'.
+    Among the columns: `what` became of the attempt, its reason and steps, `lost` core-seconds, and `after`: whether the
+    unit was 'done by another attempt' or is 'not done'.
     """
     done = attempts.filter(outcome="done").select("unit_id").unique().with_columns(_done=pl.lit(True))
     missed = attempts.filter(pl.col("outcome") != "done").join(done, on="unit_id", how="left")
@@ -118,7 +115,7 @@ def mishaps(attempts: pl.DataFrame) -> pl.DataFrame:
 
 
 def restarts(attempts: pl.DataFrame) -> str:
-    """In words: how many units needed more than one attempt, and whether all that failed was made good."""
+    """In words: how many units needed more than one attempt, and whether every unit is done."""
     units = attempts.group_by("unit_id").agg(tries=pl.len(), done=(pl.col("outcome") == "done").any())
     most = max(units["tries"], default=0)
     again, open_ = units.filter(pl.col("tries") > 1).height, units.filter(~pl.col("done")).height

@@ -1,62 +1,33 @@
-"""Models, families and settings beside each other: frontier, ratios, sweeps, VTAB."""
+"""Models, families and hyperparameters compared: frontier, compute ratios, searches, VTAB, the paper's ablations."""
 
 from analysis.compare.frontier import frontier, mean_over_tasks
-from analysis.compare.paper_runs import SHAPE_FIELDS, fewshot_accuracies, paper_runs
-from analysis.compare.ratio_answers import doubling_table, published_ratios, ratio_answer, ratio_table
-from analysis.compare.ratios import (
-    BELOW,
-    BEYOND,
-    INTERIOR,
-    MANY,
-    by_task,
-    compared,
-    default_tasks,
-    doublings,
-    points,
-    summary,
-)
-from analysis.compare.sweeps import (
-    PAIR_KEYS,
-    importance_sentences,
-    sweep_sentences,
-    sweeps_of,
-    sweeps_table,
-    varied_parameters,
-    with_names_of_pairs,
-)
-from analysis.compare.vtab import VTAB_GROUPS, VTAB_MEAN, published_vtab, vtab_scores, vtab_scores_table, vtab_top1
+from analysis.compare.importance import importance_sentences
+from analysis.compare.paper_runs import fewshot_accuracies, paper_runs, shape_lines
+from analysis.compare.ratio_answers import published_ratios, ratio_answer
+from analysis.compare.ratio_text import doubling_table, ratio_table
+from analysis.compare.sweep_text import sweep_sentences, sweeps_table
+from analysis.compare.sweeps import best_at_learning_rates, sweeps_of, varied_parameters
+from analysis.compare.vtab import published_vtab, vtab_group_means, vtab_scores, vtab_scores_table, vtab_top1
 
 __all__ = [
-    "BELOW",
-    "BEYOND",
-    "INTERIOR",
-    "MANY",
-    "PAIR_KEYS",
-    "SHAPE_FIELDS",
-    "VTAB_GROUPS",
-    "VTAB_MEAN",
-    "by_task",
-    "compared",
-    "default_tasks",
+    "best_at_learning_rates",
     "doubling_table",
-    "doublings",
     "fewshot_accuracies",
     "frontier",
     "importance_sentences",
     "mean_over_tasks",
     "paper_runs",
-    "points",
     "published_ratios",
     "published_vtab",
     "ratio_answer",
     "ratio_table",
-    "summary",
+    "shape_lines",
     "sweep_sentences",
     "sweeps_of",
     "sweeps_table",
     "varied_parameters",
+    "vtab_group_means",
     "vtab_scores",
     "vtab_scores_table",
     "vtab_top1",
-    "with_names_of_pairs",
 ]

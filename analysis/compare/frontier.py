@@ -8,25 +8,26 @@ MODEL = ("run_id", "name", "family", "pretrained", "epochs", "exaflops", "exaflo
 
 
 def frontier(accuracies: pl.DataFrame, compute: str = "exaflops_valid") -> pl.DataFrame:
-    """Adds `on_frontier` (among all models of a task) and `on_family_frontier` (among those of its family).
+    """Add `on_frontier` (among all models of a task) and `on_family_frontier` (among those of its family).
 
-    A point is dominated when another of its task needs no more compute, is no less accurate, and is better in one of
-    the two; equal points stand together. Controls from scratch and points without compute (null, NaN, 0 or less) or
-    accuracy are on no frontier.
+    `accuracies` are the rows of `analysis.rows.accuracies`. A point is dominated when another one of its task needs no
+    more compute, is no less accurate, and is better in one of the two; of equal points all are on the frontier.
+    From-scratch baselines and points without accuracy or compute (null, NaN, 0 or less) are on no frontier.
     """
     cost, top1 = pl.col(compute), pl.col("top1_mean")
     eligible = pl.col("pretrained") & (cost.is_finite() & (cost > 0) & top1.is_finite()).fill_null(False)
     marked = _mark(accuracies.with_row_index("_row"), eligible, compute, ["task"], "on_frontier")
     marked = _mark(marked, eligible, compute, ["task", "family"], "on_family_frontier")
+    # callers rely on the order of the accuracies
     return marked.sort("_row").drop("_row")
 
 
 def mean_over_tasks(accuracies: pl.DataFrame, tasks: list[str]) -> pl.DataFrame:
-    """One row a model that has all of `tasks` (rows of `analysis.rows.accuracies`): their mean, under one task's name.
+    """The mean over `tasks` of each model that has all of them: one row per model, its task 'a + b + …'.
 
-    The rows of task 'mean' are taken when `tasks` are all there are: their deviation is over seeds of the whole mean.
-    Otherwise that of a mean over k tasks is sqrt(sum std^2) / k, as of independent tasks, with the fewest seeds. NaN
-    accuracies count as none. Raises ValueError naming a task that is not there.
+    When `tasks` are all tasks of `accuracies`, these are the rows of task 'mean', with their deviation over seeds.
+    Otherwise the deviation of a mean over k tasks is sqrt(sum std^2) / k, as if tasks were independent, and `seeds` the
+    fewest of any task. NaN accuracies count as missing. Raises ValueError naming a task that the rows do not have.
     """
     there = sorted(set(accuracies["task"]) - {MEAN})
     for name in tasks:
@@ -59,10 +60,14 @@ def _finite(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _mark(frame: pl.DataFrame, eligible: pl.Expr, compute: str, group: list[str], column: str) -> pl.DataFrame:
-    """In order of compute, a point is on the frontier when it is the first to reach the best accuracy so far."""
+    """Mark in `column` the points that no other point of their group dominates.
+
+    In order of compute, a point is on the frontier when it is the first to reach the best accuracy so far.
+    """
     ordered = frame.sort(compute, "top1_mean", descending=[False, True], nulls_last=True)
     candidate = pl.when(eligible).then(pl.col("top1_mean"))
     best = ordered.with_columns(_best=candidate.cum_max().over(group))
+    # equal accuracy at more compute is dominated: only the cheapest points that reach it are on the frontier
     best = best.with_columns(_first=pl.when(eligible).then(pl.col(compute)).min().over([*group, "_best"]))
     reached = eligible & (pl.col("top1_mean") == pl.col("_best")) & (pl.col(compute) == pl.col("_first"))
     return best.with_columns(reached.fill_null(False).alias(column)).drop("_best", "_first")

@@ -1,4 +1,7 @@
-"""What the specs of runs say, as columns that the ViT paper's figures and tables are grouped by."""
+"""What the specs of runs say, as columns that the ViT paper's figures and tables are grouped by.
+
+What a run is (its model, optimizer, data) is read from its spec and its columns, never from its name.
+"""
 
 from dataclasses import replace
 
@@ -7,14 +10,14 @@ import polars as pl
 from analysis.rows import Rows, accuracies
 from scaling.specs import ZOO, Pretrain, from_json, without_representation
 
-SHAPE_FIELDS = ("depth", "width", "mlp_dim", "patch_size")
+SHAPE_FIELDS = ("depth", "width", "mlp_dim", "patch_size")  # the dimensions of a plain ViT
 
 
 def paper_runs(pretrain: pl.DataFrame) -> pl.DataFrame:
-    """Adds to rows of pre-training what their specs say, null where there is none.
+    """Add to rows of pre-training what their specs say; a column is null for models that have no such field.
 
-    `model`: name in the zoo, else the run's; `samples`: images of the training set; `optimizer`, `positions`,
-    `positions_at`; and the dimensions of a plain ViT: `depth`, `width`, `mlp_dim`, `patch_size`.
+    `model` is the model's name in the zoo, or the run's name; `samples` the number of images in the training set.
+    `kind`, `optimizer`, `positions`, `positions_at` and `SHAPE_FIELDS` are as in the spec.
     """
     paths = {"optimizer": "recipe.optimizer"} | {
         name: f"model.{name}" for name in ("kind", "positions", "positions_at")
@@ -34,8 +37,42 @@ def _model(spec: str | None, name: str) -> str:
 
 
 def fewshot_accuracies(rows: Rows) -> pl.DataFrame:
-    """Few-shot accuracies as `accuracies`, whatever was fine-tuned, with the columns of `described`."""
+    """The few-shot accuracies of pre-trained models as `accuracies`, with the columns of `paper_runs`.
+
+    Fine-tunings are left out: `accuracies` would judge the models by them.
+    """
     few = accuracies(replace(rows, transfer=rows.transfer.clear(), trial=rows.trial.clear()))
     few = few.filter("pretrained")
     columns = ("run_id", "model", "samples", "dataset", *SHAPE_FIELDS, "kind")
     return few.join(paper_runs(rows.pretrain).select(columns), on="run_id", how="inner")
+
+
+def shape_lines(scores: pl.DataFrame) -> pl.DataFrame:
+    """Plain ViTs as lines that start at a common base shape: adds `line` and `relative`; the base is on every line.
+
+    `scores` are `fewshot_accuracies`' rows. `line` is the one dimension of `SHAPE_FIELDS` in which a run differs from
+    the base, or 'all' where it differs in every one; runs that differ in two or three are on no line. `relative` is
+    the compute over the base's. The base is the shape from which most others differ in one dimension. No rows when
+    fewer than two dimensions were varied.
+    """
+    plain = scores.filter(pl.col("kind") == "vit").drop_nulls([*SHAPE_FIELDS, "exaflops_valid"])
+    models = plain.select("run_id", *SHAPE_FIELDS).unique("run_id", maintain_order=True).sort(*SHAPE_FIELDS)
+    best: dict[str, str] = {}  # run_id: its line, from the base found so far
+    base: str | None = None
+    for one in models.to_dicts():
+        lines = {}
+        for other in models.to_dicts():
+            changed = [name for name in SHAPE_FIELDS if other[name] != one[name]]
+            if len(changed) in (1, len(SHAPE_FIELDS)):
+                lines[other["run_id"]] = changed[0] if len(changed) == 1 else "all"
+        if sum(line != "all" for line in lines.values()) > sum(line != "all" for line in best.values()):
+            base, best = one["run_id"], lines
+    names = [name for name in (*SHAPE_FIELDS, "all") if name in best.values()]
+    if base is None or len(set(names) - {"all"}) < 2:
+        return plain.clear().with_columns(line=pl.lit(""), relative=pl.lit(1.0))
+    pairs = [*best.items(), *((base, name) for name in names)]
+    on = pl.DataFrame(pairs, schema=["run_id", "line"], orient="row")
+    compute = pl.col("exaflops_valid").filter(pl.col("run_id") == base).first()
+    return (
+        plain.with_columns(relative=pl.col("exaflops_valid") / compute).join(on, on="run_id").sort("line", "relative")
+    )

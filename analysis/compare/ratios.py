@@ -1,9 +1,10 @@
 """How much compute one family of models needs for the accuracy of another (Dosovitskiy et al. 2021, §4.4, Figure 5).
 
-Family B's Pareto frontier is read as accuracy linear in log(compute) between its points. For a point of family A, the
-compute ratio is B's compute at that accuracy over the point's own: above 1, A needs less. Between the ends of B's
-frontier it is `interior`; outside it is `beyond` or `below` the range, where only a bound is known, and the value of
-the frontier's last or first segment drawn on is an extrapolation, always in a column of its own.
+Family B's Pareto frontier is read as accuracy that is linear in log(compute) between its points. For a point of family
+A, the compute ratio is B's compute at that accuracy over the point's own compute: above 1, A needs less. A point whose
+accuracy is within those of B's frontier is `interior`. Outside it is `beyond` or `below` the range: then only a bound
+on the ratio is known, and what the frontier's last or first segment gives when it is extended is an extrapolation,
+which always has a column of its own.
 """
 
 import math
@@ -16,9 +17,9 @@ import polars as pl
 from analysis.compare.frontier import frontier, mean_over_tasks
 from analysis.rows import MEAN
 
-MANY = 5000  # points: of more, each one's ratio tells nobody anything
+MANY = 5000  # points; of more, only those on a family's frontier are compared
 INTERIOR, BEYOND, BELOW = "interior", "beyond", "below"
-PAPER_TASKS = (  # the five data sets of Figure 5 and Table 7's average; each by the names it is known by
+PAPER_TASKS = (  # the five data sets of Figure 5 and of Table 7's average, each under all its usual names
     *({"imagenet", "imagenet1k", "ilsvrc2012"}, {"cifar10"}, {"cifar100"}),
     *({"pets", "pet", "oxfordiiitpet", "oxfordiiitpets"}, {"flowers", "flowers102", "oxfordflowers102"}),
 )
@@ -35,11 +36,11 @@ DOUBLING = {
 }
 
 
-def points(accuracies: pl.DataFrame, tasks: list[str]) -> pl.DataFrame:
-    """The points that can be compared: pre-trained models with every one of `tasks`, their mean accuracy over these
-    (fraction; `frontier.averaged`) and compute `exaflops` above 0 (valid taps), on their frontiers marked. Of more than
-    `MANY` only those on their family's frontier.
+def comparable_points(accuracies: pl.DataFrame, tasks: list[str]) -> pl.DataFrame:
+    """The points that can be compared: pre-trained models with compute and an accuracy on every one of `tasks`.
 
+    `top1_mean` is the mean over the tasks (a fraction), `exaflops` the compute (valid taps, above 0); `on_frontier` and
+    `on_family_frontier` as in `frontier`. Of more than `MANY` points, only those on their family's frontier.
     Raises ValueError for a task that the rows do not have.
     """
     usable = pl.col("pretrained") & pl.col("exaflops_valid").is_finite() & (pl.col("exaflops_valid") > 0)
@@ -50,45 +51,45 @@ def points(accuracies: pl.DataFrame, tasks: list[str]) -> pl.DataFrame:
     return marked.with_columns(exaflops="exaflops_valid").sort("family", "exaflops", "name", "run_id")
 
 
-def compared(known: pl.DataFrame, of: str, against: str) -> pl.DataFrame:
-    """Each point of family `of` beside the frontier of family `against`: one row a point, columns `POINT`.
+def compare_families(known: pl.DataFrame, of: str, against: str) -> pl.DataFrame:
+    """Each point of family `of` compared with the frontier of family `against`: one row per point, columns `POINT`.
 
-    `ratio` is that of an interior point, `ratio_low` and `ratio_high` it with one standard error of the seeds' means on
-    both sides (first order; null when a seed is alone). `bound` holds outside: the ratio of a point `beyond` is above
-    it, of one `below` under it. `gain` is the point's accuracy less B's at equal compute (fraction), null outside B's
+    An interior point has a `ratio`, with `ratio_low` and `ratio_high` one standard error of the seeds' means away
+    (first order; null where a model has one seed). Outside there is a `bound`: the ratio of a point `beyond` is above
+    it, of one `below` under it. `gain` is the point's accuracy less B's at equal compute (a fraction), null outside B's
     range of compute.
     """
     line = _line(known, against)
-    made = [_beside(row, line) for row in known.filter(family=of).to_dicts()] if line.height else []
-    return pl.DataFrame(made, schema=POINT)
+    rows = [_compared(row, line) for row in known.filter(family=of).to_dicts()] if line.height else []
+    return pl.DataFrame(rows, schema=POINT)
 
 
 def _line(known: pl.DataFrame, family: str) -> pl.DataFrame:
-    """A family's frontier as a line: rising in compute and accuracy, one point where several stand together."""
+    """A family's frontier as a line that rises in compute and accuracy; of equal points only one is kept."""
     own = known.filter(pl.col("on_family_frontier"), family=family)
     return own.unique("exaflops", keep="first", maintain_order=True).sort("exaflops")
 
 
-def _beside(row: dict[str, Any], line: pl.DataFrame) -> dict[str, Any]:
+def _compared(row: dict[str, Any], line: pl.DataFrame) -> dict[str, Any]:
     cost, top1 = np.log(line["exaflops"].to_numpy()), line["top1_mean"].to_numpy()
     own, own_top1 = math.log(row["exaflops"]), row["top1_mean"]
-    where, equal, drawn_on = _read(top1, cost, own_top1)
+    where, log_cost, extended_cost = _read(top1, cost, own_top1)
     bound = cost[-1] if where == BEYOND else cost[0]
-    found: dict[str, Any] = {"where": where, "ratio": None, "bound": None, "ratio_extrapolated": None}
+    ratio: dict[str, Any] = {"where": where, "ratio": None, "bound": None, "ratio_extrapolated": None}
     if where == INTERIOR:
-        found |= {"ratio": math.exp(equal - own)} | _spread(row, line, top1, equal - own)
+        ratio |= {"ratio": math.exp(log_cost - own)} | _spread(row, line, top1, log_cost - own)
     else:
-        found |= {"bound": math.exp(bound - own), "ratio_extrapolated": _exp(drawn_on, own)}
-    side, level, level_on = _read(cost, top1, own)
+        ratio |= {"bound": math.exp(bound - own), "ratio_extrapolated": _exp(extended_cost, own)}
+    side, level, extended_level = _read(cost, top1, own)
     gains: dict[str, Any] = {
         "gain": own_top1 - level if side == INTERIOR else None,
-        "gain_extrapolated": None if level_on is None else own_top1 - level_on,
+        "gain_extrapolated": None if extended_level is None else own_top1 - extended_level,
     }
-    return {name: (row | found | gains).get(name) for name in POINT}
+    return {name: (row | ratio | gains).get(name) for name in POINT}
 
 
 def _read(x: np.ndarray, y: np.ndarray, at: float) -> tuple[str, float, float | None]:
-    """Where `at` lies in rising `x`, y there (held at the ends), and outside y on the nearest segment drawn on."""
+    """Where `at` lies in rising `x`, y there (held constant beyond the ends), and outside y on the extended segment."""
     close = 1e-9 * max(1.0, abs(at))  # means over data sets that are equal on paper differ in the last bit
     where = BELOW if at < x[0] - close else BEYOND if at > x[-1] + close else INTERIOR
     held = float(np.interp(at, x, y))
@@ -100,16 +101,17 @@ def _read(x: np.ndarray, y: np.ndarray, at: float) -> tuple[str, float, float | 
 
 
 def _exp(log_cost: float | None, own: float) -> float | None:
-    """The ratio, infinite when a flat segment would need more than a number holds."""
+    """The ratio; infinite when a flat segment, extended, needs more compute than a float can hold."""
     if log_cost is None:
         return None
     return math.exp(log_cost - own) if log_cost - own < 700 else math.inf
 
 
 def _spread(row: dict[str, Any], line: pl.DataFrame, top1: np.ndarray, log_ratio: float) -> dict[str, float]:
-    """One standard error of the seeds' means, of the point and of the segment that it is read from, as ratios."""
+    """The ratio one standard error lower and higher: the error of the point and of the segment it is read from."""
     if len(top1) < 2:
         return {}
+    # first-order propagation through the linear segment between two points of the frontier
     place = min(max(int(np.searchsorted(top1, row["top1_mean"])), 1), len(top1) - 1)
     ends = line[place - 1 : place + 1]
     share = (row["top1_mean"] - top1[place - 1]) / (top1[place] - top1[place - 1])
@@ -118,7 +120,7 @@ def _spread(row: dict[str, Any], line: pl.DataFrame, top1: np.ndarray, log_ratio
         return {}
     own, low, high = (float(error or 0.0) for error in errors)
     step = math.log(ends["exaflops"][1] / ends["exaflops"][0]) / (top1[place] - top1[place - 1])
-    away = min(step * math.hypot(own, (1 - share) * low, share * high), 300.0)
+    away = min(step * math.hypot(own, (1 - share) * low, share * high), 300.0)  # exp(300) is still a finite ratio
     return {"ratio_low": math.exp(log_ratio - away), "ratio_high": math.exp(log_ratio + away)}
 
 
@@ -127,9 +129,11 @@ def _error(row: dict[str, Any]) -> float | None:
     return None if std is None or not seeds or not math.isfinite(std) else std / math.sqrt(seeds)
 
 
-def summary(beside: pl.DataFrame) -> dict[str, Any]:
-    """Of `compared`'s rows: how many lie where, and the geometric mean ratio of the interior ones (null without any);
-    `geometric_mean_with_extrapolated` also takes those outside, at their extrapolated values."""
+def ratio_summary(beside: pl.DataFrame) -> dict[str, Any]:
+    """Of `compare_families`' rows: how many lie where, and the geometric mean ratio of the interior ones.
+
+    It is None without interior points; `geometric_mean_with_extrapolated` includes the others' extrapolated values.
+    """
     inside = beside.filter(where=INTERIOR)["ratio"]
     every = beside.select(pl.coalesce("ratio", "ratio_extrapolated").alias("ratio"))["ratio"].drop_nulls()
     counts = {name: beside.filter(where=name).height for name in (INTERIOR, BEYOND, BELOW)}
@@ -149,31 +153,36 @@ def _geometric_mean(ratios: pl.Series) -> float | None:
 
 
 def doublings(known: pl.DataFrame) -> pl.DataFrame:
-    """What a doubling of compute adds along each family's frontier, segment by segment: accuracy (fraction) and the
-    share of the error that it takes away (null without error). Falling gains are saturation. Columns `DOUBLING`."""
-    made = []
+    """What a doubling of compute adds along each family's frontier, one row per segment, columns `DOUBLING`.
+
+    `gain_per_doubling` is accuracy (a fraction), `error_cut_per_doubling` the share of the error that is removed (null
+    where there is no error). Gains that fall along a frontier are saturation.
+    """
+    rows = []
     for family in sorted(set(known["family"])):
         for low, high in pairwise(_line(known, family).to_dicts()):
             times = math.log2(high["exaflops"] / low["exaflops"])
             left, right = 1 - low["top1_mean"], 1 - high["top1_mean"]
-            made.append(
+            rows.append(
                 {name: low[name] for name in ("family", "name", "exaflops", "top1_mean")}
                 | {f"next_{name}": high[name] for name in ("name", "exaflops", "top1_mean")}
                 | {"gain_per_doubling": (high["top1_mean"] - low["top1_mean"]) / times}
                 | {"error_cut_per_doubling": 1 - (right / left) ** (1 / times) if left > 0 and right >= 0 else None}
             )
-    return pl.DataFrame(made, schema=DOUBLING)
+    return pl.DataFrame(rows, schema=DOUBLING)
 
 
 def default_tasks(names: list[str]) -> list[str]:
-    """The paper's five data sets when all are there (ReaL is not one of them), or else every task."""
+    """The paper's five data sets when `names` has all of them (ReaL is not one of them), or else every task."""
     plain = {"".join(filter(str.isalnum, name.lower())): name for name in names}
     five = [next((plain[alias] for alias in sorted(known) if alias in plain), None) for known in PAPER_TASKS]
     return [name for name in five if name is not None] if None not in five else names
 
 
-def by_task(accuracies: pl.DataFrame, of: str, against: str) -> dict[str, dict[str, Any]]:
-    """`summary` of the comparison on each data set alone, where there is one: how much hangs on the choice."""
+def ratios_by_task(accuracies: pl.DataFrame, of: str, against: str) -> dict[str, dict[str, Any]]:
+    """`ratio_summary` on each data set alone, where points can be compared: how much depends on the choice."""
     names = sorted(set(accuracies["task"]) - {MEAN})
-    found = {name: summary(compared(points(accuracies, [name]), of, against)) for name in names}
-    return {name: one for name, one in found.items() if one["points"]}
+    alone = {
+        name: ratio_summary(compare_families(comparable_points(accuracies, [name]), of, against)) for name in names
+    }
+    return {name: summary for name, summary in alone.items() if summary["points"]}

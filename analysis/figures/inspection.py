@@ -1,10 +1,8 @@
-"""Pictures of what models look at (§4.5, Figures 6, 7, 10, 11 and 14), from the rows that `scaling.inspection` left.
+"""What models look at (§4.5, Figures 6, 7, 10, 11 and 14), from the rows that `python -m scaling.inspection` writes.
 
-Frame -> altair chart; each function takes the rows of one table of `scaling.store.TABLES`, of any number of models.
+Each chart takes the rows of one table of `scaling.store.TABLES`, of any number of models.
 """
 
-import base64
-import io
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -17,17 +15,15 @@ import polars as pl
 from PIL import Image, ImageFilter
 
 from analysis.figures import style
+from analysis.figures.pictures import SIDE, mosaic, picture, scale_bar, viridis
 from scaling.store import Storage, read_table
 
-SIDE = 230  # px, of one map
-PIXELS = 448  # a side, at most, of a picture inside a figure
-MAPS = 28  # components that are drawn, as in Figure 7
-VIRIDIS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))  # its quarters
+COMPONENTS = 28  # that are drawn, as in Figure 7
 
 
 @dataclass(frozen=True)
 class Inspections:
-    """All rows of inspections in a storage, one frame a table."""
+    """All inspection rows of a storage, one frame per table."""
 
     attention_distance: pl.DataFrame
     filters: pl.DataFrame
@@ -36,15 +32,15 @@ class Inspections:
 
 
 def load_inspections(storage: str | Path | Storage) -> Inspections:
-    """The inspections of a storage, each model's label made unique. Frames without rows when there are none."""
+    """The inspections of a storage, with labels (`with_labels`). The frames are empty when there are none."""
     place = Storage.of(storage)
-    return Inspections(**{field.name: with_names(read_table(place, field.name)) for field in fields(Inspections)})
+    return Inspections(**{field.name: with_labels(read_table(place, field.name)) for field in fields(Inspections)})
 
 
-def with_names(rows: pl.DataFrame) -> pl.DataFrame:
-    """Adds `label`: the model's name, with what tells several weights, resolutions or images of one name apart.
+def with_labels(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `label`: the model's name, with what tells inspections of one name apart (weights, resolution, or images).
 
-    In order of names, so that the pictures of one model stand together.
+    Rows are sorted by label, so that the pictures of one model stand together.
     """
     several = [
         (pl.col("weights_sha256"), pl.format(", weights {}", pl.col("weights_sha256").str.head(6))),
@@ -60,8 +56,8 @@ def with_names(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def inspection_charts(seen: Inspections) -> dict[str, tuple[Any, str]]:
-    """The figures that there are rows for: name -> (altair chart, what it shows)."""
-    made: dict[str, tuple[Callable[[pl.DataFrame], Any], pl.DataFrame, str]] = {
+    """The figures that there are rows for: name -> (altair chart, caption)."""
+    figures: dict[str, tuple[Callable[[pl.DataFrame], Any], pl.DataFrame, str]] = {
         "attention_distance": (
             distance_chart,
             seen.attention_distance,
@@ -69,10 +65,10 @@ def inspection_charts(seen: Inspections) -> dict[str, tuple[Any, str]]:
         ),
         "filters": (filters_chart, seen.filters, "Principal components of the patch embedding's filters."),
         "positions": (positions_chart, seen.position_similarity, "Similarity of the position embeddings."),
-        "rollout": (rollout_chart, seen.rollout, "What of an image reaches the output, by attention rollout."),
+        "rollout": (rollout_chart, seen.rollout, "Which parts of an image reach the output, by attention rollout."),
     }
     drawn = {}
-    for name, (draw, rows, caption) in made.items():
+    for name, (draw, rows, caption) in figures.items():
         with suppress(style.NothingToDrawError):
             drawn[name] = (draw(rows), caption)
     return drawn
@@ -82,9 +78,14 @@ def inspection_charts(seen: Inspections) -> dict[str, tuple[Any, str]]:
 
 
 def distance_chart(rows: pl.DataFrame) -> Any:
-    """Mean attention distance of every head by layer, a panel a model; a line through the layers' means."""
-    _something(rows, "no attention distances to draw")
-    tops = rows.with_columns(top=pl.col("pixels").max().over("resolution") * 1.06)  # one axis for one image size
+    """Mean attention distance (pixels) of every head by layer: a point per head, a line through the layers' means.
+
+    One panel per model. Raises NothingToDrawError without rows.
+    """
+    require_rows(rows, "no attention distances to draw")
+    tops = rows.with_columns(
+        top=pl.col("pixels").max().over("resolution") * 1.06
+    )  # models of one resolution have the same axis
     panels = [_distance_panel(part) for part in tops.partition_by("label", maintain_order=True)]
     title = style.titled("Attention distance by depth", "Each point is one head, the line the mean of a layer's heads.")
     return style.styled(alt.concat(*panels, columns=min(len(panels), 2), spacing=28), title)
@@ -100,6 +101,7 @@ def _distance_panel(rows: pl.DataFrame) -> Any:
         about=pl.format("layer {}, head {}: {} px", "layer", "head", pl.col("pixels").round(1)),
     )
     x = alt.X("layer:Q", title="layer").scale(domain=[-0.5, layers - 0.5], nice=False)
+    # at most eight ticks, whole numbers
     ticks = list(range(0, layers, max(1, -(-layers // 8))))
     x = x.axis(values=ticks, format="d", grid=False)
     y = alt.Y("pixels:Q", title="mean distance (px)").scale(domain=[0, first["top"] or 1.0], nice=False)
@@ -116,56 +118,46 @@ def _distance_panel(rows: pl.DataFrame) -> Any:
 
 
 def filters_chart(rows: pl.DataFrame) -> Any:
-    """The first components of the patch embedding's filters as small images, a panel a model."""
-    _something(rows, "no filters to draw")
+    """The first principal components of the patch embedding's filters as small images, one panel per model.
+
+    Raises NothingToDrawError without rows.
+    """
+    require_rows(rows, "no filters to draw")
     models = rows.partition_by("label", maintain_order=True)
-    panels = [_picture(_filter_mosaic(part), *_filter_words(part)) for part in models]
+    panels = [picture(_filtermosaic(part), *_filter_words(part)) for part in models]
     title = style.titled(
         "Filters of the patch embedding",
-        "Principal components, the strongest first; each scaled to its own range.",
+        "Principal components, largest variance first; each is scaled to its own range.",
     )
     return style.styled(alt.concat(*panels, columns=min(len(panels), 2), spacing=28), title)
 
 
 def _filter_words(rows: pl.DataFrame) -> tuple[str, str]:
-    shown = rows.filter(pl.col("component") < MAPS)
+    shown = rows.filter(pl.col("component") < COMPONENTS)
     share = float(shown["variance"].sum())
     return rows["label"][0], f"{shown.height} components of {rows['side'][0]} px, {share:.0%} of the variance"
 
 
-def _filter_mosaic(rows: pl.DataFrame) -> np.ndarray:
-    """Components in rows of seven with white lines between: [height, width, 3] bytes."""
+def _filtermosaic(rows: pl.DataFrame) -> np.ndarray:
+    """Components in rows of seven: [height, width, 3] bytes."""
     tiles = []
-    for row in rows.filter(pl.col("component") < MAPS).sort("component").to_dicts():
+    for row in rows.filter(pl.col("component") < COMPONENTS).sort("component").to_dicts():
         values = np.reshape(row["values"], (row["side"], row["side"], 3))
         low, high = values.min(), values.max()
         tiles.append((values - low) / (high - low or 1.0) * 255)
-    return _mosaic(tiles, 7)
-
-
-def _mosaic(tiles: list[np.ndarray], columns: int) -> np.ndarray:
-    """Equal square tiles [side, side, 3] in rows of `columns`, white between and in the places that are left."""
-    side = tiles[0].shape[0]
-    scale = max(1, PIXELS // (columns * (side + 1)))
-    step = side * scale + max(2, scale // 2)
-    count = -(-len(tiles) // columns)
-    sheet = np.full((count * step, min(columns, len(tiles)) * step, 3), 255, np.uint8)
-    for place, tile in enumerate(tiles):
-        top, left = (step * at for at in divmod(place, columns))
-        large = np.kron(tile, np.ones((scale, scale, 1))).round().astype(np.uint8)
-        sheet[top : top + side * scale, left : left + side * scale] = large
-    return sheet
+    return mosaic(tiles, 7)
 
 
 # --- positions (Figures 7, centre, and 10) -----------------------------------------------------------------------
 
 
 def positions_chart(rows: pl.DataFrame) -> Any:
-    """Cosine similarity of each patch's position embedding with all others: a map a patch, a panel a table of a model.
+    """Cosine similarity of each patch's position embedding with all others: one map per patch.
 
-    Of a model with a table a layer, the first, the middle and the last are shown.
+    One panel per table of a model; of a model with a table per layer, the first, the middle and the last. Raises
+    NothingToDrawError without rows.
     """
-    _something(rows, "no position embeddings to draw")
+    require_rows(rows, "no position embeddings to draw")
     panels = []
     for model in rows.partition_by("label", maintain_order=True):
         tables = sorted(set(model["table"]))
@@ -173,65 +165,51 @@ def positions_chart(rows: pl.DataFrame) -> Any:
             part = model.filter(pl.col("table") == table)
             words = f"table {table + 1} of {len(tables)}, " if len(tables) > 1 else ""
             grid = part["grid"][0]
-            panels.append(_picture(_position_mosaic(part), model["label"][0], f"{words}{grid} × {grid} patches"))
+            panels.append(picture(_positionmosaic(part), model["label"][0], f"{words}{grid} × {grid} patches"))
     title = style.titled(
         "Similarity of position embeddings",
-        "A tile for each patch, at its place in the image: its cosine similarity with all patches, from −1 to 1.",
+        "One tile per patch, at its place in the image: its cosine similarity with all patches, from −1 to 1.",
     )
     sheet = alt.concat(*panels, columns=min(len(panels), 3), spacing=28)
-    return style.styled(alt.vconcat(sheet, _scale_bar(-1, 1, "cosine similarity"), spacing=18), title)
+    return style.styled(alt.vconcat(sheet, scale_bar(-1, 1, "cosine similarity"), spacing=18), title)
 
 
-def _position_mosaic(rows: pl.DataFrame) -> np.ndarray:
-    """Maps of the patches at their places in the image; of a fine grid every second, or third, so that 16 fit."""
+def _positionmosaic(rows: pl.DataFrame) -> np.ndarray:
+    """The maps at their patches' places in the image; of a fine grid every second or third, so that at most 16 fit."""
     grid = int(rows["grid"][0])
     step = -(-grid // 16)
     kept = [
-        _coloured((np.reshape(row["cosines"], (grid, grid)) + 1) / 2)
+        viridis((np.reshape(row["cosines"], (grid, grid)) + 1) / 2)
         for row in rows.sort("position").to_dicts()
         if (row["position"] // grid) % step == 0 and (row["position"] % grid) % step == 0
     ]
-    return _mosaic(kept, -(-grid // step))
-
-
-def _coloured(shares: np.ndarray) -> np.ndarray:
-    """Values in [0, 1] in viridis, which is even to the eye and to the colour-blind: [..., 3] in [0, 255]."""
-    stops = np.linspace(0, 1, len(VIRIDIS))
-    return np.stack([np.interp(shares, stops, channel) for channel in np.array(VIRIDIS).T], -1)
-
-
-def _scale_bar(low: float, high: float, text: str) -> Any:
-    """A bar of colours with its ends and its middle written below."""
-    strip = _coloured(np.linspace(0, 1, 256))[None].repeat(8, 0).round().astype(np.uint8)
-    axis = alt.Axis(values=[low, (low + high) / 2, high], format="~g", grid=False)
-    at = {"x": alt.X("x:Q", title=text, axis=axis).scale(domain=[low, high], nice=False), "url": "url:N"}
-    bar = alt.Chart(style.data([{"x": (low + high) / 2, "url": _url(strip)}]))
-    return (
-        bar.mark_image(width=SIDE, height=12, aspect=False, aria=False).encode(**at).properties(width=SIDE, height=12)
-    )
+    return mosaic(kept, -(-grid // step))
 
 
 # --- rollout (Figures 6 and 14) ----------------------------------------------------------------------------------
 
 
 def rollout_chart(rows: pl.DataFrame, most: int = 12) -> Any:
-    """Images beside themselves darkened where little reaches the output, a panel a model; `most` images of each."""
-    _something(rows, "no rollouts to draw")
+    """Pairs of an image and the image darkened where little of it reaches the output, one panel per model.
+
+    At most `most` images of each model. Raises NothingToDrawError without rows.
+    """
+    require_rows(rows, "no rollouts to draw")
     panels = []
     for model in rows.partition_by("label", maintain_order=True):
         shown = model.head(most)
-        sheet = _mosaic([tile for row in shown.to_dicts() for tile in _rollout_pair(row)], 6)
+        sheet = mosaic([tile for row in shown.to_dicts() for tile in _rollout_pair(row)], 6)
         words = f"{shown.height} image{'s' if shown.height != 1 else ''} of {shown['data'][0]}"
-        panels.append(_picture(sheet, model["label"][0], words, 2 * SIDE))
+        panels.append(picture(sheet, model["label"][0], words, 2 * SIDE))
     title = style.titled(
         "What the output attends to",
-        "Each image, and the image as bright as each patch's share in the output (rollout).",
+        "Each image, and beside it the image with the brightness of each patch's share in the output (rollout).",
     )
     return style.styled(alt.concat(*panels, columns=1 if len(panels) < 3 else 2, spacing=28), title)
 
 
 def _rollout_pair(row: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """The small image, and it times its mask: shares over the largest, made as large as it and smooth (§D.8)."""
+    """The small image, and it times its mask: shares over the largest, resized to the image and smoothed (§D.8)."""
     image = np.reshape(row["pixels"], (row["side"], row["side"], 3)).astype(float)
     shares = np.reshape(row["shares"], (row["grid"], row["grid"]))
     mask = Image.fromarray((shares / (shares.max() or 1.0)).astype(np.float32))
@@ -241,30 +219,10 @@ def _rollout_pair(row: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         ImageFilter.GaussianBlur(row["side"] / row["grid"] / 4)
     )
     share = np.asarray(blurred, float)[..., None] / 255
+    # dark, not black: a reader still sees what the model does not use
     return image, image * (0.12 + 0.88 * share)
 
 
-# --- pictures inside charts --------------------------------------------------------------------------------------
-
-
-def _picture(pixels: np.ndarray, title: str, words: str, width: int = SIDE) -> Any:
-    """A panel that is a picture [height, width, 3] of bytes, without axes."""
-    height = round(width * pixels.shape[0] / pixels.shape[1])
-    about = f"{title}: {words}"
-    base = alt.Chart(style.data([{"url": _url(pixels), "about": about}]))
-    image = base.mark_image(width=width, height=height, aspect=False).encode(
-        x=alt.value(width / 2), y=alt.value(height / 2), url="url:N", description="about:N"
-    )
-    return image.properties(width=width, height=height, title=style.panel_title(title, words))
-
-
-def _url(pixels: np.ndarray) -> str:
-    """A picture as a PNG inside the figure."""
-    sink = io.BytesIO()
-    Image.fromarray(pixels).save(sink, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(sink.getvalue()).decode()
-
-
-def _something(rows: pl.DataFrame, words: str) -> None:
+def require_rows(rows: pl.DataFrame, words: str) -> None:
     if rows.is_empty():
         raise style.NothingToDrawError(words)

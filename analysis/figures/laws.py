@@ -1,4 +1,4 @@
-"""Error by compute with the law of each family."""
+"""Error against pre-training compute, with the law of each family."""
 
 from typing import Any
 
@@ -7,25 +7,26 @@ import numpy as np
 import polars as pl
 
 from analysis.figures.style import NothingToDrawError, data, extent, family_scales, log_ticks, styled, titled
-from analysis.laws import EXTRAPOLATED, FamilyLaw, Fit, laws_found, predict
+from analysis.laws import EXTRAPOLATED, FamilyLaw, Fit, fitted_laws, predict
 from analysis.names import family_name, flops_unit
 from analysis.rows import PANEL_LINES, spread_over
 
-LOG = 8.0  # largest error over smallest, from which on the axis is logarithmic
-PLACES = 40  # of the drawn line
+LOG = 8.0  # ratio of the largest error to the smallest above which the y axis is logarithmic
+PLACES = 40  # points of a drawn law
+MARKS = 150  # points of a family
 
 
-def laws_chart(found: list[FamilyLaw]) -> Any:
-    """Error by pre-training compute with each family's law: its interval as a band, dashed where it extrapolates.
+def laws_chart(laws: list[FamilyLaw]) -> Any:
+    """Error (%) by pre-training compute with each family's law: its interval as a band, dashed where it extrapolates.
 
-    Raises `style.NothingToDrawError` when no family has a law.
+    Raises NothingToDrawError when no family has a law.
     """
-    drawn = laws_found(found)
+    drawn = fitted_laws(laws)
     if not drawn:
-        raise NothingToDrawError("no family has points enough for a law")
+        raise NothingToDrawError("no family has enough points for a law")
     size, unit = flops_unit(pl.concat([law.points["compute"] for law, _ in drawn]))
     scales = family_scales([law.family for law, _ in drawn])
-    points = pl.concat([spread_over(law.points, "compute", 150) for law, _ in drawn])
+    points = pl.concat([spread_over(law.points, "compute", MARKS) for law, _ in drawn])
     marks = points.select(
         compute=pl.col("compute") / size,
         percent=pl.col("error") * 100,
@@ -40,6 +41,7 @@ def laws_chart(found: list[FamilyLaw]) -> Any:
         values=log_ticks(low, high), format=",~g", grid=False
     )
     error = alt.Y("percent:Q", title="error (%)")
+    # clamp: a band is cut at the axis, instead of drawn over the title
     error = error.scale(type="log" if log else "linear", domain=y, nice=False, clamp=True, zero=False)
     error = error.axis(values=log_ticks(*y), format="~g") if log else error
     colour = alt.Color("shown:N", title=None, scale=scales[0]).legend(symbolOpacity=1)
@@ -64,6 +66,7 @@ def laws_chart(found: list[FamilyLaw]) -> Any:
 
 
 def _line(family: str, law: Fit, size: float) -> list[dict[str, Any]]:
+    """The law over the fitted range of compute and beyond it; `size` is the exaFLOPs of one unit of the x axis."""
     _, low, high = law.ranges[0]
     parts = (
         ("fitted", np.geomspace(low, high, PLACES)),
@@ -73,11 +76,11 @@ def _line(family: str, law: Fit, size: float) -> list[dict[str, Any]]:
         {
             "shown": family_name(family),
             "part": part,
-            "compute": made.at[0][1] / size,
-            "percent": made.value * 100,
-            "least": max(made.interval[0], made.value / 5) * 100,  # an interval without a bound is cut off
-            "most": min(made.interval[1], made.value * 5) * 100,
+            "compute": prediction.at[0][1] / size,
+            "percent": prediction.value * 100,
+            "least": max(prediction.interval[0], prediction.value / 5) * 100,  # an unbounded interval is cut off
+            "most": min(prediction.interval[1], prediction.value * 5) * 100,
         }
         for part, places in parts
-        for made in predict(law, [[float(place)] for place in places])
+        for prediction in predict(law, [[float(place)] for place in places])
     ]

@@ -1,11 +1,11 @@
-"""Response of the dev accuracy to the learning rate."""
+"""How the accuracy on the dev split responds to the learning rate."""
 
 from typing import Any
 
 import altair as alt
 import polars as pl
 
-from analysis.compare import PAIR_KEYS, with_names_of_pairs
+from analysis.compare import best_at_learning_rates
 from analysis.figures.style import (
     NothingToDrawError,
     Scales,
@@ -19,30 +19,22 @@ from analysis.figures.style import (
 )
 from analysis.names import family_name
 from analysis.rows import PANEL_LINES, Rows, spread_over
-from scaling.store import best_trials
 
 PANELS = 6  # of a figure; the tables have all tasks
 
 
 def response_chart(rows: Rows) -> Any:
-    """Dev accuracy by learning rate, the best trial at each rate, a line a model and a panel a task; the chosen marked.
+    """Dev accuracy (%) by learning rate: the best trial at each, a line per model, a panel per task, the chosen marked.
 
-    Raises `style.NothingToDrawError` when no model was tried at two rates.
+    Raises NothingToDrawError when no model was tried at two learning rates.
     """
-    known = rows.trial.with_columns(pl.col("dev_top1").fill_nan(None)).drop_nulls(["dev_top1", "base_lr"])
-    at_rate = known.group_by(*PAIR_KEYS, "task", "name", "family", "pretrained", "base_lr").agg(
-        pl.col("dev_top1").max()
-    )
-    at_rate = at_rate.filter((pl.len().over(PAIR_KEYS) > 1) & (pl.col("base_lr") > 0))
-    if at_rate.is_empty():
-        raise NothingToDrawError("no model was tried at two rates")
-    chosen = best_trials(known).select(*PAIR_KEYS, "base_lr", chosen=pl.lit(True))
-    marked = with_names_of_pairs(at_rate, rows).join(chosen, on=[*PAIR_KEYS, "base_lr"], how="left")
-    shown = marked.with_columns(
+    best = best_at_learning_rates(rows)
+    if best.is_empty():
+        raise NothingToDrawError("no model was tried at two learning rates")
+    shown = best.with_columns(
         percent=pl.col("dev_top1") * 100,
         shown=pl.col("family").map_elements(family_name, return_dtype=pl.String),
         start=pl.when("pretrained").then(pl.lit("pre-trained")).otherwise(pl.lit("from scratch")),
-        chosen=pl.col("chosen").fill_null(False),
     )
     scales = family_scales(shown["family"])
     tasks = shown["task"].unique().sort().to_list()[:PANELS]
@@ -52,22 +44,26 @@ def response_chart(rows: Rows) -> Any:
     dashed = "" if shown["pretrained"].all() else " Dashed: from scratch."
     title = titled(
         "Response to the learning rate",
-        f"Best trial at each rate, on the dev split. Large marks: chosen.{dashed}{thin}",
+        f"Best trial at each learning rate, on the dev split. Large marks: chosen.{dashed}{thin}",
     )
     return styled(alt.concat(*panels, columns=min(len(panels), 2), spacing=28), title)
 
 
 def _response_panel(shown: pl.DataFrame, scales: Scales) -> Any:
-    about = pl.format("{}: {} % at rate {}", "label", pl.col("percent").round(2), "base_lr")
+    about = pl.format("{}: {} % at learning rate {}", "label", pl.col("percent").round(2), "base_lr")
     records = shown.sort("run_id", "base_lr").with_columns(about=about)
     low, high = extent(records["base_lr"])
     ticks = sorted(set(records["base_lr"]))
-    rate = alt.X("base_lr:Q", title="learning rate").scale(type="log", domain=[low / 1.15, high * 1.15], nice=False)
-    rate = rate.axis(values=ticks if len(ticks) <= 6 else log_ticks(low, high), format="~g", grid=False)
+    learning_rate = alt.X("base_lr:Q", title="learning rate").scale(
+        type="log", domain=[low / 1.15, high * 1.15], nice=False
+    )
+    learning_rate = learning_rate.axis(
+        values=ticks if len(ticks) <= 6 else log_ticks(low, high), format="~g", grid=False
+    )
     accuracy = alt.Y("percent:Q", title="dev accuracy (%)").scale(zero=False)
     colour = alt.Color("shown:N", title=None, scale=scales[0])
     columns = ["run_id", "base_lr", "percent", "shown", "about", "chosen", "start"]
-    base = alt.Chart(data(records.select(columns).to_dicts())).encode(x=rate, y=accuracy, color=colour)
+    base = alt.Chart(data(records.select(columns).to_dicts())).encode(x=learning_rate, y=accuracy, color=colour)
     line = base.mark_line(strokeWidth=1.4, opacity=0.7, aria=False).encode(
         detail="run_id:N",
         strokeDash=alt.StrokeDash("start:N", legend=None).scale(

@@ -3,7 +3,7 @@
 from analysis.laws.answers import Fitted, answer_of, columns_of, fit_answers, method_of
 from analysis.laws.as_json import fitted_as_json
 from analysis.laws.checks import HeldOut, LackOfFit, held_out_text, lack_of_fit_text
-from analysis.laws.families import EXTRAPOLATED, FamilyLaw, family_laws, law_sentences, laws_found, laws_table
+from analysis.laws.families import EXTRAPOLATED, FamilyLaw, family_laws, fitted_laws, law_sentences, laws_table
 from analysis.laws.next_run import Candidate, Optimum, Ranked, compute_optimum, proposed_candidates, rank_candidates
 from analysis.laws.predict import predict
 from analysis.laws.table import COLUMN_ROLES, numeric_column, point_groups, read_points_table
@@ -27,10 +27,10 @@ __all__ = [
     "family_laws",
     "fit_answers",
     "fitted_as_json",
+    "fitted_laws",
     "held_out_text",
     "lack_of_fit_text",
     "law_sentences",
-    "laws_found",
     "laws_table",
     "method_of",
     "numeric_column",

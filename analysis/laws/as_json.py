@@ -1,4 +1,4 @@
-"""Answers of fits as plain values, for `--json`."""
+"""The answers of fits as plain values, for `--json`."""
 
 from dataclasses import asdict, replace
 from typing import Any
@@ -36,19 +36,19 @@ def fitted_as_json(one: Fitted) -> dict[str, Any]:
     )
 
 
-def fit_json(found: Any) -> dict[str, Any]:
+def fit_json(law: Any) -> dict[str, Any]:
     """A fitted law as plain values."""
-    constants = {c.name: {key: value for key, value in asdict(c).items() if key != "name"} for c in found.constants}
-    test = found.lack_of_fit
+    constants = {c.name: {key: value for key, value in asdict(c).items() if key != "name"} for c in law.constants}
+    test = law.lack_of_fit
     return {
-        "formula": found.form.formula,
-        "rows": found.rows,
-        "configurations": found.configurations,
-        "ranges": {name: [low, high] for name, low, high in found.ranges},
-        "interval_by": found.interval_by,
+        "formula": law.form.formula,
+        "rows": law.rows,
+        "configurations": law.configurations,
+        "ranges": {name: [low, high] for name, low, high in law.ranges},
+        "interval_by": law.interval_by,
         "constants": constants,
-        "scatter": found.scatter,
-        "held_out": asdict(found.held_out) if found.held_out else None,
+        "scatter": law.scatter,
+        "held_out": asdict(law.held_out) if law.held_out else None,
         "lack_of_fit": {"test": test.test, "p_value": test.p_value, "found": test.found},
-        "notes": list(found.notes),
+        "notes": list(law.notes),
     }

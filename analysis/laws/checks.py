@@ -1,4 +1,7 @@
-"""How far a law can be trusted: held-out error on the largest rungs, lack of fit, distance from the data."""
+"""How far a law can be trusted: error on the largest rungs held out, lack of fit, distance from the data.
+
+A rung is all configurations of one size, the product of the inputs.
+"""
 
 from dataclasses import dataclass
 
@@ -9,17 +12,17 @@ from scipy.stats import norm, rankdata
 from analysis.laws.forms import Array
 from analysis.laws.points import Points
 
-SHARE = 0.2  # of the rungs are held out
+SHARE = 0.2  # of the rungs, held out by default
 SIGNIFICANT = 0.05
-PERMUTATIONS, EXACT = 1999, 100  # of up to so many residuals; beyond, the normal limit of the test
+PERMUTATIONS, EXACT = 1999, 100  # permutations for up to 100 residuals; for more, the normal limit of the test
 
 
 @dataclass(frozen=True)
 class HeldOut:
     """The largest rungs, predicted by a fit without them.
 
-    `error` is the mean of |predicted / actual - 1|, `bias` the mean of predicted / actual - 1; `factor` is the
-    largest held-out product of inputs over the largest that was fitted.
+    `error` is the mean of |predicted / actual - 1|, `bias` the mean of predicted / actual - 1. `factor` is the largest
+    size held out over the largest that was fitted.
     """
 
     rungs: int
@@ -33,7 +36,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class LackOfFit:
-    """Whether the points leave the law more than their noise explains. `p_value` is None where nothing can be said."""
+    """Whether the points deviate from the law by more than noise; `p_value` is None with too few points to test."""
 
     test: str
     p_value: float | None
@@ -44,12 +47,13 @@ class LackOfFit:
 
 
 def sizes(x: Array) -> Array:
-    """Products of the inputs (of parameters and samples: compute but for a factor), free of rounding."""
+    """Products of the inputs (points); of parameters and samples that is compute up to a factor."""
+    # rounded, so that equal products of different inputs are one rung
     return np.exp(np.round(np.log(x).sum(axis=1), 9))
 
 
 def kept(x: Array, rungs: int | None) -> Array:
-    """Which points are fitted when the largest rungs are held out: by default a fifth of them, at least one."""
+    """Which points (points,) are fitted when the `rungs` largest are held out; by default a fifth, at least one."""
     size = sizes(x)
     distinct = np.unique(size)
     count = max(1, round(SHARE * len(distinct))) if rungs is None else rungs
@@ -58,9 +62,9 @@ def kept(x: Array, rungs: int | None) -> Array:
     return size < distinct[max(len(distinct) - count, 0)]
 
 
-def held_out(made: Points, fitted: Array, predicted: Array, y: Array) -> HeldOut:
-    """The check, given predictions of the points that are not `fitted` and all values."""
-    actual, size = y[~fitted], sizes(made.x)
+def held_out(data: Points, fitted: Array, predicted: Array, y: Array) -> HeldOut:
+    """The check, given which points were `fitted`, the `predicted` values of the others, and all values `y`."""
+    actual, size = y[~fitted], sizes(data.x)
     ratio = predicted / np.where(actual == 0, np.nan, actual) - 1
     return HeldOut(
         rungs=len(np.unique(size[~fitted])),
@@ -74,55 +78,58 @@ def held_out(made: Points, fitted: Array, predicted: Array, y: Array) -> HeldOut
 
 
 def beyond(x: Array, place: Array) -> float:
-    """By which factor a place is outside the inputs x (points, inputs) or their products; 1 inside."""
+    """The factor by which a place (inputs,) is outside the inputs x (points, inputs) or their products; 1 inside."""
     logs, there = np.log(x), np.log(place)
     logs, there = np.column_stack([logs, logs.sum(axis=1)]), np.append(there, there.sum())
     outside = np.maximum(there - logs.max(axis=0), logs.min(axis=0) - there).max()
     return float(np.exp(outside)) if outside > 1e-9 else 1.0
 
 
-def lack_of_fit(made: Points, residual: Array, squares: Array, free: int, names: tuple[str, ...]) -> LackOfFit:
-    """With replicates, an F-test of the means against pure error; else a test of order in the residuals.
+def lack_of_fit(data: Points, residual: Array, squares: Array, free: int, names: tuple[str, ...]) -> LackOfFit:
+    """With replicates, an F-test of the residuals against pure error; otherwise a test for order in the residuals.
 
-    `residual` is the fit's, `squares` that of the least squares fit, which the F-test needs.
+    `residual` are the fit's residuals, `squares` those of the least squares fit, which the F-test needs; `free` is the
+    number of free constants.
     """
     freedom = len(residual) - free
-    if made.pure_freedom >= 3 and made.pure > 0 and freedom > 0:
-        ratio = float((made.weight * squares**2).sum()) / freedom / (made.pure / made.pure_freedom)
-        return LackOfFit("F-test against the scatter of seeds", float(fisher.sf(ratio, freedom, made.pure_freedom)))
-    return _order(made, residual, names)
+    if data.pure_freedom >= 3 and data.pure > 0 and freedom > 0:
+        ratio = float((data.weight * squares**2).sum()) / freedom / (data.pure / data.pure_freedom)
+        return LackOfFit("F-test against the scatter of seeds", float(fisher.sf(ratio, freedom, data.pure_freedom)))
+    return _order(data, residual, names)
 
 
-def _order(made: Points, residual: Array, names: tuple[str, ...]) -> LackOfFit:
-    """Bartels's (1982) rank version of von Neumann's ratio, by permutation, in order of each input and of the product.
+def _order(data: Points, residual: Array, names: tuple[str, ...]) -> LackOfFit:
+    """Bartels's (1982) rank version of von Neumann's ratio, in order of the product and of each input.
 
-    Neighbours that are more alike than chance show a curve that the law does not follow. The least p-value counts,
-    times the number of orders.
+    Neighbours that are more alike than by chance show a curve that the law does not follow. The smallest p-value
+    counts, times the number of orders (Bonferroni).
     """
     test = "order of the residuals (Bartels's rank test)"
     if len(residual) < 8 or np.ptp(residual) == 0:
         return LackOfFit(test, None)
     orders = [np.arange(len(residual))]
     if len(names) > 1:
-        orders += [np.lexsort((*np.delete(made.x, i, axis=1).T, made.x[:, i])) for i in range(len(names))]
+        orders += [np.lexsort((*np.delete(data.x, i, axis=1).T, data.x[:, i])) for i in range(len(names))]
     rank = rankdata(residual)
     least = min(_alike(np.diff(rank[order]), rank) for order in orders)
     return LackOfFit(test, min(1.0, least * len(orders)))
 
 
 def _alike(steps: Array, rank: Array) -> float:
-    """The chance that a random order of the ranks has a sum of squared steps as small: by permutation, or normal."""
-    n, found = len(rank), (steps**2).sum()
+    """The chance that a random order of the ranks has as small a sum of squared steps: by permutation, or its limit."""
+    n, observed = len(rank), (steps**2).sum()
     if n > EXACT:
-        ratio = found / ((rank - rank.mean()) ** 2).sum()
+        ratio = observed / ((rank - rank.mean()) ** 2).sum()
         variance = 4 * (n - 2) * (5 * n**2 - 2 * n - 9) / (5 * n * (n + 1) * (n - 1) ** 2)
         return float(norm.cdf((ratio - 2) / np.sqrt(variance)))
     shuffled = np.random.default_rng(0).permuted(np.tile(rank, (PERMUTATIONS, 1)), axis=1)
     chance = (np.diff(shuffled, axis=1) ** 2).sum(axis=1)
-    return float((1 + (chance <= found).sum()) / (PERMUTATIONS + 1))
+    # the observed order counts as one of the permutations: the p-value is never 0
+    return float((1 + (chance <= observed).sum()) / (PERMUTATIONS + 1))
 
 
 def held_out_text(check: HeldOut | None) -> str:
+    """The check as a sentence."""
     if check is None:
         return "Held out: not checked, too few rungs for a fit without the largest."
     rungs = "The largest rung" if check.rungs == 1 else f"The {check.rungs} largest rungs"
@@ -136,6 +143,7 @@ def held_out_text(check: HeldOut | None) -> str:
 
 
 def lack_of_fit_text(check: LackOfFit) -> str:
+    """The test as a sentence."""
     if check.p_value is None:
         return "Lack of fit: cannot be tested with so few points."
     shown = f"p = {check.p_value:.2g}" if check.p_value >= 1e-4 else "p < 0.0001"

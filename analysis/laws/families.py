@@ -1,6 +1,6 @@
-"""The scaling laws of a study for its page: error against pre-training compute, a law a family where points allow.
+"""The scaling law of each family of a study: error against pre-training compute, where there are enough points.
 
-`python -m analysis fit` has every form and option; this is the plain one: E + a C^-b, Huber loss on the log of the
+`python -m analysis fit` has every form and option; this is the default one: E + a C^-b, Huber loss on the log of the
 error (Hoffmann et al. 2022), with the check on the largest rungs and the test for lack of fit.
 """
 
@@ -15,13 +15,16 @@ from analysis.laws.values import Constant, Fit, Method, TooFew
 from analysis.names import family_name
 from analysis.rows import tasks_of
 
-EXTRAPOLATED = 4.0  # times the largest compute: how far a law is drawn and predicts
-METHOD = Method(bootstrap=300, most=2000)  # more samples and models take minutes and change no digit on the page
+EXTRAPOLATED = 4.0  # times the largest compute: how far a law is drawn and used to predict
+METHOD = Method(bootstrap=300, most=2000)  # more samples and models take minutes and change no digit in a report
 
 
 @dataclass(frozen=True, eq=False)
 class FamilyLaw:
-    """A family's points (run_id, compute in exaFLOPs of valid taps, error as a fraction), and law or why none."""
+    """A family's points (run_id, family, compute in exaFLOPs of valid taps, error as a fraction), and its law.
+
+    Instead of a law, `answer` may say that there are too few points, or why the fit failed.
+    """
 
     family: str
     points: pl.DataFrame
@@ -29,18 +32,21 @@ class FamilyLaw:
 
 
 def family_laws(accuracies: pl.DataFrame) -> tuple[str, list[FamilyLaw]]:
-    """The law of each family with two models or more, on the mean over tasks or the only task; and that task's name."""
+    """A task, and the law of each family on it: the mean over tasks, or the only task.
+
+    `accuracies` are the rows of `analysis.rows.accuracies`; families with one model are left out.
+    """
     if accuracies.is_empty():
         return "", []
     task = tasks_of(accuracies)[-1]
     known = accuracies.filter(pl.col("pretrained") & (pl.col("exaflops_valid") > 0), task=task)
     points = known.select("run_id", "family", compute="exaflops_valid", error=1 - pl.col("top1_mean")).drop_nulls()
-    made = [
+    laws = [
         FamilyLaw(str(family), part.sort("compute"), _law(part))
         for (family,), part in points.group_by("family", maintain_order=True)
         if part.height > 1
     ]
-    return task, made
+    return task, laws
 
 
 def _law(points: pl.DataFrame) -> Fit | TooFew | str:
@@ -50,40 +56,40 @@ def _law(points: pl.DataFrame) -> Fit | TooFew | str:
         return str(error)
 
 
-def laws_found(found: list[FamilyLaw]) -> list[tuple[FamilyLaw, Fit]]:
-    """Those that have a law."""
-    return [(law, law.answer) for law in found if isinstance(law.answer, Fit)]
+def fitted_laws(laws: list[FamilyLaw]) -> list[tuple[FamilyLaw, Fit]]:
+    """The families that have a law, with their laws."""
+    return [(law, law.answer) for law in laws if isinstance(law.answer, Fit)]
 
 
-def law_sentences(found: list[FamilyLaw]) -> list[str]:
-    """How far each law can be trusted, or why there is none."""
-    said = []
-    for law in found:
+def law_sentences(laws: list[FamilyLaw]) -> list[str]:
+    """How far each law can be trusted and what it predicts, or why there is none."""
+    sentences = []
+    for law in laws:
         name = family_name(law.family)
         if isinstance(law.answer, Fit):
             ahead = _ahead(law.answer)
-            said.append(
+            sentences.append(
                 f"{name}: {held_out_text(law.answer.held_out)} {lack_of_fit_text(law.answer.lack_of_fit)} {ahead}"
             )
-            said += [f"{name}: {note}." for note in law.answer.notes]
+            sentences += [f"{name}: {note}." for note in law.answer.notes]
         else:
-            said.append(f"{name}: no law: {law.answer}.")
-    return said
+            sentences.append(f"{name}: no law: {law.answer}.")
+    return sentences
 
 
 def _ahead(law: Fit) -> str:
-    """What it says of more compute, as the extrapolation that it is."""
+    """What the law predicts for more compute, called the extrapolation that it is."""
     end = law.ranges[0][2] * EXTRAPOLATED
-    (made,) = predict(law, [[end]])
-    low, high = (f"{value * 100:.2f}" for value in made.interval)
+    (prediction,) = predict(law, [[end]])
+    low, high = (f"{value * 100:.2f}" for value in prediction.interval)
     return (
         f"At {EXTRAPOLATED:g} times the largest compute, an extrapolation, it predicts an error of "
-        f"{made.value * 100:.2f} % ({law.method.level:.0%} interval of the law {low} to {high} %)."
+        f"{prediction.value * 100:.2f} % ({law.method.level:.0%} interval of the law {low} to {high} %)."
     )
 
 
-def laws_table(found: list[FamilyLaw]) -> pl.DataFrame:
-    """The constants with their intervals, as text cells; a row a family with a law."""
+def laws_table(laws: list[FamilyLaw]) -> pl.DataFrame:
+    """The constants with their intervals, as text cells; one row per family with a law."""
     rows = [
         {"family": family_name(law.family), "models": str(answer.configurations)}
         | {
@@ -91,7 +97,7 @@ def laws_table(found: list[FamilyLaw]) -> pl.DataFrame:
             for constant in answer.constants
         }
         | {"interval by": answer.interval_by, "scatter": f"{answer.scatter:.2%}"}
-        for law, answer in laws_found(found)
+        for law, answer in fitted_laws(laws)
     ]
     return pl.DataFrame(rows)
 

@@ -1,4 +1,4 @@
-"""A law fitted to rows: its constants with intervals, what it predicts, and how far it can be trusted."""
+"""Fitting a law to rows: its constants with intervals, and the checks that say how far it can be trusted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,11 +10,11 @@ from scipy.stats import t as student
 from analysis.laws import checks
 from analysis.laws.forms import FORMS, Array, Form
 from analysis.laws.intervals import SPARE, bootstrap, covariance, expanded, noise, percentile, profile, resampled
-from analysis.laws.points import Points, points
+from analysis.laws.points import Points, averaged_points
 from analysis.laws.solve import Objective, Problem, minimum, projected, solve
 from analysis.laws.values import MANY, Constant, Fit, Interval, Method, TooFew, pair
 
-STARTS = 12  # the best of the grid, each followed to its minimum
+STARTS = 12  # the best points of the grid, from each of which a local minimum is searched
 
 
 def fit(
@@ -27,10 +27,10 @@ def fit(
     weights: Any = None,
     named: str = "loss",
 ) -> Fit | TooFew:
-    """Fit a law of `forms.FORMS` to rows: `inputs` are its columns by name, `y` the loss or error.
+    """Fit a law of `forms.FORMS` to rows: `inputs` are its columns by name, `y` the loss or error to fit.
 
-    Rows of one configuration (seeds) are averaged, and resampled together; without `configuration`, rows with equal
-    inputs are one. Raises ValueError for an unknown form, constant or column, and for what `points` raises.
+    Rows of one configuration (its seeds) are averaged, and resampled together; without `configuration`, rows with equal
+    inputs are one. Raises ValueError for an unknown form, constant or column, and where `averaged_points` does.
     """
     method = method or Method()
     form = form_named(form)
@@ -42,12 +42,14 @@ def fit(
     target = np.array([np.nan if value is None else value for value in y], float)
     given = {name: inputs[name] for name in form.inputs}
     objective = method.objective(target)
-    made = points(given, target, objective, configuration=configuration, weights=weights, named=named, most=method.most)
-    return fit_points(form, made, method, objective)
+    data = averaged_points(
+        given, target, objective, configuration=configuration, weights=weights, named=named, most=method.most
+    )
+    return fit_points(form, data, method, objective)
 
 
 def form_named(form: str | Form) -> Form:
-    """The form of that name. Raises ValueError when there is none."""
+    """The form of that name. Raises ValueError for an unknown one."""
     if isinstance(form, str) and form not in FORMS:
         raise ValueError(f"no law {form!r}; there are {', '.join(FORMS)}")
     return FORMS[form] if isinstance(form, str) else form
@@ -55,7 +57,7 @@ def form_named(form: str | Form) -> Form:
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """The best theta for some points, its cost, the starts it was looked for from, and which constants are free."""
+    """The best theta for some points, its cost, the starts of the search, and which constants are free."""
 
     problem: Problem
     theta: Array
@@ -65,7 +67,7 @@ class Solution:
 
     @property
     def count(self) -> int:
-        """Of free constants."""
+        """The number of free constants."""
         return int(self.free.sum())
 
     @property
@@ -74,28 +76,29 @@ class Solution:
         return self.problem.t - self.problem.curve(self.theta[None])[0][0]
 
 
-def solution(form: Form, made: Points, method: Method, objective: Objective) -> Solution | TooFew:
-    """The best constants alone."""
-    low, high = _limits(form, made.x, method) if len(made.x) else (np.zeros(0), np.zeros(0))
+def solution(form: Form, data: Points, method: Method, objective: Objective) -> Solution | TooFew:
+    """The best constants, without intervals or checks."""
+    low, high = _limits(form, data.x, method) if len(data.x) else (np.zeros(0), np.zeros(0))
     free = high > low
-    lacking = too_few(form, made, int(free.sum()))
+    lacking = too_few(form, data, int(free.sum()))
     if lacking:
         return lacking
-    problem = Problem(form, objective, made.x, made.t, low, high)
-    starts = projected(problem, made.weight)
-    theta, cost = minimum(problem, made.weight, starts[:STARTS])
+    problem = Problem(form, objective, data.x, data.t, low, high)
+    starts = projected(problem, data.weight)
+    theta, cost = minimum(problem, data.weight, starts[:STARTS])
     return Solution(problem, theta, cost, starts, free)
 
 
 def fit_points(
-    form: Form, made: Points, method: Method, objective: Objective, draws: Array | None = None
+    form: Form, data: Points, method: Method, objective: Objective, draws: Array | None = None
 ) -> Fit | TooFew:
-    """`fit` for points that are made; `draws` (samples, points) are the bootstrap's samples if they are chosen."""
-    best = solution(form, made, method, objective)
+    """`fit` to points; `draws` (samples, points) are the bootstrap's samples, by default drawn here."""
+    best = solution(form, data, method, objective)
     if isinstance(best, TooFew):
         return best
-    problem, weights, theta, count = best.problem, made.weight, best.theta, len(made.t)
+    problem, weights, theta, count = best.problem, data.weight, best.theta, len(data.t)
     scatter = noise(problem, weights, theta, best.count)
+    # the chi-square limit for one constant, with Student's t instead of the normal: there are few configurations
     quantile = student.ppf((1 + method.level) / 2, max(count - best.count, 1))
     ends = profile(problem, weights, theta, best.cost, best.free, scatter.per_cost * quantile**2 / 2)
     draws = resampled(count, method.bootstrap, method.seed, best.count) if draws is None else draws
@@ -107,14 +110,14 @@ def fit_points(
         form=form,
         method=method,
         constants=constants,
-        rows=int(made.rows.sum()),
+        rows=int(data.rows.sum()),
         configurations=count,
         interval_by=by,
-        ranges=tuple((name, *_ends(made.x[:, i])) for i, name in enumerate(form.inputs)),
+        ranges=tuple((name, *_ends(data.x[:, i])) for i, name in enumerate(form.inputs)),
         scatter=float(np.sqrt(squares * count / max(count - best.count, 1))),
-        held_out=_held_out(form, made, method, objective),
-        lack_of_fit=checks.lack_of_fit(made, best.residual, _least_squares(best, weights), best.count, form.inputs),
-        notes=(*made.notes, *_notes(constants, problem, theta)),
+        held_out=_held_out(form, data, method, objective),
+        lack_of_fit=checks.lack_of_fit(data, best.residual, _least_squares(best, weights), best.count, form.inputs),
+        notes=(*data.notes, *_notes(constants, problem, theta)),
         problem=problem,
         weights=weights,
         theta=theta,
@@ -125,36 +128,37 @@ def fit_points(
 
 
 def _least_squares(best: Solution, weights: Array) -> Array:
-    """The residuals (points) of the least squares fit near the best one: what an F-test is made for."""
+    """The residuals (points) of the least squares fit near the best one: the F-test is valid only for those."""
     problem = replace(best.problem, objective=replace(best.problem.objective, delta=np.inf))
     theta, _ = solve(problem, weights[None], best.theta[None])
     return problem.t - problem.curve(theta)[0][0]
 
 
-def too_few(form: Form, made: Points, free: int) -> TooFew | None:
-    """What is lacking: configurations, or values of an input, beyond the number of free constants; None if nothing."""
-    needs = max(free, 1) + SPARE if len(made.x) else len(form.constants) + SPARE
-    if len(made.t) < needs:
-        return TooFew(form.name, needs, len(made.t), "configurations", made.notes)
-    values = len(np.unique(made.t))
+def too_few(form: Form, data: Points, free: int) -> TooFew | None:
+    """What is lacking for a fit: configurations, or distinct values of an input; None if there are enough."""
+    needs = max(free, 1) + SPARE if len(data.x) else len(form.constants) + SPARE
+    if len(data.t) < needs:
+        return TooFew(form.name, needs, len(data.t), "configurations", data.notes)
+    values = len(np.unique(data.t))
     if values < 3:
-        return TooFew(form.name, 3, values, "values to fit", made.notes)
-    distinct = [len(np.unique(made.x[:, i])) for i in range(made.x.shape[1])]
+        return TooFew(form.name, 3, values, "values to fit", data.notes)
+    distinct = [len(np.unique(data.x[:, i])) for i in range(data.x.shape[1])]
     if len(distinct) == 1 and distinct[0] < needs:
-        return TooFew(form.name, needs, distinct[0], f"values of {form.inputs[0]}", made.notes)
+        return TooFew(form.name, needs, distinct[0], f"values of {form.inputs[0]}", data.notes)
     for name, count in zip(form.inputs, distinct, strict=True):
         if count < 3:
-            return TooFew(form.name, 3, count, f"values of {name}", made.notes)
+            return TooFew(form.name, 3, count, f"values of {name}", data.notes)
     if len(distinct) == 2:
-        ratios = len(np.unique(np.round(np.log(made.x[:, 1] / made.x[:, 0]), 6)))
+        # with samples in proportion to params, their two terms cannot be told apart
+        ratios = len(np.unique(np.round(np.log(data.x[:, 1] / data.x[:, 0]), 6)))
         if ratios < 3:
             what = f"ratios of {form.inputs[1]} to {form.inputs[0]}"
-            return TooFew(form.name, 3, ratios, what, made.notes)
+            return TooFew(form.name, 3, ratios, what, data.notes)
     return None
 
 
 def _limits(form: Form, x: Array, method: Method) -> tuple[Array, Array]:
-    """The limits of theta; those of a fixed constant are its value."""
+    """The limits of theta; both limits of a fixed constant are its value."""
     low, high = (np.array(part, float) for part in form.bounds(x))
     for name, value in method.fixed:
         if name not in form.constants:
@@ -171,7 +175,7 @@ def _ends(values: Array) -> Interval:
 
 
 def _counts(method: Method, count: int, free: int) -> Literal["bootstrap", "profile"]:
-    """The kind of interval that counts."""
+    """The kind of interval that is reported."""
     if method.interval != "auto":
         return method.interval if method.bootstrap else "profile"
     return "bootstrap" if method.bootstrap and count >= MANY * free else "profile"
@@ -190,29 +194,29 @@ def _constants(
 
 
 def _notes(constants: tuple[Constant, ...], problem: Problem, theta: Array) -> list[str]:
-    """Constants at a limit of the search, and those that the points do not pin down."""
+    """Constants at a limit of the search, and those that the points do not determine."""
     low, high = problem.form.natural(problem.low), problem.form.natural(problem.high)
-    made = []
+    notes = []
     for i, constant in enumerate(constants):
         if constant.fixed:
             continue
         if theta[i] in (problem.low[i], problem.high[i]):
-            made.append(f"{constant.name} is at the limit of its search, {constant.value:.4g}")
+            notes.append(f"{constant.name} is at the limit of its search, {constant.value:.4g}")
         below, above = np.isclose(constant.interval, (low[i], high[i]), rtol=1e-6, atol=0)
         if below and above:
-            made.append(f"the points do not determine {constant.name}: its interval reaches both limits of the search")
+            notes.append(f"the points do not determine {constant.name}: its interval reaches both limits of the search")
         elif above and np.isfinite(high[i]):
-            made.append(f"the points give {constant.name} no upper end: its interval reaches the limit of the search")
-    return made
+            notes.append(f"the points give {constant.name} no upper end: its interval reaches the limit of the search")
+    return notes
 
 
-def _held_out(form: Form, made: Points, method: Method, objective: Objective) -> checks.HeldOut | None:
-    """The check on the largest rungs, None where too few configurations would be left."""
-    kept = checks.kept(made.x, method.held_out)
+def _held_out(form: Form, data: Points, method: Method, objective: Objective) -> checks.HeldOut | None:
+    """The check on the largest rungs; None where too few configurations would be left to fit."""
+    kept = checks.kept(data.x, method.held_out)
     if kept.all():
         return None
-    best = solution(form, made.take(kept), method, objective)
+    best = solution(form, data.take(kept), method, objective)
     if isinstance(best, TooFew):
         return None
-    predicted = replace(best.problem, x=made.x[~kept]).curve(best.theta[None])[0][0]
-    return checks.held_out(made, kept, objective.off_scale(predicted), objective.off_scale(made.t))
+    predicted = replace(best.problem, x=data.x[~kept]).curve(best.theta[None])[0][0]
+    return checks.held_out(data, kept, objective.off_scale(predicted), objective.off_scale(data.t))

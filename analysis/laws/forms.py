@@ -2,7 +2,8 @@
 
 Arrays: theta (batch, constants) are the constants as they are fitted, positive scales as natural logarithms; x
 (points, inputs); a curve is (batch, points), its slopes by theta (batch, points, constants). Given a form's `shapes`
-(exponents and places), its curve is linear in the scales that are left: curve = sum over k of scale_k x columns_k.
+(exponents and places), its curve is linear in the remaining constants, the scales: curve = sum over k of scale_k x
+columns_k.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Curve = Callable[[Array, Array], tuple[Array, Array]]
 NO_BOUND = np.inf
-EXPONENT = (1e-4, 10.0)  # of a power that falls
+EXPONENT = (1e-4, 10.0)  # limits of the exponent of a falling power
 
 
 @dataclass(frozen=True)
@@ -38,21 +39,23 @@ class Form:
     join: Callable[[Array, Array], Array]
 
     def natural(self, theta: Array) -> Array:
-        """Theta as the constants of the formula; infinite logarithms are all right."""
+        """Theta as the constants of the formula."""
         with np.errstate(over="ignore"):
             return np.where(self.logs, np.exp(theta), theta)
 
 
 def _log(scale: Array) -> Array:
+    """The logarithm of a scale that may be 0, as nonnegative least squares leaves it."""
     return np.log(np.maximum(scale, 1e-100))
 
 
 def _grid(*axes: Array) -> Array:
+    """All combinations of the axes' values: (grid, axes)."""
     return np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
 
 
 def _powers(theta: Array, logs: Array) -> Array:
-    """exp(theta[:, 0] - theta[:, 1] * logs), (batch, points)."""
+    """The power law exp(theta[:, 0] - theta[:, 1] * logs), (batch, points); infinite on overflow."""
     with np.errstate(over="ignore"):
         return np.exp(theta[:, :1] - theta[:, 1:2] * logs)
 
@@ -156,10 +159,11 @@ CHINCHILLA = Form(
 
 
 def _break(place: Array, width: Array, logs: Array) -> tuple[Array, Array, Array]:
-    """How far beyond the break, the bend f1 log(1 + (x/d1)^(1/f1)), and its slope: 0 before the break, 1 after it."""
+    """The distance beyond the break, the bend f1 log(1 + (x/d1)^(1/f1)), and its slope: 0 before the break, 1 after."""
     beyond = logs - place
     ratio = beyond / width
     slope = 1 / (1 + np.exp(-np.clip(ratio, -500, 500)))
+    # logaddexp: exp of a large ratio would overflow
     return beyond, width * np.logaddexp(0, ratio), slope
 
 
@@ -183,7 +187,7 @@ def _broken_shapes(x: Array) -> Array:
     places = np.quantile(np.log(np.unique(x[:, 0])), np.linspace(0.15, 0.85, 8))
     before, after = np.array([-0.1, 0, 0.05, 0.1, 0.2, 0.4, 0.8]), np.array([0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6])
     grid = _grid(before, after, places, np.log([0.05, 0.3, 1.0]))
-    grid[:, 1] -= grid[:, 0]  # c1 is the change of the exponent
+    grid[:, 1] -= grid[:, 0]  # the grid has exponents before and after the break; c1 is their difference
     return grid
 
 
@@ -212,7 +216,7 @@ BROKEN = Form(
 
 
 def _fallen(shapes: Array, x: Array) -> tuple[Array, Array, Array]:
-    """Share of the way from the floor to the ceiling, and k and L0 as columns."""
+    """The share of the way from the floor to the ceiling (batch, points), and k and L0 as columns (batch, 1)."""
     steepness, middle = np.exp(shapes[:, :1]), shapes[:, 1:2]
     return 1 / (1 + np.exp(np.clip(steepness * (x[:, 0] - middle), -500, 500))), steepness, middle
 

@@ -16,21 +16,23 @@ SPARE = 2  # configurations that a fit needs beyond its constants
 def resampled(count: int, samples: int, seed: int, free: int) -> Array:
     """How often each of `count` configurations is in each bootstrap sample: (samples, count).
 
-    A sample that could not be fitted, for it has too few distinct configurations for `free` constants, is drawn again.
+    A sample with too few distinct configurations to fit `free` constants is drawn again.
     """
-    least = min(free + SPARE, math.ceil(0.632 * count))  # on average a sample has 63 % of the configurations
+    # on average a sample has 63 % of the configurations: asking for more would bias it, or never end
+    least = min(free + SPARE, math.ceil(0.632 * count))
     rng, chances = np.random.default_rng(seed), np.full(count, 1 / count)
-    made = np.zeros((0, count))
-    while len(made) < samples:
+    kept = np.zeros((0, count))
+    while len(kept) < samples:
         drawn = rng.multinomial(count, chances, size=samples).astype(float)
-        made = np.concatenate([made, drawn[(drawn > 0).sum(axis=1) >= least]])
-    return made[:samples]
+        kept = np.concatenate([kept, drawn[(drawn > 0).sum(axis=1) >= least]])
+    return kept[:samples]
 
 
 def bootstrap(problem: Problem, weights: Array, draws: Array, best: Array, pool: Array) -> Array:
     """Theta (samples, constants) of the law fitted again to each sample of `draws` (samples, points).
 
-    Each is solved from the best fit of all points and from the theta of `pool` that suits the sample best.
+    Each is solved twice and the better solution kept: from the best fit of all points, and from the theta of `pool`
+    (starts, constants) with the least cost on the sample, since a sample may have its minimum elsewhere.
     """
     if not len(draws):
         return np.zeros((0, len(best)))
@@ -52,7 +54,7 @@ def expanded(level: float, count: int, constants: int) -> float:
 
 
 def percentile(values: Array, tail: float) -> tuple[Array, Array]:
-    """The interval between two tails, along the first axis."""
+    """The interval between two tails of probability `tail`, along the first axis."""
     low, high = np.quantile(values, [tail, 1 - tail], axis=0)
     return low, high
 
@@ -62,8 +64,11 @@ def percentile(values: Array, tail: float) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class Noise:
-    """Scatter of the points around a law: `psi` the mean square of the loss's slope (with the degrees of freedom that
-    are left), `inside` the mean of its curvature: the chance that a residual is in the quadratic part."""
+    """Scatter of the points around a law, as the theory of M-estimators measures it.
+
+    `psi` is the mean square of the loss's slope, over the degrees of freedom; `inside` the mean of its curvature, which
+    for the Huber loss is the chance that a residual is in the quadratic part.
+    """
 
     psi: float
     inside: float
@@ -75,11 +80,12 @@ class Noise:
 
     @property
     def per_cost(self) -> float:
-        """Twice a difference of the objective, divided by this, is chi-square: Ronchetti's robust likelihood ratio."""
+        """Twice a difference of the objective over this is chi-square: Ronchetti's robust likelihood ratio."""
         return self.psi / self.inside
 
 
 def noise(problem: Problem, weights: Array, theta: Array, free: int) -> Noise:
+    """The scatter around the law with constants theta, of which `free` were fitted."""
     residual = problem.t - problem.curve(theta[None])[0][0]
     count = len(residual)
     slope = residual * problem.objective.pull(residual)
@@ -88,34 +94,39 @@ def noise(problem: Problem, weights: Array, theta: Array, free: int) -> Noise:
 
 
 def _inside(residual: Array, delta: float, free: int) -> float:
-    """The chance that |residual| <= delta, by a normal kernel; as many of the smallest as the law met are left out.
+    """The chance that |residual| <= delta, by a normal kernel.
 
-    Residuals are drawn together as much as the kernel spreads them, so that their spread stays what it is.
+    The `free` smallest residuals are left out: a law passes through about as many points as it has constants. Residuals
+    are shrunk by as much as the kernel widens them, so that their spread stays the same.
     """
     size = np.sort(np.abs(residual))[free:]
     if delta >= size[-1]:
         return 1.0
+    # the smaller of two estimates of the spread, as in Silverman's rule of thumb: outliers do not widen the kernel
     spread = min(float(np.sqrt(np.mean(size**2))), 1.4826 * float(np.median(size)))
+    # 0.9 n^-1/5: Silverman's bandwidth, relative to the spread
     narrow = 0.9 * len(size) ** -0.2
     centre, width = size / np.hypot(1, narrow), max(spread * narrow / np.hypot(1, narrow), 1e-300)
     return float(np.mean(norm.cdf((delta - centre) / width) - norm.cdf((-delta - centre) / width)))
 
 
 def covariance(problem: Problem, weights: Array, theta: Array, free: Array, scatter: Noise) -> Array:
-    """The linearised covariance of theta; constants that are not free have none."""
+    """The linearised covariance (constants, constants) of theta; 0 for constants that are not free."""
     slopes = problem.curve(theta[None])[1][0][:, free]
-    made = np.zeros((len(theta), len(theta)))
-    made[np.ix_(free, free)] = np.linalg.pinv((slopes * weights[:, None]).T @ slopes, hermitian=True) * scatter.variance
-    return made
+    result = np.zeros((len(theta), len(theta)))
+    result[np.ix_(free, free)] = (
+        np.linalg.pinv((slopes * weights[:, None]).T @ slopes, hermitian=True) * scatter.variance
+    )
+    return result
 
 
 # --- profile -------------------------------------------------------------------------------------------------------
 
 
 def profile(problem: Problem, weights: Array, theta: Array, cost: float, free: Array, excess: float) -> Array:
-    """(constants, 2): where the best cost with one constant held rises by `excess`; a limit where it never does.
+    """(constants, 2): where the best cost with one constant held rises by `excess`; the limit where it never does.
 
-    Both sides of all constants are followed side by side: steps outward that grow, then bisection.
+    Both sides of all constants are followed at the same time, in one batch: growing steps outward, then bisection.
     """
     index = np.repeat(np.flatnonzero(free), 2)
     side = np.tile([-1.0, 1.0], len(index) // 2)
@@ -131,13 +142,14 @@ def profile(problem: Problem, weights: Array, theta: Array, cost: float, free: A
         known = ~np.isnan(outer)
         wanted = np.where(known, (inner + outer) / 2, inner + side * width)
         wanted = np.where(known, wanted, np.where(side < 0, np.maximum(wanted, limit), np.minimum(wanted, limit)))
+        # each solve starts from the last one nearby: along a curved valley a cold start finds another minimum
         trial = start.copy()
         trial[rows, index] = wanted
-        found, rise = solve(problem, many, trial, held)
+        thetas, rise = solve(problem, many, trial, held)
         beyond = rise - cost > excess
         outer = np.where(beyond, wanted, outer)
         inner = np.where(beyond, inner, wanted)
-        start = np.where(beyond[:, None], start, found)
+        start = np.where(beyond[:, None], start, thetas)
         width = np.where(beyond, width, width * 2)
         at_limit = np.isnan(outer) & (inner == limit)
         narrow = np.abs(outer - inner) < 1e-3 * np.abs(outer - theta[index])

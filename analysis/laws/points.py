@@ -1,4 +1,4 @@
-"""From rows to the points of a fit: what cannot be used is left out and named, seeds of a configuration averaged."""
+"""From rows to the points of a fit: unusable rows are left out and counted, the seeds of a configuration averaged."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,11 @@ from analysis.laws.solve import Objective
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """One point a configuration, in order of its inputs' product (of compute, as far as the inputs tell).
+    """One point per configuration, in order of the product of its inputs (compute, up to a factor).
 
-    `x` (points, inputs), `t` (points) the mean of y on the objective's scale, `weight` the sum over the rows,
-    `rows` their number, `pure` the weighted sum of squares around the means, with `pure_freedom` degrees of freedom.
+    `x` (points, inputs) are the inputs, `t` (points) the means of y on the objective's scale, `weight` (points) the
+    sums of the rows' weights, and `rows` (points) their numbers. `pure` is the pure error: the weighted sum of squares
+    of rows around their configuration's mean, with `pure_freedom` degrees of freedom.
     """
 
     x: Array
@@ -28,12 +29,12 @@ class Points:
     notes: tuple[str, ...]
 
     def take(self, chosen: Array) -> "Points":
-        """Some of the points; the pure error stays that of all."""
+        """The chosen points; the pure error remains that of all."""
         x, t, weight, rows = self.x[chosen], self.t[chosen], self.weight[chosen], self.rows[chosen]
         return replace(self, x=x, t=t, weight=weight, rows=rows, notes=())
 
 
-def points(
+def averaged_points(
     inputs: Mapping[str, Any],
     y: Any,
     objective: Objective,
@@ -43,10 +44,11 @@ def points(
     named: str = "loss",
     most: int | None = None,
 ) -> Points:
-    """Rows as points. Without `configuration`, rows with the same inputs are one configuration.
+    """The rows of each configuration as one point. Without `configuration`, rows with equal inputs are one.
 
-    Left out, with a note: rows that lack a number or whose input is not positive, and configurations beyond `most`.
-    Raises ValueError where lengths differ, a weight is negative, or y has no logarithm and one is wanted.
+    Rows that lack a number or have an input that is not positive are left out, and so are configurations beyond
+    `most`; notes say how many. `named` is what the notes call y. Raises ValueError where lengths differ, a weight is
+    negative, or y has no logarithm although the objective is on the log.
     """
     x, target = np.stack([_numbers(values) for values in inputs.values()], axis=1), _numbers(y)
     weight = np.ones(len(target)) if weights is None else _numbers(weights)
@@ -74,7 +76,7 @@ def points(
 
 
 def _fewer(places: list[list[int]], x: Array, most: int | None) -> list[list[int]]:
-    """Of more than `most` configurations so many, evenly spread over the order of their inputs' product."""
+    """At most `most` configurations, evenly spread over the order of their inputs' product."""
     if most is None or len(places) <= most:
         return places
     size = np.log(x[[rows[0] for rows in places]]).sum(axis=1)
@@ -85,9 +87,10 @@ def _fewer(places: list[list[int]], x: Array, most: int | None) -> list[list[int
 def _averaged(x: Array, t: Array, weight: Array, places: list[list[int]], notes: tuple[str, ...]) -> Points:
     total = np.array([weight[rows].sum() for rows in places])
     mean = np.array([np.average(t[rows], weights=weight[rows]) for rows in places])
+    # inputs of one configuration may differ a little (measured compute): their geometric mean counts
     middle = np.array([np.exp(np.log(x[rows]).mean(axis=0)) for rows in places]).reshape(len(places), x.shape[1])
     exact = np.array([x[rows[0]] for rows in places]).reshape(middle.shape)
-    middle = np.where(np.isclose(middle, exact, rtol=1e-12, atol=0), exact, middle)  # no rounding of equal inputs
+    middle = np.where(np.isclose(middle, exact, rtol=1e-12, atol=0), exact, middle)  # equal inputs stay exactly equal
     pure = sum(float((weight[rows] * (t[rows] - centre) ** 2).sum()) for rows, centre in zip(places, mean, strict=True))
     count = np.array([len(rows) for rows in places], float)
     order = np.lexsort((*middle.T[::-1], np.log(middle).sum(axis=1))) if len(places) else np.zeros(0, int)
@@ -96,21 +99,20 @@ def _averaged(x: Array, t: Array, weight: Array, places: list[list[int]], notes:
 
 
 def _numbers(values: Any) -> Array:
-    made = np.array([np.nan if value is None else value for value in values], float)
-    return made.reshape(-1)
+    return np.array([np.nan if value is None else value for value in values], float).reshape(-1)
 
 
 def _wrong(inputs: Mapping[str, Array], y: Array, weight: Array, named: str) -> list[str | None]:
-    """Why each row cannot be used, None where it can."""
-    found: list[str | None] = [None] * len(y)
+    """Why each row cannot be used; None for those that can."""
+    reasons: list[str | None] = [None] * len(y)
     for row in range(len(y)):
         for name, values in inputs.items():
             if not np.isfinite(values[row]):
-                found[row] = found[row] or f"no finite {name}"
+                reasons[row] = reasons[row] or f"no finite {name}"
             elif values[row] <= 0:
-                found[row] = found[row] or f"{name} is not positive"
+                reasons[row] = reasons[row] or f"{name} is not positive"
         if not np.isfinite(y[row]):
-            found[row] = found[row] or f"no finite {named}"
+            reasons[row] = reasons[row] or f"no finite {named}"
         elif not weight[row] > 0:
-            found[row] = found[row] or "its weight is zero or missing"
-    return found
+            reasons[row] = reasons[row] or "its weight is zero or missing"
+    return reasons

@@ -1,4 +1,4 @@
-"""What a fitted law predicts, with intervals, and whether that is an interpolation."""
+"""What a fitted law predicts, with intervals, and whether that is an interpolation or an extrapolation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +14,9 @@ from analysis.laws.values import Fit, Interval, pair
 
 @dataclass(frozen=True)
 class Prediction:
-    """`value` of the law with the interval of the law, and the wider one of a single new run.
+    """The `value` of the law, its interval, and the wider interval of a single new run.
 
-    An extrapolation lies beyond the fitted inputs, or beyond their product, by `factor`; an interpolation has 1.
+    An extrapolation lies outside the fitted inputs, or outside their products, by `factor`; an interpolation has 1.
     """
 
     at: tuple[tuple[str, float], ...]
@@ -27,19 +27,19 @@ class Prediction:
     factor: float
 
 
-def predict(found: Fit, at: Sequence[Sequence[float]]) -> list[Prediction]:
-    """The law at some inputs, each with one number an input of the form. Raises ValueError for what is not positive."""
-    x = wanted(found.form.inputs, at)
-    values, draws = curves(found, x)
-    objective = found.problem.objective
-    runs = draws + scattered(found, draws.shape)
-    made = []
+def predict(law: Fit, at: Sequence[Sequence[float]]) -> list[Prediction]:
+    """The law at some places, each one number per input of the form. Raises ValueError for one that is not positive."""
+    x = checked_inputs(law.form.inputs, at)
+    values, draws = curves(law, x)
+    objective = law.problem.objective
+    runs = draws + residual_draws(law, draws.shape)
+    predictions = []
     for i, place in enumerate(x):
-        factor = checks.beyond(found.problem.x, place)
-        (low, high), (least, most) = percentile(draws[:, i], found.tail), percentile(runs[:, i], found.tail)
-        made.append(
+        factor = checks.beyond(law.problem.x, place)
+        (low, high), (least, most) = percentile(draws[:, i], law.tail), percentile(runs[:, i], law.tail)
+        predictions.append(
             Prediction(
-                at=tuple(zip(found.form.inputs, map(float, place), strict=True)),
+                at=tuple(zip(law.form.inputs, map(float, place), strict=True)),
                 value=float(objective.off_scale(values[i])),
                 interval=pair(objective.off_scale(np.array([low, high]))),
                 run_interval=pair(objective.off_scale(np.array([min(low, least), max(high, most)]))),
@@ -47,11 +47,11 @@ def predict(found: Fit, at: Sequence[Sequence[float]]) -> list[Prediction]:
                 factor=factor,
             )
         )
-    return made
+    return predictions
 
 
-def wanted(names: Sequence[str], at: Sequence[Sequence[float]]) -> Array:
-    """Inputs to predict at (points, inputs). Raises ValueError where one has too few numbers or is not positive."""
+def checked_inputs(names: Sequence[str], at: Sequence[Sequence[float]]) -> Array:
+    """The places to predict at (points, inputs). Raises ValueError for a wrong count of numbers or one not positive."""
     for place in at:
         if len(place) != len(names):
             raise ValueError(f"a prediction needs {' and '.join(names)}: {len(names)} numbers, got {len(place)}")
@@ -60,25 +60,27 @@ def wanted(names: Sequence[str], at: Sequence[Sequence[float]]) -> Array:
     return np.array(at, float).reshape(len(at), len(names))
 
 
-def curves(found: Fit, x: Array) -> tuple[Array, Array]:
-    """The law at x on the objective's scale, (points), and of each bootstrap draw (samples, points).
+def curves(law: Fit, x: Array) -> tuple[Array, Array]:
+    """The law at x on the objective's scale: the best fit (points) and each bootstrap draw (samples, points).
 
     Without a bootstrap, 1000 normal draws by the linearised covariance take its place.
     """
-    there = replace(found.problem, x=x)
-    thetas = found.draws
+    there = replace(law.problem, x=x)
+    thetas = law.draws
     if not len(thetas):
-        normal = np.random.default_rng(found.method.seed).multivariate_normal(
-            found.theta, found.covariance, size=1000, method="svd"
+        normal = np.random.default_rng(law.method.seed).multivariate_normal(
+            law.theta, law.covariance, size=1000, method="svd"
         )
-        thetas = np.clip(normal, found.problem.low, found.problem.high)
-    return there.curve(found.theta[None])[0][0], there.curve(thetas)[0]
+        thetas = np.clip(normal, law.problem.low, law.problem.high)
+    return there.curve(law.theta[None])[0][0], there.curve(thetas)[0]
 
 
-def scattered(found: Fit, shape: tuple[int, ...]) -> Array:
-    """Residuals drawn at random, made larger by the degrees of freedom that the fit took, each sign as likely."""
-    rng = np.random.default_rng(found.method.seed + 1)
-    residual = found.problem.t - found.problem.curve(found.theta[None])[0][0]
-    free = sum(not constant.fixed for constant in found.constants)
+def residual_draws(law: Fit, shape: tuple[int, ...]) -> Array:
+    """Residuals drawn at random, with random signs: the scatter of single runs around the law."""
+    # another stream than the bootstrap's, so that scatter and draws are independent
+    rng = np.random.default_rng(law.method.seed + 1)
+    residual = law.problem.t - law.problem.curve(law.theta[None])[0][0]
+    free = sum(not constant.fixed for constant in law.constants)
+    # a fit with many constants passes too close to its own points: undo that by the degrees of freedom
     residual = residual * np.sqrt(len(residual) / max(len(residual) - free, 1))
     return rng.choice(residual, size=shape) * rng.choice([-1.0, 1.0], size=shape)

@@ -1,7 +1,7 @@
 """The best constants of a law, for many weightings of the same points at once.
 
-A batch is a bootstrap, a set of starts or a profile: B weightings or starts, solved side by side by Levenberg and
-Marquardt's method with analytic slopes. Starts come from variable projection: given the shapes (exponents), the
+A batch is a bootstrap, a set of starts or a profile: many weightings or starts, solved together by the
+Levenberg-Marquardt method with analytic slopes. Starts come from variable projection: given the shapes (exponents), the
 scales are a nonnegative least squares problem.
 """
 
@@ -14,17 +14,17 @@ import numpy as np
 from analysis.laws.forms import Array, Form
 
 ITERATIONS = 300
-DAMPING, LEAST = 1e-3, 1e-9  # at the start, and at least
-TINY = 1e-100  # of a curve and of scales: its logarithm and squares of its inverse are finite
-THINNED = 500  # points that starts are looked for with
-CHUNK = 60_000  # numbers of slopes at a time: what a core's cache holds
+DAMPING, LEAST = 1e-3, 1e-9  # initial and smallest damping
+TINY = 1e-100  # smallest value of a curve: its logarithm and the square of its inverse are finite
+THINNED = 500  # points that are enough to find starts
+CHUNK = 60_000  # slopes computed at a time: they fit into a core's cache
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised: sum of weight x loss(residual), residuals being on the `scale` of y or log y.
+    """What is minimised: the sum of weight x loss(residual), with residuals of y or of log y (`scale`).
 
-    The Huber loss is r^2 / 2 up to `delta` and linear beyond; an infinite delta is least squares.
+    The Huber loss is r^2 / 2 up to `delta` and linear beyond; with an infinite delta it is least squares.
     """
 
     delta: float = 1e-3
@@ -49,7 +49,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Problem:
-    """A form to be fitted to points: x (points, inputs), t (points) = y on the objective's scale, limits of theta."""
+    """A form to be fitted to points: x (points, inputs), t (points) = y on the objective's scale; limits of theta."""
 
     form: Form
     objective: Objective
@@ -63,7 +63,7 @@ class Problem:
         value, slopes = self.form.curve(theta, self.x)
         if self.objective.scale == "value":
             return value, slopes
-        value = np.maximum(value, TINY)
+        value = np.maximum(value, TINY)  # a curve may underflow to 0, whose logarithm is infinite
         return np.log(value), slopes / value[:, :, None]
 
     def cost(self, theta: Array, weights: Array) -> Array:
@@ -76,11 +76,13 @@ class Problem:
 
 
 def solve(problem: Problem, weights: Array, start: Array, held: Array | None = None) -> tuple[Array, Array]:
-    """(theta, cost) of a local minimum for each row of `weights` (batch, points) from `start` (batch, constants).
+    """Theta (batch, constants) and cost (batch,) of a local minimum, from `start`, for each row of `weights`.
 
-    `held` (batch, constants) marks constants that stay at their start. Limits hold by projection.
+    `weights` is (batch, points), `start` (batch, constants); `held` (batch, constants) marks constants that stay at
+    their start. Limits are kept by projection.
     """
     held = np.zeros(start.shape, bool) if held is None else held
+    # the batch is solved in chunks: slopes of all rows at once would fall out of the cache
     size = max(1, CHUNK // (problem.x.shape[0] * start.shape[1]))
     parts = [
         _solve(problem, weights[i : i + size], start[i : i + size], held[i : i + size])
@@ -95,8 +97,9 @@ def _solve(problem: Problem, weights: Array, start: Array, held: Array) -> tuple
     curve, slopes = problem.curve(theta)
     cost = problem._cost(curve, weights)
     damping, still = np.full(len(theta), DAMPING), np.zeros(len(theta), int)
+    # a fall of the cost that counts as none: residuals of 1e-8 of the largest |t|, for fits that are exact
     nothing = weights.sum(axis=1) * problem.objective.loss(np.array(1e-8 * (np.abs(problem.t).max() or 1.0)))
-    live = np.flatnonzero(np.isfinite(cost))
+    live = np.flatnonzero(np.isfinite(cost))  # the rows of the batch that are not solved yet
     for _ in range(ITERATIONS):
         if not live.size:
             break
@@ -111,6 +114,7 @@ def _solve(problem: Problem, weights: Array, start: Array, held: Array) -> tuple
         still[live] = np.where(better & ~small, 0, still[live] + 1)
         damping[live] = np.where(better, damping[live] / 8, damping[live] * 6).clip(LEAST, 1e14)
         cost[won] = new[better]
+        # a row is solved after six steps in a row without progress, or when no damping makes a step that helps
         live = live[(still[live] < 6) & (damping[live] < 1e12)]
     return theta, cost
 
@@ -118,10 +122,10 @@ def _solve(problem: Problem, weights: Array, start: Array, held: Array) -> tuple
 def _step(
     problem: Problem, theta: Array, curve: Array, slopes: Array, weights: Array, held: Array, damping: Array
 ) -> Array:
-    """A damped step; constants that are held, or at a limit and pushed against it, do not move.
+    """A damped step (batch, constants); constants that are held, or at a limit and pushed against it, do not move.
 
-    The linear part of the Huber loss bends as in reweighted least squares while damping is large, which is safe, and
-    less and less as it falls, down to Newton's step, which is fast near the minimum.
+    While damping is large, the linear part of the Huber loss has the curvature of reweighted least squares, which is
+    safe; it falls with the damping down to that of Newton's step, 0, which is fast near the minimum.
     """
     residual = problem.t - curve
     pull = problem.objective.pull(residual)
@@ -130,6 +134,7 @@ def _step(
     downhill = np.einsum("bnp,bn->bp", slopes, weights * pull * residual)
     fixed = held | ((theta <= problem.low) & (downhill < 0)) | ((theta >= problem.high) & (downhill > 0))
     diagonal = np.einsum("bpp->bp", normal).copy()
+    # scaled to a unit diagonal: theta mixes logarithms with exponents, whose curvatures differ by orders of magnitude
     scale = np.where(fixed | ~(diagonal > 0), 1.0, np.sqrt(np.maximum(diagonal, 1e-300)))
     normal = np.where(fixed[:, :, None] | fixed[:, None, :], 0.0, normal) / scale[:, :, None] / scale[:, None, :]
     normal = np.nan_to_num(normal)
@@ -140,16 +145,16 @@ def _step(
 
 
 def projected(problem: Problem, weights: Array, keep: int = 64) -> Array:
-    """Starts by variable projection on the form's grid of shapes, the best first, `keep` at most.
-
-    Of very many points, some hundreds evenly spread are enough to start from.
-    """
+    """Starts (starts, constants) by variable projection on the form's grid of shapes: at most `keep`, best first."""
+    # starts need no precision: of very many points, some hundreds evenly spread are enough
     some = slice(None, None, -(-len(weights) // THINNED))
     problem, weights = replace(problem, x=problem.x[some], t=problem.t[some]), weights[some]
     y = problem.objective.off_scale(problem.t)
     shapes = problem.form.shapes(problem.x)
     columns = problem.form.columns(shapes, problem.x)
+    # least squares of log y is, to first order, that of y with weights 1 / y^2
     relative = weights / y**2 if problem.objective.scale == "log" else weights
+    # columns of steep powers differ by many orders of magnitude: scaled to 1, the small systems stay solvable
     size = np.maximum(columns.max(axis=1, keepdims=True), 1e-300)
     scales = nonnegative(columns / size, y, relative) / size[:, 0]
     theta = np.clip(problem.form.join(shapes, scales), problem.low, problem.high)
@@ -165,14 +170,15 @@ def nonnegative(columns: Array, y: Array, weights: Array) -> Array:
     for size in range(1, columns.shape[2] + 1):
         for support in combinations(range(columns.shape[2]), size):
             part = normal[:, support][:, :, support]
+            # a tiny ridge keeps columns that are equal on these points solvable
             ridge = 1e-12 * np.einsum("gkk->g", part)[:, None, None] * np.eye(size)
-            found = np.linalg.solve(part + ridge + 1e-300 * np.eye(size), right[:, support, None])[:, :, 0]
-            explained = (found * right[:, support]).sum(axis=1)
-            better = (found >= 0).all(axis=1) & (explained > gain)
+            scales = np.linalg.solve(part + ridge + 1e-300 * np.eye(size), right[:, support, None])[:, :, 0]
+            explained = (scales * right[:, support]).sum(axis=1)
+            better = (scales >= 0).all(axis=1) & (explained > gain)
             gain = np.where(better, explained, gain)
-            made = np.zeros(right.shape)
-            made[:, support] = found
-            best = np.where(better[:, None], made, best)
+            padded = np.zeros(right.shape)
+            padded[:, support] = scales
+            best = np.where(better[:, None], padded, best)
     return best
 
 

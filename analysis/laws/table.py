@@ -1,4 +1,4 @@
-"""Tables to fit laws to: a CSV or Parquet file, or a storage of ours; columns by name or as an SQL expression."""
+"""Tables to fit laws to: a CSV or Parquet file, or a storage; columns are names or SQL expressions of columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ import polars as pl
 
 from analysis.rows import accuracies, load_rows
 
-READERS = {  # types of text by all of its rows: a column may be whole numbers for a while
+READERS = {  # the types of text columns are inferred from all rows: the first ones may be whole numbers by chance
     ".csv": lambda path: pl.read_csv(path, infer_schema_length=None),
     ".tsv": lambda path: pl.read_csv(path, separator="\t", infer_schema_length=None),
     ".parquet": pl.read_parquet,
 }
 
-COLUMN_ROLES = {  # what a column can be to a law
+COLUMN_ROLES = {  # role of a column in a law: what it is
     "compute": "compute of the training",
     "params": "number of parameters",
     "samples": "training samples or tokens; without it, compute / (FLOPs x params)",
@@ -28,7 +28,7 @@ COLUMN_ROLES = {  # what a column can be to a law
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column, or SQL expression of columns, is what; None where there is none."""
+    """The column, or SQL expression of columns, in each role; None where there is none."""
 
     compute: str | None = None
     params: str | None = None
@@ -43,7 +43,7 @@ class Columns:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """The rows of one law: numbers by role (compute, params, ..., loss, error, accuracy), and what is the same."""
+    """The rows of one law: `numbers` by role (compute, ..., accuracy); `about` are the values that they share."""
 
     about: dict[str, Any]
     numbers: dict[str, pl.Series]
@@ -52,12 +52,12 @@ class Group:
 
 
 def read_points_table(source: str) -> tuple[pl.DataFrame, bool]:
-    """A table, and whether it is of a storage. Raises ValueError, in one line, when it cannot be read or is empty."""
+    """The table, and whether it comes from a storage. Raises ValueError, in one line, if it is unreadable or empty."""
     reader = READERS.get(Path(source).suffix.lower())
     if reader is None:
         return of_storage(source), True
     if not Path(source).is_file():
-        raise ValueError(f"file {source} does not exist")
+        raise ValueError(f"file {source} does not exist: give a .csv, .tsv or .parquet file, or a storage")
     try:
         frame = reader(source)
     except pl.exceptions.PolarsError as error:
@@ -68,8 +68,10 @@ def read_points_table(source: str) -> tuple[pl.DataFrame, bool]:
 
 
 def of_storage(source: str) -> pl.DataFrame:
-    """One row a (run, task): run_id, name, family, task, compute (exaFLOPs of the pre-training, valid taps), params,
-    samples (images), loss (of the pre-training), accuracy and error (means over seeds, fractions).
+    """A storage as a table, one row per (run, task).
+
+    `compute` is in exaFLOPs of the pre-training (valid taps), `samples` in images, `loss` that of the pre-training;
+    `accuracy` and `error` are means over seeds, as fractions.
     """
     rows = load_rows(source)
     upstream = rows.pretrain.select("run_id", params="parameters", samples="images", loss="train_loss")
@@ -85,8 +87,10 @@ def of_storage(source: str) -> pl.DataFrame:
 def point_groups(
     frame: pl.DataFrame, columns: Columns, where: Sequence[str] = (), drop_largest: int = 0
 ) -> list[Group]:
-    """The table's rows as one group a law, in order of first appearance. `drop_largest` rows of the largest loss (or
-    error) are left out before. Raises ValueError for columns or conditions that there are none of.
+    """The table's rows that meet all conditions `where`, one group per law, in order of first appearance.
+
+    The `drop_largest` rows with the largest loss (or error) are left out before. Raises ValueError for an unknown
+    column, and for an expression or condition that cannot be evaluated.
     """
     for condition in where:
         frame = _evaluated(frame, condition, frame.filter)
@@ -103,22 +107,23 @@ def point_groups(
         by = "loss" if "loss" in named else "error"
         worst = whole.drop_nulls(by).sort(by, descending=True, maintain_order=True).head(drop_largest)["_place"]
         whole = whole.filter(~pl.col("_place").is_in(worst.implode()))
-        notes = (f"the {len(worst)} rows of the largest {by} are left out, as was asked for",)
+        notes = (f"the {len(worst)} rows of the largest {by} are left out, as requested",)
     same = _keys(frame, columns.configuration) if columns.configuration else None
-    made = []
+    groups = []
     for (key,), part in whole.group_by("_group", maintain_order=True):
         about = {name: frame[name][part["_place"][0]] for name in columns.groups}
         keys = None if same is None else [same[place] for place in part["_place"]]
-        made.append(Group(about, {name: part[name] for name in numbers.columns}, keys, notes))
+        groups.append(Group(about, {name: part[name] for name in numbers.columns}, keys, notes))
         assert isinstance(key, str)
-    return made
+    return groups
 
 
 def numeric_column(frame: pl.DataFrame, text: str) -> pl.Series:
-    """A column, or an SQL expression of columns, as numbers; what is no finite number is null."""
+    """A column, or an SQL expression of columns, as numbers; null where there is no finite number."""
     values = _evaluated(frame, text, lambda expression: frame.select(_value=expression)["_value"])
     if not values.dtype.is_numeric() and values.dtype != pl.Null:
-        raise ValueError(f"{text!r} holds no numbers but {values.dtype}")
+        raise ValueError(f"{text!r} holds no numbers but {values.dtype}: name a column of numbers")
+    # infinite and NaN become null, which `averaged_points` counts and leaves out
     values = values.cast(pl.Float64)
     return values.set(~values.is_finite().fill_null(False), None)
 

@@ -1,4 +1,4 @@
-"""The values that a fit is asked by and answers with."""
+"""What a fit is asked for and what it answers: plain values."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,7 +10,7 @@ from analysis.laws.forms import Array, Form
 from analysis.laws.intervals import Noise, expanded
 from analysis.laws.solve import Objective, Problem
 
-MANY = 10  # configurations a constant: from here on the bootstrap's intervals are the better ones
+MANY = 10  # configurations per constant from which on the bootstrap's intervals are the better ones
 Interval = tuple[float, float]
 
 
@@ -20,12 +20,12 @@ class Method:
 
     The Huber loss's `delta` is 1e-3 on the log (Hoffmann et al. 2022), and 1e-3 of the median on the value, unless it
     is given. `held_out` is the number of largest rungs that the check predicts, by default a fifth of them. `fixed`
-    holds constants at a value, as (("E", 0.0),).
+    holds constants at a value, such as (("E", 0.0),).
 
-    `interval` is the kind that counts. The bootstrap over configurations assumes nothing of the scatter but needs many
-    of them; the profile holds its level from few on, but takes the scatter to be alike everywhere. 'auto' takes the
-    bootstrap from 10 configurations a constant on. Of more than `most` configurations so many are fitted, evenly spread
-    over their sizes: time, and the bootstrap's memory, grow with them, the answer does not.
+    `interval` is the kind that is reported. The bootstrap over configurations assumes nothing about the scatter but
+    needs many of them; the profile keeps its level with few, but assumes equal scatter everywhere. 'auto' uses the
+    bootstrap from 10 configurations per constant on. Of more than `most` configurations only so many are fitted, evenly
+    spread over their sizes: more take time and memory, and hardly change the answer.
     """
 
     loss: Literal["huber", "squared"] = "huber"
@@ -49,12 +49,12 @@ class Method:
         if not 0 < self.level < 1:
             raise ValueError(f"level must be between 0 and 1, got {self.level:g}")
         if self.held_out is not None and self.held_out < 0:
-            raise ValueError(f"held_out is a number of rungs, got {self.held_out}")
+            raise ValueError(f"held_out must be a number of rungs, 0 or more, got {self.held_out}")
         if self.most < 1:
-            raise ValueError(f"most is a number of configurations, got {self.most}")
+            raise ValueError(f"most must be a number of configurations, 1 or more, got {self.most}")
 
     def objective(self, y: Array) -> Objective:
-        """The objective for these values."""
+        """The objective for fitting these values."""
         if self.loss == "squared":
             return Objective(np.inf, self.on)
         known = np.abs(y[np.isfinite(y)])
@@ -64,7 +64,7 @@ class Method:
 
 @dataclass(frozen=True)
 class TooFew:
-    """The answer where there are too few points for a law: `needs` at least so many of `what`, `has` fewer."""
+    """The answer when there are too few points for a law: it needs at least `needs` of `what` and has only `has`."""
 
     form: str
     needs: int
@@ -78,9 +78,9 @@ class TooFew:
 
 @dataclass(frozen=True)
 class Constant:
-    """A constant of a law. `interval` is the one that counts, `bootstrap`'s over configurations or `profile`'s.
+    """A constant of a law. `interval` is the reported one, by the `bootstrap` over configurations or by the `profile`.
 
-    A fixed constant's intervals are its value. Without a bootstrap, its interval is the profile's.
+    The intervals of a fixed constant are its value. Without a bootstrap, `bootstrap` is the profile's interval.
     """
 
     name: str
@@ -95,7 +95,8 @@ class Constant:
 class Fit:
     """A fitted law. `scatter` is the root mean square residual on the method's scale, over the degrees of freedom.
 
-    Kept for what follows: the problem and its weights, theta, the bootstrap's draws of it and its covariance.
+    For predictions it keeps the problem and its weights, theta (constants,), the bootstrap's `draws` of it (samples,
+    constants), its covariance, and the noise.
     """
 
     form: Form
@@ -121,7 +122,7 @@ class Fit:
 
     @property
     def tail(self) -> float:
-        """Of the bootstrap's percentile intervals, on each side."""
+        """The probability left out on each side by the bootstrap's percentile intervals."""
         free = sum(not constant.fixed for constant in self.constants)
         return expanded(self.method.level, self.configurations, free)
 

@@ -15,10 +15,10 @@ def _():
     import marimo as mo
 
     from analysis import accounting, figures, tables
-    from analysis.rows import load_rows
+    from analysis.rows import load_rows, stored_study
     from scaling.store import Storage
 
-    return Storage, accounting, figures, load_rows, mo, tables
+    return Storage, accounting, figures, load_rows, mo, stored_study, tables
 
 
 @app.cell
@@ -50,8 +50,8 @@ def _(accounting, by, mo, rows, tables):
 
 
 @app.cell
-def _(accounting, mo, rows, storage):
-    study = accounting.stored_study(storage)
+def _(accounting, mo, rows, storage, stored_study):
+    study = stored_study(storage)
     compared = accounting.against_plan(study, rows.attempt, rows.pretrain)
     mo.md(
         "## Plan against actual" if compared.height else "No plan: there is no `study.json`, or several chips worked."

@@ -16,7 +16,7 @@ def _():
     import polars as pl
 
     from analysis.figures import laws_chart
-    from analysis.laws import family_laws, law_sentences, laws_found, laws_table, predict
+    from analysis.laws import family_laws, fitted_laws, law_sentences, laws_table, predict
     from analysis.names import family_name
     from analysis.rows import accuracies, load_rows
 
@@ -26,7 +26,7 @@ def _():
         family_name,
         law_sentences,
         laws_chart,
-        laws_found,
+        fitted_laws,
         laws_table,
         load_rows,
         mo,
@@ -45,8 +45,8 @@ def _(accuracies, family_laws, law_sentences, load_rows, mo):
 
 
 @app.cell
-def _(laws, laws_chart, laws_found, mo):
-    laws_chart(laws) if laws_found(laws) else mo.md("Nothing to draw: no family has points enough for a law.")
+def _(laws, laws_chart, fitted_laws, mo):
+    laws_chart(laws) if fitted_laws(laws) else mo.md("Nothing to draw: no family has enough points for a law.")
     return
 
 
@@ -64,12 +64,17 @@ def _(mo):
 
 
 @app.cell
-def _(family_name, laws, laws_found, more, pl, predict):
+def _(family_name, laws, fitted_laws, more, pl, predict):
     rows = [
-        {"family": family_name(law.family), "exaFLOPs": made.at[0][1], "error": made.value}
-        | {"low": made.interval[0], "high": made.interval[1], "kind": made.kind, "by": made.factor}
-        for law, answer in laws_found(laws)
-        for made in predict(answer, [[answer.ranges[0][2] * more.value]])
+        {"family": family_name(law.family), "exaFLOPs": prediction.at[0][1], "error": prediction.value}
+        | {
+            "low": prediction.interval[0],
+            "high": prediction.interval[1],
+            "kind": prediction.kind,
+            "by": prediction.factor,
+        }
+        for law, answer in fitted_laws(laws)
+        for prediction in predict(answer, [[answer.ranges[0][2] * more.value]])
     ]
     pl.DataFrame(rows)
     return

@@ -1,6 +1,6 @@
 # mypy: ignore-errors
 # ruff: noqa: B018
-"""The sweeps of a study: what was tried, what was chosen and why, and the spread over seeds.
+"""The hyperparameter searches of a study: what was tried, what was chosen and why, and the spread over seeds.
 
 marimo edit analysis/notebooks/sweeps.py -- --storage results/quickstart
 """
@@ -25,10 +25,10 @@ def _(compare, load_rows, mo):
     storage = mo.cli_args().get("storage") or "results/quickstart"
     rows = load_rows(storage)
     mo.stop(rows.trial.is_empty(), mo.md(f"`{storage}` holds no trials: every task had one setting."))
-    found = compare.sweeps_of(rows)
-    said = [*compare.sweep_sentences(found), *compare.importance_sentences(rows.trial)]
-    mo.md(f"# Sweeps\n\nThe trials of `{storage}`.\n\n" + "\n".join(f"- {text}" for text in said))
-    return found, rows
+    sweeps = compare.sweeps_of(rows)
+    said = [*compare.sweep_sentences(sweeps), *compare.importance_sentences(rows.trial)]
+    mo.md(f"# Hyperparameter search\n\nThe trials of `{storage}`.\n\n" + "\n".join(f"- {text}" for text in said))
+    return rows, sweeps
 
 
 @app.cell
@@ -44,18 +44,18 @@ def _(mo, rows):
 
 
 @app.cell
-def _(compare, found, mo):
-    mo.ui.table(compare.sweeps_table(found), selection=None)
+def _(compare, mo, sweeps):
+    mo.ui.table(compare.sweeps_table(sweeps), selection=None)
     return
 
 
 @app.cell
 def _(compare, mo, rows):
     names = compare.varied_parameters(rows.trial)
-    told = ", ".join(f"`{name}`" for name in names) or "nothing"
+    varied = ", ".join(f"`{name}`" for name in names) or "nothing"
     best_first = rows.trial.sort("dev_top1", descending=True, nulls_last=True)
     trials = best_first.select("name", "task", *names, "steps_done", "dev_top1", "dev_loss")
-    mo.vstack([mo.md(f"What was varied: {told}. All trials, the best first:"), trials])
+    mo.vstack([mo.md(f"What was varied: {varied}. All trials, the best first:"), trials])
     return
 
 

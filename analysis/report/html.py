@@ -1,4 +1,4 @@
-"""The study's page as HTML: one file without scripts that opens without a network. Text in, text out."""
+"""The study's page as HTML: one file without scripts that opens without a network. All functions escape their text."""
 
 import html
 import re
@@ -10,7 +10,7 @@ import polars as pl
 from analysis.rows import OPEN_ROWS, TABLE_ROWS
 from analysis.tables import to_html
 
-SMALLEST = 0.7  # of a figure's own size, in a narrow window: its text stays above 9 px, then the figure scrolls
+SMALLEST = 0.7  # share of its own width to which a figure shrinks: its text stays above 9 px, then the figure scrolls
 STYLE = """
 :root { color-scheme: light; }
 body { background: #fff; color: #1a1a1a; font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Arial, sans-serif;
@@ -72,7 +72,7 @@ PAGE = """<!doctype html>
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page, whose HTML is made; empty ones are left out."""
+    """A part of the page; `body` is HTML, and a section without one is left out."""
 
     id: str
     title: str
@@ -100,7 +100,7 @@ def bullets(texts: Sequence[str]) -> str:
 
 
 def cards(values: Iterable[tuple[str, str, str]]) -> str:
-    """A few numbers that stand out: (what, its value, a note)."""
+    """Numbers that stand out, as cards: (what, its value, a note)."""
     shown = "".join(
         f"<div><dt>{html.escape(what)}</dt><dd>{html.escape(value)}<small>{html.escape(note)}</small></dd></div>\n"
         for what, value, note in values
@@ -113,7 +113,7 @@ def code(text: str) -> str:
 
 
 def table(frame: pl.DataFrame, caption: str, text: Sequence[str] = (), long: Sequence[str] = ()) -> str:
-    """A table of text cells; a longer one is folded, a very long one cut, and says so. Nothing for no rows.
+    """A table of text cells; a long one is folded, a very long one cut, which its caption says. Empty without rows.
 
     `text` are the columns of words, `long` those that may wrap; the others are numbers.
     """
@@ -121,18 +121,20 @@ def table(frame: pl.DataFrame, caption: str, text: Sequence[str] = (), long: Seq
         return ""
     if frame.height > TABLE_ROWS:
         caption = f"{caption} (the first {TABLE_ROWS} of {frame.height:,} rows; the Parquet files have all)"
-    made = to_html(frame.head(TABLE_ROWS), caption, text, long)
+    shown = to_html(frame.head(TABLE_ROWS), caption, text, long)
     if frame.height <= OPEN_ROWS:
-        return made
+        return shown
     rows = "" if frame.height > TABLE_ROWS else f" ({frame.height} rows)"
-    return f"<details><summary>{html.escape(caption)}{rows}</summary>\n{made}\n</details>"
+    return f"<details><summary>{html.escape(caption)}{rows}</summary>\n{shown}\n</details>"
 
 
 def figure(name: str, svg: str, caption: str) -> str:
-    """A figure with its alternative text; each mark's description becomes a tooltip, ids are made unique to it."""
+    """An SVG with its caption, also as alternative text. Each mark's description becomes its tooltip."""
     text = html.escape(caption)
+    # every SVG numbers its ids from 1; on one page they must differ
     unique = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
     unique = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", unique)
+    # Vega writes descriptions as aria-label; browsers show a <title> when the mouse is over a mark
     tipped = re.sub(r'(<path aria-label="([^"]*)"[^>]*?)(?:/>|></path>)', r"\1><title>\2</title></path>", unique)
     wide = re.search(r'<svg[^>]* width="([\d.]+)"', svg)
     least = f'style="min-width: {float(wide[1]) * SMALLEST:.0f}px" ' if wide else ""

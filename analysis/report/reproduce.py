@@ -1,19 +1,19 @@
-"""How to make a study again: its commands, versions, seeds and data, as HTML for its page."""
+"""How to reproduce a study and how to go on: its commands, versions, seeds and data, as HTML for its page."""
 
 import polars as pl
 
-from analysis.report import html as page
+from analysis.report import html
 from analysis.rows import Rows
 from scaling.specs import Dataset, Study
 from scaling.store import Command, without_secrets
 
-COMMANDS = 20  # the last ones, of many
+COMMANDS = 20  # that are listed, the last ones
 NEXT = """
-<p>Go on with the command that started the study, with the same storage: work whose rows are there is not repeated,
+<p>Go on with the command that started the study, with the same storage: work that has its rows is not repeated,
 and new runs, tasks or seeds join the rows. STORAGE is the directory or URI that holds this report.</p>
 <pre><code>python -m analysis report STORAGE            # this report, from the rows as they are now
 python -m analysis frontier STORAGE --json   # the points and the Pareto frontier
-python -m analysis core-days STORAGE --json  # what was occupied, productive and lost
+python -m analysis core-days STORAGE --json  # core time used, productive and lost
 python -m analysis fit STORAGE --json        # scaling laws, with intervals and held-out error
 python -m scaling.tracking STORAGE --out DIR # curves as TensorBoard event files
 python -c "import polars; print(polars.read_parquet('STORAGE/transfer/*.parquet'))"</code></pre>
@@ -21,23 +21,23 @@ python -c "import polars; print(polars.read_parquet('STORAGE/transfer/*.parquet'
 
 
 def section(rows: Rows, study: Study | None, commands: list[Command]) -> str:
-    """Commands, versions, seeds and data. Always says something: a storage without commands says so."""
-    parts = [_commands(study, commands), _versions(commands), page.bullets(_seeds(rows)), _data(study)]
+    """Commands, versions, seeds and data; a storage without recorded commands says so."""
+    parts = [_commands(study, commands), _versions(commands), html.bullets(_seeds(rows)), _data(study)]
     return "\n".join(part for part in parts if part)
 
 
 def _commands(study: Study | None, commands: list[Command]) -> str:
     if not commands:
         name = study.name if study else "STUDY"
-        lead = "The command was not written down. For a study that comes with the project it is this one:"
-        return page.paragraph(lead) + page.code(f"python scaling/run_study.py {name} --storage STORAGE")
+        lead = "The command was not written down. For a study that comes with the project, it is:"
+        return html.paragraph(lead) + html.code(f"python scaling/run_study.py {name} --storage STORAGE")
     lines = [f"{one.command}  # {one.started[:16].replace('T', ' ')} UTC" for one in commands[-COMMANDS:]]
-    lead = "At the root of a checkout, with the packages of constraints.txt installed (make does it):"
+    lead = "In the root of a checkout, with the packages of constraints.txt installed (make installs them):"
     if len(commands) > 1:
-        lead = f"The work was done by {len(commands):,} commands; the last one alone does all that is missing. {lead}"
+        lead = f"The work was done by {len(commands):,} commands; the last one alone does whatever is missing. {lead}"
     if len(commands) > COMMANDS:
         lead = f"{lead} The last {COMMANDS} of them:"
-    return page.paragraph(lead) + page.code("\n".join(lines))
+    return html.paragraph(lead) + html.code("\n".join(lines))
 
 
 def _versions(commands: list[Command]) -> str:
@@ -49,24 +49,24 @@ def _versions(commands: list[Command]) -> str:
     versions = {**known, **last.packages}
     shown = pl.DataFrame({"what": list(versions), "version": list(versions.values())})
     caption = "Versions" + (" of the last command; earlier ones differ (commands/*.json)" if differ else "")
-    return page.table(shown, caption, text=["version"])
+    return html.table(shown, caption, text=["version"])
 
 
 def _seeds(rows: Rows) -> list[str]:
-    """The seeds of each kind of work."""
+    """Sentences: the seeds of each kind of work, and what follows from a seed."""
     kinds = {
         "Pre-training": rows.pretrain["seed"],
         "Dev trials": rows.trial["seed"],
         "Final fine-tunings": rows.transfer["seed"],
         "Few-shot choices of images": rows.fewshot["seed"],
     }
-    told = [
+    sentences = [
         f"{kind}: seeds {_listed(sorted(set(seeds.drop_nulls())))}." for kind, seeds in kinds.items() if seeds.count()
     ]
     same = (
         "Order of the images, augmentation and initial weights follow from the seed: on one machine a run of the same "
     )
-    return [*told, f"{same}spec ends in the same weights."] if told else []
+    return [*sentences, f"{same}spec ends in the same weights."] if sentences else []
 
 
 def _listed(values: list[int]) -> str:
@@ -79,8 +79,8 @@ def _data(study: Study | None) -> str:
         return ""
     sets = [run.data for run in study.runs] + [t.data for t in study.tasks] + [few.data for few in study.fewshot]
     rows = [_described(data) for data in dict.fromkeys(sets)]
-    lead = page.paragraph("study.json holds the study as it was run, every value of it. Its data:")
-    return lead + page.table(pl.DataFrame(rows), "Data sets", text=["fingerprint"], long=["from"])
+    lead = html.paragraph("study.json holds the study as it was run, every value of it. Its data:")
+    return lead + html.table(pl.DataFrame(rows), "Data sets", text=["fingerprint"], long=["from"])
 
 
 def _described(data: Dataset) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a study shows, in a few plain sentences made from its rows."""
+"""What a study shows, in a few plain sentences made of its rows."""
 
 from itertools import pairwise
 
@@ -11,17 +11,17 @@ from analysis.tables import percent
 
 
 def summary_sentences(rows: Rows, accuracies: pl.DataFrame) -> list[str]:
-    """Plain text: what ran, the best models, whether compute helps, what pre-training gains, what it cost."""
-    found = [_counts(rows), *_best(accuracies), *_rises(accuracies), *_gains(accuracies), *_costs(rows.attempt)]
-    return [text for text in found if text]
+    """Plain text: what ran, the best models, whether compute helps, what pre-training gains, and what it cost."""
+    sentences = [_counts(rows), *_best(accuracies), *_rises(accuracies), *_gains(accuracies), *_costs(rows.attempt)]
+    return [text for text in sentences if text]
 
 
 def _counts(rows: Rows) -> str:
-    controls = rows.transfer.filter(~pl.col("pretrained"))["run_id"].n_unique()
+    baselines = rows.transfer.filter(~pl.col("pretrained"))["run_id"].n_unique()
     parts = [
         _several(rows.pretrain.height, "model was pre-trained", "models were pre-trained"),
-        _several(controls, "control started from scratch", "controls started from scratch"),
-        _several(rows.trial.height, "fine-tuning tried a learning rate", "fine-tunings tried learning rates"),
+        _several(baselines, "from-scratch baseline was trained", "from-scratch baselines were trained"),
+        _several(rows.trial.height, "trial searched hyperparameters", "trials searched hyperparameters"),
         _several(
             rows.transfer.height,
             "final fine-tuning was measured on test data",
@@ -37,7 +37,7 @@ def _several(count: int, one: str, many: str) -> str:
 
 
 def _best(accuracies: pl.DataFrame) -> list[str]:
-    made = []
+    sentences = []
     for task in tasks_of(accuracies):
         part = (
             with_display_name(accuracies)
@@ -47,12 +47,12 @@ def _best(accuracies: pl.DataFrame) -> list[str]:
         row = part.row(0, named=True)
         where = "On average over the tasks" if task == MEAN else f"On {task}"
         start = "" if row["pretrained"] else " (from scratch)"
-        made.append(f"{where}, {row['label']}{start} is best: {percent(row['top1_mean'], row['top1_std'])} %.")
-    return made
+        sentences.append(f"{where}, {row['label']}{start} is best: {percent(row['top1_mean'], row['top1_std'])} %.")
+    return sentences
 
 
 def _rises(accuracies: pl.DataFrame) -> list[str]:
-    """Whether accuracy rises with compute in each family: on the mean over tasks, or on the only task."""
+    """Whether accuracy rises with compute in each family, on the mean over tasks or on the only task."""
     if accuracies.is_empty():
         return []
     task = tasks_of(accuracies)[-1]
@@ -86,14 +86,14 @@ def _gains(accuracies: pl.DataFrame) -> list[str]:
     gains = with_display_name(pretraining_pairs(accuracies).filter("pretrained"))
     if gains.is_empty():
         return []
-    made = []
+    sentences = []
     for (label,), part in gains.group_by("label", maintain_order=True):
         by_task = dict(zip(part["task"], part["gain"], strict=True))
-        told = ", ".join(
+        gains_by_task = ", ".join(
             f"{_signed(by_task[task] * 100)} points on {'average' if task == MEAN else task}" for task in tasks_of(part)
         )
-        made.append(f"Pre-training {label} against the same model from scratch: {told}.")
-    return made
+        sentences.append(f"Pre-training {label} against the same model from scratch: {gains_by_task}.")
+    return sentences
 
 
 def _signed(points: float) -> str:
@@ -101,17 +101,17 @@ def _signed(points: float) -> str:
 
 
 def _costs(attempts: pl.DataFrame) -> list[str]:
-    made = []
+    sentences = []
     for row in core_time_account(attempts).to_dicts():
         seconds, unit = core_unit(row["core_seconds"])
-        productive = row["productive_share"]  # None: no clock saw it, as of the published rows
+        productive = row["productive_share"]  # null where there are no clocks, as in the published rows
         share = "" if productive is None else f", {productive:.0%} of it productive training"
         mishaps = f"{row['failed']} failed, {row['killed']} killed or not ended"
         several = _several(row["attempts"], "attempt", "attempts")
-        made.append(
+        sentences.append(
             f"Device {row['device']}: {row['core_seconds'] / seconds:,.1f} {unit} in {several}{share}; {mishaps}."
         )
-    if len(made) == 1:  # core time of different chips is not comparable
+    if len(sentences) == 1:  # core time of different chips cannot be compared
         costly = core_time_by_model(attempts).sort("core_seconds", descending=True).row(0, named=True)
-        made.append(f"The costliest model was {costly['name']}.")
-    return made
+        sentences.append(f"The most expensive model was {costly['name']}.")
+    return sentences

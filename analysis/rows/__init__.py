@@ -1,26 +1,31 @@
-"""The rows of a storage as frames, and accuracies made of them."""
+"""The rows of a storage as frames, and the accuracies made of them."""
 
 from analysis.rows.accuracies import (
     EXA,
     MEAN,
-    Rows,
     accuracies,
     best_on_curves,
     fewshot_means,
     final_accuracies,
-    load_rows,
-    merge_seeds,
-    models_by_run,
-    open_rows,
     pretraining_pairs,
     shown_task,
     tasks_of,
-    with_display_name,
-    with_run_names,
 )
+from analysis.rows.load import Rows, load_rows, open_rows
 from analysis.rows.merge import with_rows_of
-from analysis.rows.published import PAPER_FIGURES, PUBLISHED, is_published, published_storage
-from analysis.rows.thinning import OPEN_ROWS, PANEL_LINES, TABLE_ROWS, at_most, fewer_points, is_crowded, spread_over
+from analysis.rows.models import merge_seeds, models_by_run, with_display_name, with_pretraining, with_run_names
+from analysis.rows.published import PAPER_FIGURES, PUBLISHED, is_published, printed_table, published_storage
+from analysis.rows.study import stored_study
+from analysis.rows.thinning import (
+    OPEN_ROWS,
+    PANEL_LINES,
+    TABLE_ROWS,
+    at_most,
+    fewer_points,
+    is_crowded,
+    spread_over,
+    thin_panels,
+)
 
 __all__ = [
     "EXA",
@@ -44,11 +49,15 @@ __all__ = [
     "models_by_run",
     "open_rows",
     "pretraining_pairs",
+    "printed_table",
     "published_storage",
     "shown_task",
     "spread_over",
+    "stored_study",
     "tasks_of",
+    "thin_panels",
     "with_display_name",
+    "with_pretraining",
     "with_rows_of",
     "with_run_names",
 ]

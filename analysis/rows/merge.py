@@ -1,4 +1,4 @@
-"""Rows of two storages side by side: ours, and the published ones or anybody's, marked wherever they are named."""
+"""The rows of two storages as one: ours, and the published ones or anybody's, labelled wherever they are named."""
 
 from dataclasses import fields, replace
 from pathlib import Path
@@ -7,25 +7,25 @@ import polars as pl
 
 from analysis.names import mark_label
 from analysis.rows import published
-from analysis.rows.accuracies import Rows, load_rows
+from analysis.rows.load import Rows, load_rows
 
-SHARED = {"trial": "task", "transfer": "task", "fewshot": "dataset"}  # column that says what was judged
+SHARED = {"trial": "task", "transfer": "task", "fewshot": "dataset"}  # table: its column with the data set judged on
 IDS = ("run_id", "trial_id", "transfer_id", "probe_id", "attempt_id", "unit_id")
 
 
-def with_rows_of(ours: Rows, place: str | None) -> Rows:
-    """Our rows, and those of another storage beside them where one is named; `published` is labelled 'paper'."""
-    if place is None:
+def with_rows_of(ours: Rows, storage: str | None) -> Rows:
+    """Our rows and those of another storage, if one is named. `published` is labelled 'paper', others by their name."""
+    if storage is None:
         return ours
-    label = "paper" if published.is_published(place) else Path(place.rstrip("/")).name
-    return merge_rows(ours, load_rows(place), label)
+    label = "paper" if published.is_published(storage) else Path(storage.rstrip("/")).name
+    return merge_rows(ours, load_rows(storage), label)
 
 
 def merge_rows(ours: Rows, theirs: Rows, label: str) -> Rows:
-    """Our rows and theirs as one. Theirs have `label` behind their names and families, so that no frontier joins both.
+    """Our rows and theirs as one. Names and families of theirs end in `label`, so that no frontier joins both.
 
-    Of theirs only what was judged on data sets that ours were judged on too, and the runs that were. A task of theirs
-    is taken for ours of the same name. Raises ValueError when there is no such data set.
+    Theirs are limited to data sets that ours were judged on too, and to the runs judged there. A task of theirs is
+    taken to be ours of the same name. Raises ValueError when the two share no data set.
     """
     common = {
         table: set(getattr(ours, table)[column]) & set(getattr(theirs, table)[column])
@@ -33,8 +33,8 @@ def merge_rows(ours: Rows, theirs: Rows, label: str) -> Rows:
     }
     if not any(common.values()):
         names = [sorted(set(rows.transfer["task"]) | set(rows.fewshot["dataset"])) for rows in (ours, theirs)]
-        told = [", ".join(some[:8]) + (", …" if len(some) > 8 else "") for some in names]
-        raise ValueError(f"nothing to set side by side: no data set of {told[0]} is one of {label}'s: {told[1]}")
+        listed = [", ".join(some[:8]) + (", …" if len(some) > 8 else "") for some in names]
+        raise ValueError(f"nothing to set side by side: no data set of {listed[0]} is one of {label}'s: {listed[1]}")
     kept = {
         table: getattr(theirs, table).filter(pl.col(SHARED[table]).is_in(list(names)))
         for table, names in common.items()
@@ -42,20 +42,25 @@ def merge_rows(ours: Rows, theirs: Rows, label: str) -> Rows:
     judged = pl.concat([frame["run_id"] for frame in kept.values()]).unique()
     for table, column in (("pretrain", "run_id"), ("curve", "run_id"), ("attempt", "unit_id")):
         kept[table] = getattr(theirs, table).filter(pl.col(column).is_in(judged.implode()))
+    # theirs may have another id for a task of the same name, such as one at another resolution
     tasks = dict(ours.transfer.select("task", "task_id").unique("task", keep="any").iter_rows())
     return replace(
         ours,
         **{
-            field.name: pl.concat([getattr(ours, field.name), _marked(kept[field.name], label, tasks)])
+            field.name: pl.concat([getattr(ours, field.name), _labelled(kept[field.name], label, tasks)])
             for field in fields(Rows)
         },
     )
 
 
-def _marked(frame: pl.DataFrame, label: str, tasks: dict[str, str]) -> pl.DataFrame:
+def _labelled(frame: pl.DataFrame, label: str, task_ids: dict[str, str]) -> pl.DataFrame:
+    """Their rows with the label in ids, names and families, and with our ids of tasks of the same name."""
     named = frame.with_columns(
-        pl.format("{}:{}", pl.lit(label), column).alias(column) for column in IDS if column in frame.columns
+        # a run that both storages have stays two runs
+        pl.format("{}:{}", pl.lit(label), column).alias(column)
+        for column in IDS
+        if column in frame.columns
     ).with_columns(
         pl.col(column).map_elements(lambda text: mark_label(text, label), pl.String) for column in ("name", "family")
     )
-    return named.with_columns(task_id=pl.col("task").replace(tasks)) if "task_id" in frame.columns else named
+    return named.with_columns(task_id=pl.col("task").replace(task_ids)) if "task_id" in frame.columns else named

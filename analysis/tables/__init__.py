@@ -1,17 +1,10 @@
-"""Tables of text cells, as HTML, Markdown, LaTeX and for the terminal."""
+"""Tables as frames of text cells, and their renderers: HTML, Markdown, LaTeX and the terminal."""
 
-from analysis.tables.cells import (
-    account_table,
-    frontier_table,
-    losses_table,
-    percent,
-    results_table,
-    to_html,
-    to_latex,
-    to_markdown,
-    to_rich,
-)
+from analysis.tables.account import account_table, losses_table
+from analysis.tables.cells import percent, to_html, to_latex, to_markdown, to_rich
+from analysis.tables.frontier import frontier_table
 from analysis.tables.paper import paper_tables
+from analysis.tables.results import results_table
 from analysis.tables.zoo import zoo_page
 
 __all__ = [

@@ -7,7 +7,8 @@ import polars as pl
 from analysis.compare import fewshot_accuracies, paper_runs, vtab_scores, vtab_scores_table, vtab_top1
 from analysis.names import core_unit
 from analysis.rows import Rows, accuracies, tasks_of, with_display_name
-from analysis.tables.cells import percent, results_table
+from analysis.tables.cells import percent
+from analysis.tables.results import results_table
 
 KINDS = {"none": "none", "1d": "1-D", "2d": "2-D", "relative": "relative"}
 PLACES = {"stem": "at the stem", "every_layer": "every layer", "every_layer_shared": "every layer, shared"}
@@ -15,20 +16,23 @@ PLACES = {"stem": "at the stem", "every_layer": "every layer", "every_layer_shar
 
 def paper_tables(rows: Rows) -> dict[str, tuple[pl.DataFrame, str]]:
     """The tables that the rows are enough for: name -> (text cells, caption)."""
-    made: dict[str, tuple[Callable[[Rows], pl.DataFrame], str]] = {
-        "table2": (comparison, "Accuracy (%) by task, mean and deviation over seeds, and core time of pre-training"),
-        "table5": (by_dataset, "Top-1 accuracy (%) by data set of pre-training and by task"),
-        "table6": (results_table, "Models: compute of pre-training, parameters and top-1 accuracy (%)"),
-        "table7": (by_optimizer, "Top-1 accuracy (%) by optimizer of pre-training"),
+    tables: dict[str, tuple[Callable[[Rows], pl.DataFrame], str]] = {
+        "table2": (
+            comparison,
+            "Accuracy (%) by task, mean and standard deviation over seeds, and core time of pre-training",
+        ),
+        "table5": (by_dataset, "Top-1 accuracy (%) by pre-training set and by task"),
+        "table6": (results_table, "Models: pre-training compute, parameters and top-1 accuracy (%)"),
+        "table7": (by_optimizer, "Top-1 accuracy (%) by pre-training optimizer"),
         "table8": (by_positions, "Few-shot accuracy (%) by kind and place of position embeddings"),
         "table9": (vtab_table, "VTAB-1k: top-1 accuracy (%) by task, group and mean"),
     }
-    found = {name: (draw(rows), caption) for name, (draw, caption) in made.items()}
-    return {name: (frame, caption) for name, (frame, caption) in found.items() if frame.height}
+    drawn = {name: (draw(rows), caption) for name, (draw, caption) in tables.items()}
+    return {name: (frame, caption) for name, (frame, caption) in drawn.items() if frame.height}
 
 
 def comparison(rows: Rows) -> pl.DataFrame:
-    """Table 2: a row a task, a column a pre-trained model, and the core time of its pre-training by device."""
+    """Table 2: one row per task and one column per pre-trained model; then the core time of pre-training by device."""
     scores = with_display_name(accuracies(rows).filter("pretrained"))
     if rows.transfer.is_empty() or scores.is_empty():
         return pl.DataFrame()
@@ -56,16 +60,17 @@ def comparison(rows: Rows) -> pl.DataFrame:
 
 
 def _unique(runs: pl.DataFrame) -> dict[str, str]:
-    """Column names by run_id: the label, with the id's first digits where two runs have one label."""
+    """Column names by run_id: the label, with the id's first digits where two runs have the same label."""
     several = pl.col("run_id").n_unique().over("label") > 1
-    told = pl.when(several).then(pl.format("{} #{}", "label", pl.col("run_id").str.head(6))).otherwise("label")
-    return dict(runs.with_columns(label=told).iter_rows())
+    names = pl.when(several).then(pl.format("{} #{}", "label", pl.col("run_id").str.head(6))).otherwise("label")
+    return dict(runs.with_columns(label=names).iter_rows())
 
 
 def by_dataset(rows: Rows) -> pl.DataFrame:
-    """Table 5: a row a (data set, task), a column a model; of several runs, the one of most compute."""
+    """Table 5: one row per (data set, task), one column per model; of several runs, the one with most compute."""
     facts = paper_runs(rows.pretrain).select("run_id", "model", "dataset", "samples")
     scores = accuracies(rows).filter("pretrained").join(facts, on="run_id").drop_nulls(["dataset", "samples"])
+    # subsets of a data set are Figure 4's
     scores = scores.filter(pl.col("samples") > 0.9 * pl.col("samples").max().over("dataset"))
     if scores["dataset"].n_unique() < 2:
         return pl.DataFrame()
@@ -74,7 +79,7 @@ def by_dataset(rows: Rows) -> pl.DataFrame:
 
 
 def by_optimizer(rows: Rows) -> pl.DataFrame:
-    """Table 7: a row a task, a column a model and optimizer, of models pre-trained with two optimizers or more."""
+    """Table 7: one row per task, one column per model and optimizer, of models pre-trained with several optimizers."""
     facts = paper_runs(rows.pretrain).select("run_id", "model", "optimizer", "dataset")
     scores = accuracies(rows).filter("pretrained").join(facts, on="run_id").drop_nulls("optimizer")
     scores = scores.filter(pl.col("optimizer").n_unique().over("model", "dataset", "epochs") > 1)
@@ -82,9 +87,10 @@ def by_optimizer(rows: Rows) -> pl.DataFrame:
 
 
 def by_positions(rows: Rows) -> pl.DataFrame:
-    """Table 8: a row a few-shot task and kind of position embedding, a column a place; of models in several kinds.
+    """Table 8: one row per few-shot task and kind of position embedding, one column per place of its use.
 
-    None and relative positions are in no table, so that they have the first place alone.
+    Only models that were trained with several kinds are shown. No and relative positions are added at no place of
+    their own, so they have a value in the first column alone.
     """
     facts = paper_runs(rows.pretrain).select("run_id", "positions", "positions_at")
     scores = fewshot_accuracies(rows).join(facts, on="run_id").drop_nulls("positions")
@@ -98,7 +104,7 @@ def by_positions(rows: Rows) -> pl.DataFrame:
 
 
 def vtab_table(rows: Rows) -> pl.DataFrame:
-    """Table 9, empty without VTAB rows."""
+    """Table 9: VTAB-1k by task, group and mean; empty without VTAB rows."""
     try:
         return vtab_scores_table(vtab_scores(vtab_top1(rows)))
     except ValueError:
@@ -106,7 +112,7 @@ def vtab_table(rows: Rows) -> pl.DataFrame:
 
 
 def _pivot(scores: pl.DataFrame, index: list[str], column: str) -> pl.DataFrame:
-    """Cells 'mean ± deviation' of rows and columns in the order of their first occurrence; of several, the first."""
+    """Cells 'mean ± deviation', rows and columns in order of first appearance; of several values the first counts."""
     if scores.is_empty():
         return pl.DataFrame()
     scores = scores.filter(pl.col("task").is_in(tasks_of(scores)))

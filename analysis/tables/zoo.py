@@ -12,7 +12,7 @@ SMALL, LARGE = 16, 224  # pixels: the micro models' images, and the paper's
 
 
 def zoo_table() -> pl.DataFrame:
-    """One row a model, text cells: parameters as in Table 1, without the classifier, and forward MACs of an image."""
+    """One row of text cells per model: parameters without the classifier, as in Table 1, and forward MACs per image."""
     rows = []
     for name, model in ZOO.items():
         side = SMALL if "micro" in name else LARGE
@@ -38,6 +38,6 @@ def zoo_page() -> str:
         "Parameters leave out the classifier and count the hidden layer of the pre-training head, as the paper's\n"
         "Table 1 does. MACs are those of the forward pass of one image of so many pixels a side, with a classifier of\n"
         f"{CLASSES:,} classes: every tap of a padded convolution, as profilers count, and those inside the image, as\n"
-        "the paper's Table 6 does. Training takes 6 FLOPs a MAC. Tests hold all of it equal to the built modules.\n\n"
+        "the paper's Table 6 does. Training takes 6 FLOPs per MAC. Tests compare all of it with the built modules.\n\n"
         + to_markdown(zoo_table())
     )

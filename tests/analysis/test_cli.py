@@ -37,7 +37,7 @@ def test_core_days_prints_json(study: Storage, capsys: pytest.CaptureFixture[str
     assert account["total"][0]["device"] == "cpu"
 
 
-@pytest.mark.parametrize(("command", "shown"), [("frontier", "R14+ViT-S"), ("core-days", "choice of rates")])
+@pytest.mark.parametrize(("command", "shown"), [("frontier", "R14+ViT-S"), ("core-days", "hyperparameter search")])
 def test_tables_for_people(study: Storage, capsys: pytest.CaptureFixture[str], command: str, shown: str) -> None:
     assert main([command, study.uri]) == 0
     assert shown in capsys.readouterr().out

@@ -1,17 +1,13 @@
-"""The published rows as a storage, by name."""
+"""The storage that is called `published`: the paper's tables as rows, in a temporary directory of this process."""
 
 import tempfile
 from functools import cache
 from pathlib import Path
 
+from analysis.rows.published.printed import PUBLISHED_TABLES
 from scaling.store import Storage, write_row_file
 
 PUBLISHED = "published"
-PUBLISHED_TABLES = ("table2", "table5", "table6", "table7", "table8", "table9")
-PAPER_FIGURES = {  # what the paper draws from a table
-    **{"table2": ("table2",), "table5": ("figure3", "table5"), "table6": ("figure5", "table6")},
-    **{"table7": ("table7",), "table8": ("table8",), "table9": ("figure2", "table9")},
-}
 
 
 def is_published(place: object) -> bool:
@@ -20,9 +16,9 @@ def is_published(place: object) -> bool:
 
 
 def published_storage(name: str = PUBLISHED) -> Storage:
-    """The published rows, or one table of them, as files that go when the process does.
+    """The published rows, or those of one table (`published/table6`), as files that are deleted with the process.
 
-    Raises ValueError for a table that there is none of.
+    Raises ValueError for an unknown table.
     """
     part = name.removeprefix(PUBLISHED).removeprefix("/")
     if part and part not in PUBLISHED_TABLES:
@@ -33,13 +29,13 @@ def published_storage(name: str = PUBLISHED) -> Storage:
 
 @cache
 def _directory(part: str) -> tempfile.TemporaryDirectory[str]:
-    from analysis.rows.published.tables import rows_of  # here: it reads the studies, which other rows need not
+    from analysis.rows.published.tables import rows_of  # here: it imports the studies, which other rows do not need
 
     folder = tempfile.TemporaryDirectory(prefix="published-")
     place = Storage.of(Path(folder.name) / PUBLISHED)
-    made = [rows_of(name) for name in ([part] if part else PUBLISHED_TABLES)]
+    parts = [rows_of(name) for name in ([part] if part else PUBLISHED_TABLES)]
     for table in ("pretrain", "transfer", "fewshot", "attempt"):
-        rows = [row for one in made for row in one.get(table, [])]
+        rows = [row for tables in parts for row in tables.get(table, [])]
         if rows:
             write_row_file(place, table, PUBLISHED, rows)
     return folder

@@ -1,4 +1,4 @@
-"""One function a published table: its rows by table of ours, told by the studies that repeat the paper."""
+"""The paper's tables as rows, one function per table; the studies that repeat the paper say what each run was."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,12 +15,12 @@ from search_spaces import data_requirements, position_embeddings, sgd_vs_adam, v
 from search_spaces.vtab import VTAB
 
 UPSTREAM = {"ImageNet": "imagenet", "ImageNet-21k": "imagenet-21k", "JFT-300M": "jft-300m"}
-OTHERS = {"R152x4": "resnet", "EfficientNet-L2": "efficientnet"}  # Table 2's models of other papers, and their families
+OTHERS = {"R152x4": "resnet", "EfficientNet-L2": "efficientnet"}  # family of each of Table 2's models of other papers
 Row = dict[str, Any]
 
 
 def rows_of(part: str) -> dict[str, list[Row]]:
-    """Whole rows of each table of ours that a published one has something for."""
+    """The rows of one published table (`table2`, ...), by table of ours; what it does not print is null."""
     return {table: [_whole(table, row) for row in rows] for table, rows in _TABLES[part]().items()}
 
 
@@ -32,7 +32,7 @@ def _read(part: str) -> list[Row]:
     return pl.read_csv(printed_table(part)).to_dicts()
 
 
-# --- one function a table: rows by table -----------------------------------------------------------------------------
+# --- one function per published table: rows by table of ours ----------------------------------------------------------
 
 
 def _table2() -> dict[str, list[Row]]:
@@ -43,8 +43,8 @@ def _table2() -> dict[str, list[Row]]:
         name = f"{row['model']}, {row['column']}"
         run = None if row["model"] in OTHERS else _upstream(row["model"], row["upstream"])
         if name not in runs:
-            other = {"run_id": f"table2-{name}", "name": name, "family": OTHERS.get(row["model"])}
-            runs[name] = _run("table2", run, name) if run else other | {"dataset": row["upstream"]}
+            foreign = {"run_id": f"table2-{name}", "name": name, "family": OTHERS.get(row["model"])}
+            runs[name] = _run("table2", run, name) if run else foreign | {"dataset": row["upstream"]}
         if row["task"] == "core-days":
             about = {key: runs[name][key] for key in ("name", "family")} | {"unit_id": runs[name]["run_id"]}
             about |= {"attempt_id": runs[name]["run_id"], "kind": "pretrain", "study": vit_paper.STUDY.name}
@@ -52,8 +52,9 @@ def _table2() -> dict[str, list[Row]]:
             cost = costs.get(run.id) if run else None
             attempts.append(about | {"outcome": "done", "train_flops_valid": cost})
         else:
-            steps = (0.0,) if row["std"] is None else (-row["std"], 0.0, row["std"])
-            percents = [row["mean"] + step for step in steps]
+            # m - s, m and m + s have exactly the printed mean and standard deviation (ddof 1)
+            offsets = (0.0,) if row["std"] is None else (-row["std"], 0.0, row["std"])
+            percents = [row["mean"] + offset for offset in offsets]
             finals += _finals(runs[name], row["task"], percents)
     return {"pretrain": list(runs.values()), "transfer": finals, "attempt": attempts}
 
@@ -65,10 +66,10 @@ def _table5() -> dict[str, list[Row]]:
 def _table6() -> dict[str, list[Row]]:
     runs, finals = [], []
     for row, run in _of_table6():
-        made = _run("table6", run, run.name) | {"train_flops_valid": row["exaflops"] * 1e18}
-        runs.append(made)
+        pretrain = _run("table6", run, run.name) | {"train_flops_valid": row["exaflops"] * 1e18}
+        runs.append(pretrain)
         for task in set(row) - {"name", "epochs", "exaflops"}:
-            finals += _finals(made, task, [row[task]])
+            finals += _finals(pretrain, task, [row[task]])
     return {"pretrain": runs, "transfer": finals}
 
 
@@ -88,9 +89,9 @@ def _table8() -> dict[str, list[Row]]:
     runs, probes = [], []
     for row in _read("table8"):
         run = known[row["positions"], row["positions_at"]]
-        made = _run("table8", run, run.name)
-        runs.append(made)
-        about = {key: made[key] for key in ("run_id", "name", "family")} | {"probe_id": made["run_id"]}
+        pretrain = _run("table8", run, run.name)
+        runs.append(pretrain)
+        about = {key: pretrain[key] for key in ("run_id", "name", "family")} | {"probe_id": pretrain["run_id"]}
         probes.append(about | {"dataset": "imagenet", "shots": 5, "seed": 0, "test_top1": row["top1"]})
     return {"pretrain": runs, "fewshot": probes}
 
@@ -128,7 +129,7 @@ def _of_table6() -> Iterable[tuple[Row, Pretrain]]:
 
 @cache
 def _by_data() -> dict[tuple[str, str], Pretrain]:
-    """Table 5's runs by model and data set."""
+    """The runs of Table 5, by model and pre-training set: those on whole sets that were not stopped early."""
     runs = [run for run in data_requirements.STUDY.runs if run.subset is None and run.early_stopping is None]
     return {(run.name.split()[0], run.data.name): run for run in runs}
 
@@ -142,12 +143,13 @@ def _of(run: Pretrain, name: str) -> Any:
 
 
 def _run(part: str, run: Pretrain, name: str) -> Row:
-    """A pre-training as the study of `search_spaces` has it, under a name of the table's own; no FLOPs."""
-    told: Row = {"run_id": f"{part}-{run.id}", "name": name, "family": family(run.model), "dataset": run.data.name}
-    told |= {"parameters": parameters(run.model, resolution=run.resolution), "epochs": run.epochs, "steps": run.steps}
-    told |= {"images": run.steps * run.recipe.batch_size, "batch_size": run.recipe.batch_size}
-    told |= {"resolution": run.resolution, "base_lr": run.base_lr, "seed": run.seed}
-    return told | {"spec": to_json(replace(run, name=f"{part}: {name}"))}  # else one model of several tables
+    """A pre-training as its study in `search_spaces` has it, under the name that the table gives it; without FLOPs."""
+    row: Row = {"run_id": f"{part}-{run.id}", "name": name, "family": family(run.model), "dataset": run.data.name}
+    row |= {"parameters": parameters(run.model, resolution=run.resolution), "epochs": run.epochs, "steps": run.steps}
+    row |= {"images": run.steps * run.recipe.batch_size, "batch_size": run.recipe.batch_size}
+    row |= {"resolution": run.resolution, "base_lr": run.base_lr, "seed": run.seed}
+    # the table is part of the spec's name: with equal specs, a run of two tables would count as two seeds of one model
+    return row | {"spec": to_json(replace(run, name=f"{part}: {name}"))}
 
 
 def _finals(run: Row, task: str, percents: Iterable[float]) -> list[Row]:

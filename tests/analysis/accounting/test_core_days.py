@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
-from analysis.accounting.core_days import (
+from analysis.accounting import (
     CAUSES,
     TIME_PARTS,
     core_time_account,
@@ -12,13 +12,13 @@ from analysis.accounting.core_days import (
     core_time_by_kind,
     core_time_by_model,
     core_time_by_run,
-    core_time_by_study,
     core_time_losses,
-    implied,
     inconsistent_costs,
     mixed_devices_note,
 )
-from analysis.rows.accuracies import load_rows
+from analysis.accounting.consistency import implied_speed
+from analysis.accounting.core_days import core_time_by_study
+from analysis.rows import load_rows
 from clusters.hardware.catalogue import catalogue
 from scaling.store.storage import Storage
 from tests.helpers import finished_study as made
@@ -47,7 +47,7 @@ def attempt(draw) -> dict:
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(attempt(), min_size=1, max_size=6))
-def test_the_parts_add_up_to_what_was_occupied(rows: list[dict]) -> None:
+def test_the_parts_add_up_to_the_core_time_used(rows: list[dict]) -> None:
     attempts = pl.DataFrame(rows)
     for frame in (core_time_account(attempts), core_time_by_kind(attempts), core_time_by_model(attempts)):
         for row in frame.to_dicts():
@@ -85,13 +85,13 @@ def test_no_attempts_give_an_empty_account(study: Storage) -> None:
 
 
 def test_what_the_papers_tables_imply() -> None:
-    huge, large = implied(4262, 2500, "tpu-v3"), implied(1567, 680, "tpu-v3")
+    huge, large = implied_speed(4262, 2500, "tpu-v3"), implied_speed(1567, 680, "tpu-v3")
     assert huge["exaflops_per_core_day"] == pytest.approx(1.70, abs=0.005)
     assert large["exaflops_per_core_day"] == pytest.approx(2.30, abs=0.005)
     assert (huge["utilisation"], large["utilisation"]) == pytest.approx((0.32, 0.43), abs=0.005)
-    assert implied(1.0, 1.0, "abacus")["utilisation"] is None
+    assert implied_speed(1.0, 1.0, "abacus")["utilisation"] is None
     with pytest.raises(ValueError, match="must be above 0, got 1 and 0"):
-        implied(1.0, 0.0, "tpu-v3")
+        implied_speed(1.0, 0.0, "tpu-v3")
 
 
 def test_a_published_total_without_clocks(storage: Storage) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.accounting import measured as costs
-from analysis.accounting.plan import measured_rates, plan_study, render_plan
+from analysis.accounting import measured_rates, plan_study, render_plan
 from analysis.figures import style
 from analysis.figures.costs import costs_chart
-from analysis.figures.lines import end_labels
+from analysis.figures.end_labels import end_labels
 from clusters.hardware.catalogue import SECONDS_PER_DAY, chip_named
 from scaling.data.resolve import resolve_study
 from scaling.flops.counts import train_flops
@@ -58,11 +58,11 @@ def test_figure_12_has_a_panel_of_speed_and_one_of_memory_for_each_device(storag
         ("Largest batch of inference", "NVIDIA H100 80GB HBM3 in bf16"),
         ("Inference at the best batch", "cpu in fp32"),
     ]
-    assert "'~g' : '~s'" in json.dumps(spec)  # 0.3 images a second, not 300m
+    assert "'~g' : '~s'" in json.dumps(spec)  # 0.3 images per second, not 300m
     where = "Measured on NVIDIA H100 80GB HBM3 in bf16, with 64 GiB, cpu in fp32, with 64 GiB."
     assert spec["title"]["subtitle"] == where
     text = json.dumps(spec)
-    assert "R50x1 at 512 pixels: 195.3 images a second and core" in text
+    assert "R50x1 at 512 pixels: 195.3 images per second per core" in text
     assert "ViT-B/16 at 64 pixels: 64 images" in text
 
 

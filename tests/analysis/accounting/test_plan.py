@@ -51,7 +51,7 @@ def test_totals_and_another_chip() -> None:
     assert total["exaflops_valid"] == pytest.approx(sum(run.exaflops_valid for run in costs.runs))
     assert total["core_days"] == pytest.approx(total["exaflops_valid"] / (0.4 * 989 * 86_400 / 1e6))
     assert total["price_usd"] is None  # no list price is known
-    # five tasks of four rates, but for ImageNet's 0.06, which ViTs do not get; BiT's rule for ResNets; three seeds
+    # five tasks of four learning rates, but ImageNet's 0.06, which ViTs do not get; BiT's rule for ResNets, 3 seeds
     vits, resnets = (sum(run.family == family for run in costs.runs) for family in ("vit", "resnet"))
     trials = 18 * 5 * 4 - vits + resnets * 5
     assert (costs.transfer.trials, costs.transfer.finals) == (trials, 18 * 5 * 3)
@@ -59,7 +59,7 @@ def test_totals_and_another_chip() -> None:
 
 
 def test_core_days_have_an_interval_from_measured_rates() -> None:
-    """On TPU v3 the rates of Table 2's models, 1.70 and 2.30 EF a core-day; on others these shares of the peak."""
+    """On TPU v3 the training rates of Table 2's models, 1.70 and 2.30 EF per core-day; elsewhere shares of the peak."""
     study = resolve_study(load_study("vit_paper"))
     for chip in ("tpu-v3", "h100"):
         told = plan_study(study, chip_named(chip)).as_json()

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.accounting import plan_vs_actual as actual
 from analysis.accounting.plan import plan_study
-from analysis.rows.accuracies import load_rows
+from analysis.rows import load_rows, stored_study
 from clusters.hardware.catalogue import chip_named
 from scaling.data.catalog import ifs
 from scaling.flops.counts import pretrain_flops
@@ -67,14 +67,14 @@ def test_core_days_of_different_chips_are_not_compared(storage: Storage) -> None
 def test_without_a_study_there_is_no_plan(storage: Storage, content: bytes | None) -> None:
     if content is not None:
         storage.write("study.json", content)
-    assert actual.stored_study(storage) is None
+    assert stored_study(storage) is None
     assert actual.against_plan(None, attempts(storage), load_rows(storage).pretrain).is_empty()
 
 
 def test_the_study_is_read_back(tmp_path: Path) -> None:
     storage = Storage.of(tmp_path)
     storage.write("study.json", to_json(STUDY).encode())
-    assert actual.stored_study(storage) == STUDY
+    assert stored_study(storage) == STUDY
 
 
 def test_mishaps_say_how_the_work_went_on(study: Storage) -> None:

@@ -11,7 +11,7 @@ from analysis.__main__ import main
 from analysis.commands.adopt import adopt
 from analysis.compare.frontier import frontier
 from analysis.report.build import report
-from analysis.rows.accuracies import accuracies, load_rows
+from analysis.rows import accuracies, load_rows
 from scaling.store.storage import Storage
 
 MAP = ["name=model", "family=arch", "compute=flops:exaFLOPs", "accuracy=top1:percent"]

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from analysis.__main__ import main
 from analysis.compare.frontier import mean_over_tasks
 from analysis.compare.ratio_answers import ratio_answer
-from analysis.compare.ratios import by_task, compared, default_tasks, doublings, points, summary
+from analysis.compare.ratios import (
+    comparable_points,
+    compare_families,
+    default_tasks,
+    doublings,
+    ratio_summary,
+    ratios_by_task,
+)
 from scaling.store.storage import Storage
 from tests.helpers import table6_rows as made
 
@@ -35,31 +42,31 @@ def ratios(beside: pl.DataFrame, column: str = "ratio") -> list[float | None]:
 
 
 def test_the_papers_table_6_on_its_five_data_sets() -> None:
-    known = points(TABLE6, made.FIVE)
-    vit = compared(known, "vit", "resnet")
+    known = comparable_points(TABLE6, made.FIVE)
+    vit = compare_families(known, "vit", "resnet")
     assert ratios(vit) == pytest.approx([2.78, 5.95, 3.03, None, None, None], abs=0.02)
     assert ratios(vit, "bound") == [None, None, None, 4.22, 2.11, 0.78]
     assert ratios(vit, "ratio_extrapolated") == [None, None, None, 4.4, 3.3, 1.97]
     assert [None if g is None else round(g * 100, 2) for g in vit.sort("exaflops")["gain"]] == [
         *(2.83, 1.48, 1.13, 1.0, 0.94, None)
     ]
-    total = summary(vit)
+    total = ratio_summary(vit)
     assert (total["interior"], total["beyond"], total["below"]) == (3, 3, 0)
     assert total["geometric_mean"] == pytest.approx(3.69, abs=0.005)
     assert total["geometric_mean_with_extrapolated"] == pytest.approx(3.36, abs=0.005)
-    hybrid = compared(known, "hybrid", "vit")
+    hybrid = compare_families(known, "hybrid", "vit")
     assert ratios(hybrid) == pytest.approx([1.85, 2.04, 1.39, 1.01, 0.78], abs=0.005)
     saturating = doublings(known).filter(family="vit")["gain_per_doubling"] * 100
     assert [round(value, 2) for value in saturating] == [0.97, 0.43, 0.32, 0.26]
 
 
 def test_the_answer_hangs_on_the_data_sets() -> None:
-    alone = by_task(TABLE6, "vit", "resnet")
+    alone = ratios_by_task(TABLE6, "vit", "resnet")
     assert alone["imagenet"]["geometric_mean"] == pytest.approx(2.04, abs=0.005)
     assert alone["imagenet_real"]["geometric_mean"] == pytest.approx(1.01, abs=0.005)
     assert alone["flowers"]["geometric_mean"] is None
     assert alone["flowers"]["beyond"] == 6
-    six = summary(compared(points(TABLE6, list(made.TASKS)), "vit", "resnet"))
+    six = ratio_summary(compare_families(comparable_points(TABLE6, list(made.TASKS)), "vit", "resnet"))
     assert six["geometric_mean"] == pytest.approx(2.74, abs=0.005)
 
 
@@ -77,7 +84,7 @@ def test_families_on_one_line_apart_by_a_factor_have_that_ratio(factor: float, c
     """accuracy = 0.5 + 0.01 ln C for B, and for A as if C were `factor` times as much."""
     of = [("a", cost, 0.5 + 0.01 * math.log(cost * factor)) for cost in costs]
     against = [("b", cost, 0.5 + 0.01 * math.log(cost)) for cost in costs]
-    beside = compared(points(frame(of + against), ["t"]), "a", "b")
+    beside = compare_families(comparable_points(frame(of + against), ["t"]), "a", "b")
     low, high = min(costs), max(costs)
     for row in beside.to_dicts():
         known = row["ratio"] if row["where"] == "interior" else row["ratio_extrapolated"]
@@ -89,18 +96,18 @@ def test_families_on_one_line_apart_by_a_factor_have_that_ratio(factor: float, c
         if row["where"] == "below":
             assert row["bound"] > row["ratio_extrapolated"]
         assert row["gain"] == pytest.approx(0.01 * math.log(factor), abs=1e-9)
-    steps = doublings(points(frame(against), ["t"]))["gain_per_doubling"]
+    steps = doublings(comparable_points(frame(against), ["t"]))["gain_per_doubling"]
     assert steps.to_list() == pytest.approx([0.01 * math.log(2)] * len(steps))
 
 
 def test_seeds_give_the_ratio_an_interval() -> None:
     models = [("b", 1.0, 0.5), ("b", 100.0, 0.7), ("a", 1.0, 0.6)]
     noisy = frame(models, top1_std=pl.lit(0.02), seeds=pl.lit(4, pl.UInt32))
-    (row,) = compared(points(noisy, ["t"]), "a", "b").to_dicts()
+    (row,) = compare_families(comparable_points(noisy, ["t"]), "a", "b").to_dicts()
     away = math.log(100) / 0.2 * 0.01 * math.sqrt(1 + 0.5)  # both ends count half
     assert row["ratio"] == pytest.approx(10)
     assert (row["ratio_low"], row["ratio_high"]) == pytest.approx((10 * math.exp(-away), 10 * math.exp(away)))
-    (alone,) = compared(points(frame(models), ["t"]), "a", "b").to_dicts()
+    (alone,) = compare_families(comparable_points(frame(models), ["t"]), "a", "b").to_dicts()
     assert alone["ratio_low"] is None
 
 
@@ -121,21 +128,21 @@ def test_the_mean_over_chosen_data_sets_and_its_spread() -> None:
 @pytest.mark.parametrize("bad", [("a", 0.0, 0.6), ("a", math.nan, 0.6), ("a", 2.0, math.nan), ("b", math.inf, 0.9)])
 def test_points_without_a_number_stand_outside(bad: tuple[str, float, float]) -> None:
     good = [("a", 2.0, 0.6), ("b", 1.0, 0.5), ("b", 4.0, 0.7)]
-    beside = compared(points(frame([*good, bad]), ["t"]), "a", "b")
+    beside = compare_families(comparable_points(frame([*good, bad]), ["t"]), "a", "b")
     assert beside["ratio"].to_list() == pytest.approx([1.0])
 
 
 def test_one_point_one_family_no_rows() -> None:
-    single = points(frame([("b", 1.0, 0.5), ("a", 2.0, 0.5), ("a", 2.0, 0.6), ("a", 8.0, 0.4)]), ["t"])
-    below, level, above = compared(single, "a", "b").sort("top1_mean").to_dicts()
+    single = comparable_points(frame([("b", 1.0, 0.5), ("a", 2.0, 0.5), ("a", 2.0, 0.6), ("a", 8.0, 0.4)]), ["t"])
+    below, level, above = compare_families(single, "a", "b").sort("top1_mean").to_dicts()
     assert (level["where"], level["ratio"]) == ("interior", pytest.approx(0.5))
     assert (above["where"], above["bound"], above["ratio_extrapolated"]) == ("beyond", pytest.approx(0.5), None)
     assert (below["where"], below["bound"], below["gain"]) == ("below", pytest.approx(0.125), None)
-    assert compared(single, "a", "nobody").is_empty()
+    assert compare_families(single, "a", "nobody").is_empty()
     assert doublings(single).is_empty()
-    nothing = points(frame([("a", 1.0, 0.5)]).clear().vstack(frame([("a", 0.0, 0.5)])), ["t"])
-    assert compared(nothing, "a", "b").is_empty()
-    assert summary(compared(nothing, "a", "b"))["geometric_mean"] is None
+    nothing = comparable_points(frame([("a", 1.0, 0.5)]).clear().vstack(frame([("a", 0.0, 0.5)])), ["t"])
+    assert compare_families(nothing, "a", "b").is_empty()
+    assert ratio_summary(compare_families(nothing, "a", "b"))["geometric_mean"] is None
 
 
 def test_the_answer_in_words_says_the_claim_the_caveat_and_the_odd_row() -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from analysis.__main__ import main
 from analysis.figures import inspection
+from analysis.figures.pictures import VIRIDIS
 from scaling.store.results import write_rows
 from scaling.store.storage import Storage
 from tests.helpers.finished_study import row
@@ -70,8 +71,8 @@ def test_a_positions_map_is_brightest_at_itself(storage: Storage) -> None:
     write_inspection(storage, "a", "1", grid=2)
     sheet = pictures(inspection.positions_chart(inspection.load_inspections(storage).position_similarity))[0]
     step = sheet.shape[0] // 2
-    assert sheet[5, 5].tolist() == list(inspection.VIRIDIS[-1])  # of the first patch, its own place
-    assert sheet[5, step - 40].tolist() == list(inspection.VIRIDIS[2])  # cosine 0
+    assert sheet[5, 5].tolist() == list(VIRIDIS[-1])  # of the first patch, its own place
+    assert sheet[5, step - 40].tolist() == list(VIRIDIS[2])  # cosine 0
 
 
 def test_the_command(storage: Storage, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from analysis.__main__ import main
-from analysis.compare.paper_runs import fewshot_accuracies, paper_runs
+from analysis.compare import fewshot_accuracies, paper_runs, shape_lines
 from analysis.figures import paper
-from analysis.rows.accuracies import Rows, load_rows
+from analysis.rows import Rows, load_rows
 from analysis.tables import paper as paper_tables
 from analysis.tables.cells import to_latex
 from scaling.store.storage import Storage
@@ -79,7 +79,7 @@ def test_figure_9_of_many_runs_can_be_read(tmp_path: Path) -> None:
 
 
 def test_figure_8s_lines_meet_at_the_base(tmp_path: Path) -> None:
-    shown = paper.shapes(fewshot_accuracies(rows_of(transformer_shape, tmp_path)))
+    shown = shape_lines(fewshot_accuracies(rows_of(transformer_shape, tmp_path)))
     shown = shown.filter(pl.col("task") == "imagenet 5-shot")
     base = next(run.id for run in transformer_shape.STUDY.runs if run.name == "base")
     counts = dict(shown.group_by("line").agg(pl.len()).iter_rows())

@@ -26,7 +26,7 @@ def test_each_family_has_its_law_or_says_why_not() -> None:
     task, laws = fitted.family_laws(scores({"vit": 8, "resnet": 3, "hybrid": 1}))
     assert task == "mean"
     assert [law.family for law in laws] == ["vit", "resnet"]
-    ((_, answer),) = fitted.laws_found(laws)
+    ((_, answer),) = fitted.fitted_laws(laws)
     assert isinstance(answer, Fit)
     assert answer["b"].value == pytest.approx(0.3, abs=0.01)
     table = fitted.laws_table(laws)
@@ -53,7 +53,7 @@ def test_without_a_law_there_is_nothing_to_draw() -> None:
     for frame in (scores({"vit": 2}), scores({"vit": 2}).clear()):
         _, laws = fitted.family_laws(frame)
         assert fitted.laws_table(laws).is_empty()
-        with pytest.raises(NothingToDrawError, match="no family has points enough"):
+        with pytest.raises(NothingToDrawError, match="no family has enough points"):
             laws_chart(laws)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from analysis.laws.fit import fit
-from analysis.laws.points import points
+from analysis.laws.points import averaged_points
 from analysis.laws.solve import Objective
 from analysis.laws.values import Fit, Method, TooFew
 from tests.helpers import laws_rows as made
@@ -39,13 +39,13 @@ def test_a_wild_point_moves_least_squares_but_not_huber() -> None:
 def test_seeds_of_a_configuration_are_one_point() -> None:
     """Averaged on the log; counted once; a configuration is told by its columns where they are named."""
     objective = Objective()
-    taken = points({"compute": [1, 1, 2]}, [1.0, 4.0, 3.0], objective)
+    taken = averaged_points({"compute": [1, 1, 2]}, [1.0, 4.0, 3.0], objective)
     assert taken.t.tolist() == pytest.approx([math.log(2), math.log(3)])
     assert (taken.weight.tolist(), taken.pure_freedom) == ([2, 1], 1)
     assert taken.pure == pytest.approx(2 * math.log(2) ** 2)
-    apart = points({"compute": [1, 1, 2]}, [1.0, 4.0, 3.0], objective, configuration=["a", "b", "c"])
+    apart = averaged_points({"compute": [1, 1, 2]}, [1.0, 4.0, 3.0], objective, configuration=["a", "b", "c"])
     assert len(apart.t) == 3
-    heavy = points({"compute": [1, 1]}, [1.0, 4.0], Objective(scale="value"), weights=[3, 1])
+    heavy = averaged_points({"compute": [1, 1]}, [1.0, 4.0], Objective(scale="value"), weights=[3, 1])
     assert heavy.t.tolist() == [1.75]
 
 
@@ -60,7 +60,7 @@ def test_of_very_many_configurations_some_are_fitted_and_it_says_so() -> None:
 
 
 def test_rows_that_cannot_be_used_are_named() -> None:
-    taken = points(
+    taken = averaged_points(
         {"compute": [1, None, 0, 4, 5, float("inf"), 7]},
         [1, 1, 1, math.nan, 1, 1, 1],
         Objective(),

@@ -5,12 +5,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from analysis.report import html
-from analysis.report.build import CAPTIONS, report, view
-from analysis.report.sections import sections
-from analysis.rows import thinning
-from analysis.rows.accuracies import load_rows
-from analysis.tables import cells as tables
+from analysis import tables
+from analysis.report import html, read_view, report
+from analysis.report.build import page_sections
+from analysis.report.charts import CAPTIONS
+from analysis.rows import load_rows, thinning
 from scaling.store.provenance import record_command
 from scaling.store.results import write_rows
 from scaling.store.storage import Storage
@@ -56,7 +55,7 @@ def test_the_report_is_one_page_that_needs_no_network(study: Storage, tmp_path: 
         "killed, or not ended yet",
         "done by another attempt",
         "loss is nan at step 7",
-        "Which rate was chosen",
+        "Chosen learning rates",
     ):
         assert part in text
     assert {"report.html", "figures"}.isdisjoint(study.list("."))
@@ -142,10 +141,12 @@ def test_no_rows_at_all_is_one_line(storage: Storage) -> None:
 
 
 def test_pictures_of_inspections_have_their_section(study: Storage) -> None:
-    seen, none = view(study), dict.fromkeys(CAPTIONS, "")
-    ids = [section.id for section in sections(seen, none) if section.body]
+    seen, none = read_view(study), dict.fromkeys(CAPTIONS, "")
+    ids = [section.id for section in page_sections(seen, none) if section.body]
     assert "inspection" not in ids
-    more = [section for section in sections(seen, none | {"inspection_rollout": "<figure></figure>"}) if section.body]
+    more = [
+        section for section in page_sections(seen, none | {"inspection_rollout": "<figure></figure>"}) if section.body
+    ]
     assert {"inspection", *ids} == {section.id for section in more}
 
 

@@ -3,14 +3,14 @@ import statistics
 import polars as pl
 import pytest
 
-from analysis.rows.accuracies import (
-    ACCURACY_COLUMNS,
+from analysis.rows import (
     accuracies,
     best_on_curves,
     load_rows,
     tasks_of,
     with_display_name,
 )
+from analysis.rows.accuracies import ACCURACY_COLUMNS
 from scaling.store.results import write_rows
 from scaling.store.storage import Storage
 from tests.helpers import finished_study as made
@@ -35,11 +35,13 @@ def final(storage: Storage, name: str, **values: object) -> None:
     write_rows(storage, "transfer", [made.row("transfer", transfer_id=name, seed=0, test_top1=0.5) | merged])
 
 
-def trial(storage: Storage, rate: float, top1: float) -> None:
+def trial(storage: Storage, base_lr: float, top1: float) -> None:
     about = {"run_id": "r", "name": "m", "family": "vit", "pretrained": True, "task": "t", "task_id": "i"}
-    about |= {"setting_id": f"s{rate}", "steps": 1, "steps_done": 1}
+    about |= {"setting_id": f"s{base_lr}", "steps": 1, "steps_done": 1}
     write_rows(
-        storage, "trial", [made.row("trial", trial_id=f"t{rate}", **about, base_lr=rate, dev_top1=top1, dev_loss=1.0)]
+        storage,
+        "trial",
+        [made.row("trial", trial_id=f"t{base_lr}", **about, base_lr=base_lr, dev_top1=top1, dev_loss=1.0)],
     )
 
 
@@ -77,12 +79,12 @@ def test_the_mean_row_is_the_mean_over_tasks_with_the_deviation_of_the_seeds_mea
     assert mean["base_lr"] is None
 
 
-def test_a_control_from_scratch_has_no_pretraining_compute(study: Storage) -> None:
-    control = one(accuracies(load_rows(study)), run_id=made.SCRATCH, task="digits")
-    assert (control["exaflops"], control["epochs"], control["pretrained"]) == (0.0, None, False)
+def test_a_from_scratch_baseline_has_no_pretraining_compute(study: Storage) -> None:
+    baseline = one(accuracies(load_rows(study)), run_id=made.SCRATCH, task="digits")
+    assert (baseline["exaflops"], baseline["epochs"], baseline["pretrained"]) == (0.0, None, False)
 
 
-def test_only_finals_at_the_rate_chosen_on_dev_count(storage: Storage) -> None:
+def test_only_finals_at_the_learning_rate_chosen_on_dev_count(storage: Storage) -> None:
     trial(storage, 0.1, 0.8)
     trial(storage, 0.3, 0.7)
     final(storage, "a", base_lr=0.1, test_top1=0.6)
@@ -92,7 +94,7 @@ def test_only_finals_at_the_rate_chosen_on_dev_count(storage: Storage) -> None:
     assert point["exaflops"] is None  # its own row is not there yet
 
 
-def test_finals_without_trials_count_and_rates_are_never_mixed(storage: Storage) -> None:
+def test_finals_without_trials_count_and_learning_rates_are_never_mixed(storage: Storage) -> None:
     final(storage, "a", base_lr=0.1, seed=0, test_top1=0.5)
     final(storage, "b", base_lr=0.1, seed=1, test_top1=0.7)
     final(storage, "c", base_lr=0.3, seed=0, test_top1=0.99)

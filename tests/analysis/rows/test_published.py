@@ -10,10 +10,9 @@ import pytest
 from analysis.__main__ import main
 from analysis.compare import vtab
 from analysis.compare.frontier import frontier
-from analysis.figures.accuracy import frontier_chart
+from analysis.figures import frontier_chart
 from analysis.report.build import report
-from analysis.rows import published
-from analysis.rows.accuracies import accuracies, load_rows
+from analysis.rows import accuracies, load_rows, published
 from analysis.rows.merge import with_rows_of
 from analysis.tables import paper as paper_tables
 from scaling.store.storage import Storage

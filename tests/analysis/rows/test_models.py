@@ -1,8 +1,8 @@
 import polars as pl
 import pytest
 
-from analysis.rows.accuracies import accuracies, load_rows, merge_seeds, models_by_run
-from analysis.tables.cells import results_table
+from analysis.rows import accuracies, load_rows, merge_seeds, models_by_run
+from analysis.tables import results_table
 from scaling.store.results import write_rows
 from scaling.store.storage import Storage
 from tests.helpers import finished_study as made
@@ -10,12 +10,12 @@ from tests.helpers import finished_study as made
 WHO = {"name": "m", "family": "vit"}
 
 
-def spec(seed: int, rate: float) -> str:
-    return f'{{"seed": {seed}, "base_lr": {rate}}}'
+def spec(seed: int, base_lr: float) -> str:
+    return f'{{"seed": {seed}, "base_lr": {base_lr}}}'
 
 
-def pretrained(storage: Storage, run_id: str, seed: int, rate: float = 0.1) -> None:
-    row = made.row("pretrain", run_id=run_id, **WHO, seed=seed, spec=spec(seed, rate), train_flops_valid=1e15)
+def pretrained(storage: Storage, run_id: str, seed: int, base_lr: float = 0.1) -> None:
+    row = made.row("pretrain", run_id=run_id, **WHO, seed=seed, spec=spec(seed, base_lr), train_flops_valid=1e15)
     write_rows(storage, "pretrain", [row])
 
 
@@ -30,8 +30,8 @@ def probed(storage: Storage, run_id: str, top1: list[float], shots: int = 5) -> 
 
 
 def test_runs_that_differ_in_their_seed_alone_are_one_model(storage: Storage) -> None:
-    for run_id, seed, rate in (("b", 0, 0.1), ("a", 1, 0.1), ("c", 0, 0.2)):
-        pretrained(storage, run_id, seed, rate)
+    for run_id, seed, base_lr in (("b", 0, 0.1), ("a", 1, 0.1), ("c", 0, 0.2)):
+        pretrained(storage, run_id, seed, base_lr)
     probed(storage, "a", [0.5])
     rows = load_rows(storage)
     same = models_by_run(rows.pretrain, rows.transfer)

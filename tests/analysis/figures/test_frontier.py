@@ -2,19 +2,19 @@ import json
 
 import pytest
 
+from analysis import figures
 from analysis.accounting.core_days import core_time_by_kind
 from analysis.compare.frontier import frontier
-from analysis.figures import accuracy as figures
 from analysis.figures import label_placement as labels
-from analysis.figures import lines, style
+from analysis.figures import style
 from analysis.names import flops_unit
-from analysis.report.build import report_charts, view
-from analysis.rows.accuracies import accuracies, load_rows
+from analysis.report import read_view, report_charts
+from analysis.rows import accuracies, load_rows
 from scaling.store.storage import Storage
 
 
 def test_every_figure_has_a_white_background_units_and_the_marks_of_its_families(study: Storage) -> None:
-    made = report_charts(view(study))
+    made = report_charts(read_view(study))
     assert set(made) == {"frontier", "pretraining", "fewshot", "curves", "core_days", "sweeps"}
     for chart, caption in made.values():
         spec = chart.to_dict()
@@ -35,9 +35,9 @@ def test_figures_without_rows_say_so(study: Storage) -> None:
     empty = [
         (figures.frontier_chart, points.clear()),
         (figures.pretraining_chart, points.filter("pretrained")),
-        (lines.curves_chart, rows.curve.clear()),
-        (lines.fewshot_chart, rows.fewshot.clear()),
-        (lines.core_days_chart, core_time_by_kind(rows.attempt.clear())),
+        (figures.curves_chart, rows.curve.clear()),
+        (figures.fewshot_chart, rows.fewshot.clear()),
+        (figures.core_days_chart, core_time_by_kind(rows.attempt.clear())),
     ]
     for draw, frame in empty:
         with pytest.raises(style.NothingToDrawError, match=r"^no "):

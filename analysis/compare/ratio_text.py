@@ -1,0 +1,119 @@
+"""Compute ratios between families in words and as text cells. A pair is one of `ratio_answer`'s comparisons."""
+
+from typing import Any
+
+import polars as pl
+
+from analysis.compare.ratios import (
+    BELOW,
+    BEYOND,
+    INTERIOR,
+)
+from analysis.names import family_name, flops_unit
+
+PAPER_CLAIM = (2.0, 4.0)  # §4.4: 'ViT uses approximately 2-4x less compute to attain the same performance'
+
+
+def pair_sentences(pair: dict[str, Any], points: pl.DataFrame) -> list[str]:
+    """The result, how it compares with the paper's claim, and the caveat; `points` are `compare_families`' rows."""
+    return [_result(pair), *_claim(pair, points), *_caveat(pair)]
+
+
+def _result(pair: dict[str, Any]) -> str:
+    of, against = family_name(pair["of"]), family_name(pair["against"])
+    outside = [f"{pair[name]} {name} its range" for name in (BEYOND, BELOW) if pair[name]]
+    rest = f"; {' and '.join(outside)}, where only a bound is known" if outside else ""
+    if pair["geometric_mean"] is None:
+        return f"No point of {of} lies within the accuracies of the {against} frontier{rest}: no ratio is measured."
+    mean, every = pair["geometric_mean"], pair["geometric_mean_with_extrapolated"]
+    ends = f"{pair['interior']} interior points, {_ratio(pair['lowest'])} to {_ratio(pair['highest'])}"
+    basis = "one interior point" if pair["interior"] == 1 else f"geometric mean of {ends}"
+    text = f"For equal accuracy the {against} frontier needs {_ratio(mean)} times the compute of {of} ({basis}){rest}"
+    count = pair["extrapolated"]
+    return text + (f"; {_ratio(every)} with {count} extrapolated, which is a guess." if count else ".")
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
+
+
+def _claim(pair: dict[str, Any], points: pl.DataFrame) -> list[str]:
+    """How many of these points bear out the ViT paper's claim (§4.4), for the pair that it is about."""
+    if (pair["of"], pair["against"]) != ("vit", "resnet") or not pair["points"]:
+        return []
+    low, high = PAPER_CLAIM
+    ends = points.select(value=pl.coalesce("ratio", "ratio_extrapolated"), inside=pl.col("where") == INTERIOR)
+    held = ends.filter(pl.col("value").is_between(low, high))
+    rounded = ends.filter(pl.col("value").round(0).is_between(low, high))
+    text = f"The ViT paper's claim is {low:g}–{high:g} times (§4.4, mean of five data sets): here "
+    text += f"{held.height} of {pair['points']} points lie there ({held.filter('inside').height} of them interior), "
+    text += f"{rounded.height} after rounding to whole numbers"
+    more = points.filter(pl.col("ratio") > high)["name"].to_list()
+    return [text + (f"; above it: {', '.join(more)}." if more else ".")]
+
+
+def _caveat(pair: dict[str, Any]) -> list[str]:
+    """What each data set would say alone."""
+    if len(pair["by_task"]) < 2 or not pair["points"]:
+        return []
+    listed = []
+    for task, total in pair["by_task"].items():
+        mean = total["geometric_mean"]
+        listed.append(f"{task} {_ratio(mean)} ({total['interior']} interior)" if mean else f"{task} no interior point")
+    low = [task for task, total in pair["by_task"].items() if (total["geometric_mean"] or 9.0) < 1.1]
+    text = f"Caveat: the ratio depends on the data sets. Alone: {'; '.join(listed)}."
+    return [
+        text + (f" On {', '.join(low)} alone {family_name(pair['of'])} has no advantage in compute." if low else "")
+    ]
+
+
+def listed_ratios(pair: dict[str, Any]) -> str:
+    """Every point of a pair with its ratio, or with the bound on it and the extrapolated value."""
+    listed = []
+    for row in pair["points_beside"]:
+        sign = {BEYOND: "> ", BELOW: "< "}.get(row["where"], "")
+        drawn_on = row["ratio_extrapolated"]
+        more = f" (extrapolated {drawn_on:.2f})" if sign and drawn_on is not None else ""
+        listed.append(f"{row['name']} {sign}{row['bound' if sign else 'ratio']:.2f}{more}")
+    return ", ".join(listed)
+
+
+def ratio_table(pair: dict[str, Any]) -> pl.DataFrame:
+    """The pair's points as text cells."""
+    size, unit = flops_unit(row["exaflops"] for row in pair["points_beside"])
+    return pl.DataFrame([_cells(row, size, unit) for row in pair["points_beside"]])
+
+
+def _cells(row: dict[str, Any], size: float, unit: str) -> dict[str, str]:
+    sign = {BEYOND: ">", BELOW: "<"}.get(row["where"], "")
+    ratio = f"{sign} {row['bound']:.3g}" if sign else _ratio(row["ratio"])
+    if row["ratio_low"] is not None:
+        ratio += f" ({_ratio(row['ratio_low'])} to {_ratio(row['ratio_high'])})"
+    gain, drawn_on = row["gain"], row["gain_extrapolated"]
+    return {
+        "model": row["name"],
+        unit: f"{row['exaflops'] / size:,.4g}",
+        "accuracy (%)": f"{row['top1_mean'] * 100:.2f}",
+        "ratio": ratio,
+        "where": row["where"] if not sign else f"{row['where']} the range",
+        "extrapolated": "–" if row["ratio_extrapolated"] is None else _ratio(row["ratio_extrapolated"]),
+        "gain at equal compute (points)": "–" if gain is None else f"{gain * 100:+.2f}",
+        "gain, extrapolated": "–" if drawn_on is None else f"{drawn_on * 100:+.2f}",
+    }
+
+
+def doubling_table(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """`doublings`' rows as text cells."""
+    size, unit = flops_unit(row["exaflops"] for row in rows)
+    return pl.DataFrame(
+        {
+            "family": [family_name(row["family"]) for row in rows],
+            "from": [f"{row['name']} ({row['exaflops'] / size:,.4g} {unit})" for row in rows],
+            "to": [f"{row['next_name']} ({row['next_exaflops'] / size:,.4g} {unit})" for row in rows],
+            "accuracy (points)": [f"{row['gain_per_doubling'] * 100:+.2f}" for row in rows],
+            "error": [
+                "–" if row["error_cut_per_doubling"] is None else f"{-row['error_cut_per_doubling']:+.1%}"
+                for row in rows
+            ],
+        }
+    )
