@@ -27,8 +27,8 @@ def test_the_plain_models_are_the_same_architectures(spec):
     assert module(torch.randn(2, 3, 32, 32)).shape == (2, 5)
 
 
-def test_other_forms_have_no_plain_statement():
-    with pytest.raises(ValueError, match="no plain statement of this form of a vit"):
+def test_other_forms_have_no_plain_implementation():
+    with pytest.raises(ValueError, match="no plain implementation of this form of a vit"):
         plain.build(replace(VIT, pool="gap"), 5, 32)
 
 

@@ -192,8 +192,8 @@ def test_what_cannot_be_split_is_an_error(run: Pretrain) -> None:
     [
         (Recipe(batch_size=8), 3, None, "batch_size 8 is not divisible by 3 workers"),
         (Recipe(batch_size=8), 1, 0, "microbatch must be positive, got 0"),
-        (Recipe(batch_size=6, mixup=0.1), 2, None, r"of a worker \(3\) and of a microbatch \(None\) must be even"),
-        (Recipe(batch_size=8, mixup=0.1), 2, 3, r"of a worker \(4\) and of a microbatch \(3\) must be even"),
+        (Recipe(batch_size=6, mixup=0.1), 2, None, r"per worker \(3\) and per microbatch \(None\) must be even"),
+        (Recipe(batch_size=8, mixup=0.1), 2, 3, r"per worker \(4\) and per microbatch \(3\) must be even"),
         (Recipe(crop="random", resize=15), 1, None, "resize 15 is smaller than the 16 pixels of a crop"),
     ],
 )
