@@ -1,6 +1,7 @@
 """What people see of a run: the command line, progress, the table of a search, trackers."""
 
-from scaling.console.cli import IN_JOB, USER_ERROR, Machine, command_line, console, storage_of
+from scaling.console.arguments import parse, parse_command, program_name
+from scaling.console.cli import IN_JOB, USER_ERROR, Machine, command_line, console, exit_code, storage_of
 from scaling.console.grid_table import (
     GridTable,
     TrialRow,
@@ -26,10 +27,14 @@ __all__ = [
     "command_line",
     "console",
     "event_files",
+    "exit_code",
     "finals_of",
     "grid_table",
     "number_text",
+    "parse",
+    "parse_command",
     "phase",
+    "program_name",
     "run_directory",
     "scalars",
     "storage_of",
