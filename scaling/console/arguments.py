@@ -5,11 +5,13 @@ docstrings the help. `parse` and `parse_command` are the only places that know t
 """
 
 import difflib
+import functools
+import operator
 import re
 import sys
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from inspect import cleandoc
 from pathlib import Path
 from types import NoneType, UnionType
@@ -41,8 +43,11 @@ def parse(
     renamed: flags that had another name, old to new. abbreviate: take beginnings of flags for the flag, where only one
     begins so. Raises ValueError, in one line, for what does not fit; prints the help and exits for `--help`.
     """
-    words = _current_spelling(arguments, options, renamed or {}, abbreviate)
-    return typing.cast(T, _tyro(options, words, program, _help_text(options.__doc__ or ""), _known_flags(options)))
+    try:
+        words = _current_spelling(arguments, options, renamed or {}, abbreviate)
+    except ValueError as error:
+        raise ValueError(f"{error}; see {program} --help") from None
+    return typing.cast(T, _tyro(options, words, program, _help_text(options.__doc__ or "")))
 
 
 def parse_command(
@@ -59,15 +64,15 @@ def parse_command(
         return parse(commands[name], arguments[1:], program=f"{program} {name}", abbreviate=abbreviate)
     if arguments and not arguments[0].startswith("-"):
         near = difflib.get_close_matches(arguments[0], commands, 1)
-        choices = f"did you mean {near[0]}" if near else f"there are {', '.join(commands)}"
+        choices = f"did you mean {near[0]}?" if near else f"there are {', '.join(commands)}"
         raise ValueError(f"no command {arguments[0]}: {choices}; see {program} --help")
     # The list of commands alone: each command has a parser of its own, so that its help holds its own examples.
-    listed = [
+    listed: list[Any] = [
         typing.Annotated[options, tyro.conf.subcommand(name=name, description=_sentence(options))]
         for name, options in commands.items()
     ]
-    union = typing.Union[tuple(listed)]
-    return typing.cast(T, _tyro(union, arguments, program, _help_text(summary), {}))
+    union = functools.reduce(operator.or_, listed)
+    return typing.cast(T, _tyro(union, arguments, program, _help_text(summary)))
 
 
 def _help_text(docstring: str) -> str:
@@ -85,12 +90,12 @@ def _sentence(options: type) -> str:
     return " ".join(cleandoc(options.__doc__ or "").partition("\n\n")[0].split())
 
 
-def _tyro(options: Any, words: Sequence[str], program: str, text: str, flags: Mapping[str, bool]) -> Any:
+def _tyro(options: Any, words: Sequence[str], program: str, text: str) -> Any:
     import tyro  # here: workers, which load this package for its trackers, parse no command line
     from tyro import _errors
 
     def refuse(event: _errors.ParseErrorEvent) -> None:
-        said = _mistake(event, flags)
+        said = _mistake(event)
         if said is not None:
             raise ValueError(f"{said}; see {event.prog} --help")
 
@@ -141,6 +146,8 @@ def _current_spelling(
         if abbreviate and name.startswith("--") and name not in flags:
             longer = [flag for flag in flags if flag.startswith(name)]
             name = longer[0] if len(longer) == 1 else name
+        if name.startswith("--") and name not in flags and not name.startswith(("--help", "--tyro-")):
+            raise ValueError(_unknown(name, flags))  # before tyro looks for a flag's values or a missing flag
         words.append(f"{name}{equals}{value}" if word.startswith("--") else word)
     return words
 
@@ -148,18 +155,20 @@ def _current_spelling(
 # --- mistakes ------------------------------------------------------------------------------------------------------
 
 
-def _mistake(event: Any, flags: Mapping[str, bool]) -> str | None:
+def _mistake(event: Any) -> str | None:
     """What the user got wrong, in a line; None for what tyro may bring later, which it says itself."""
     from tyro import _errors
 
     match event:
         case _errors.UnrecognizedArgs():
-            return _unknown(event.tokens, flags)
+            return f"there is no place for {' '.join(event.tokens)}"
         case _errors.MissingArgs():
             return f"{' and '.join(_flag(each.arg) for each in event.missing_arguments)} must be given"
         case _errors.MissingSubcommand():
             return f"a command must be given: {', '.join(event.subcommand_spec.parser_from_name)}"
         case _errors.BadValue():
+            if event.argument.is_positional():
+                return f"{_flag(event.argument)} must be given"
             return f"{_flag(event.argument)} must be followed by a value, {event.argument.lowered.metavar}"
         case _errors.InvalidChoice():
             choices = ", ".join(choice for choice in event.choices if choice != "None")
@@ -186,13 +195,9 @@ def _flag(argument: Any) -> str:
     return str(argument.lowered.name_or_flags[-1])
 
 
-def _unknown(tokens: Sequence[str], flags: Mapping[str, bool]) -> str:
-    unknown = next((token for token in tokens if token.startswith("-")), None)
-    if unknown is None:
-        return f"there is no place for {' '.join(tokens)}"
-    name = unknown.partition("=")[0]
-    near = difflib.get_close_matches(name, flags, 1)
-    return f"no flag {name}" + (f": did you mean {near[0]}" if near else "")
+def _unknown(flag: str, flags: Mapping[str, bool]) -> str:
+    near = difflib.get_close_matches(flag, flags, 1)
+    return f"no flag {flag}" + (f" (did you mean {near[0]}?)" if near else "")
 
 
 # --- how types are read and shown ----------------------------------------------------------------------------------
@@ -202,13 +207,13 @@ def _shown(kind: Any, default: Any) -> Any:
     """The type with what `--help` shows of it: several values as `FLOAT ...`, and no default where it is none."""
     import tyro
 
-    settings: dict[str, str] = {}
+    settings: dict[str, Any] = {}
     plain, marks = typing.get_args(kind)[0] if _annotated(kind) else kind, getattr(kind, "__metadata__", ())
-    repeatable = tyro.conf.UseAppendAction[int].__metadata__[0] in marks
+    repeatable = _marker(tyro.conf.UseAppendAction) in marks
     if default is None or default is False or (default == () and not repeatable):
         settings["help_behavior_hint"] = ""
     values = next((each for each in (plain, *typing.get_args(plain)) if typing.get_origin(each) is tuple), None)
-    if values is not None and tyro.conf.Positional[int].__metadata__[0] not in marks:
+    if values is not None and _marker(tyro.conf.Positional) not in marks:
         inner, several = typing.get_args(values)[0], not repeatable
         if typing.get_origin(inner) is tuple:
             inner, several = typing.get_args(inner)[0], True
@@ -220,8 +225,14 @@ def _annotated(kind: Any) -> bool:
     return typing.get_origin(kind) is typing.Annotated
 
 
+def _marker(alias: Any) -> Any:
+    return alias[int].__metadata__[0]
+
+
 def _name(kind: Any) -> str:
-    return "{" + ",".join(typing.get_args(kind)) + "}" if typing.get_origin(kind) is typing.Literal else kind.__name__.upper()
+    if typing.get_origin(kind) is typing.Literal:
+        return "{" + ",".join(typing.get_args(kind)) + "}"
+    return str(kind.__name__).upper()
 
 
 def _plain_types() -> Any:
