@@ -48,10 +48,10 @@ def tiny_task(data: Dataset) -> Task:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[str]:
-    """The address of a local Ray cluster of two CPUs, which `clusters.execution.session` joins."""
+    """The address of a local Ray cluster of two CPUs, which `clusters.execution.ray_session` joins."""
     import ray
 
-    from clusters.execution.session import session
+    from clusters.execution.ray_session import session
 
     with session(num_cpus=2):
         yield ray.get_runtime_context().gcs_address

@@ -4,7 +4,7 @@ Accuracies are fractions in [0, 1]; compute is that of the PRE-TRAINING, in exaF
 """
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import polars as pl
@@ -45,7 +45,17 @@ def load_rows(storage: str | Path | Storage) -> Rows:
     rows = Rows(**{field.name: read_table(place, field.name) for field in fields(Rows)})
     if all(getattr(rows, field.name).is_empty() for field in fields(Rows)):
         raise ValueError(f"storage {place.uri} holds no rows")
-    return rows
+    return replace(rows, trial=_with_settings(rows.trial), transfer=_with_settings(rows.transfer))
+
+
+def _with_settings(frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows of version 1 name no setting: the learning rate was all of it, and every trial ran to its end."""
+    if not frame["setting_id"].null_count():
+        return frame
+    known = frame.with_columns(pl.coalesce("setting_id", pl.format("rate {}", "base_lr")).alias("setting_id"))
+    return (
+        known.with_columns(pl.coalesce("steps_done", "steps").alias("steps_done")) if "steps_done" in known else known
+    )
 
 
 def final_accuracies(rows: Rows) -> pl.DataFrame:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from clusters.execution.queue import Snapshot
     from clusters.execution.ray_train import train_queue
     from clusters.execution.ray_tune import Done, Follow, run_all, sweep
-    from clusters.execution.session import place, session
+    from clusters.execution.ray_session import place, session
     from clusters.execution.tracking import prepare_trackers
     from clusters.execution.work import Work
 
@@ -25,11 +25,11 @@ MODULES = {
     "Work": "work",
     "describe_slice": "placement",
     "mirrored": "optuna_mirror",
-    "place": "session",
+    "place": "ray_session",
     "placement_of": "placement",
     "prepare_trackers": "tracking",
     "run_all": "ray_tune",
-    "session": "session",
+    "session": "ray_session",
     "sweep": "ray_tune",
     "train_queue": "ray_train",
 }

@@ -35,7 +35,7 @@ RESULT_COLUMNS = (
 
 def result_of(row: Mapping[str, Any]) -> Result:
     """A trial's row as its search reads it."""
-    history = tuple(zip(row["rung_steps"], row["rung_dev_top1"], strict=True))
+    history = tuple(zip(row["rung_steps"] or (), row["rung_dev_top1"] or (), strict=True))  # null in version 1
     return Result(row["steps_done"], row["dev_top1"], row["dev_loss"], history)
 
 

@@ -1,7 +1,7 @@
 """Specs: what an experiment is, as frozen values with ids; the one face of the specs."""
 
 from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT, family, whole_patches, without_representation
-from scaling.specs.identity import from_json, to_json
+from scaling.specs.identity import OUTSIDE, Identified, added, from_json, identity, to_json
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
 from scaling.specs.recipe import FINETUNE, MaskedPatches, Recipe, check_batches
 from scaling.specs.search import (
@@ -20,6 +20,7 @@ from scaling.specs.zoo import ZOO, zoo_model
 
 __all__ = [
     "FINETUNE",
+    "OUTSIDE",
     "PARAMETERS",
     "ZOO",
     "Architecture",
@@ -29,6 +30,7 @@ __all__ = [
     "FewShot",
     "Halving",
     "Hybrid",
+    "Identified",
     "MaskedPatches",
     "Precision",
     "Pretrain",
@@ -45,9 +47,11 @@ __all__ = [
     "Transfer",
     "Upstream",
     "ViT",
+    "added",
     "check_batches",
     "family",
     "from_json",
+    "identity",
     "parameters_of",
     "to_json",
     "whole_patches",

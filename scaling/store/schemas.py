@@ -6,7 +6,14 @@ A row is about one unit of work, or a part of one. Accuracies are fractions in [
 import pyarrow as pa
 
 SCHEMA_VERSION = 4
+_PARAMETERS = ("setting_id", "weight_decay", "dropout", "label_smoothing")
 ADDED: dict[int, dict[str, tuple[str, ...]]] = {  # columns by version, null in rows from before
+    2: {
+        "curve": ("fewshot_top1",),
+        "trial": (*_PARAMETERS, "steps_done", "rung_steps", "rung_dev_top1"),
+        "transfer": _PARAMETERS,
+        "attempt": ("corrupt_images", "first_corrupt"),
+    },
     3: {"attempt": ("hosts", "slice", "start_reason", "seconds_queued")},
     4: {"measure": ("compiled",)},
 }

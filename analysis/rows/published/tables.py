@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from analysis.rows.published import printed_table
+from analysis.rows.published.printed import printed_table
 from scaling.flops import parameters
 from scaling.specs import Pretrain, family, to_json
 from scaling.store import TABLES

@@ -6,7 +6,7 @@ import pytest
 import ray
 
 from clusters.execution.placement import Placement, group_config
-from clusters.execution.session import place, session
+from clusters.execution.ray_session import place, session
 from clusters.hardware.slices import slice_named
 
 
