@@ -33,7 +33,13 @@ from scaling.store import Storage, command_typed, lease, read_table, record_comm
 
 @dataclass(frozen=True)
 class Options:
-    """Choose the setting on a dev split, then fine-tune on all training images with every seed and test once (§4.1)."""
+    """Fine-tune a checkpoint: search on a dev split, then test the best once.
+
+    The chosen setting is trained on all training images with every seed (§4.1).
+
+    python -m scaling.finetune_grid --checkpoint ViT-micro-S/4 --runs results/quickstart --task digits
+    python -m scaling.finetune_grid --checkpoint ViT-B_16.npz --model ViT-B/16 --task cifar10 --train URI --test URI
+    """
 
     checkpoint: str
     """A checkpoint of a study, as a directory or URI; or, with --runs, a run's id or name; or an official .npz."""

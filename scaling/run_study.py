@@ -28,10 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """Plan and run a scaling study: pre-train, transfer, write rows, report."""
+    """Plan and run a scaling study: pre-train, transfer, write rows, report.
+
+    python scaling/run_study.py quickstart --storage results/quickstart
+    python scaling/run_study.py vit_paper --plan --slice v3-512
+    """
 
     study: Annotated[str, tyro.conf.Positional] = "quickstart"
-    """A study of search_spaces by name, or the path of your own .py file that holds STUDY = Study(...)."""
+    """A study of search_spaces by name, your own .py file that holds STUDY = Study(...), or a storage's study.json."""
     miniature: bool = False
     """The study in the small, on the built-in data: the same experiment on a laptop."""
     plan: bool = False

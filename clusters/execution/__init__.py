@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from clusters.execution.optuna_mirror import mirrored
     from clusters.execution.placement import Placement, describe_slice, placement_of
     from clusters.execution.queue import Snapshot
+    from clusters.execution.ray_session import place, session
     from clusters.execution.ray_train import train_queue
     from clusters.execution.ray_tune import Done, Follow, run_all, sweep
-    from clusters.execution.ray_session import place, session
     from clusters.execution.tracking import prepare_trackers
     from clusters.execution.work import Work
 

@@ -213,7 +213,9 @@ def _shown(kind: Any, default: Any) -> Any:
     if default is None or default is False or (default == () and not repeatable):
         settings["help_behavior_hint"] = ""
     values = next((each for each in (plain, *typing.get_args(plain)) if typing.get_origin(each) is tuple), None)
-    if values is not None and _marker(tyro.conf.Positional) not in marks:
+    if values is not None and _marker(tyro.conf.Positional) in marks:
+        settings["help_behavior_hint"] = "(required)"
+    elif values is not None:
         inner, several = typing.get_args(values)[0], not repeatable
         if typing.get_origin(inner) is tuple:
             inner, several = typing.get_args(inner)[0], True
