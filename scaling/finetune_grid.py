@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Literal
@@ -17,6 +17,7 @@ from scaling.console import (
     Machine,
     TrialRow,
     accuracy_text,
+    check_flags,
     command_line,
     console,
     finals_of,
@@ -94,6 +95,7 @@ class Options:
 
 
 def main(options: Options) -> int:
+    _check_flags(options)
     options.machine.check()
     upstream, given = _upstream(options)
     runs, released = ((), (upstream,)) if isinstance(upstream, Released) else ((upstream,), ())
@@ -131,6 +133,20 @@ def main(options: Options) -> int:
     else:
         _show(study, storage, out)
     return 1 if failed else 0
+
+
+def _check_flags(options: Options) -> None:
+    """Raise ValueError for a flag that this search would ignore."""
+    names = {field.name for field in (*fields(options), *fields(options.machine))}
+    check_flags(options, names - {"workers", "min_workers"}, "a fine-tuning (--trial-workers says its workers)")
+    if options.search is None:
+        check_flags(options, names - {"trials", "search_seed"}, "a grid without --search")
+    if options.vtab is not None:
+        check_flags(options, names - {"train", "test", "dev", "corrupt"}, "--vtab, which says where the images are")
+    if is_weights_file(options.checkpoint):
+        check_flags(options, names - {"runs"}, f"the file {options.checkpoint}")
+    else:
+        check_flags(options, names - {"model"}, f"{options.checkpoint}, which says itself which model it is")
 
 
 def _upstream(options: Options) -> tuple[Pretrain | Released, dict[str, str]]:

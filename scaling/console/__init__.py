@@ -1,6 +1,6 @@
 """What people see of a run: the command line, progress, the table of a search, trackers."""
 
-from scaling.console.arguments import parse, parse_command, program_name
+from scaling.console.arguments import check_flags, parse, parse_command, program_name
 from scaling.console.cli import IN_JOB, USER_ERROR, Machine, command_line, console, exit_code, storage_of
 from scaling.console.grid_table import (
     GridTable,
@@ -24,6 +24,7 @@ __all__ = [
     "TrialRow",
     "View",
     "accuracy_text",
+    "check_flags",
     "command_line",
     "console",
     "event_files",

@@ -10,7 +10,7 @@ import operator
 import re
 import sys
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from inspect import cleandoc
 from pathlib import Path
@@ -125,6 +125,25 @@ def _option_fields(options: Any) -> Iterator[tuple[str, Any, Any]]:
             yield from _option_fields(kind)
         else:
             yield field.name, kind, field.default
+
+
+def check_flags(options: Any, used: Collection[str], way: str) -> None:
+    """Raise ValueError for a flag that would be ignored: one that is not `used` and not at its default.
+
+    way: what ignores it, such as `--plan`.
+    """
+    for name, default, value in _values(options):
+        if name not in used and value != default:
+            raise ValueError(f"--{name.replace('_', '-')} does not go with {way}: leave it out")
+
+
+def _values(options: Any) -> Iterator[tuple[str, Any, Any]]:
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if is_dataclass(value):
+            yield from _values(value)
+        else:
+            yield field.name, field.default, value
 
 
 def _current_spelling(

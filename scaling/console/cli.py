@@ -75,7 +75,7 @@ class Machine:
         check(0 < self.trial_gpus <= 1, f"--trial-gpus must be in (0, 1], got {self.trial_gpus}")
 
 
-def storage_of(given: str | None, default: Path | None = None) -> Storage:
+def storage_of(given: str | None, default: str | Path | None = None) -> Storage:
     """The storage that a command was given, or else the default.
 
     Raises ValueError in a Ray job for one inside the job's copy of the working directory, which goes with the job.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from scaling.checks import check, check_types, check_name
+from scaling.checks import check, check_name, check_types
 from scaling.specs.architectures import Architecture, ViT, token_stride
 from scaling.specs.identity import OUTSIDE, Identified
 from scaling.specs.recipe import PRETRAIN, MaskedPatches, Recipe

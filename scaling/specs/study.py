@@ -8,7 +8,7 @@ have equal ids on every machine; where the data lie, how a run is called and how
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from scaling.checks import check, check_types, check_name
+from scaling.checks import check, check_name, check_types
 from scaling.specs.architectures import (
     Architecture,
     Hybrid,
