@@ -13,6 +13,7 @@ from scaling.console.grid_table import (
 )
 from scaling.console.progress import View, phase
 from scaling.console.trackers import Log, Tracking, event_files, run_directory, scalars
+from scaling.console.wide_table import WideTable
 
 __all__ = [
     "IN_JOB",
@@ -23,6 +24,7 @@ __all__ = [
     "Tracking",
     "TrialRow",
     "View",
+    "WideTable",
     "accuracy_text",
     "check_flags",
     "command_line",
