@@ -56,7 +56,9 @@ def test_help_has_a_sentence_and_two_examples_that_work(
         name = door.partition(" ")[2]
         assert words[start : start + 1] == [name] or not name
         parse(options, words[start + bool(name) :], program="python door.py")
-    assert not re.search(r"None\}|\{None|None\||\|None|\(default: None\)|\(default: \)|/work/|__main__", "\n".join(told))
+    assert not re.search(
+        r"None\}|\{None|None\||\|None|\(default: None\)|\(default: \)|/work/|__main__", "\n".join(told)
+    )
 
 
 @dataclass(frozen=True)
