@@ -14,7 +14,6 @@ from rich.table import Table
 from torch import Tensor
 
 from scaling.checkpoints import Classifier, load_classifier
-from scaling.checks import check
 from scaling.console import command_line, console
 from scaling.data import parse_uri
 from scaling.data.pipeline import eval_images
@@ -71,7 +70,8 @@ class Options:
 
 def main(options: Options) -> int:
     for flag, least in (("images", 1), ("rollouts", 0), ("components", 1)):
-        check(getattr(options, flag) >= least, f"--{flag} must be at least {least}, got {getattr(options, flag)}")
+        if (value := getattr(options, flag)) < least:
+            raise ValueError(f"--{flag} must be at least {least}, got {value}")
     classifier = load_classifier(
         options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution
     )
