@@ -17,7 +17,7 @@ from clusters.execution.work import Work, finished_row
 from scaling.console import Log, Tracking, event_files, run_directory, scalars
 from scaling.specs import Pretrain, Probe, Transfer
 from scaling.store import Storage, read_rows, without_secrets
-from scaling.training import Report
+from scaling.training import Report, Stop
 
 EVERY = 2.0  # s between two points of a training
 Sink = tuple[Log, Callable[[], None]]  # log and end
@@ -69,7 +69,7 @@ def tracked(report: Report, work: Work, tracking: Tracking, storage: Storage, st
         return
     last = 0.0
 
-    def tell(step: int, metrics: dict[str, Any]) -> bool | None:
+    def tell(step: int, metrics: dict[str, Any]) -> Stop:
         nonlocal last
         if time.monotonic() - last >= EVERY:
             last = time.monotonic()
