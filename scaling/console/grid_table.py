@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from scaling import store
 from scaling.schedule import (
     Pair,
     Results,
@@ -18,7 +19,7 @@ from scaling.schedule import (
     trial_results,
 )
 from scaling.specs import PARAMETERS, Setting, Transfer, parameters_of
-from scaling.store import Storage, read_row, read_table
+from scaling.store import Storage, read_row
 
 ROWS = 20  # of a table that is shown while it fills
 Finals = Mapping[tuple[str, int], float]  # test accuracy by id of the setting and seed
@@ -69,7 +70,7 @@ def trial_rows(
 
 def finals_of(pair: Pair, seeds: Sequence[int], storage: Storage) -> Finals:
     """The final runs that have their rows."""
-    rows = read_table(storage, "transfer", ["run_id", "task_id", "setting_id", "seed", "test_top1"])
+    rows = store.read_table(storage, "transfer", ["run_id", "task_id", "setting_id", "seed", "test_top1"])
     rows = rows.filter(run_id=pair.upstream.id, task_id=pair.task.id)
     found = {
         (setting_id, seed): top1 for setting_id, seed, top1 in rows.select("setting_id", "seed", "test_top1").rows()

@@ -97,7 +97,8 @@ def test_a_complete_set_needs_no_data() -> None:
 
 def test_planning_imports_neither_torch_nor_ray_nor_sklearn() -> None:
     code = (
-        "import sys; from scaling.data.catalog import BUILT_IN, resolve; [resolve(d) for d in BUILT_IN]; "
+        "import sys; from scaling.data.catalog import BUILT_IN; from scaling.data import resolve; ["
+        "resolve(d) for d in BUILT_IN]; "
         "print({'torch', 'ray', 'sklearn', 'pandas', 'PIL'} & set(sys.modules))"
     )
     root = Path(datasets.__file__).parents[2]

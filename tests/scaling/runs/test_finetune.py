@@ -1,6 +1,7 @@
 """One fine-tuning: dev trials keep off the test set, final runs read it, controls start afresh."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_a_dev_trial_trains_on_no_image_of_its_dev_split(
     tiny_run: Pretrain, tiny_task: Task, storage: Storage, checkpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, set[int]] = {"dev": set(), "final": set()}
-    import scaling.transfer as module
+    module = import_module("scaling.runs.finetune")
 
     original = module.batches
 

@@ -1,6 +1,7 @@
 """Which images a run trains on and is judged on, and what it refuses."""
 
 from dataclasses import replace
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def test_a_subset_is_spread_over_the_whole_set(run: Pretrain) -> None:
 def test_runs_on_a_subset_see_all_of_it_and_nothing_else(
     run: Pretrain, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import scaling.data.loading as module
+    module = import_module("scaling.data.pipeline.loading")
 
     seen: set[int] = set()
     original = module.train_images

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +194,7 @@ def test_early_stopping_keeps_the_best_and_resumes_in_the_same_bits(
             score_of[weights] = next(script)
         return score_of[weights], 0.0
 
-    monkeypatch.setattr("scaling.runs.pretrain.accuracy", accuracy)
+    monkeypatch.setattr(import_module("scaling.runs.pretrain"), "accuracy", accuracy)
     whole, torn = Storage.of(tmp_path / "whole"), Storage.of(tmp_path / "torn")
     train(run, whole)
     for kill_at in (13, 19):
