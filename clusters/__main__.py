@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from rich.table import Table
 
 from clusters.hardware import slice_named, slice_wanted
 from clusters.launch import LaunchKind, LaunchRequest, LineError, launch_file, mistakes
 from scaling.checks import check
-from scaling.console import USER_ERROR, console, exit_code, parse_command
+from scaling.console import USER_ERROR, WideTable, console, exit_code, parse_command
 
 
 @dataclass(frozen=True)
@@ -110,14 +109,13 @@ def slices(options: Slices) -> int:
     if options.json:
         print(json.dumps(found, indent=1))
         return 0
-    table = Table(title="Slices", title_justify="left", header_style="bold")
-    headings = ("slice", "chips", "cores", "hosts", "chips a host", "workers", "topology", "$/h")
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading in ("slice", "topology") else "right")
+    headings = ("slice", "topology", "chips", "cores", "hosts", "chips per host", "workers", "$/h")
+    rows = []
     for each in found:
         price = each["price_usd_per_hour"]
         numbers = [str(each[key]) for key in ("chips", "cores", "hosts", "chips_on_host", "workers")]
-        table.add_row(each["slice"], *numbers, each["topology"] or "–", "–" if price is None else f"{price:,.2f}")
+        rows.append((each["slice"], each["topology"] or "–", *numbers, "–" if price is None else f"{price:,.2f}"))
+    table = WideTable("Slices", headings, tuple(rows), labels=2)
     out = console()
     out.print(table)
     for each in found:

@@ -11,10 +11,9 @@ import re
 import sys
 import typing
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from inspect import cleandoc
 from pathlib import Path
-from types import NoneType, UnionType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -94,6 +93,8 @@ def _tyro(options: Any, words: Sequence[str], program: str, text: str) -> Any:
     import tyro  # here: workers, which load this package for its trackers, parse no command line
     from tyro import _errors
 
+    from scaling.console.option_types import plain_types
+
     def refuse(event: _errors.ParseErrorEvent) -> None:
         said = _mistake(event)
         if said is not None:
@@ -102,7 +103,7 @@ def _tyro(options: Any, words: Sequence[str], program: str, text: str) -> Any:
     config = (tyro.conf.PositionalMetavarFromFieldName, tyro.conf.FlagCreatePairsOff)
     with _errors.on_parse_error(refuse):
         return tyro.cli(
-            options, prog=program, description=text, args=list(words), config=config, registry=_plain_types()
+            options, prog=program, description=text, args=list(words), config=config, registry=plain_types()
         )
 
 
@@ -217,104 +218,3 @@ def _flag(argument: Any) -> str:
 def _unknown(flag: str, flags: Mapping[str, bool]) -> str:
     near = difflib.get_close_matches(flag, flags, 1)
     return f"no flag {flag}" + (f" (did you mean {near[0]}?)" if near else "")
-
-
-# --- how types are read and shown ----------------------------------------------------------------------------------
-
-
-def _shown(kind: Any, default: Any) -> Any:
-    """The type with what `--help` shows of it: several values as `FLOAT ...`, and no default where it is none."""
-    import tyro
-
-    settings: dict[str, Any] = {}
-    plain, marks = typing.get_args(kind)[0] if _annotated(kind) else kind, getattr(kind, "__metadata__", ())
-    repeatable = _marker(tyro.conf.UseAppendAction) in marks
-    if default is None or default is False or (default == () and not repeatable):
-        settings["help_behavior_hint"] = ""
-    values = next((each for each in (plain, *typing.get_args(plain)) if typing.get_origin(each) is tuple), None)
-    if values is not None and _marker(tyro.conf.Positional) in marks:
-        settings["help_behavior_hint"] = "(required)"
-    elif values is not None:
-        inner, several = typing.get_args(values)[0], not repeatable
-        if typing.get_origin(inner) is tuple:
-            inner, several = typing.get_args(inner)[0], True
-        settings["metavar"] = _name(inner) + (" ..." if several else "")
-    return typing.Annotated[kind, tyro.conf.arg(**settings)] if settings else kind
-
-
-def _annotated(kind: Any) -> bool:
-    return typing.get_origin(kind) is typing.Annotated
-
-
-def _marker(alias: Any) -> Any:
-    return alias[int].__metadata__[0]
-
-
-def _name(kind: Any) -> str:
-    if typing.get_origin(kind) is typing.Literal:
-        return "{" + ",".join(typing.get_args(kind)) + "}"
-    return str(kind.__name__).upper()
-
-
-def _plain_types() -> Any:
-    """tyro's rules, with `X | None` shown as X, numbers refused in plain words, and defaults that say nothing left out.
-
-    Declared here once, so that no field of a door needs an annotation for it.
-    """
-    import tyro
-    from tyro.constructors import ConstructorRegistry, PrimitiveTypeInfo, StructConstructorSpec, StructTypeInfo
-
-    registry = ConstructorRegistry()
-    inside: list[Any] = []  # dataclasses whose fields tyro's own rule is asked for, from within the rule below
-
-    @registry.struct_rule
-    def shown(info: StructTypeInfo) -> StructConstructorSpec | None:
-        if not is_dataclass(info.type) or info.type in inside:
-            return None
-        inside.append(info.type)
-        try:
-            spec = ConstructorRegistry.get_struct_spec(info)
-        finally:
-            inside.pop()
-        if not isinstance(spec, StructConstructorSpec):
-            return None
-        return replace(spec, fields=tuple(replace(each, type=_shown(each.type, each.default)) for each in spec.fields))
-
-    @registry.primitive_rule
-    def optional(info: PrimitiveTypeInfo) -> Any:
-        kinds = typing.get_args(info.type)
-        if info.type_origin not in (typing.Union, UnionType) or len(kinds) != 2 or NoneType not in kinds:
-            return None
-        kind = next(each for each in kinds if each is not NoneType)
-        spec = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(kind, info.markers))
-        if isinstance(spec, tyro.constructors.UnsupportedTypeAnnotationError):
-            return spec
-        return replace(
-            spec,
-            instance_from_str=lambda words: None if words == ["None"] else spec.instance_from_str(words),
-            is_instance=lambda value: value is None or spec.is_instance(value),
-            str_from_instance=lambda value: ["None"] if value is None else spec.str_from_instance(value),
-            choices=None if spec.choices is None else (*spec.choices, "None"),
-        )
-
-    @registry.primitive_rule
-    def number(info: PrimitiveTypeInfo) -> Any:
-        if info.type not in (int, float):
-            return None
-        kind, said = info.type, {int: "a whole number", float: "a number"}[info.type]
-
-        def read(words: list[str]) -> int | float:
-            try:
-                return kind(words[0])
-            except ValueError:
-                raise ValueError(f"must be {said}, got {words[0]!r}") from None
-
-        return tyro.constructors.PrimitiveConstructorSpec(
-            nargs=1,
-            metavar={int: "INT", float: "FLOAT"}[kind],
-            instance_from_str=read,
-            is_instance=lambda value: isinstance(value, kind) and not isinstance(value, bool),
-            str_from_instance=lambda value: [str(value)],
-        )
-
-    return registry

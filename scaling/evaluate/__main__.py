@@ -25,7 +25,7 @@ from scaling.training import local_device, topk
 class Options:
     """Measure a classifier's top-1 and top-5 accuracy on any images.
 
-    python -m scaling.evaluate --checkpoint ViT-micro-L/4 --runs results/quickstart --data ifs:classes=100,images=10
+    python -m scaling.evaluate --checkpoint R-micro-S --runs results/quickstart --data ifs:classes=10,images=50,size=16
     python -m scaling.evaluate --checkpoint ViT-B_16.npz --model ViT-B/16 --data imagefolder:/data/val --resize 256
     """
 

@@ -15,10 +15,9 @@ from typing import Any
 
 import torch
 import tyro
-from rich.table import Table
 
 from scaling.checks import check
-from scaling.console import command_line, console
+from scaling.console import WideTable, command_line, console
 from scaling.flops import train_flops
 from scaling.measure import memory, steps
 from scaling.measure.timing import GEMM_SIZES, gemm_rate
@@ -194,20 +193,16 @@ def _or_dash(value: float | None) -> str:
     return "–" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.2f}"
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title="Measured costs", title_justify="left", header_style="bold")
-    for heading in COLUMNS:
-        table.add_column(heading, justify="left" if heading == "model" else "right")
-    for row in rows:
-        table.add_row(*(show(row) for show in COLUMNS.values()))
+def _table(rows: list[dict[str, Any]]) -> WideTable:
     limits = ", ".join(sorted({f"{row['memory_limit'] / GIB:.1f}" for row in rows}))
     how = {"line": "by the line through the peaks of smaller batches", "trial": "by trial", None: "not known"}
     by = " and ".join(sorted({how[row["largest_batch_by"]] for row in rows}))
-    table.caption = (
+    caption = (
         f"Inference at its best batch, and the largest batch of it in {limits} GiB, {by}. GiB: highest while training. "
         "MFU: of the rate of matrix products. Input: of one core."
     )
-    return table
+    cells = tuple(tuple(show(row) for show in COLUMNS.values()) for row in rows)
+    return WideTable("Measured costs", tuple(COLUMNS), cells, labels=2, caption=caption)
 
 
 if __name__ == "__main__":
