@@ -4,11 +4,11 @@ import math
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from analysis.laws import Fit, TooFew, held_out_text, lack_of_fit_text
 from analysis.names import family_name
+from scaling.console import WideTable
 
 
 def show(one: Any) -> None:
@@ -65,10 +65,6 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=140, highlight=False)
 
 
-def _table(title: str) -> Table:
-    return Table(title=Text(title, style="bold"), title_justify="left", header_style="bold")
-
-
 def _heading(console: Console, one: Any) -> None:
     if one.about:
         named = [f"{key} {family_name(str(v)) if key == 'family' else v}" for key, v in one.about.items()]
@@ -78,21 +74,17 @@ def _heading(console: Console, one: Any) -> None:
 def _law(console: Console, found: Fit, target: str) -> None:
     other = "profile" if found.interval_by == "bootstrap" else "bootstrap"
     letters = {"compute": "C", "params": "N", "samples": "D", "loss": "L"}
-    table = Table(
-        title=Text(f"{target} = {found.form.formula}", style="bold"), title_justify="left", header_style="bold"
-    )
-    table.add_column("constant")
     level = f"{found.method.level:.4g}" if found.method.level < 0.01 else f"{100 * found.method.level:g} %"
-    for title in ("value", f"{level} interval ({found.interval_by})", f"by {other}"):
-        table.add_column(title, justify="right")
+    headings = ("constant", "value", f"{level} interval ({found.interval_by})", f"by {other}")
+    rows = []
     for constant in found.constants:
         if constant.fixed:
-            table.add_row(constant.name, _number(constant.value), "held", "")
+            rows.append((constant.name, _number(constant.value), "held", ""))
             continue
         second = getattr(constant, other)
         shown = "–" if other == "bootstrap" and not found.method.bootstrap else _ends(second)
-        table.add_row(constant.name, _number(constant.value), _ends(constant.interval), shown)
-    console.print(table)
+        rows.append((constant.name, _number(constant.value), _ends(constant.interval), shown))
+    console.print(WideTable(f"{target} = {found.form.formula}", headings, tuple(rows), labels=1))
     spans = "; ".join(f"{letters[n]}: {n} {_number(low)} to {_number(high)}" for n, low, high in found.ranges)
     unit = f"{found.scatter:.2%}" if found.method.on == "log" and target != "accuracy" else f"{found.scatter:.3g}"
     counts = f"{found.rows} rows of {found.configurations} configurations"
@@ -100,37 +92,29 @@ def _law(console: Console, found: Fit, target: str) -> None:
 
 
 def _predictions(console: Console, predictions: list[Any], target: str, level: float) -> None:
-    table = _table("Predictions")
-    for name, _ in predictions[0].at:
-        table.add_column(name, justify="right")
-    for title in (target, f"{100 * level:g} % interval of the law", "of a single run"):
-        table.add_column(title, justify="right")
-    table.add_column("")
-    for made in predictions:
-        kind = "interpolation" if made.factor == 1 else f"extrapolation by {made.factor:,.3g} times"
-        numbers = [_number(value) for _, value in made.at]
-        table.add_row(*numbers, _number(made.value), _ends(made.interval), _ends(made.run_interval), kind)
-    console.print(table)
+    inputs = [name for name, _ in predictions[0].at]
+    rows = []
+    for prediction in predictions:
+        factor = prediction.factor
+        kind = "interpolation" if factor == 1 else f"extrapolation by {factor:,.3g} times"
+        numbers = [_number(value) for _, value in prediction.at]
+        ends = (_ends(prediction.interval), _ends(prediction.run_interval))
+        rows.append((*numbers, _number(prediction.value), *ends, kind))
+    headings = (*inputs, target, f"{100 * level:g} % interval of the law", "of a single run", "")
+    console.print(WideTable("Predictions", headings, tuple(rows), labels=len(inputs)))
 
 
 def _ranking(console: Console, one: Any) -> None:
-    table = _table("Candidates")
     named = any(row.candidate.name for row in one.ranked)
-    if named:
-        table.add_column("run")
-    for name in (
-        *one.law.answer.form.inputs,
-        f"cost ({one.unit})" if one.unit else "cost",
-        "takes off the variance",
-        "per cost",
-    ):
-        table.add_column(name, justify="right")
+    inputs = one.law.answer.form.inputs
+    cost = f"cost ({one.unit})" if one.unit else "cost"
+    headings = (*(["run"] if named else []), *inputs, cost, "takes off the variance", "per cost")
+    rows = []
     for row in one.ranked[:15]:
         at = [_number(value) for value in row.candidate.at]
-        share = f"{row.reduction:.1%}"
-        cells = [*at, _number(row.candidate.cost), share, f"{row.per_cost:.2g}"]
-        table.add_row(*([row.candidate.name] if named else []), *cells)
-    console.print(table)
+        cells = [*at, _number(row.candidate.cost), f"{row.reduction:.1%}", f"{row.per_cost:.2g}"]
+        rows.append((*([row.candidate.name] if named else []), *cells))
+    console.print(WideTable("Candidates", headings, tuple(rows), labels=named + len(inputs)))
 
 
 def _where(found: Fit, row: Any, unit: str) -> str:

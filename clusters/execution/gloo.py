@@ -1,6 +1,6 @@
-"""How workers of torch_xla find each other under Ray Train: they exchange gradients through their hosts, by gloo.
+"""The backend by which workers of torch_xla join under Ray Train: they exchange gradients through their hosts, by gloo.
 
-Ray's own TorchConfig asks torch_tpu for the device of a worker that has TPUs.
+Ray's own TorchConfig does not do: it asks torch_tpu for the device of a worker that has TPUs.
 """
 
 from dataclasses import dataclass

@@ -18,7 +18,8 @@ from scaling.store import Storage
 
 FILE = "optuna.db"
 
-News = tuple[int, Setting, Result | Literal["begun"] | None]  # a pair's number, and how its trial ended; None: diverged
+# A pair's number, a trial's setting, and that it began or how it ended; None: it diverged.
+News = tuple[int, Setting, Result | Literal["begun"] | None]
 Tell = Callable[[Sequence[News]], None]  # what a sweep calls with its news
 
 
@@ -29,19 +30,20 @@ def default_url(storage: Storage) -> str | None:
 
 @contextlib.contextmanager
 def mirrored(url: str | None, storage: Storage, pairs: Sequence[Pair], known: Results) -> Iterator[Tell | None]:
-    """Takes a sweep's news to a `Mirror` on this machine, which has written all when the block ends; None: to nowhere.
+    """A function that takes a sweep's news to a `Mirror`, which has written them all when the block ends.
 
-    Its own process, because Optuna's SQL would cost the sweep's driver more than Tune itself. It starts with the first
-    news, or at once for a storage that the user named: then ValueError is raised when that cannot be opened.
+    None when there is nowhere to write. The mirror is a process of its own on this machine, because Optuna's SQL would
+    cost the sweep's driver more time than Tune itself. It starts with the first news, or at once for a storage that the
+    user named: then ValueError is raised if that cannot be opened.
     """
-    where = url or default_url(storage)
-    if where is None or not pairs:
+    address = url or default_url(storage)
+    if address is None or not pairs:
         yield None
         return
 
     @cache
     def mirror() -> tuple[Any, Any]:
-        actor = driver_actor(Mirror, where, pairs)
+        actor = driver_actor(Mirror, address, pairs)
         actor.give_way.remote()
         return actor, actor.open.remote(known)
 
@@ -59,9 +61,9 @@ def mirrored(url: str | None, storage: Storage, pairs: Sequence[Pair], known: Re
 
 
 class Mirror:
-    """Optuna studies of some pairs, in the storage of a URL as Optuna knows it. A pair is meant by its number.
+    """Optuna studies of some pairs, in the storage at a URL of Optuna's. Pairs are named by their numbers.
 
-    They are made anew from what is known at the start, so the storage may be deleted between any two runs.
+    They are made anew from the known results at every start, so the storage may be deleted between any two runs.
     """
 
     def __init__(self, url: str, pairs: Sequence[Pair]) -> None:
@@ -72,42 +74,42 @@ class Mirror:
         self._running: dict[tuple[int, Setting], optuna.Trial] = {}
 
     def give_way(self) -> None:
-        """To the trials: its SQL takes CPUs from them, and nothing waits for it before the end."""
+        """Lower this process's priority: its SQL takes CPUs from trials, and nothing waits for it before the end."""
         os.nice(19)
 
     def open(self, known: Results) -> None:
-        """Show what is known. Raises ValueError when the storage cannot be opened."""
+        """Write the known results. Raises ValueError when the storage cannot be opened."""
         try:
             storage = optuna.storages.get_storage(self._url)
         except Exception as error:  # of any driver
             raise ValueError(f"cannot open the Optuna storage {self._url}: {str(error).splitlines()[0]}") from None
-        there = set(optuna.get_all_study_names(storage))
+        existing = set(optuna.get_all_study_names(storage))
         for pair, space in zip(self._pairs, self._spaces, strict=True):
-            if _name(pair) in there:
+            if _name(pair) in existing:
                 optuna.delete_study(study_name=_name(pair), storage=storage)
             study = optuna.create_study(study_name=_name(pair), storage=storage, directions=_directions(pair))
             study.add_trials(_frozen(pair, space, known))
             self._studies.append(study)
 
     def tell(self, news: Sequence[News]) -> None:
-        """What happened since the last time, in its order.
+        """Write what happened since the last call, in the order in which it happened.
 
-        A trial that both began and ended goes in as a whole: that costs a quarter of the SQL.
+        A trial that both began and ended is written as a whole, with a quarter of the SQL.
         """
         fresh: dict[tuple[int, Setting], None] = {}
-        for number, setting, what in news:
+        for number, setting, event in news:
             key = number, setting
-            if what == "begun":
+            if event == "begun":
                 if key not in self._running:
                     fresh[key] = None
-            elif key in fresh and (what is None or what.steps == setting.steps):
+            elif key in fresh and (event is None or event.steps == setting.steps):
                 del fresh[key]
-                self._studies[number].add_trial(_ended(self._pairs[number], self._spaces[number], setting, what))
+                self._studies[number].add_trial(_ended(self._pairs[number], self._spaces[number], setting, event))
             else:
                 if key in fresh:
                     del fresh[key]
                     self._begin(number, setting)
-                self._end(number, setting, what)
+                self._end(number, setting, event)
         for number, setting in fresh:
             self._begin(number, setting)
 
@@ -118,7 +120,7 @@ class Mirror:
         self._running[number, setting] = study.ask(space)
 
     def _end(self, number: int, setting: Setting, result: Result | None) -> None:
-        """The trial is through or pauses at a rung; None: it diverged."""
+        """The trial has ended or pauses at a rung; None: it diverged."""
         trial = self._running.get((number, setting))
         if trial is None:
             return
@@ -134,7 +136,7 @@ class Mirror:
         del self._running[number, setting]
 
     def close(self) -> None:
-        """An actor does what it is told in order: all before is written."""
+        """Do nothing: an actor serves its calls in order, so when this one returns all earlier news are written."""
 
 
 def _name(pair: Pair) -> str:
@@ -151,19 +153,19 @@ def _values(pair: Pair, transfer: Transfer, result: Result) -> list[float]:
 
 
 def _space(pair: Pair) -> dict[str, BaseDistribution]:
-    """The search's space, and the rates of a grid, widened to hold every setting that is tried anyway."""
+    """The search's space and the grid's learning rates, widened to hold every setting that is tried in any case."""
     search = pair.task.search
     dims = dict(search.space) if search is not None else {}
     space: dict[str, BaseDistribution] = {}
     for name in dict.fromkeys(["base_lr", *dims]):
         values: list[Any] = [parameters_of(setting, [name])[name] for setting in fixed_settings(pair)]
-        what = dims.get(name)
-        if isinstance(what, Choice):
-            space[name] = CategoricalDistribution(list(dict.fromkeys([*what.values, *values])))
+        dim = dims.get(name)
+        if isinstance(dim, Choice):
+            space[name] = CategoricalDistribution(list(dict.fromkeys([*dim.values, *values])))
             continue
-        if what is not None:
-            values += [what.low, what.high]
-            log = what.log and min(values) > 0
+        if dim is not None:
+            values += [dim.low, dim.high]
+            log = dim.log and min(values) > 0
         else:
             log = True
         space[name] = FloatDistribution(float(min(values)), float(max(values)), log=log)
@@ -171,7 +173,7 @@ def _space(pair: Pair) -> dict[str, BaseDistribution]:
 
 
 def _frozen(pair: Pair, space: dict[str, BaseDistribution], known: Results) -> list[FrozenTrial]:
-    """The trials that have ended, as Optuna keeps them."""
+    """The trials that have ended, in Optuna's form."""
     results = {setting: known.get(pair.dev(setting).id) for setting in known_settings(pair, known)[0]}
     return [
         _ended(pair, space, setting, result)

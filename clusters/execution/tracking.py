@@ -1,6 +1,7 @@
-"""Showing a training while it goes on, from the worker that leads it, by Ray's own integrations of W&B and MLflow.
+"""Showing a training in trackers while it runs, from its first worker, by Ray's integrations of W&B and MLflow.
 
-Every attempt at a training is a run of its own in MLflow; in W&B and TensorBoard one that goes on joins the earlier.
+Every run in a tracker is named after the model, and a fine-tuning's also after its task and setting. In MLflow each
+attempt at a training is a run of its own; in W&B and TensorBoard a resumed training goes on in its earlier run.
 """
 
 import os
@@ -16,16 +17,16 @@ from clusters.execution.work import Work, finished_row
 from scaling.console import Log, Tracking, event_files, run_directory, scalars
 from scaling.specs import Pretrain, Probe, Transfer
 from scaling.store import Storage, read_rows, without_secrets
-from scaling.training import Report
+from scaling.training import Report, Stop
 
-EVERY = 2.0  # seconds between two points of a training
+EVERY = 2.0  # s between two points of a training
 Sink = tuple[Log, Callable[[], None]]  # log and end
 
 
 def prepare_trackers(tracking: Tracking, study: str) -> None:
-    """What can be known to go wrong before a worker starts, as a ValueError; and the study's MLflow experiment.
+    """Raise ValueError for what would go wrong in a worker, and make the study's MLflow experiment.
 
-    It is made here since workers that make it at the same time get in each other's way.
+    The experiment is made here because workers that make it at the same time would collide.
     """
     if tracking.wandb is not None and not _has_login():
         raise ValueError(
@@ -51,15 +52,16 @@ def _has_login() -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """Its first sentence."""
+    """The first line of its message, or its class."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 @contextmanager
 def tracked(report: Report, work: Work, tracking: Tracking, storage: Storage, study: str) -> Iterator[Report]:
-    """The report of a training that is shown in the trackers as well; at its end the points of its rows.
+    """A report that shows the training in the trackers too; when the block ends they get the evaluations of its rows.
 
-    What a tracker raises is told on standard error, once, and ends that tracker for this training, never the training.
+    An error of a tracker is printed on standard error, once, and ends that tracker for this training, never the
+    training itself.
     """
     sinks = [] if isinstance(work.unit, Probe) else list(_sinks(work, tracking, study))
     if not sinks:
@@ -67,7 +69,7 @@ def tracked(report: Report, work: Work, tracking: Tracking, storage: Storage, st
         return
     last = 0.0
 
-    def tell(step: int, metrics: dict[str, Any]) -> bool | None:
+    def tell(step: int, metrics: dict[str, Any]) -> Stop:
         nonlocal last
         if time.monotonic() - last >= EVERY:
             last = time.monotonic()
@@ -86,17 +88,17 @@ def tracked(report: Report, work: Work, tracking: Tracking, storage: Storage, st
 
 
 def _points(work: Work, storage: Storage) -> list[tuple[int, dict[str, float]]]:
-    """The evaluations of a training that has ended, by step: of the curve's rows, or the last one."""
+    """The evaluations of a training that has ended, by step: those of its curve, or the one of a fine-tuning's row."""
     row = finished_row(work, storage)
     if row is None:
         return []
     if isinstance(work.unit, Pretrain):
         curve = read_rows(storage, "curve", work.unit.id)
-        found = [(point["step"], scalars(point)) for point in curve]
+        points = [(point["step"], scalars(point)) for point in curve]
     else:
-        found = [(row.get("steps_done") or row["steps"], scalars(row))]
+        points = [(row.get("steps_done") or row["steps"], scalars(row))]
     evaluated = [
-        (step, {name: x for name, x in point.items() if name.endswith(("top1", "_loss"))}) for step, point in found
+        (step, {name: x for name, x in point.items() if name.endswith(("top1", "_loss"))}) for step, point in points
     ]
     return [(step, point) for step, point in evaluated if any(name.endswith("top1") for name in point)]
 
@@ -113,16 +115,16 @@ def _sinks(work: Work, tracking: Tracking, study: str) -> Iterator[Sink]:
 
 
 def _safely(name: str, open_sink: Callable[..., Sink], *arguments: Any) -> Iterator[Sink]:
-    """The sink, which is silent after its first error."""
+    """The sink, which does nothing more after its first error."""
     broken = False
 
     def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*given: Any) -> Any:
+        def call(*arguments: Any) -> Any:
             nonlocal broken
             if broken:
                 return None
             try:
-                return function(*given)
+                return function(*arguments)
             except Exception as error:
                 broken = True
                 print(f"{name} is left out of this training: {_reason(error)}", file=sys.stderr)
@@ -174,7 +176,7 @@ def _kind(unit: Pretrain | Transfer) -> str:
 
 
 def _facts(unit: Pretrain | Transfer) -> dict[str, Any]:
-    """The spec as flat names and values, as trackers show it; of a fine-tuning its setting and its upstream's id."""
+    """The spec as flat names and values, as trackers show it; for a fine-tuning its setting and its upstream's id."""
     if isinstance(unit, Pretrain):
         return _flat(asdict(unit))
     about = {"upstream": unit.upstream.id, "model": unit.upstream.name, "task": unit.task.name, "seed": unit.seed}
@@ -182,8 +184,8 @@ def _facts(unit: Pretrain | Transfer) -> dict[str, Any]:
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for name, value in values.items():
         nested = isinstance(value, Mapping)
-        made |= _flat(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
-    return made
+        flat |= _flat(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
+    return flat

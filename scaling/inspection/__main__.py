@@ -14,7 +14,6 @@ from rich.table import Table
 from torch import Tensor
 
 from scaling.checkpoints import Classifier, load_classifier
-from scaling.checks import check
 from scaling.console import command_line, console
 from scaling.data import parse_uri
 from scaling.data.pipeline import eval_images
@@ -39,7 +38,11 @@ Rows = dict[str, list[dict[str, Any]]]  # by table
 
 @dataclass(frozen=True)
 class Options:
-    """What a ViT or hybrid attends to, its filters and its positions, as rows."""
+    """Write what a ViT or hybrid attends to, its filters and its positions as rows.
+
+    python -m scaling.inspection --checkpoint ViT-micro-L/4 --runs results/quickstart --data digits:test --storage OUT
+    python -m scaling.inspection --checkpoint ViT-L_16.npz --model ViT-L/16 --data imagefolder:/data/val --storage OUT
+    """
 
     checkpoint: str
     """A checkpoint's directory or URI; or, with --runs, its id or a run's name; or a .npz or .safetensors file."""
@@ -67,7 +70,8 @@ class Options:
 
 def main(options: Options) -> int:
     for flag, least in (("images", 1), ("rollouts", 0), ("components", 1)):
-        check(getattr(options, flag) >= least, f"--{flag} must be at least {least}, got {getattr(options, flag)}")
+        if (value := getattr(options, flag)) < least:
+            raise ValueError(f"--{flag} must be at least {least}, got {value}")
     classifier = load_classifier(
         options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution
     )

@@ -1,6 +1,6 @@
-"""What models cost on the device at hand: `python -m scaling.measure MODEL ... [--sizes 64 128 224] [--storage URI]`.
+"""What models cost on the device at hand: `python -m scaling.measure MODEL ... [--resolution 64 128] [--storage URI]`.
 
-Figure 12 of the ViT paper (§D.5): images a second of inference at the best batch, and the largest batch that fits;
+Figure 12 of the ViT paper (§D.5): images per second of inference at the best batch, and the largest batch that fits;
 beside them the time of a training step, its share of the device's own rate of matrix products, and what the input
 pipeline delivers. With --storage, rows of table measure: `run_study.py --plan --measured URI` plans by them.
 """
@@ -15,10 +15,9 @@ from typing import Any
 
 import torch
 import tyro
-from rich.table import Table
 
 from scaling.checks import check
-from scaling.console import command_line, console
+from scaling.console import WideTable, command_line, console
 from scaling.flops import train_flops
 from scaling.measure import memory, steps
 from scaling.measure.timing import GEMM_SIZES, gemm_rate
@@ -29,30 +28,40 @@ from scaling.training import Device, local_device
 
 SIZES = (64, 128, 224, 384, 512)  # Figure 12
 GIB = 2**30
+RENAMED = {  # flags, old to new
+    "--sizes": "--resolution",
+    "--batch": "--batch-size",
+    "--max-batch": "--max-batch-size",
+    "--classes": "--num-classes",
+}
 
 
 @dataclass(frozen=True)
 class Options:
-    """Measure models on this device: inference, training step, memory and input, at several sizes of images."""
+    """Measure what models cost on this device: speed, memory and input.
+
+    python -m scaling.measure ViT-Ti/16 --resolution 64 128
+    python -m scaling.measure ViT-B/16 R50x1 --batch-size 4096 --storage results/measured
+    """
 
     models: tyro.conf.Positional[tuple[str, ...]]
     """Models of the zoo."""
-    sizes: tuple[int, ...] = SIZES
+    resolution: tuple[int, ...] = SIZES
     """Pixels a side; lowered to whole patches."""
     precision: Precision | None = None
     """fp32 or bf16. Default: bf16 on a GPU, fp32 on a CPU."""
     threads: int = 1
     """CPU threads."""
     compile: bool = False
-    """Time a training step that is compiled, as --compile trains: minutes a model and size. Inference never is."""
-    batch: int | None = None
+    """Time a training step that is compiled, as --compile trains: minutes per model and size. Inference never is."""
+    batch_size: int | None = None
     """Images of a training step, such as a study's. Default: inference's best batch; halved until there is room."""
-    max_batch: int = 1024
+    max_batch_size: int = 1024
     """Images of inference, at most, to look for the best rate."""
-    classes: int = 1000
-    """Of the classifier."""
+    num_classes: int = 1000
+    """Classes of the classifier."""
     seconds: float = 1.0
-    """At least, of each timing."""
+    """Seconds of each timing, at least."""
     memory: float | None = None
     """GiB that the largest batch has to fit into. Default: what the GPU, or this machine, has."""
     data: str | None = None
@@ -92,16 +101,17 @@ def main(options: Options) -> int:
 def _models_and_resolutions(options: Options) -> list[tuple[str, int]]:
     """The pairs to measure, with resolutions in whole patches, each once. Raises ValueError for a wrong option."""
     check(options.models != (), "give the models to measure, such as ViT-B/16 R50x1")
-    check(options.sizes != (), "--sizes needs at least one number of pixels")
-    for name in ("threads", "max_batch", "classes", "batch", "memory", "seconds"):
+    check(options.resolution != (), "--resolution needs at least one number of pixels")
+    for name in ("threads", "max_batch_size", "num_classes", "batch_size", "memory", "seconds"):
         value = getattr(options, name)
         check(value is None or value > 0, f"--{name.replace('_', '-')} must be positive, got {value}")
     pairs: dict[tuple[str, int], None] = {}  # a dict keeps their order and drops repetitions
     for name in options.models:
-        for size in options.sizes:
+        for size in options.resolution:
             resolution = whole_patches(zoo_model(name), size)
             check(
-                resolution > 0, f"images of {size} pixels are smaller than a patch of {name}: leave it out of --sizes"
+                resolution > 0,
+                f"images of {size} pixels are smaller than a patch of {name}: leave it out of --resolution",
             )
             pairs[name, resolution] = None
     return list(pairs)
@@ -113,16 +123,16 @@ def measure(name: str, resolution: int, options: Options, device: Device, gemm: 
     `gemm` is the device's rate of matrix products in TFLOP/s, `inputs` the images/s that one core decodes and crops.
     """
     spec: Architecture = zoo_model(name)
-    module = build(spec, options.classes, resolution=resolution, head_bias=0.0).to(device.torch)
+    module = build(spec, options.num_classes, resolution=resolution, head_bias=0.0).to(device.torch)
     limit = memory.memory_limit(device) if options.memory is None else round(options.memory * GIB)
     memory.restrict_memory(device, limit)
-    budget = steps.Budget(options.seconds, options.max_batch, limit)
+    budget = steps.Budget(options.seconds, options.max_batch_size, limit)
     rates = steps.inference_rates(module, resolution, budget, device)
     best = max(rates, key=rates.__getitem__)
     largest_by, largest = steps.largest_batch(module, resolution, device, limit, max(rates))
-    requested = options.batch or best
-    batch, seconds, peak = steps.training_step(module, options.classes, resolution, requested, budget, device)
-    flops = train_flops(spec, resolution, options.classes, batch)
+    requested = options.batch_size or best
+    batch, seconds, peak = steps.training_step(module, options.num_classes, resolution, requested, budget, device)
+    flops = train_flops(spec, resolution, options.num_classes, batch)
     columns = {
         "measured_at": datetime.now(UTC),
         "device": device.name,
@@ -134,7 +144,7 @@ def measure(name: str, resolution: int, options: Options, device: Device, gemm: 
         "family": family(spec),
         "spec": to_json(spec),
         "resolution": resolution,
-        "num_classes": options.classes,
+        "num_classes": options.num_classes,
         "images_per_second": rates[best],
         "batch": best,
         "batches": list(rates),
@@ -183,21 +193,17 @@ def _or_dash(value: float | None) -> str:
     return "–" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.2f}"
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title="Measured costs", title_justify="left", header_style="bold")
-    for heading in COLUMNS:
-        table.add_column(heading, justify="left" if heading == "model" else "right")
-    for row in rows:
-        table.add_row(*(show(row) for show in COLUMNS.values()))
+def _table(rows: list[dict[str, Any]]) -> WideTable:
     limits = ", ".join(sorted({f"{row['memory_limit'] / GIB:.1f}" for row in rows}))
     how = {"line": "by the line through the peaks of smaller batches", "trial": "by trial", None: "not known"}
     by = " and ".join(sorted({how[row["largest_batch_by"]] for row in rows}))
-    table.caption = (
+    caption = (
         f"Inference at its best batch, and the largest batch of it in {limits} GiB, {by}. GiB: highest while training. "
         "MFU: of the rate of matrix products. Input: of one core."
     )
-    return table
+    cells = tuple(tuple(show(row) for show in COLUMNS.values()) for row in rows)
+    return WideTable("Measured costs", tuple(COLUMNS), cells, labels=2, caption=caption)
 
 
 if __name__ == "__main__":
-    command_line(main, Options)
+    command_line(main, Options, renamed=RENAMED)

@@ -162,7 +162,8 @@ def training_step(
         compiled = memory.try_work(partial(prepared_step, batch))
         if compiled is None:
             raise ValueError(
-                f"a compiled step of {batch} images of {resolution} pixels must fit, and does not: --batch {batch // 2}"
+                f"a compiled step of {batch} images of {resolution} pixels must fit, and does not: "
+                f"--batch-size {batch // 2}"
             )
         work, peak = compiled, memory.peak_memory(compiled, device)
     return batch, median_seconds(work, budget.seconds, device), peak

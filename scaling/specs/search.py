@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
-from scaling.checks import check, check_choices
+from scaling.checks import check, check_types
 from scaling.specs.identity import Identified
 from scaling.specs.recipe import Recipe
 
@@ -21,6 +21,7 @@ class Setting(Identified):
     recipe: Recipe  # the other hyperparameters
 
     def __post_init__(self) -> None:
+        check_types(self)
         check(self.base_lr > 0, f"base_lr must be positive, got {self.base_lr}")
         check(self.steps > 0, f"steps must be positive, got {self.steps}")
         check(self.resolution > 0, f"resolution must be positive, got {self.resolution}")
@@ -51,6 +52,7 @@ class Range:
     log: bool = False  # uniform in the logarithm, as learning rates are
 
     def __post_init__(self) -> None:
+        check_types(self)
         check(self.low < self.high, f"low of a Range must be below high, got {self.low} to {self.high}")
         check(not self.log or self.low > 0, f"low of a Range with log must be positive, got {self.low}")
 
@@ -63,6 +65,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", tuple(self.values))
+        check_types(self)
         check(len(self.values) > 0, "values of a Choice must not be empty")
         check(len(set(self.values)) == len(self.values), f"values of a Choice must differ, got {self.values}")
 
@@ -94,7 +97,7 @@ class Search:
     def __post_init__(self) -> None:
         object.__setattr__(self, "space", tuple((name, values) for name, values in self.space))
         object.__setattr__(self, "objectives", tuple(self.objectives))
-        check_choices(self)
+        check_types(self)
         check(len(self.space) > 0, "space of a search must name a parameter")
         unknown = sorted(set(self.names) - PARAMETERS)
         check(not unknown, f"cannot search {', '.join(unknown)}: take base_lr, steps, resolution or a field of Recipe")
@@ -137,6 +140,7 @@ class Halving:
     factor: int = 3  # ratio of the steps of neighbouring rungs, and of trials to promotions
 
     def __post_init__(self) -> None:
+        check_types(self)
         check(self.first > 0, f"first of halving must be positive, got {self.first}")
         check(self.factor > 1, f"factor of halving must be 2 or more, got {self.factor}")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from scaling.checks import check, check_choices, check_name
+from scaling.checks import check, check_name, check_types
 from scaling.specs.architectures import token_stride, whole_patches
 from scaling.specs.identity import OUTSIDE, Identified
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
@@ -44,6 +44,7 @@ class Task(Identified):
     def __post_init__(self) -> None:
         for name in ("base_lrs", "convolutional_base_lrs", "resnet_settings"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        check_types(self)
         check_name("task name", self.name)
         base_lrs = (*self.base_lrs, *self.convolutional_base_lrs)
         check(
@@ -89,7 +90,7 @@ class Transfer(Identified):
     phase: Literal["dev", "final"]  # a dev trial, or a final run
 
     def __post_init__(self) -> None:
-        check_choices(self)
+        check_types(self)
         stride, resolution = token_stride(self.upstream.model) or 1, self._resolution
         check(
             resolution >= stride,
@@ -145,6 +146,7 @@ class Study:
     def __post_init__(self) -> None:
         for name in ("runs", "tasks", "fewshot", "scratch", "released", "seeds"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        check_types(self)
         check_name("study name", self.name)
         check(
             len(self.runs) + len(self.released) > 0,

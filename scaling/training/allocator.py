@@ -1,4 +1,4 @@
-"""How a process's memory is given back: not at all, while it trains on its CPU."""
+"""Memory of a process that trains on its CPU: what it frees is not given back to the system."""
 
 import ctypes
 
@@ -8,11 +8,11 @@ LARGE = 2**30  # bytes; older glibc refuse so much and keep their own bound
 
 
 def keep_freed_memory() -> bool:
-    """Have this process keep the memory that it frees, up to blocks of a gigabyte; whether its C library can do that.
+    """Have this process keep the memory that it frees, up to blocks of a gigabyte; returns whether its C library can.
 
-    Every step frees its activations and asks for as many anew. glibc gives them to the system in between, which has to
-    clear each page again: an eighth to a quarter of the time of a training step on one core. Its other way, to map a
-    block for each large array, costs the same. Not for macOS or musl, nor where another allocator is preloaded.
+    Every step frees its activations and allocates as many again. glibc returns them to the system in between, which has
+    to clear each page anew: an eighth to a quarter of the time of a training step on one core. To map a block for each
+    large array, its default, costs the same. Not for macOS or musl, nor where another allocator is preloaded.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

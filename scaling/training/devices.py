@@ -1,8 +1,8 @@
-"""Where a step runs: the only file that knows one kind of device from another.
+"""Devices: the only file that knows one kind of device from another.
 
 cpu and cuda are torch's own. xla is torch_xla: operations are recorded, and each step runs as one compiled program over
-all chips of the worker's host. tpu is torch_tpu, its successor, one chip a worker: written by its documentation, never
-run. Neither is imported before it is asked for: torch_tpu ends the process where there is no TPU.
+all chips of the worker's host. tpu is torch_tpu, its successor, with one chip per worker: written from its
+documentation, never run. Neither is imported before it is needed: torch_tpu ends the process where there is no TPU.
 """
 
 import contextlib
@@ -66,7 +66,7 @@ class Device:
         return self.kind in ("cpu", "cuda")
 
     def seed(self, value: int) -> None:
-        """Seed this device's generator (torch.manual_seed seeds all there are, which takes 0.3 ms)."""
+        """Seed this device's generator. (torch.manual_seed seeds those of all devices, which takes 0.3 ms.)"""
         match self.kind:
             case "cpu":
                 torch.default_generator.manual_seed(value)
@@ -78,7 +78,7 @@ class Device:
                 torch.get_device_module("tpu").manual_seed(value)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """bf16 arithmetic where the precision says so; weights stay float32."""
+        """bf16 arithmetic if that is the precision; weights stay float32."""
         if self.precision == "fp32":
             return contextlib.nullcontext()
         return torch.autocast(self.kind, dtype=torch.bfloat16)
@@ -86,7 +86,7 @@ class Device:
     def put(self, batch: Shaped[Tensor, "b ..."]) -> Shaped[Tensor, "b ..."]:
         """A tensor of the host on the device, split over its chips where these can share it evenly.
 
-        A GPU copies from pinned memory, while it computes. What is there already stays as it is.
+        A GPU copies from pinned memory while it computes. A tensor that is on the device already is returned.
         """
         if batch.device.type == self.kind:
             return batch
@@ -98,7 +98,7 @@ class Device:
         return batch.to(self.torch)
 
     def run(self) -> None:
-        """Under XLA: run what was recorded since the last time, and wait for nothing. Elsewhere it is running."""
+        """Under XLA: run what was recorded since the last call, without waiting for it. Other devices run at once."""
         if self.kind == "xla":
             _xla().sync()
 
@@ -107,22 +107,22 @@ class Device:
         return torch.stack([value.cpu() for value in values] if self.kind == "xla" else values)
 
     def compiled(self, module: nn.Module) -> nn.Module:
-        """The module, its training steps through torch.compile if that is asked for.
+        """The module, its training steps through torch.compile if `execution` says so.
 
-        The compiler's order for the least memory puts a CPU's sums over gradients where these have left the cache.
+        On a CPU without the compiler's order for least memory, which sums gradients after they have left the cache.
         """
         if self.execution.compile:
             module.compile(options={"reorder_for_peak_memory": self.kind != "cpu"})
         return module
 
     def joined(self, module: nn.Module) -> nn.Module:
-        """The module as several workers train it: its backward pass exchanges gradients, but see `exchange`."""
+        """The module for several workers: its backward pass exchanges gradients, except under XLA (see `exchange`)."""
         if self.world == 1 or self.kind == "xla":
             return module
         return DistributedDataParallel(module, gradient_as_bucket_view=True)
 
     def exchange(self, module: nn.Module) -> None:
-        """Under XLA: give every worker the mean of the workers' gradients, through the hosts. DDP has done it else."""
+        """Under XLA: give every worker the mean of all gradients, through the hosts. Elsewhere DDP has done so."""
         if self.world == 1 or self.kind != "xla":
             return
         self.run()
@@ -185,7 +185,7 @@ def _xla() -> Any:
 
 
 def _xla_device() -> tuple[Precision, str, int, int]:
-    """Best precision, name, cores and chips of the host's XLA devices, which from now on work as one."""
+    """Best precision, name, cores and chips of the host's XLA devices, which from here on work as one."""
     _xla()
     import torch_xla.runtime as xr
 
@@ -204,17 +204,17 @@ def _xla_device() -> tuple[Precision, str, int, int]:
 
 
 def host_alone() -> None:
-    """On a slice of several hosts, before its first step: this process's TPUs are its host's four. Not run so far."""
+    """On a slice of several hosts, before its first step: use only the four TPUs of this host. Never run so far."""
     os.environ.update(TPU_PROCESS_BOUNDS="1,1,1", TPU_CHIPS_PER_PROCESS_BOUNDS="2,2,1", TPU_VISIBLE_CHIPS="0,1,2,3")
 
 
 def tpu_cores(accelerator: str, devices: int) -> int:
-    """Cores of so many TPU devices, as their maker counts them, by Cloud TPU's name of the slice (v4-16)."""
+    """Cores of a number of TPU devices, as their maker counts them, by Cloud TPU's name of the slice (v4-16)."""
     return devices * (2 if accelerator.partition("-")[0] in MEGACORES else 1)
 
 
 def tpu_library() -> DeviceKind:
-    """The kind of device by which TPUs are used with what is installed: xla, or its successor tpu."""
+    """The kind of device for TPUs by the library that is installed: xla, or its successor tpu."""
     kinds: dict[str, DeviceKind] = {"torch_xla": "xla", "torch_tpu": "tpu"}
     installed = [kind for library, kind in kinds.items() if importlib.util.find_spec(library) is not None]
     check(
@@ -232,7 +232,7 @@ def _tpu_found() -> bool:
 
 
 def _tpu_device() -> tuple[Precision, str, int, int]:
-    """Best precision, name, cores and chips of this worker's TPU under torch_tpu. Not run so far."""
+    """Best precision, name, cores and chips of this worker's TPU under torch_tpu. Never run so far."""
     check(_tpu_found(), "device tpu: there is no TPU that torch_tpu sees; on a TPU machine: pip install torch_tpu")
     accelerator = os.environ.get("TPU_ACCELERATOR_TYPE", "")
     return "bf16", f"tpu {accelerator}".strip(), tpu_cores(accelerator, 1), 1

@@ -98,7 +98,7 @@ def topk(
 
 @contextlib.contextmanager
 def _frozen(module: nn.Module, device: Device) -> Iterator[None]:
-    """No dropout, no gradients, and filters standardized once."""
+    """Evaluate without dropout and gradients, with filters standardized once for all batches."""
     module.eval()
     with torch.no_grad(), standardized(module), device.autocast():
         device.run()  # so that what XLA records from here on is one program, the same for every batch

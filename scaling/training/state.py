@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors and JSON, committed whole, resumed exactly. Nothing is unpickled."""
+"""States of trainings in checkpoints: safetensors and JSON, committed whole, resumed exactly. Nothing is unpickled."""
 
 import hashlib
 import json
@@ -54,7 +54,7 @@ class State:
         self.best = {name: tensor.cpu().clone() for name, tensor in self.judged.state_dict().items()}
 
     def finish(self) -> None:
-        """Put into the module what is kept of the training: the best weights, the average, or the last ones."""
+        """Load into the module the weights to keep: the best evaluation's, else their average, else the last."""
         if self.best is not None or self.average is not None:
             self.module.load_state_dict(self.best or self.judged.state_dict())
 
@@ -74,7 +74,7 @@ def save_state(storage: Storage, unit_id: str, state: State) -> None:
 
 
 def _tensors(state: State) -> dict[str, dict[str, Tensor]]:
-    """What a state's files hold, by their names."""
+    """The tensors of each of a state's files, by the file's name."""
     parts = {"model": _contiguous(state.module.state_dict()), "optimizer": _flatten(state.optimizer)}
     if state.average is not None:
         parts["average"] = _contiguous(state.average.module.state_dict())
@@ -90,7 +90,7 @@ def latest_state(storage: Storage, unit_id: str) -> str | None:
 
 
 def resume_state(storage: Storage, name: str, state: State) -> None:
-    """Bring a training that has not begun into the state of a checkpoint."""
+    """Load a checkpoint into the state of a training that has not begun."""
 
     def tensors(part: str) -> dict[str, Tensor]:
         return load(storage.read(f"{name}/{part}.safetensors"))

@@ -7,6 +7,7 @@ does, not the workers and programs that it starts.
 
 import importlib.util
 import sys
+from typing import Any
 
 import jaxtyping
 import torch
@@ -25,7 +26,14 @@ def check_shapes() -> None:
     # jaxtyping reads this switch at every call, and the compiler takes the answer for a constant.
     config = type(jaxtyping.config)
     config.jaxtyping_disable = property(lambda _: torch.compiler.is_compiling())  # type: ignore[assignment]
-    jaxtyping.install_import_hook(PACKAGES, "beartype.beartype")
+    jaxtyping.install_import_hook(PACKAGES, f"{__name__}.typechecked")
+
+
+def typechecked(function: Any) -> Any:
+    """beartype's decorator, to which an int is a float, as to mypy."""
+    from beartype import BeartypeConf, beartype
+
+    return beartype(conf=BeartypeConf(is_pep484_tower=True))(function)
 
 
 def forget_compiled_code() -> None:

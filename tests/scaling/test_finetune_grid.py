@@ -7,6 +7,7 @@ from rich.console import Console
 
 from scaling import finetune_grid
 from scaling.checkpoints.formats import save_npz
+from scaling.console.cli import Machine
 from scaling.data.resolve import resolve_study
 from scaling.finetune_grid import Options
 from scaling.models.build import build
@@ -60,6 +61,11 @@ def test_a_file_of_weights_is_known_by_its_content(tmp_path: Path) -> None:
         (Options("x.npz", "digits", model="ViT-X"), "no model 'ViT-X' in the zoo"),
         (Options("x.npz", "digits", model="ViT-micro-S/4"), "weights x.npz cannot be read"),
         (Options("/nowhere", "digits"), "/nowhere is no checkpoint"),
+        (Options("/nowhere", "digits", trials=3), "--trials does not go with a grid without --search"),
+        (Options("/nowhere", "digits", machine=Machine(workers=2)), "--workers does not go with a fine-tuning"),
+        (Options("/nowhere", "digits", model="ViT-B/16"), "--model does not go with /nowhere"),
+        (Options("x.npz", "digits", runs="/runs"), "--runs does not go with the file x.npz"),
+        (Options("x", "vtab-dtd", vtab="/lists", train="ifs:"), "--train does not go with --vtab"),
     ],
 )
 def test_mistakes_are_one_line(options: Options, message: str) -> None:

@@ -77,6 +77,18 @@ MISTAKES = {  # text of the study file, further arguments, what the message must
     ),
     "plan-only data": ("STUDY = Study('s', (replace(RUN, data=JFT_300M),))", (), "jft-300m has no URI"),
     "no match": ("STUDY = Study('s', (RUN,))", ("--only", "R*"), "--only 'R*' matches none of tiny"),
+    "ignored by the plan": (
+        "STUDY = Study('s', (RUN,))",
+        ("--plan", "--workers", "3"),
+        "--workers does not go with --plan",
+    ),
+    "of the plan": ("STUDY = Study('s', (RUN,))", ("--hardware", "h100"), "--hardware goes with --plan"),
+    "ignored by the status": (
+        "STUDY = Study('s', (RUN,))",
+        ("--status", "--only", "x"),
+        "--only does not go with --status",
+    ),
+    "no flag": ("STUDY = Study('s', (RUN,))", ("--worker", "3"), "no flag --worker (did you mean --workers?)"),
     "hardware": ("STUDY = Study('s', (RUN,))", ("--plan", "--hardware", "abacus"), "unknown hardware 'abacus'"),
     "utilisation": (
         "STUDY = Study('s', (RUN,))",

@@ -12,6 +12,7 @@ from clusters.execution.tracking import prepare_trackers, tracked
 from clusters.execution.work import Work
 from scaling.console.trackers import Tracking
 from scaling.specs.pretraining import Dataset, Pretrain
+from scaling.specs.study import Task, Transfer
 from scaling.store.results import write_rows
 from scaling.store.schemas import TABLES
 from scaling.store.storage import Storage
@@ -73,6 +74,11 @@ def test_tensorboard_gets_losses_while_it_trains_and_evaluations_at_the_end(tmp_
     assert [(step, pytest.approx(value)) for step, name, value in found if name == "dev_top1"] == [(1, 0.1), (2, 0.2)]
 
 
+def test_a_fine_tunings_run_is_named_after_its_model_and_setting(tiny_run: Pretrain, tiny_task: Task) -> None:
+    trial = Transfer(tiny_run, tiny_task, tiny_task.own, 3, "dev")
+    assert tracking._name(trial) == f"{tiny_run.name} fractals dev lr {tiny_task.own.base_lr:g} seed 3"
+
+
 def test_a_tracker_that_fails_stops_no_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +116,7 @@ def test_wandb_and_mlflow_get_the_facts_of_the_run(tmp_path: Path, monkeypatch: 
     assert config["recipe.batch_size"] == RUN.recipe.batch_size
     assert (about["project"], about["trial_id"], about["group"]) == ("project", RUN.id, "study")
     assert calls["mlflow"][1]["tags"] == {"unit_id": RUN.id, "kind": "pretrain"}
+    assert (about["trial_name"], calls["mlflow"][1]["run_name"]) == (RUN.name, RUN.name)
     for name in ("wandb", "mlflow"):
         values = [value for to, value in logged if to == name]
         assert values[0] == {"steps": 1, "train_loss": 2.0}

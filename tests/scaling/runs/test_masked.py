@@ -184,7 +184,7 @@ def test_the_loss_is_the_mean_over_corrupted_patches(run: Pretrain, target: str)
     for number in set(range(16)) - set(pairs[0, :, 0].tolist()):
         row, column = divmod(number, 4)
         elsewhere[0, :, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4] ^= 255
-    assert torch.equal(masked_prediction(run)(lambda x, c: predicted, 0, elsewhere, pairs), loss)  # type: ignore[arg-type]
+    assert torch.equal(masked_prediction(run)(Predicts(predicted), 0, elsewhere, pairs), loss)
 
 
 # --- training ----------------------------------------------------------------------------------------------------
