@@ -1,6 +1,6 @@
 """What analysis costs on a large study, beside duckdb and pandas.
 
-    python benchmarks/analysis_scale.py [--curve-rows 10000000] [--runs 20000] [--repeats 3] [--json]
+    python benchmarks/analysis_scale.py [--curve-rows 10000000] [--num-runs 20000] [--repeats 3] [--json]
 
 Of made rows, one Parquet file a table: the best accuracy of each run on its curve, the core-days of all attempts by
 family, and the Pareto frontier of the runs. Each library works in processes of its own, in turns, if it is installed
@@ -36,11 +36,15 @@ FAMILIES = ("vit", "resnet", "hybrid")
 
 @dataclass(frozen=True)
 class Options:
-    """Time analysis of made rows in polars, duckdb and pandas."""
+    """Time analysis of made rows in polars, duckdb and pandas.
+
+    python benchmarks/analysis_scale.py
+    python benchmarks/analysis_scale.py --curve-rows 100000 --num-runs 500 --repeats 1
+    """
 
     curve_rows: int = 10_000_000
     """Rows of the curves, over all runs."""
-    runs: int = 20_000
+    num_runs: int = 20_000
     """Pre-trained models."""
     repeats: int = 3
     """Processes of each library; the median counts."""
@@ -164,7 +168,7 @@ def main(options: Options) -> int:
     there = [name for name in LIBRARIES if importlib.util.find_spec(name)]
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in there}
     with tempfile.TemporaryDirectory(prefix="analysis-") as folder:
-        make(Path(folder), options.curve_rows, options.runs)
+        make(Path(folder), options.curve_rows, options.num_runs)
         for _ in range(options.repeats):
             for name in there:
                 command = [sys.executable, __file__, "--work", f"{name}:{folder}"]
@@ -180,7 +184,9 @@ def main(options: Options) -> int:
         print(json.dumps(median, indent=1))
         return 0
     out = console()
-    out.print(f"{options.curve_rows:,} curve rows, {options.runs:,} runs: best of each, core-days by family, frontier")
+    out.print(
+        f"{options.curve_rows:,} curve rows, {options.num_runs:,} runs: best of each, core-days by family, frontier"
+    )
     for name, took in median.items():
         times = took["cpu_seconds"] / median["polars"]["cpu_seconds"]
         told = f"{took['cpu_seconds']:.2f} CPU s ({times:.1f} times polars), {took['seconds']:.2f} s"
@@ -189,4 +195,4 @@ def main(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    command_line(main, Options)
+    command_line(main, Options, renamed={"--runs": "--num-runs"})

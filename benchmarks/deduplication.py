@@ -43,8 +43,13 @@ SIZES = (25_000, 100_000)  # test entries and queries of the comparison's timing
 
 @dataclass(frozen=True)
 class Options:
-    """Recall by kind of copy (JPEG of quality 50, resized to 60 %, cropped by 5 %, brightness +- 10 %), false
-    positives, and rates of de-duplication on a corpus that is made for it."""
+    """Measure recall, false positives and speed of de-duplication.
+
+    The corpus is made for it: copies are JPEGs of quality 50, resized to 60 %, cropped by 5 %, or of other brightness.
+
+    python benchmarks/deduplication.py
+    python benchmarks/deduplication.py --data fashion:test --copies 100 --json
+    """
 
     data: tuple[str, ...] = ("ifs:classes=40,images=100", "fashion:test")
     """URIs of splits to make the corpus of."""

@@ -44,7 +44,11 @@ MIN_AREA = 0.08  # as is usual on Pillow; our own default is smaller
 
 @dataclass(frozen=True)
 class Options:
-    """Time our input pipeline against one on Pillow, and how long a training waits for it."""
+    """Time our input pipeline against one on Pillow, and how long a training waits.
+
+    python benchmarks/input_pipeline.py
+    python benchmarks/input_pipeline.py --data parquet:/data/train.parquet --steps 0
+    """
 
     data: str | None = None
     """Photographs, such as parquet:PATH. Default: made on the spot, 348 pixels a side, JPEG of quality 90."""
@@ -56,7 +60,7 @@ class Options:
     """Photographs of a turn."""
     steps: int = 20
     """Steps of the training that is fed; 0: none."""
-    batch: int = 32
+    batch_size: int = 32
     """Images of a training step."""
     model: str = "ViT-Ti/16"
     """Model that is trained, in bf16 with one thread."""
@@ -65,7 +69,7 @@ class Options:
 
 
 def main(options: Options) -> int:
-    if min(options.rounds, options.images, options.batch) < 1:
+    if min(options.rounds, options.images, options.batch_size) < 1:
         raise ValueError("rounds, images and batch must be positive")
     out = console(options.json)
     with tempfile.TemporaryDirectory() as folder:
@@ -133,10 +137,12 @@ def usual(images: Images, indices: np.ndarray, epoch: int, *, resolution: int) -
 
 def fed(data: Dataset, options: Options, storage: Storage) -> float:
     """Share of a training's time that it waits for one loader; each has a core of its own where there are two."""
-    recipe = Recipe(batch_size=options.batch, warmup_steps=1, loss="softmax", head_bias=0.0, min_crop_area=MIN_AREA)
+    recipe = Recipe(
+        batch_size=options.batch_size, warmup_steps=1, loss="softmax", head_bias=0.0, min_crop_area=MIN_AREA
+    )
     assert data.train is not None
     assert data.num_train is not None
-    epochs = options.steps * options.batch / data.num_train
+    epochs = options.steps * options.batch_size / data.num_train
     spec = without_representation(zoo_model(options.model))
     run = Pretrain(options.model, spec, data, 1e-4, epochs, recipe, options.resolution)
     own, other = (*os.sched_getaffinity(0), *os.sched_getaffinity(0))[:2]
@@ -163,4 +169,4 @@ def on_core(core: int) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    command_line(main, Options)
+    command_line(main, Options, renamed={"--batch": "--batch-size"})

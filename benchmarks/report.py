@@ -1,6 +1,6 @@
 """How long the page of a large study takes: a made storage of real row files, read and drawn.
 
-    python benchmarks/report.py [--runs 1000] [--storage DIR] [--json]
+    python benchmarks/report.py [--num-runs 1000] [--storage DIR] [--json]
 
 The study is the quickstart at many lengths and seeds, with trials, finals, few-shot rows, curves and attempts of every
 run, as files of their own. Goals: 1,000 runs in 20 s with the reading, and a page of 3 MB at most.
@@ -31,9 +31,13 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Options:
-    """Time the report of a made study."""
+    """Time the report of a made study.
 
-    runs: int = 1000
+    python benchmarks/report.py
+    python benchmarks/report.py --num-runs 50 --json
+    """
+
+    num_runs: int = 1000
     """Pre-trained models."""
     storage: str | None = None
     """Where the study is made, and stays: one that is there is taken as it is. Default: a temporary directory."""
@@ -140,7 +144,7 @@ def main(options: Options) -> int:
     with tempfile.TemporaryDirectory() as folder:
         storage = Storage.of(options.storage or Path(folder))
         if not storage.exists("study.json"):
-            made = study(options.runs)
+            made = study(options.num_runs)
             console(quiet=options.json).print(f"Making the rows of {len(made.runs)} runs ...")
             make(storage, made)
         found = measure(storage)
@@ -154,4 +158,4 @@ def main(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    command_line(main, Options)
+    command_line(main, Options, renamed={"--runs": "--num-runs"})

@@ -32,22 +32,26 @@ from search_spaces.regularization import RATE, regularization
 
 @dataclass(frozen=True)
 class Options:
-    """Compare searches by the best dev accuracy they find, and by the steps they take."""
+    """Compare searches by the best dev accuracy they find, and by their steps.
+
+    python benchmarks/searches.py
+    python benchmarks/searches.py --trials 8 --seeds 0 --json
+    """
 
     data: str = "fashion:test"
     """Images to fine-tune on and to judge by, such as parquet:PATH of the whole set."""
     dev_fraction: float = 0.5
-    """Share of them to judge by."""
+    """Share of the images to judge by."""
     trials: int = 24
-    """Of every search."""
+    """Trials of each search."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """Of the fine-tunings and of TPE."""
+    """Seeds of the fine-tunings and of TPE."""
     steps: int = 162
-    """Of a fine-tuning."""
+    """Optimizer steps of a fine-tuning."""
     model: str = "ViT-micro-M/4"
     """A model of the zoo."""
     epochs: float = 3.0
-    """Of its pre-training, on 6,000 images."""
+    """Epochs of its pre-training, on 6,000 images."""
     json: bool = False
     """Print one JSON value instead of text."""
 

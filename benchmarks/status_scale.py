@@ -1,4 +1,4 @@
-"""How long plan and status of large studies take: `python benchmarks/status_scale.py [--cells N] [--runs N]`.
+"""How long plan and status of large studies take: `python benchmarks/status_scale.py [--cells N] [--num-runs N]`.
 
 The status's rows are made up: ten tasks, seven rates and three seeds for each of as many models as are needed. The plan
 is of the ViT paper's study with as many seeds of its runs.
@@ -33,23 +33,29 @@ TASKS_EACH, RATES, SEEDS = 10, 7, (0, 1, 2)
 
 @dataclass(frozen=True)
 class Options:
-    """Make a finished study of so many cells, and time its status; and the plan of one of so many runs."""
+    """Time the status of a large finished study, and the plan of another.
+
+    python benchmarks/status_scale.py
+    python benchmarks/status_scale.py --cells 1000 --num-runs 100
+    """
 
     cells: int = 10_000
     """Trials and final runs, about."""
-    runs: int = 1000
+    num_runs: int = 1000
     """Pre-training runs of the study that is planned."""
 
 
 def main(options: Options) -> int:
     out = console()
-    seeds = range(-(-options.runs // len(PAPER.runs)))
-    large = replace(PAPER, runs=tuple(replace(run, seed=seed) for seed in seeds for run in PAPER.runs)[: options.runs])
+    seeds = range(-(-options.num_runs // len(PAPER.runs)))
+    large = replace(
+        PAPER, runs=tuple(replace(run, seed=seed) for seed in seeds for run in PAPER.runs)[: options.num_runs]
+    )
     began, cpu = time.perf_counter(), time.process_time()
     costs = plan_study(large, chip_named(large.hardware))
     wall, cpu = time.perf_counter() - began, time.process_time() - cpu
     fine_tunings = costs.transfer.trials + costs.transfer.finals
-    out.print(f"{options.runs} runs, {fine_tunings} fine-tunings: plan in {wall:.1f} s, {cpu:.1f} CPU s")
+    out.print(f"{options.num_runs} runs, {fine_tunings} fine-tunings: plan in {wall:.1f} s, {cpu:.1f} CPU s")
     with tempfile.TemporaryDirectory(prefix="status-") as folder:
         storage = Storage.of(folder)
         storage.make()
@@ -99,4 +105,4 @@ def _leave(storage: Storage, transfer: Transfer, row: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    command_line(main, Options)
+    command_line(main, Options, renamed={"--runs": "--num-runs"})

@@ -32,13 +32,17 @@ PAGE = os.sysconf("SC_PAGE_SIZE") / 2**20  # MiB
 
 @dataclass(frozen=True)
 class Options:
-    """Run trials that sleep on bare Tune and through our sweep, and print the ratios."""
+    """Run trials that sleep on bare Tune and through our sweep: ratios of their time.
+
+    python benchmarks/sweep_scale.py
+    python benchmarks/sweep_scale.py --trials 200 --max-concurrent 4
+    """
 
     trials: int = 1000
-    """How many."""
+    """Number of trials."""
     seconds: float = 0.2
-    """That a trial sleeps."""
-    slots: int = 8
+    """Seconds that a trial sleeps."""
+    max_concurrent: int = 8
     """Trials side by side."""
     json: bool = False
     """Print one JSON value instead of text."""
@@ -52,15 +56,16 @@ class Measured:
 
 
 def main(options: Options) -> int:
-    if options.trials < 2 * PAIRS or options.slots < 1:
-        raise ValueError(f"trials must be at least {2 * PAIRS} and slots 1, got {options.trials} and {options.slots}")
+    if options.trials < 2 * PAIRS or options.max_concurrent < 1:
+        given = f"{options.trials} and {options.max_concurrent}"
+        raise ValueError(f"--trials must be at least {2 * PAIRS} and --max-concurrent 1, got {given}")
     from clusters.execution import session
 
     out = console(options.json)
-    with tempfile.TemporaryDirectory(prefix="sweep-scale-") as folder, session(num_cpus=options.slots):
+    with tempfile.TemporaryDirectory(prefix="sweep-scale-") as folder, session(num_cpus=options.max_concurrent):
         storage = Storage.of(folder)
         storage.make()
-        out.print(f"{options.trials} trials of {options.seconds:g} s, {options.slots} at a time")
+        out.print(f"{options.trials} trials of {options.seconds:g} s, {options.max_concurrent} at a time")
         bare = measured(lambda ended: _bare(options, ended), options.trials)
         ours = measured(lambda ended: _ours(options, storage, ended), options.trials)
         rows, attempts = (len(finished_ids(storage, table)) for table in ("trial", "attempt"))
@@ -108,7 +113,7 @@ def _bare(options: Options, ended: Callable[[], None]) -> None:
         tune.Tuner(
             tune.with_resources(sleep, {"CPU": 1}),
             param_space={"rate": tune.grid_search([float(i) for i in range(options.trials)])},
-            tune_config=tune.TuneConfig(max_concurrent_trials=options.slots, reuse_actors=True),
+            tune_config=tune.TuneConfig(max_concurrent_trials=options.max_concurrent, reuse_actors=True),
             run_config=tune.RunConfig(name="bare", storage_path=folder, verbose=0, callbacks=[Ended()]),
         ).fit()
 
@@ -156,4 +161,4 @@ def made_row(trial: Transfer) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    command_line(main, Options)
+    command_line(main, Options, renamed={"--slots": "--max-concurrent"})

@@ -41,7 +41,11 @@ BATCH = {"cpu": 8, "cuda": 128}
 
 @dataclass(frozen=True)
 class Options:
-    """Time training steps of our models against timm's, in turns, and say their share of the machine's GEMM rate."""
+    """Time training steps of our models against timm's, in turns.
+
+    python benchmarks/train_step.py
+    python benchmarks/train_step.py --models ViT-S/32 --modes fp32 --rounds 3
+    """
 
     models: tuple[str, ...] = ("ViT-Ti/16", "ViT-S/32", "R50x1", "R26+ViT-S/32")
     """Models of the zoo. R50x1 has its norms after the convolutions, as in hybrids, BiT-R50x1 before them."""
@@ -50,8 +54,8 @@ class Options:
     rounds: int = 10
     """Turns of each contestant."""
     seconds: float = 0.2
-    """At least, of one turn."""
-    batch: int | None = None
+    """Seconds of one turn, at least."""
+    batch_size: int | None = None
     """Images a step. Default: 8 on a CPU, 128 on a GPU."""
     resolution: int = 224
     """Pixels a side."""
@@ -106,7 +110,7 @@ def precision_of(mode: Mode) -> Precision:
 
 def enter(name: str, options: Options, device: Device) -> list[Contestant]:
     """Both sides in every mode, each with a module and an optimizer of its own. timm's have no pre-training head."""
-    spec, batch = without_representation(zoo_model(name)), options.batch or BATCH[device.kind]
+    spec, batch = without_representation(zoo_model(name)), options.batch_size or BATCH[device.kind]
     images = torch.randn(batch, 3, options.resolution, options.resolution, device=device.torch)
     labels = torch.randint(CLASSES, (batch,), device=device.torch)
     flops = train_flops(spec, options.resolution, CLASSES, batch)
@@ -181,4 +185,4 @@ def ratio(mine: Contestant, other: Contestant) -> tuple[float, float, float]:
 
 
 if __name__ == "__main__":
-    command_line(main, Options)
+    command_line(main, Options, renamed={"--batch": "--batch-size"})

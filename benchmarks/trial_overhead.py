@@ -34,15 +34,19 @@ GOAL_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Options:
-    """Time a sweep of one-worker trials, and print the overhead of a trial over its own training."""
+    """Time a sweep of one-worker trials: what a trial costs besides its training.
+
+    python benchmarks/trial_overhead.py
+    python benchmarks/trial_overhead.py --trials 8 --steps 20 --json
+    """
 
     trials: int = 24
-    """How many, at least 2."""
+    """Number of trials, at least 2."""
     steps: int = 50
     """Optimizer steps of a trial: on digits, at 16 pixels."""
     model: str = "ViT-micro-S/4"
     """A model of the zoo."""
-    slots: int = 2
+    max_concurrent: int = 2
     """Trials side by side, a CPU each."""
     json: bool = False
     """Print one JSON value instead of text."""
@@ -70,20 +74,25 @@ class Overhead:
 
 
 def main(options: Options) -> int:
-    if options.trials < 2 or options.slots < 1:
-        raise ValueError(f"trials must be at least 2 and slots 1, got {options.trials} and {options.slots}")
+    if options.trials < 2 or options.max_concurrent < 1:
+        raise ValueError(
+            f"--trials must be at least 2 and --max-concurrent 1, got {options.trials} and {options.max_concurrent}"
+        )
     from clusters.execution import session
 
     out = console(options.json)
-    with tempfile.TemporaryDirectory(prefix="overhead-") as folder, session(num_cpus=options.slots):
+    with tempfile.TemporaryDirectory(prefix="overhead-") as folder, session(num_cpus=options.max_concurrent):
         storage = Storage.of(folder)
         storage.make()
         upstream = _upstream(options, storage)
         pair = Pair(upstream, _task(options), 0)
-        out.print(f"{options.trials} trials of {upstream.name}, {options.steps} steps each, {options.slots} at a time")
+        trials = f"{options.trials} trials of {upstream.name}, {options.steps} steps each"
+        out.print(f"{trials}, {options.max_concurrent} at a time")
         began = time.time()
         _sweep(pair, storage)
-        measured = overhead(read_table(storage, "attempt").filter(kind="trial"), began, time.time(), options.slots)
+        measured = overhead(
+            read_table(storage, "attempt").filter(kind="trial"), began, time.time(), options.max_concurrent
+        )
     out.print("\n".join(report(measured)))
     if options.json:
         sums = {"overhead": measured.overhead, "overhead_with_start": measured.overhead_with_start}
@@ -141,4 +150,4 @@ def report(measured: Overhead) -> list[str]:
 
 
 if __name__ == "__main__":
-    command_line(main, Options)
+    command_line(main, Options, renamed={"--slots": "--max-concurrent"})

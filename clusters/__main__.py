@@ -1,10 +1,15 @@
-"""Clusters without a cluster: `python -m clusters slices|launch|check ...`. Reads no cloud and starts nothing."""
+"""Say what slices of TPUs and GPUs are, and write and check launch files.
+
+Reads no cloud and starts nothing.
+
+python -m clusters slices v4-16 h100:64
+python -m clusters launch slurm --slice h100:16 --storage /shared/study
+"""
 
 import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import tyro
 from rich.table import Table
@@ -12,12 +17,16 @@ from rich.table import Table
 from clusters.hardware import slice_named, slice_wanted
 from clusters.launch import LaunchKind, LaunchRequest, LineError, launch_file, mistakes
 from scaling.checks import check
-from scaling.console import USER_ERROR, command_line, console
+from scaling.console import USER_ERROR, console, exit_code, parse_command
 
 
 @dataclass(frozen=True)
 class Slices:
-    """Slices by name: chips, hosts, workers, topology, and Ray Train's ScalingConfig, validated by Ray."""
+    """Print slices by name: chips, hosts, workers, topology and Ray's ScalingConfig.
+
+    python -m clusters slices v4-16 h100:64
+    python -m clusters slices v5e-16 --json
+    """
 
     names: tyro.conf.Positional[tuple[str, ...]]
     """Such as v4-16 (cores), v5e-16 (chips), v4:2x2x4 (shape), h100:64."""
@@ -27,7 +36,11 @@ class Slices:
 
 @dataclass(frozen=True)
 class Launch:
-    """Write the file that brings up a cluster for a study, as comments in it say how."""
+    """Write the file that brings up a cluster for a study, as its comments say how.
+
+    python -m clusters launch slurm --slice h100:16 --storage /shared/study
+    python -m clusters launch ray-up-gcp --slice v4-16 --storage gs://bucket/study --out cluster.yaml
+    """
 
     kind: tyro.conf.Positional[LaunchKind]
     """What brings it up: Ray's cluster launcher, KubeRay, Slurm or SkyPilot."""
@@ -65,34 +78,28 @@ class Launch:
 
 @dataclass(frozen=True)
 class Check:
-    """Check launch files, ours or yours: exit code 2 and a line for each mistake."""
+    """Check launch files, ours or yours: exit code 2 and a line for each mistake.
+
+    python -m clusters check cluster.yaml
+    python -m clusters check clusters/launch/samples/*.yaml
+    """
 
     files: tyro.conf.Positional[tuple[Path, ...]]
     """Of ray up, KubeRay, Slurm or SkyPilot."""
 
 
-Command = (
-    Annotated[Slices, tyro.conf.subcommand("slices")]
-    | Annotated[Launch, tyro.conf.subcommand("launch")]
-    | Annotated[Check, tyro.conf.subcommand("check")]
-)
+Command = Slices | Launch | Check
+COMMANDS: dict[str, type[Command]] = {"slices": Slices, "launch": Launch, "check": Check}
 
 
-@dataclass(frozen=True)
-class Options:
-    """Slices of TPUs and GPUs, and the files that bring clusters of them up."""
-
-    command: tyro.conf.OmitSubcommandPrefixes[tyro.conf.OmitArgPrefixes[Command]]
-
-
-def main(options: Options) -> int:
-    match options.command:
+def main(options: Command) -> int:
+    match options:
         case Slices():
-            return slices(options.command)
+            return slices(options)
         case Launch():
-            return launch(options.command)
+            return launch(options)
         case Check():
-            return check_files(options.command)
+            return check_files(options)
 
 
 def slices(options: Slices) -> int:
@@ -159,4 +166,6 @@ def _read(file: Path) -> tuple[str, list[LineError]]:
 
 
 if __name__ == "__main__":
-    command_line(main, Options)
+    sys.exit(
+        exit_code(lambda: main(parse_command(COMMANDS, __doc__ or "", sys.argv[1:], program="python -m clusters")))
+    )

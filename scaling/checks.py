@@ -1,8 +1,10 @@
-"""What every spec and option is checked by: a condition, a name, a choice. One ValueError, one line."""
+"""What every spec and option is checked by: a condition, a name, a type, a choice. One ValueError, one line."""
 
 import re
+from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
@@ -13,19 +15,63 @@ def check(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
-def check_choices(spec: Any) -> None:
-    """Fields typed as a Literal hold one of its values."""
+def check_types(spec: Any) -> None:
+    """The fields of a dataclass hold what their annotations say: values of Literals, numbers, names, other specs.
+
+    A list passes for a tuple, and an integer for a float. What is annotated otherwise is not looked at. Values stay as
+    they are, so that ids do.
+    """
     cls: Any = type(spec)
-    for name, choices in _choices(cls).items():
-        if getattr(spec, name) not in choices:
-            raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, got {getattr(spec, name)!r}")
+    for name, kind in _annotations(cls).items():
+        value = getattr(spec, name)
+        if not _fits(value, kind):
+            if get_origin(kind) is Literal:
+                raise ValueError(f"{name} must be one of {', '.join(map(str, get_args(kind)))}, got {value!r}")
+            raise ValueError(f"{name} of {cls.__name__} must be {_wanted(kind)}, got {_short(value)}")
 
 
 @cache
-def _choices(cls: Any) -> dict[str, tuple[Any, ...]]:
-    """What each field that is a Literal may be."""
-    kinds = get_type_hints(cls).items()
-    return {name: get_args(kind) for name, kind in kinds if get_origin(kind) is Literal}
+def _annotations(cls: Any) -> dict[str, Any]:
+    """The annotation of each field; cached, since searches make many specs of few classes."""
+    hints = get_type_hints(cls)
+    return {field.name: hints[field.name] for field in fields(cls)}
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return value in inner
+    if origin in (Union, UnionType):
+        return any(_fits(value, each) for each in inner)
+    if origin is tuple:
+        if not isinstance(value, tuple | list):
+            return False
+        if inner[1:] == (...,):
+            return all(_fits(each, inner[0]) for each in value)
+        return len(value) == len(inner) and all(map(_fits, value, inner))
+    if kind is float:
+        return isinstance(value, int | float)
+    if kind in (int, str, bool, NoneType) or is_dataclass(kind):
+        return isinstance(value, kind)
+    return True
+
+
+def _wanted(kind: Any) -> str:
+    """The annotation in words."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        *others, last = map(_wanted, inner)
+        return f"{', '.join(others)} or {last}"
+    if origin is Literal:
+        return " or ".join(map(repr, inner))
+    if origin is tuple:
+        return f"a tuple of {' and '.join(_wanted(each) for each in inner if each is not ...)}"
+    return {int: "an integer", float: "a number", str: "a string", NoneType: "None"}.get(kind, kind.__name__)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 and "\n" not in text else f"a value of type {type(value).__name__}"
 
 
 def check_name(what: str, name: str) -> None:

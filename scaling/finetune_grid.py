@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Literal
@@ -17,6 +17,7 @@ from scaling.console import (
     Machine,
     TrialRow,
     accuracy_text,
+    check_flags,
     command_line,
     console,
     finals_of,
@@ -33,7 +34,13 @@ from scaling.store import Storage, command_typed, lease, read_table, record_comm
 
 @dataclass(frozen=True)
 class Options:
-    """Choose the setting on a dev split, then fine-tune on all training images with every seed and test once (§4.1)."""
+    """Fine-tune a checkpoint: search on a dev split, then test the best once.
+
+    The chosen setting is trained on all training images with every seed (§4.1).
+
+    python -m scaling.finetune_grid --checkpoint ViT-micro-S/4 --runs results/quickstart --task digits
+    python -m scaling.finetune_grid --checkpoint ViT-B_16.npz --model ViT-B/16 --task cifar10 --train URI --test URI
+    """
 
     checkpoint: str
     """A checkpoint of a study, as a directory or URI; or, with --runs, a run's id or name; or an official .npz."""
@@ -88,6 +95,7 @@ class Options:
 
 
 def main(options: Options) -> int:
+    _check_flags(options)
     options.machine.check()
     upstream, given = _upstream(options)
     runs, released = ((), (upstream,)) if isinstance(upstream, Released) else ((upstream,), ())
@@ -125,6 +133,20 @@ def main(options: Options) -> int:
     else:
         _show(study, storage, out)
     return 1 if failed else 0
+
+
+def _check_flags(options: Options) -> None:
+    """Raise ValueError for a flag that this search would ignore."""
+    names = {field.name for field in (*fields(options), *fields(options.machine))}
+    check_flags(options, names - {"workers", "min_workers"}, "a fine-tuning (--trial-workers says its workers)")
+    if options.search is None:
+        check_flags(options, names - {"trials", "search_seed"}, "a grid without --search")
+    if options.vtab is not None:
+        check_flags(options, names - {"train", "test", "dev", "corrupt"}, "--vtab, which says where the images are")
+    if is_weights_file(options.checkpoint):
+        check_flags(options, names - {"runs"}, f"the file {options.checkpoint}")
+    else:
+        check_flags(options, names - {"model"}, f"{options.checkpoint}, which says itself which model it is")
 
 
 def _upstream(options: Options) -> tuple[Pretrain | Released, dict[str, str]]:

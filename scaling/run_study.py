@@ -15,7 +15,7 @@ import tyro
 from rich.console import Console
 
 from scaling.checks import check
-from scaling.console import Machine, command_line, console, storage_of
+from scaling.console import Machine, check_flags, command_line, console, storage_of
 from scaling.data import resolve_study
 from scaling.specs import Study, check_batches, to_json
 from scaling.store import Storage, command_typed, lease, read_table, record_command, skipped_images
@@ -28,10 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """Plan and run a scaling study: pre-train, transfer, write rows, report."""
+    """Plan and run a scaling study: pre-train, transfer, write rows, report.
+
+    python scaling/run_study.py quickstart --storage results/quickstart
+    python scaling/run_study.py vit_paper --plan --slice v3-512
+    """
 
     study: Annotated[str, tyro.conf.Positional] = "quickstart"
-    """A study of search_spaces by name, or the path of your own .py file that holds STUDY = Study(...)."""
+    """A study of search_spaces by name, your own .py file that holds STUDY = Study(...), or a storage's study.json."""
     miniature: bool = False
     """The study in the small, on the built-in data: the same experiment on a laptop."""
     plan: bool = False
@@ -39,7 +43,8 @@ class Options:
     status: bool = False
     """Print how far it is, from the rows of its storage alone, and stop."""
     storage: str | None = None
-    """Directory or URI (s3://, gs://) for rows, checkpoints and report. Default: results/NAME."""
+    """Directory or URI (s3://, gs://) for rows, checkpoints and report. Default: results/NAME, or where STUDY's
+    study.json lies."""
     only: str | None = None
     """Shell pattern: only models whose name matches, such as 'ViT-*'."""
     hardware: str | None = None
@@ -57,11 +62,20 @@ class Options:
     machine: tyro.conf.OmitArgPrefixes[Machine] = field(default_factory=Machine)
 
 
+STATUS_FLAGS = ("study", "miniature", "status", "storage", "json")
+PLAN_FLAGS = ("study", "miniature", "plan", "storage", "only", "json")
+CHIP_FLAGS = ("hardware", "utilisation", "slice", "measured")  # of a plan
+
+
 def main(options: Options) -> int:
     if options.status:
+        check(not options.plan, "give --plan or --status")
+        check_flags(options, STATUS_FLAGS, "--status")
         return _status(options)
-    check(options.plan or options.measured is None, "--measured goes with --plan")
-    check(options.plan or options.slice is None, "--slice goes with --plan")
+    if options.plan:
+        check_flags(options, (*PLAN_FLAGS, *CHIP_FLAGS), "--plan")
+    for flag in CHIP_FLAGS:
+        check(options.plan or getattr(options, flag) is None, f"--{flag} goes with --plan")
     check(options.slice is None or options.hardware is None, "--slice says the chip: leave --hardware out")
     check(options.measured is None or options.utilisation is None, "give --measured or --utilisation: one rate")
     study = resolve_study(select_models(load_study(options.study, options.miniature), options.only))
@@ -69,7 +83,7 @@ def main(options: Options) -> int:
         return _plan(study, options)
     _check_runnable(study, options)
 
-    storage = storage_of(options.storage, ROOT / "results" / study.name)
+    storage = storage_of(options.storage, _default_storage(options, study.name))
     storage.make()
 
     from analysis.report import report  # not before: a plan should not wait for charts, nor a finished study for ray
@@ -101,6 +115,13 @@ def main(options: Options) -> int:
     return 1 if failed else 0
 
 
+def _default_storage(options: Options, name: str) -> str | Path:
+    """Where the rows go if nothing else is said: beside the stored study that was named, else results/NAME."""
+    folder, _, file = options.study.rpartition("/")
+    stored = file == "study.json" and bool(Storage.of(folder or ".").list("attempt"))
+    return (folder or ".") if stored else ROOT / "results" / name
+
+
 def _summarise(storage: Storage, failed: int, out: Console) -> None:
     """What came out, and where to look next."""
     from analysis.report import summary_sentences
@@ -124,13 +145,14 @@ def _status(options: Options) -> int:
     """The study is the one that ran in the storage: neither its file nor its data need to be here."""
     from scaling.schedule import render_status, study_status
 
-    check(not options.plan, "give --plan or --status")
-    default = None if options.storage else ROOT / "results" / load_study(options.study, options.miniature).name
-    found = study_status(storage_of(options.storage, default))
+    default = None
+    if options.storage is None:
+        default = _default_storage(options, load_study(options.study, options.miniature).name)
+    status = study_status(storage_of(options.storage, default))
     if options.json:
-        print(json.dumps(asdict(found), default=str))
+        print(json.dumps(asdict(status), default=str))
     else:
-        console().print(*render_status(found), sep="\n", markup=False, soft_wrap=True)
+        console().print(*render_status(status), sep="\n", markup=False, soft_wrap=True)
     return 0
 
 
@@ -152,7 +174,7 @@ def _measured(study: Study, chip: "Hardware", options: Options) -> "Rates":
     """What was measured on the chip: in the storage that is given for it, else in the study's own local one."""
     from analysis.accounting import measured_rates
 
-    place = Storage.of(options.measured or options.storage or ROOT / "results" / study.name)
+    place = Storage.of(options.measured or options.storage or _default_storage(options, study.name))
     if options.measured is None and place.local is None:
         return {}
     rows = read_table(place, "measure")

@@ -13,7 +13,11 @@ from scaling.store import Storage
 
 @dataclass(frozen=True)
 class Options:
-    """Write the training curves of a storage as TensorBoard event files."""
+    """Write the training curves of a storage as TensorBoard event files.
+
+    python -m scaling.tracking results/quickstart --out results/tensorboard
+    python -m scaling.tracking s3://bucket/study --out /tmp/tensorboard
+    """
 
     storage: Annotated[str, tyro.conf.Positional]
     """Directory or URI that holds the rows."""

@@ -189,13 +189,10 @@ def _core_days(valid: float, rate: float, ends: tuple[float, float] | None) -> d
 
 def render_plan(costs: Plan) -> Iterable[Any]:
     """The plan as rich tables and lines."""
-    from rich.table import Table
+    from scaling.console import WideTable  # here: what a plan is needs no terminal
 
-    table = Table(title=f"Plan of study {costs.study}", title_justify="left", header_style="bold")
-    for heading in ("model", "epochs", "parameters", "images", "steps", *_HEADINGS):
-        table.add_column(heading, justify="left" if heading == "model" else "right")
-    for run in costs.runs:
-        table.add_row(
+    rows = [
+        (
             run.name,
             f"{run.epochs:g}",
             _count(run.parameters),
@@ -203,14 +200,16 @@ def render_plan(costs: Plan) -> Iterable[Any]:
             f"{run.steps:,}",
             *_costs(asdict(run)),
         )
-    table.add_section()
+        for run in costs.runs
+    ]
     total = costs.total
-    table.add_row("pre-training", "", "", _count(total["images"]), f"{total['steps']:,}", *_costs(total))
+    rows += [(), ("pre-training", "", "", _count(total["images"]), f"{total['steps']:,}", *_costs(total))]
     transfer = costs.transfer
     if transfer.trials or transfer.finals:
-        what = f"fine-tuning: {transfer.trials} trials, {transfer.finals} finals"
-        table.add_row(what, "", "", "", "", *_costs(asdict(transfer)))
-    yield table
+        name = f"fine-tuning: {transfer.trials} trials, {transfer.finals} finals"
+        rows.append((name, "", "", "", "", *_costs(asdict(transfer))))
+    headings = ("model", "epochs", "parameters", "images", "steps", *_HEADINGS)
+    yield WideTable(f"Plan of study {costs.study}", headings, tuple(rows), labels=1)
     yield "exaFLOPs: every tap of padded convolutions | valid: taps inside the image, the paper's Table 6 convention."
     yield f"Core-days and list price: {costs.hardware} at {costs.rate_note}; change by --hardware and --utilisation."
     if costs.total["core_days_low"] is not None:

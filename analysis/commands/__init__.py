@@ -1,14 +1,38 @@
-"""What `python -m analysis` prints, a module a command."""
+"""What `python -m analysis` does: a module for each command, with its Options and run(options).
 
-from analysis.commands.adopt import ROLES, adopt
-from analysis.commands.core_days import run_core_days
-from analysis.commands.fit import add_fit_commands
-from analysis.commands.ratios import run_ratios
+What takes long to import is imported inside the functions, so that `--help` and a mistake are answered at once.
+"""
 
-__all__ = [
-    "ROLES",
-    "add_fit_commands",
-    "adopt",
-    "run_core_days",
-    "run_ratios",
-]
+from types import ModuleType
+
+from analysis.commands import (
+    adopt,
+    core_days,
+    costs,
+    fit,
+    frontier,
+    inspection,
+    next,
+    paper,
+    ratios,
+    report,
+    vtab,
+    zoo,
+)
+
+COMMANDS: dict[str, ModuleType] = {
+    "report": report,
+    "frontier": frontier,
+    "core-days": core_days,
+    "costs": costs,
+    "inspection": inspection,
+    "paper": paper,
+    "vtab": vtab,
+    "zoo": zoo,
+    "fit": fit,
+    "next": next,
+    "ratios": ratios,
+    "adopt": adopt,
+}
+
+__all__ = ["COMMANDS"]

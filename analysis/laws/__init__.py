@@ -1,13 +1,13 @@
 """Scaling laws: fitted, with intervals, checked on what they did not see, and asked for the next run."""
 
-from analysis.laws.answers import Fitted, answer_of, columns_of, fit_answers, method_of
+from analysis.laws.answers import Fitted, LawRequest, answer_of, columns_of, fit_answers
 from analysis.laws.as_json import fitted_as_json
 from analysis.laws.checks import HeldOut, LackOfFit, held_out_text, lack_of_fit_text
 from analysis.laws.families import EXTRAPOLATED, FamilyLaw, family_laws, fitted_laws, law_sentences, laws_table
 from analysis.laws.next_run import Candidate, Optimum, Ranked, compute_optimum, proposed_candidates, rank_candidates
 from analysis.laws.predict import predict
 from analysis.laws.table import COLUMN_ROLES, numeric_column, point_groups, read_points_table
-from analysis.laws.values import Fit, TooFew
+from analysis.laws.values import Fit, Method, TooFew
 
 __all__ = [
     "COLUMN_ROLES",
@@ -18,6 +18,8 @@ __all__ = [
     "Fitted",
     "HeldOut",
     "LackOfFit",
+    "LawRequest",
+    "Method",
     "Optimum",
     "Ranked",
     "TooFew",
@@ -32,7 +34,6 @@ __all__ = [
     "lack_of_fit_text",
     "law_sentences",
     "laws_table",
-    "method_of",
     "numeric_column",
     "point_groups",
     "predict",

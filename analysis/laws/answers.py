@@ -1,7 +1,7 @@
-"""The laws of a table: one answer a group, by the options of `python -m analysis fit`."""
+"""The laws of a table: one answer for each group of its rows."""
 
-import argparse
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -12,6 +12,27 @@ from analysis.laws.predict import predict
 from analysis.laws.table import COLUMN_ROLES, Columns
 from analysis.laws.two_step import TwoStep, fit_two_step, predict_two_step
 from analysis.laws.values import Fit, Method, TooFew
+
+
+@dataclass(frozen=True)
+class LawRequest:
+    """Which law is to be fitted, to which rows of a table, and how.
+
+    given: the column, or SQL expression of columns, of each role that is named. configuration: columns that tell
+    configurations apart. family: columns to fit a law for each value of; None: those that a storage has. where: SQL
+    conditions of the rows to keep. flops_per: FLOPs per parameter and sample, where no compute tells.
+    """
+
+    source: str
+    form: str = "power"
+    loss_form: str = "power"  # the law of the loss in a two-step fit
+    given: Mapping[str, str | None] = field(default_factory=dict)
+    configuration: tuple[str, ...] = ()
+    family: tuple[str, ...] | None = None
+    where: tuple[str, ...] = ()
+    drop_largest_loss: int = 0
+    flops_per: float = 6.0
+    method: Method = field(default_factory=Method)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,20 +47,20 @@ class Fitted:
     reason: str = ""
 
 
-def fit_answers(options: argparse.Namespace, places: list[list[float]]) -> list[Fitted]:
+def fit_answers(request: LawRequest, places: list[list[float]]) -> list[Fitted]:
     """The law of each group of the table. A group that cannot be fitted says why where there are others."""
-    frame, ours = table.read_points_table(options.source)
-    columns = columns_of(options, frame, ours)
-    found = table.point_groups(frame, columns, options.where, _positive(options.drop_largest_loss))
+    frame, ours = table.read_points_table(request.source)
+    columns = columns_of(request, frame, ours)
+    found = table.point_groups(frame, columns, request.where, _positive(request.drop_largest_loss))
     if not found:
-        raise ValueError(f"no rows are left of {options.source}")
+        raise ValueError(f"no rows are left of {request.source}")
     target = (
-        "loss" if columns.loss and options.form != "two-step" else "accuracy" if options.form == "two-step" else "error"
+        "loss" if columns.loss and request.form != "two-step" else "accuracy" if request.form == "two-step" else "error"
     )
     made = []
     for group in found:
         try:
-            made.append(answer_of(options, group, target, places))
+            made.append(answer_of(request, group, target, places))
         except ValueError as error:
             if len(found) == 1:
                 raise
@@ -47,72 +68,50 @@ def fit_answers(options: argparse.Namespace, places: list[list[float]]) -> list[
     return made
 
 
-def answer_of(options: argparse.Namespace, group: Any, target: str, places: list[list[float]]) -> Fitted:
-    numbers, notes = _with_samples(options, dict(group.numbers), group.notes)
+def answer_of(request: LawRequest, group: Any, target: str, places: list[list[float]]) -> Fitted:
+    numbers, notes = _with_samples(request, dict(group.numbers), group.notes)
     weights, rest = numbers.get("weights"), {"configuration": group.configuration}
-    method = method_of(options)
-    if options.form == "two-step":
-        form = options.loss_form
+    method = request.method
+    if request.form == "two-step":
+        form = request.loss_form
         found: Fit | TooFew | TwoStep = fit_two_step(
             numbers, numbers["loss"], numbers["accuracy"], method, form=form, weights=weights, **rest
         )
     else:
-        found = fit(options.form, numbers, numbers[target], method, weights=weights, named=target, **rest)
+        found = fit(request.form, numbers, numbers[target], method, weights=weights, named=target, **rest)
     if isinstance(found, TooFew):
         return Fitted(group.about, found, [], notes, target)
     guess = predict_two_step(found, places) if isinstance(found, TwoStep) else predict(found, places)
     return Fitted(group.about, found, guess, notes, target)
 
 
-def _with_samples(options: argparse.Namespace, numbers: dict[str, pl.Series], notes: tuple[str, ...]) -> Any:
+def _with_samples(request: LawRequest, numbers: dict[str, pl.Series], notes: tuple[str, ...]) -> Any:
     """Samples from compute, where a law of parameters and samples has none."""
-    wanted = "chinchilla" in (options.form, getattr(options, "loss_form", ""))
+    wanted = "chinchilla" in (request.form, request.loss_form)
     if not wanted or "samples" in numbers or not {"compute", "params"} <= numbers.keys():
         return numbers, notes
-    samples = numbers["compute"] / (options.flops_per * numbers["params"])
-    return numbers | {"samples": samples}, (*notes, f"samples are compute / ({options.flops_per:g} x params)")
+    samples = numbers["compute"] / (request.flops_per * numbers["params"])
+    return numbers | {"samples": samples}, (*notes, f"samples are compute / ({request.flops_per:g} x params)")
 
 
-def columns_of(options: argparse.Namespace, frame: pl.DataFrame, ours: bool) -> Any:
+def columns_of(request: LawRequest, frame: pl.DataFrame, ours: bool) -> Any:
     """The columns as named, else those that are called like their role; of a storage the error, by task and family."""
-    given = {role: getattr(options, role) for role in COLUMN_ROLES}
+    given = {role: request.given.get(role) for role in COLUMN_ROLES}
     if not any(given[role] for role in ("loss", "error", "accuracy")):
         present = [role for role in ("loss", "error", "accuracy") if role in frame.columns]
-        if options.form == "two-step":
+        if request.form == "two-step":
             given |= {role: role for role in ("loss", "accuracy")}
         elif present:
             chosen = "error" if ours else present[0]
             given[chosen] = chosen
         else:
             raise ValueError(f"what is to be fitted? --loss, --error or --accuracy COL of: {', '.join(frame.columns)}")
-    if options.form == "two-step":
+    if request.form == "two-step":
         given |= {role: given[role] or role for role in ("loss", "accuracy")}
     for role in ("compute", "params", "samples"):
         given[role] = given[role] or (role if role in frame.columns else None)
-    groups = options.family if options.family is not None else ["task", "family"] if ours else []
-    return Columns(**given, configuration=tuple(options.configuration), groups=tuple(groups))
-
-
-def method_of(options: argparse.Namespace) -> Any:
-    return Method(
-        loss=options.objective,
-        on=options.on,
-        delta=options.delta,
-        bootstrap=options.bootstrap,
-        seed=options.seed,
-        level=options.level,
-        held_out=options.held_out,
-        interval=options.interval,
-        fixed=tuple(_fixed(text) for text in options.fix),
-    )
-
-
-def _fixed(text: str) -> tuple[str, float]:
-    name, _, value = text.partition("=")
-    try:
-        return name, float(value)
-    except ValueError:
-        raise ValueError(f"--fix wants NAME=VALUE, such as E=0, got {text!r}") from None
+    groups = request.family if request.family is not None else ["task", "family"] if ours else []
+    return Columns(**given, configuration=tuple(request.configuration), groups=tuple(groups))
 
 
 def _positive(count: int) -> int:

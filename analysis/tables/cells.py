@@ -4,8 +4,8 @@ import html
 from collections.abc import Sequence
 
 import polars as pl
-from rich.table import Table
-from rich.text import Text
+
+from scaling.console import WideTable
 
 TEXT_CLASS = ' class="text"'
 
@@ -67,14 +67,9 @@ def to_latex(frame: pl.DataFrame, caption: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def to_rich(frame: pl.DataFrame, title: str) -> Table:
-    """A table for the terminal."""
-    table = Table(title=Text(title, style="bold"), title_justify="left", header_style="bold")
-    for place, name in enumerate(frame.columns):
-        table.add_column(Text(name), justify="left" if place < 2 else "right", overflow="fold")
-    for row in frame.iter_rows():
-        table.add_row(*[Text(str(cell)) for cell in row])
-    return table
+def to_rich(frame: pl.DataFrame, title: str) -> WideTable:
+    """A table for the terminal, with every number whole at any width."""
+    return WideTable(title, tuple(frame.columns), tuple(tuple(map(str, row)) for row in frame.iter_rows()))
 
 
 def _plain(cell: str) -> str:

@@ -1,6 +1,7 @@
 """What people see of a run: the command line, progress, the table of a search, trackers."""
 
-from scaling.console.cli import IN_JOB, USER_ERROR, Machine, command_line, console, storage_of
+from scaling.console.arguments import check_flags, parse, parse_command, program_name
+from scaling.console.cli import IN_JOB, USER_ERROR, Machine, command_line, console, exit_code, storage_of
 from scaling.console.grid_table import (
     GridTable,
     TrialRow,
@@ -12,6 +13,7 @@ from scaling.console.grid_table import (
 )
 from scaling.console.progress import View, phase
 from scaling.console.trackers import Log, Tracking, event_files, run_directory, scalars
+from scaling.console.wide_table import WideTable
 
 __all__ = [
     "IN_JOB",
@@ -22,14 +24,20 @@ __all__ = [
     "Tracking",
     "TrialRow",
     "View",
+    "WideTable",
     "accuracy_text",
+    "check_flags",
     "command_line",
     "console",
     "event_files",
+    "exit_code",
     "finals_of",
     "grid_table",
     "number_text",
+    "parse",
+    "parse_command",
     "phase",
+    "program_name",
     "run_directory",
     "scalars",
     "storage_of",

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -11,6 +11,7 @@ from typing import NoReturn, TypeVar
 from rich.console import Console
 
 from scaling.checks import check
+from scaling.console.arguments import parse, program_name
 from scaling.console.trackers import Tracking
 from scaling.specs import Precision
 from scaling.store import Storage
@@ -74,7 +75,7 @@ class Machine:
         check(0 < self.trial_gpus <= 1, f"--trial-gpus must be in (0, 1], got {self.trial_gpus}")
 
 
-def storage_of(given: str | None, default: Path | None = None) -> Storage:
+def storage_of(given: str | None, default: str | Path | None = None) -> Storage:
     """The storage that a command was given, or else the default.
 
     Raises ValueError in a Ray job for one inside the job's copy of the working directory, which goes with the job.
@@ -94,22 +95,39 @@ def console(quiet: bool = False) -> Console:
     return Console(quiet=quiet, width=width, highlight=False)
 
 
-def command_line(main: Callable[[Options], int], options: type[Options], *, goes_on: bool = False) -> NoReturn:
+def command_line(
+    main: Callable[[Options], int],
+    options: type[Options],
+    *,
+    goes_on: bool = False,
+    renamed: Mapping[str, str] | None = None,
+) -> NoReturn:
     """Parse the options, run `main`, and exit with its code.
 
-    A ValueError is the user's: one line on standard error and exit code 2. Ctrl-C and SIGTERM end cleanly with 130.
-    `goes_on`: the same command, given again, does only what is left.
+    goes_on: the same command, given again, does only what is left. renamed: flags that had another name, old to new.
     """
-    import tyro  # here: workers, which load trackers and so this package, parse no command line
-
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    program = program_name()
+    sys.exit(exit_code(lambda: main(parse(options, sys.argv[1:], program=program, renamed=renamed)), goes_on=goes_on))
+
+
+def exit_code(work: Callable[[], int], *, goes_on: bool = False) -> int:
+    """The exit code of a command.
+
+    A ValueError is the user's mistake: one line on standard error and 2. Ctrl-C and SIGTERM end cleanly with 130. A
+    reader of the output that has seen enough, such as head, ends it with 0, unless work is left undone by that.
+    """
     try:
-        code = main(tyro.cli(options))
+        return work()
     except ValueError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        code = USER_ERROR
+        return USER_ERROR
+    except BrokenPipeError:
+        if goes_on:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains again as it exits
+        return 0
     except KeyboardInterrupt:
         more = " What is done stays done: the same command goes on from there." if goes_on else ""
         print(f"\nStopped.{more}", file=sys.stderr)
-        code = INTERRUPTED
-    sys.exit(code)
+        return INTERRUPTED

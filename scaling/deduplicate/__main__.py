@@ -25,8 +25,14 @@ SHOWN = 20  # unreadable images named in the report
 
 @dataclass(frozen=True)
 class Options:
-    """List the upstream images that are copies of test images: the same file, or re-encoded, resized, brightened or
-    slightly cropped. Train with the URI's option `?without=DIR/removed.txt`."""
+    """List the upstream images that are copies of test images.
+
+    Copies are the same file, or re-encoded, resized, brightened or slightly cropped. Train without them by the URI's
+    option `?without=DIR/removed.txt`.
+
+    python -m scaling.deduplicate fashion:train --against fashion:test --out results/dedup
+    python -m scaling.deduplicate parquet:/data/up --against parquet:/data/a parquet:/data/b --out s3://bucket/dedup
+    """
 
     upstream: Annotated[str, tyro.conf.Positional]
     """URI of the training split, such as parquet:PATH."""

@@ -23,7 +23,11 @@ from scaling.training import local_device, topk
 
 @dataclass(frozen=True)
 class Options:
-    """Accuracy of a checkpoint's own classifier: by labels, by ImageNet-ReaL's, or through ObjectNet's classes."""
+    """Measure a classifier's top-1 and top-5 accuracy on any images.
+
+    python -m scaling.evaluate --checkpoint ViT-micro-L/4 --runs results/quickstart --data ifs:classes=100,images=10
+    python -m scaling.evaluate --checkpoint ViT-B_16.npz --model ViT-B/16 --data imagefolder:/data/val --resize 256
+    """
 
     checkpoint: str
     """A checkpoint's directory or URI; or, with --runs, its id or a run's name; or a .npz or .safetensors file."""

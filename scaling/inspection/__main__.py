@@ -32,7 +32,11 @@ Rows = dict[str, list[dict[str, Any]]]  # by table
 
 @dataclass(frozen=True)
 class Options:
-    """What a ViT or hybrid attends to, its filters and its positions, as rows."""
+    """Write what a ViT or hybrid attends to, its filters and its positions as rows.
+
+    python -m scaling.inspection --checkpoint ViT-micro-L/4 --runs results/quickstart --data digits:test --storage OUT
+    python -m scaling.inspection --checkpoint ViT-L_16.npz --model ViT-L/16 --data imagefolder:/data/val --storage OUT
+    """
 
     checkpoint: str
     """A checkpoint's directory or URI; or, with --runs, its id or a run's name; or a .npz or .safetensors file."""

@@ -1,4 +1,4 @@
-"""What models cost on the device at hand: `python -m scaling.measure MODEL ... [--sizes 64 128 224] [--storage URI]`.
+"""What models cost on the device at hand: `python -m scaling.measure MODEL ... [--resolution 64 128] [--storage URI]`.
 
 Figure 12 of the ViT paper (§D.5): images a second of inference at the best batch, and the largest batch that fits;
 beside them the time of a training step, its share of the device's own rate of matrix products, and what the input
@@ -30,15 +30,25 @@ from scaling.training import Device, local_device
 
 SIZES = (64, 128, 224, 384, 512)  # Figure 12
 GIB = 2**30
+RENAMED = {  # flags, old to new
+    "--sizes": "--resolution",
+    "--batch": "--batch-size",
+    "--max-batch": "--max-batch-size",
+    "--classes": "--num-classes",
+}
 
 
 @dataclass(frozen=True)
 class Options:
-    """Measure models on this device: inference, training step, memory and input, at several sizes of images."""
+    """Measure what models cost on this device: speed, memory and input.
+
+    python -m scaling.measure ViT-Ti/16 --resolution 64 128
+    python -m scaling.measure ViT-B/16 R50x1 --batch-size 4096 --storage results/measured
+    """
 
     models: tyro.conf.Positional[tuple[str, ...]]
     """Models of the zoo."""
-    sizes: tuple[int, ...] = SIZES
+    resolution: tuple[int, ...] = SIZES
     """Pixels a side; lowered to whole patches."""
     precision: Precision | None = None
     """fp32 or bf16. Default: bf16 on a GPU, fp32 on a CPU."""
@@ -46,14 +56,14 @@ class Options:
     """CPU threads."""
     compile: bool = False
     """Time a training step that is compiled, as --compile trains: minutes a model and size. Inference never is."""
-    batch: int | None = None
+    batch_size: int | None = None
     """Images of a training step, such as a study's. Default: inference's best batch; halved until there is room."""
-    max_batch: int = 1024
+    max_batch_size: int = 1024
     """Images of inference, at most, to look for the best rate."""
-    classes: int = 1000
-    """Of the classifier."""
+    num_classes: int = 1000
+    """Classes of the classifier."""
     seconds: float = 1.0
-    """At least, of each timing."""
+    """Seconds of each timing, at least."""
     memory: float | None = None
     """GiB that the largest batch has to fit into. Default: what the GPU, or this machine, has."""
     data: str | None = None
@@ -93,16 +103,17 @@ def main(options: Options) -> int:
 def _wanted(options: Options) -> list[tuple[str, int]]:
     """Models and resolutions in whole patches, each pair once. Raises ValueError for what cannot be measured."""
     check(options.models != (), "give the models to measure, such as ViT-B/16 R50x1")
-    check(options.sizes != (), "--sizes needs at least one number of pixels")
-    for name in ("threads", "max_batch", "classes", "batch", "memory", "seconds"):
+    check(options.resolution != (), "--resolution needs at least one number of pixels")
+    for name in ("threads", "max_batch_size", "num_classes", "batch_size", "memory", "seconds"):
         value = getattr(options, name)
         check(value is None or value > 0, f"--{name.replace('_', '-')} must be positive, got {value}")
     found: dict[tuple[str, int], None] = {}
     for name in options.models:
-        for size in options.sizes:
+        for size in options.resolution:
             resolution = whole_patches(zoo_model(name), size)
             check(
-                resolution > 0, f"images of {size} pixels are smaller than a patch of {name}: leave it out of --sizes"
+                resolution > 0,
+                f"images of {size} pixels are smaller than a patch of {name}: leave it out of --resolution",
             )
             found[name, resolution] = None
     return list(found)
@@ -111,15 +122,17 @@ def _wanted(options: Options) -> list[tuple[str, int]]:
 def measure(name: str, resolution: int, options: Options, device: Device, gemm: float, inputs: float) -> dict[str, Any]:
     """The row of one model of the zoo at one resolution. `gemm`: TFLOP/s, `inputs`: images/s of one core."""
     spec: Architecture = zoo_model(name)
-    module = build(spec, options.classes, resolution=resolution, head_bias=0.0).to(device.torch)
+    module = build(spec, options.num_classes, resolution=resolution, head_bias=0.0).to(device.torch)
     limit = memory.limit(device) if options.memory is None else round(options.memory * GIB)
     memory.restrict(device, limit)
-    budget = costs.Budget(options.seconds, options.max_batch, limit)
+    budget = costs.Budget(options.seconds, options.max_batch_size, limit)
     tried = costs.inference(module, resolution, budget, device)
     best = max(tried, key=tried.__getitem__)
     by, largest = costs.largest_batch(module, resolution, device, limit, max(tried))
-    batch, seconds, peak = costs.training(module, options.classes, resolution, options.batch or best, budget, device)
-    flops = train_flops(spec, resolution, options.classes, batch)
+    batch, seconds, peak = costs.training(
+        module, options.num_classes, resolution, options.batch_size or best, budget, device
+    )
+    flops = train_flops(spec, resolution, options.num_classes, batch)
     facts = {
         "measured_at": datetime.now(UTC),
         "device": device.name,
@@ -131,7 +144,7 @@ def measure(name: str, resolution: int, options: Options, device: Device, gemm: 
         "family": family(spec),
         "spec": to_json(spec),
         "resolution": resolution,
-        "num_classes": options.classes,
+        "num_classes": options.num_classes,
         "images_per_second": tried[best],
         "batch": best,
         "batches": list(tried),
@@ -197,4 +210,4 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 
 
 if __name__ == "__main__":
-    command_line(main, Options)
+    command_line(main, Options, renamed=RENAMED)

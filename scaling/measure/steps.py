@@ -140,7 +140,7 @@ def training(
         compiled = memory.tried(partial(made, batch))
         if compiled is None:
             raise ValueError(
-                f"compiled, a step of {batch} images of {resolution} pixels does not fit: --batch {batch // 2}"
+                f"compiled, a step of {batch} images of {resolution} pixels does not fit: --batch-size {batch // 2}"
             )
         work, peak = compiled, memory.peak(compiled, device)
     return batch, median_seconds(work, budget.seconds, device), peak

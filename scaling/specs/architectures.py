@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from scaling.checks import check, check_choices
+from scaling.checks import check, check_types
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ViT:
     kind: Literal["vit"] = "vit"
 
     def __post_init__(self) -> None:
-        check_choices(self)
+        check_types(self)
         for name in ("patch_size", "width", "depth", "mlp_dim", "num_heads"):
             check(getattr(self, name) > 0, f"ViT {name} must be positive, got {getattr(self, name)}")
         check(
@@ -68,7 +68,7 @@ class ResNet:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depths", tuple(self.depths))
-        check_choices(self)
+        check_types(self)
         check(len(self.depths) > 0 and min(self.depths) > 0, f"ResNet depths must be positive, got {self.depths}")
         check(
             self.width > 0 and self.groups > 0,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from scaling.checks import check, check_choices, check_name
+from scaling.checks import check, check_name, check_types
 from scaling.specs.architectures import Architecture, ViT, token_stride
 from scaling.specs.identity import OUTSIDE, Identified
 from scaling.specs.recipe import PRETRAIN, MaskedPatches, Recipe
@@ -31,7 +31,7 @@ class Dataset:
     corrupt: Literal["fail", "skip"] = "fail"
 
     def __post_init__(self) -> None:
-        check_choices(self)
+        check_types(self)
         check_name("data set name", self.name)
         for name in ("num_classes", "num_train", "num_test"):
             value = getattr(self, name)
@@ -51,6 +51,7 @@ class FewShot:
     def __post_init__(self) -> None:
         object.__setattr__(self, "shots", tuple(self.shots))
         object.__setattr__(self, "seeds", tuple(self.seeds))
+        check_types(self)
         check(len(self.shots) > 0 and min(self.shots) > 0, f"shots must be positive, got {self.shots}")
         check(len(self.seeds) > 0, "few-shot evaluation needs at least one seed")
         check(self.l2 > 0, f"l2 must be positive, got {self.l2}")
@@ -85,7 +86,7 @@ class Pretrain(Identified):
     fewshot: FewShot | None = field(metadata=OUTSIDE, default=None)  # watched at the evaluations; changes no weight
 
     def __post_init__(self) -> None:
-        check_choices(self)
+        check_types(self)
         check(bool(self.name) and self.name.isprintable(), f"run name {self.name!r} must be printable")
         check(self.base_lr > 0, f"base_lr of {self.name} must be positive, got {self.base_lr}")
         check(self.epochs > 0, f"epochs of {self.name} must be positive, got {self.epochs}")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from scaling.checks import check, check_choices
+from scaling.checks import check, check_types
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Recipe:
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))
         object.__setattr__(self, "decay_at", tuple(self.decay_at))
-        check_choices(self)
+        check_types(self)
         check(self.batch_size > 0, f"batch_size must be positive, got {self.batch_size}")
         check(self.warmup_steps >= 0, f"warmup_steps must not be negative, got {self.warmup_steps}")
         check(self.end_lr >= 0, f"end_lr must not be negative, got {self.end_lr}")
@@ -107,7 +107,7 @@ class MaskedPatches:
     bits: int = 3
 
     def __post_init__(self) -> None:
-        check_choices(self)
+        check_types(self)
         check(0 < self.corrupted <= 1, f"corrupted must be in (0, 1], got {self.corrupted}")
         check(
             min(self.masked, self.random) >= 0 and self.masked + self.random <= 1,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
-from scaling.checks import check, check_choices
+from scaling.checks import check, check_types
 from scaling.specs.identity import Identified
 from scaling.specs.recipe import Recipe
 
@@ -21,6 +21,7 @@ class Setting(Identified):
     recipe: Recipe
 
     def __post_init__(self) -> None:
+        check_types(self)
         check(self.base_lr > 0, f"base_lr must be positive, got {self.base_lr}")
         check(self.steps > 0, f"steps must be positive, got {self.steps}")
         check(self.resolution > 0, f"resolution must be positive, got {self.resolution}")
@@ -51,6 +52,7 @@ class Range:
     log: bool = False
 
     def __post_init__(self) -> None:
+        check_types(self)
         check(self.low < self.high, f"a range must rise, got {self.low} to {self.high}")
         check(not self.log or self.low > 0, f"a range by logarithm must be positive, got {self.low} to {self.high}")
 
@@ -63,6 +65,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", tuple(self.values))
+        check_types(self)
         check(len(self.values) > 0, "a choice needs values")
         check(len(set(self.values)) == len(self.values), f"a choice has a value twice: {self.values}")
 
@@ -92,7 +95,7 @@ class Search:
     def __post_init__(self) -> None:
         object.__setattr__(self, "space", tuple((name, what) for name, what in self.space))
         object.__setattr__(self, "objectives", tuple(self.objectives))
-        check_choices(self)
+        check_types(self)
         check(len(self.space) > 0, "a search needs a space")
         unknown = sorted(set(self.names) - PARAMETERS)
         check(not unknown, f"cannot search {', '.join(unknown)}: take base_lr, steps, resolution or a field of Recipe")
@@ -133,6 +136,7 @@ class Halving:
     factor: int = 3
 
     def __post_init__(self) -> None:
+        check_types(self)
         check(self.first > 0, f"first rung must be positive, got {self.first}")
         check(self.factor > 1, f"factor of halving must be 2 or more, got {self.factor}")
 

@@ -8,7 +8,7 @@ have equal ids on every machine; where the data lie, how a run is called and how
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from scaling.checks import check, check_choices, check_name
+from scaling.checks import check, check_name, check_types
 from scaling.specs.architectures import (
     Architecture,
     Hybrid,
@@ -88,6 +88,7 @@ class Task(Identified):
     def __post_init__(self) -> None:
         for name in ("base_lrs", "convolutional_base_lrs", "resnet_settings"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        check_types(self)
         check_name("task name", self.name)
         rates = (*self.base_lrs, *self.convolutional_base_lrs)
         check(len(self.base_lrs) > 0 or self.search is not None, f"task {self.name} has neither base_lrs nor a search")
@@ -127,7 +128,7 @@ class Transfer(Identified):
     phase: Literal["dev", "final"]
 
     def __post_init__(self) -> None:
-        check_choices(self)
+        check_types(self)
         stride, resolution = token_stride(self.upstream.model) or 1, self._resolution
         check(
             resolution >= stride,
@@ -183,6 +184,7 @@ class Study:
     def __post_init__(self) -> None:
         for name in ("runs", "tasks", "fewshot", "scratch", "released", "seeds"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        check_types(self)
         check_name("study name", self.name)
         check(len(self.runs) + len(self.released) > 0, f"study {self.name} has no runs")
         check(len(self.seeds) > 0 or not self.tasks, f"study {self.name} has tasks but no seeds")

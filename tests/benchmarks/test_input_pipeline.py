@@ -31,7 +31,7 @@ def test_both_sides_make_the_same_images(uri):
 
 def test_rates_and_waiting_are_told(uri, monkeypatch, capsys):
     monkeypatch.setitem(ZOO, "tiny", ViT(16, 12, 1, 20, 3))
-    small = {"resolution": 32, "rounds": 2, "images": 4, "batch": 4, "model": "tiny"}
+    small = {"resolution": 32, "rounds": 2, "images": 4, "batch_size": 4, "model": "tiny"}
     assert main(Options(uri, steps=3, json=True, **small)) == 0
     told = json.loads(capsys.readouterr().out)
     assert set(told["images_per_second"]) == {"ours", "Pillow"}

@@ -44,5 +44,5 @@ def test_a_made_row_is_a_trial_that_has_ended(tmp_path: Path) -> None:
 
 
 def test_each_search_has_trials() -> None:
-    with pytest.raises(ValueError, match="trials must be at least 40 and slots 1, got 39 and 8"):
+    with pytest.raises(ValueError, match="--trials must be at least 40 and --max-concurrent 1, got 39 and 8"):
         main(Options(trials=39))

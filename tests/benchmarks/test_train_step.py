@@ -50,7 +50,7 @@ def test_ratios_are_taken_round_by_round():
 def test_both_sides_of_a_model_are_measured(monkeypatch, capsys):
     monkeypatch.setattr(timing, "GEMM_SIZES", {"cpu": (8,)})
     monkeypatch.setitem(ZOO, "tiny", VIT)
-    options = Options(("tiny",), ("fp32", "bf16"), rounds=2, seconds=0, batch=2, resolution=8, json=True)
+    options = Options(("tiny",), ("fp32", "bf16"), rounds=2, seconds=0, batch_size=2, resolution=8, json=True)
     assert main(options) == 0
     told = json.loads(capsys.readouterr().out)
     found = told["contestants"]
@@ -58,7 +58,7 @@ def test_both_sides_of_a_model_are_measured(monkeypatch, capsys):
         (side, mode) for mode in ("fp32", "bf16") for side in ("ours", "peer")
     ]
     assert all(len(c["seconds"]) == 2 and c["flops"] == train_flops(VIT, 8, 1000, 2) for c in found)
-    assert main(Options(("tiny",), ("fp32",), rounds=1, seconds=0, batch=2, resolution=8)) == 0
+    assert main(Options(("tiny",), ("fp32",), rounds=1, seconds=0, batch_size=2, resolution=8)) == 0
     assert "tiny against a plain statement of it" in capsys.readouterr().out
 
 

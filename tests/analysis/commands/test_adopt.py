@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from analysis.__main__ import main
-from analysis.commands.adopt import adopt
+from analysis.commands.adoption import adopt
 from analysis.compare.frontier import frontier
 from analysis.report.build import report
 from analysis.rows import accuracies, load_rows

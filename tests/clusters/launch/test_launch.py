@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusters.__main__ import Check, Launch, Options, Slices, main
+from clusters.__main__ import Check, Launch, Slices, main
 from clusters.hardware.slices import slice_named
 from clusters.launch import samples
 from clusters.launch.check import mistakes
@@ -136,7 +136,7 @@ def test_the_line_of_what_is_missing_is_that_of_what_it_is_missing_from() -> Non
 def test_what_is_no_launch_file(text: str, line: int, says: str, tmp_path: Path, capsys) -> None:
     file = tmp_path / "file.yaml"
     file.write_text(text)
-    assert main(Options(Check((file,)))) == 2
+    assert main(Check((file,))) == 2
     told = capsys.readouterr().err
     assert told.startswith(f"{file}:{line}: ")
     assert says in told
@@ -194,12 +194,12 @@ def test_whatever_stands_in_a_file_it_is_judged(text: str, data) -> None:
 
 def test_commands(tmp_path: Path, capsys) -> None:
     file = tmp_path / "job.yaml"
-    assert main(Options(Launch("rayjob", slice="v4-16", storage="gs://b/s", out=file))) == 0
-    assert main(Options(Launch("rayjob", hardware="tpu-v4", nodes=2, storage="gs://b/s"))) == 0
+    assert main(Launch("rayjob", slice="v4-16", storage="gs://b/s", out=file)) == 0
+    assert main(Launch("rayjob", hardware="tpu-v4", nodes=2, storage="gs://b/s")) == 0
     assert capsys.readouterr().out == file.read_text()
-    assert main(Options(Check((file,)))) == 0
+    assert main(Check((file,))) == 0
     assert "KubeRay RayJob, no mistakes found" in capsys.readouterr().out
-    assert main(Options(Slices(("v4-16", "h100:8")))) == 0
+    assert main(Slices(("v4-16", "h100:8"))) == 0
     assert "topology='2x2x2', accelerator_type='TPU-V4'" in capsys.readouterr().out
 
 
@@ -228,7 +228,7 @@ def test_commands(tmp_path: Path, capsys) -> None:
 )
 def test_mistakes_are_named(options, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        main(Options(options))
+        main(options)
 
 
 def test_one_machine_needs_no_storage() -> None:

@@ -37,11 +37,14 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def options(*models: str, **fields) -> Options:
-    return Options(models, **({"sizes": (16,), "seconds": 1e-3, "max_batch": 4, "classes": 5} | fields))
+    return Options(models, **({"resolution": (16,), "seconds": 1e-3, "max_batch_size": 4, "num_classes": 5} | fields))
 
 
 def test_rows_say_what_was_measured(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(options("tiny", "tiny-R", sizes=(16, 37), storage=storage.uri, batch=3, memory=64, json=True)) == 0
+    assert (
+        main(options("tiny", "tiny-R", resolution=(16, 37), storage=storage.uri, batch_size=3, memory=64, json=True))
+        == 0
+    )
     rows = frames.read_table(storage, "measure").sort("measured_at").to_dicts()
     told = json.loads(capsys.readouterr().out)
     assert [row["measure_id"] for row in rows] == [row["measure_id"] for row in told]
@@ -67,7 +70,7 @@ def test_rows_say_what_was_measured(storage: Storage, capsys: pytest.CaptureFixt
 
 def test_a_size_twice_is_measured_once(capsys: pytest.CaptureFixture[str]) -> None:
     """16 and 20 pixels are the same two patches."""
-    assert main(options("tiny", "tiny", sizes=(16, 20))) == 0
+    assert main(options("tiny", "tiny", resolution=(16, 20))) == 0
     told = capsys.readouterr().out
     assert told.count("tiny at 16") == 1
     assert "Measured costs" in told
@@ -77,12 +80,12 @@ def test_a_size_twice_is_measured_once(capsys: pytest.CaptureFixture[str]) -> No
     ("wrong", "says"),
     [
         (options(), "give the models to measure"),
-        (options("tiny", sizes=()), "--sizes needs at least one"),
-        (options("tiny", sizes=(7,)), "images of 7 pixels are smaller than a patch of tiny"),
-        (options("tiny", sizes=(0,)), "images of 0 pixels"),
+        (options("tiny", resolution=()), "--resolution needs at least one"),
+        (options("tiny", resolution=(7,)), "images of 7 pixels are smaller than a patch of tiny"),
+        (options("tiny", resolution=(0,)), "images of 0 pixels"),
         (options("tiiny"), "no model 'tiiny' in the zoo; did you mean tiny"),
         (options("tiny", threads=0), "--threads must be positive, got 0"),
-        (options("tiny", max_batch=-1), "--max-batch must be positive, got -1"),
+        (options("tiny", max_batch_size=-1), "--max-batch-size must be positive, got -1"),
         (options("tiny", memory=0.0), "--memory must be positive"),
         (options("tiny", seconds=0.0), "--seconds must be positive"),
         (options("tiny", data="parquet:/nowhere"), "/nowhere"),

@@ -1,0 +1,147 @@
+"""Command lines: every door's help and examples, spellings old and new, and mistakes in one line."""
+
+import importlib
+import re
+import shlex
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import tyro
+
+from analysis.commands import COMMANDS
+from clusters.__main__ import COMMANDS as CLUSTER_COMMANDS
+from scaling.console.arguments import check_flags, parse, parse_command
+from scaling.console.cli import exit_code
+from scaling.measure.__main__ import RENAMED
+from scaling.measure.__main__ import Options as Measure
+
+MODULES = ("run_study", "finetune_grid", "tracking", "evaluate.__main__", "inspection.__main__", "measure.__main__")
+BENCHMARKS = ("deduplication", "input_pipeline", "report", "searches", "status_scale", "sweep_scale", "train_step")
+DOORS: dict[str, Any] = {
+    **{f"scaling.{name}": f"scaling.{name}" for name in (*MODULES, "deduplicate.__main__")},
+    **{f"benchmarks.{name}": f"benchmarks.{name}" for name in (*BENCHMARKS, "trial_overhead", "analysis_scale")},
+    **{f"analysis {name}": module.Options for name, module in COMMANDS.items()},
+    **{f"clusters {name}": options for name, options in CLUSTER_COMMANDS.items()},
+}
+
+
+def options_of(door: str) -> Any:
+    found = DOORS[door]
+    return importlib.import_module(found).Options if isinstance(found, str) else found
+
+
+def help_of(options: Any, capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as ended:
+        parse(options, ["--help"], program="python door.py")
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_help_has_a_sentence_and_two_examples_that_work(
+    door: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    options = options_of(door)
+    told = help_of(options, capsys).splitlines()
+    assert told[0].startswith("usage: python door.py")
+    assert re.fullmatch(r"[A-Z].*[.:]", told[2])
+    assert len(told[2]) <= 120
+    examples = [line for line in told[: told.index("") + 12] if line.startswith("  python ")]
+    assert len(examples) == 2
+    for example in examples:
+        words = shlex.split(example.partition(" > ")[0])
+        start = 3 if words[1] == "-m" else 2
+        name = door.partition(" ")[2]
+        assert words[start : start + 1] == [name] or not name
+        parse(options, words[start + bool(name) :], program="python door.py")
+    assert not re.search(
+        r"None\}|\{None|None\||\|None|\(default: None\)|\(default: \)|/work/|__main__", "\n".join(told)
+    )
+
+
+@dataclass(frozen=True)
+class Inner:
+    """Of the machine."""
+
+    workers: int = 1
+    """How many."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """Do something.
+
+    python door.py x
+    python door.py x --json
+    """
+
+    place: tyro.conf.Positional[str]
+    """Where."""
+    rates: tuple[float, ...] | None = None
+    """Rates."""
+    where: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Conditions."""
+    json: bool = False
+    """Print JSON."""
+    inner: tyro.conf.OmitArgPrefixes[Inner] = field(default_factory=Inner)
+
+
+def read(*words: str, **given: Any) -> Door:
+    return parse(Door, words, program="python door.py", **given)
+
+
+def test_spellings() -> None:
+    assert read("--json", "x", "--rates", "1", "2") == Door("x", (1.0, 2.0), json=True)
+    assert read("x", "--where", "a", "--where=b", "--workers=2") == Door("x", where=("a", "b"), inner=Inner(2))
+    assert read("x", "--rates", "None", "--json", "--no-json") == Door("x")
+    assert read("x", "--wor", "3", "--js", abbreviate=True) == Door("x", json=True, inner=Inner(3))
+    assert read("x", "--processes", "3", renamed={"--processes": "--workers"}) == Door("x", inner=Inner(3))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "PLACE must be given"),
+        (("x", "--wrkers", "2"), "no flag --wrkers (did you mean --workers?)"),
+        (("x", "--wor", "2"), "no flag --wor (did you mean --workers?)"),
+        (("x", "--workers"), "--workers must be followed by a value, INT"),
+        (("x", "--workers", "two"), "--workers must be a whole number, got 'two'"),
+        (("x", "--rates", "1", "b"), "--rates must be FLOAT ..., got '1', 'b'"),
+        (("x", "y"), "there is no place for y"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    words: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(lambda: bool(read(*words))) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == f"error: {says}; see python door.py --help\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "a command must be given: door, other"),
+        (["dor"], "no command dor: did you mean door?"),
+        (["--json"], "no flag|there is no place for --json"),
+    ],
+)
+def test_a_command_that_is_none(words: list[str], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        parse_command({"door": Door, "other": Inner}, "Doors.", words, program="python doors.py")
+
+
+def test_flags_that_would_be_ignored_are_refused() -> None:
+    check_flags(Door("x"), {"place"}, "--plan")
+    check_flags(Door("x", inner=Inner(2)), {"place", "workers"}, "--plan")
+    with pytest.raises(ValueError, match="--workers does not go with --plan: leave it out"):
+        check_flags(Door("x", inner=Inner(2)), {"place"}, "--plan")
+
+
+def test_old_names_of_flags() -> None:
+    words = ["ViT-B/16", "--sizes", "64", "--batch", "8", "--max-batch=16", "--classes", "5"]
+    read_options = parse(Measure, words, program="python -m scaling.measure", renamed=RENAMED)
+    assert read_options == Measure(("ViT-B/16",), (64,), batch_size=8, max_batch_size=16, num_classes=5)
