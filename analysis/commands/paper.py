@@ -25,9 +25,9 @@ class Options:
 
 
 def run(options: Options) -> None:
-    from analysis.figures import paper_charts, write_charts, write_tables
+    from analysis.figures import paper_charts, write_charts
     from analysis.rows import PUBLISHED, load_rows, with_rows_of
-    from analysis.tables import paper_tables
+    from analysis.tables import paper_tables, write_tables
 
     place, target = read_and_write_places(options.storage, options.out)
     if options.storage == PUBLISHED:

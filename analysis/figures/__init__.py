@@ -4,7 +4,7 @@ from analysis.figures.core_days import core_days_chart
 from analysis.figures.costs import costs_chart
 from analysis.figures.curves import curves_chart
 from analysis.figures.fewshot import fewshot_chart
-from analysis.figures.files import chart_images, write_charts, write_tables
+from analysis.figures.files import chart_images, write_charts
 from analysis.figures.frontier import frontier_chart
 from analysis.figures.inspection import inspection_charts, load_inspections
 from analysis.figures.laws import laws_chart
@@ -28,5 +28,4 @@ __all__ = [
     "pretraining_chart",
     "response_chart",
     "write_charts",
-    "write_tables",
 ]

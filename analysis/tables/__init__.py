@@ -2,6 +2,7 @@
 
 from analysis.tables.account import account_table, losses_table
 from analysis.tables.cells import percent, to_html, to_latex, to_markdown, to_rich
+from analysis.tables.files import write_tables
 from analysis.tables.frontier import frontier_table
 from analysis.tables.paper import paper_tables
 from analysis.tables.results import results_table
@@ -18,5 +19,6 @@ __all__ = [
     "to_latex",
     "to_markdown",
     "to_rich",
+    "write_tables",
     "zoo_page",
 ]

@@ -10,8 +10,8 @@ import pytest
 from analysis.accounting.core_days import core_time_account
 from analysis.accounting.plan import plan_study, render_plan
 from analysis.compare.frontier import frontier
-from analysis.rows.accuracies import accuracies, load_rows
-from analysis.tables.cells import account_table, frontier_table, to_rich
+from analysis.rows import accuracies, load_rows
+from analysis.tables import account_table, frontier_table, to_rich
 from clusters.hardware.catalogue import chip_named
 from scaling.console.wide_table import WideTable
 from scaling.data.resolve import resolve_study

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.__main__ import main
-from analysis.report.build import view
+from analysis.report import read_view
 from analysis.rows import accuracies, load_rows
 from scaling import run_study
 from scaling.data import resolve_study
@@ -130,7 +130,7 @@ def test_commands_of_the_analysis_say_what_they_said(
 
 
 def test_the_report_has_all_it_had(stored: Storage, version: int) -> None:
-    seen = view(stored)
+    seen = read_view(stored)
     assert seen.name == "tiny"
     assert seen.study is not None
     assert seen.sweeps["trials"].to_list() == [2]
