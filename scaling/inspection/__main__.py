@@ -21,9 +21,8 @@ from scaling.data.pipeline import eval_images
 from scaling.data.sources import Images, open_split, split_facts
 from scaling.inspection.attention import look, mean_distances, position_similarities, principal_filters, rollout
 from scaling.models import VisionTransformer, normalise
-from scaling.specs import Execution
 from scaling.store import Storage, write_rows
-from scaling.training import Device, local_device
+from scaling.training import Device, Execution, local_device
 
 TABLES = ("attention_distance", "filters", "position_similarity", "rollout")
 BATCH = 8  # images whose attention is held at once: 60 MB an image in a layer of L/16 at 384 pixels
