@@ -26,9 +26,8 @@ from scaling.inspection.attention import (
     rollout,
 )
 from scaling.models import VisionTransformer, normalise
-from scaling.specs import Execution
 from scaling.store import Storage, write_rows
-from scaling.training import Device, local_device
+from scaling.training import Device, Execution, local_device
 
 TABLES = ("attention_distance", "filters", "position_similarity", "rollout")
 BATCH = 8  # images whose attention is held at once: 60 MB per image in a layer of L/16 at 384 pixels

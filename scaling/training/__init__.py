@@ -1,5 +1,6 @@
 """The training loop and what it stands on: optimizer, state, devices, ledger."""
 
+from scaling.specs import Execution
 from scaling.training.devices import (
     Device,
     DeviceKind,
@@ -23,6 +24,7 @@ __all__ = [
     "SAVE_SECONDS",
     "Device",
     "DeviceKind",
+    "Execution",
     "NonFiniteLossError",
     "Objective",
     "PreemptedError",
