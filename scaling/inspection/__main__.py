@@ -22,7 +22,7 @@ from scaling.data.sources import Images, open_split, split_facts
 from scaling.inspection.attention import look, mean_distances, position_similarities, principal_filters, rollout
 from scaling.models import VisionTransformer, normalise
 from scaling.store import Storage, write_rows
-from scaling.training import Device, Execution, local_device
+from scaling.training import FP32, Device, local_device
 
 TABLES = ("attention_distance", "filters", "position_similarity", "rollout")
 BATCH = 8  # images whose attention is held at once: 60 MB an image in a layer of L/16 at 384 pixels
@@ -62,7 +62,7 @@ def main(options: Options) -> int:
     for flag, least in (("images", 1), ("rollouts", 0), ("components", 1)):
         check(getattr(options, flag) >= least, f"--{flag} must be at least {least}, got {getattr(options, flag)}")
     found = load_classifier(options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution)
-    made = inspection(found, open_split(options.data, None), options, local_device(Execution("fp32")))
+    made = inspection(found, open_split(options.data, None), options, local_device(FP32))
     place = Storage.of(options.storage)
     place.make()
     for table, rows in made.items():
