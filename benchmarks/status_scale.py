@@ -21,7 +21,7 @@ from benchmarks.sweep_scale import made_row
 from clusters.hardware import chip_named
 from scaling.console import command_line, console
 from scaling.data import resolve
-from scaling.runs import known_columns, table_of
+from scaling.runs import known_columns
 from scaling.schedule import chosen_settings, due_trials, final_runs, result_of, search_pairs, study_status
 from scaling.specs import Released, Study, Transfer, to_json, zoo_model
 from scaling.store import TABLES, Storage, write_rows
@@ -97,7 +97,7 @@ def make(cells: int, storage: Storage) -> int:
 
 
 def _leave(storage: Storage, transfer: Transfer, row: dict[str, Any]) -> None:
-    kind = table_of(transfer)
+    kind = transfer.table
     write_rows(storage, kind, [row])
     known = {"attempt_id": f"{transfer.id}-0", "unit_id": transfer.id, "kind": kind, "name": transfer.upstream.name}
     ended = {"started": datetime.now(UTC), "seconds_total": 1.0, "last_step": transfer.steps, "outcome": "done"}

@@ -19,11 +19,12 @@ from ray.train.v2._internal.execution.context import get_train_context
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from clusters.execution.gloo import GlooConfig
+from clusters.execution.perform import unit_call
 from clusters.execution.placement import Placement, group_config
 from clusters.execution.queue import RESTARTS, RunQueue, Snapshot
 from clusters.execution.shutdown import StopChannel, driver_actor, run_concurrently
 from clusters.execution.tracking import tracked
-from clusters.execution.work import Work, unit_call
+from clusters.execution.work import Work
 from scaling.store import DRAFTS, Storage
 from scaling.training import Device, NonFiniteLossError, Report, Stop, TrainingInterruptedError, broadcast
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from ray import tune
 
+from clusters.execution.perform import unit_call
 from clusters.execution.placement import Placement
 from clusters.execution.shutdown import StopChannel
 from clusters.execution.tracking import tracked
-from clusters.execution.work import Work, unit_call
+from clusters.execution.work import Work
 from scaling.schedule import RESULT_COLUMNS, Pair, Result, Trial, result_of
 from scaling.store import Storage
 from scaling.training import SAVE_SECONDS, NonFiniteLossError, TrainingInterruptedError
@@ -37,6 +38,23 @@ class Sweep:
         transfer = self.pairs[config["pair"]].dev(pickle.loads(bytes.fromhex(config["setting"])))
         return Work(transfer, self.checkpoints[transfer.upstream.id], config["until"])
 
+    @contextmanager
+    def reported(self) -> Iterator[list[dict[str, Any]]]:
+        """Report to Tune the row that the block puts into the list, or the error that ends the block.
+
+        The error goes no further: Tune would try the trial again, which it is to do only when a machine was lost.
+        """
+        rows: list[dict[str, Any]] = []
+        try:
+            yield rows
+        except Exception as error:
+            known = isinstance(error, NonFiniteLossError | TrainingInterruptedError)
+            text = str(error) if known else f"{type(error).__name__}: {error}"
+            tune.report({"result": None, "error": text.strip().splitlines()[0], "failed": not known, "done": True})
+        else:
+            (row,) = rows
+            tune.report({"result": [row[name] for name in RESULT_COLUMNS], "error": "", "failed": False, "done": True})
+
 
 def config_of(pair: int, trial: Trial) -> dict[str, Any]:
     """What Tune hands to a trial. It copies each config and writes it as JSON, for which a text is cheapest."""
@@ -47,24 +65,6 @@ def result_in(report: Mapping[str, Any]) -> Result | None:
     """The result of a trial that did not fail, as `reported` sent it; None: it diverged."""
     values = report["result"]
     return None if values is None else result_of(dict(zip(RESULT_COLUMNS, values, strict=True)))
-
-
-@contextmanager
-def reported() -> Iterator[list[dict[str, Any]]]:
-    """Report to Tune the row that the block puts into the list, or the error that ends the block.
-
-    The error goes no further: Tune would try the trial again, which it is to do only when a machine was lost.
-    """
-    rows: list[dict[str, Any]] = []
-    try:
-        yield rows
-    except Exception as error:
-        known = isinstance(error, NonFiniteLossError | TrainingInterruptedError)
-        text = str(error) if known else f"{type(error).__name__}: {error}"
-        tune.report({"result": None, "error": text.strip().splitlines()[0], "failed": not known, "done": True})
-    else:
-        (row,) = rows
-        tune.report({"result": [row[name] for name in RESULT_COLUMNS], "error": "", "failed": False, "done": True})
 
 
 def do_unit(work: Work, storage: Storage, study: str, placement: Placement, flag: Any) -> dict[str, Any] | None:

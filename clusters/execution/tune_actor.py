@@ -5,25 +5,21 @@ imported torch while they start, the first to be ready would take the trials of 
 """
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ray import cloudpickle
-
-if TYPE_CHECKING:
-    from clusters.execution.trials import Sweep
 
 
 def trial(config: dict[str, Any], job: bytes) -> None:
     """Do one trial. An actor's first one unpickles what all trials have in common, and imports what that needs."""
-    from clusters.execution.trials import reported
-
     sweep = _unpickled(job)
-    with reported() as rows:
+    with sweep.reported() as rows:
         row = sweep.do(sweep.work(config), sweep.storage, sweep.study, sweep.placement, sweep.flag)
         assert row is not None
         rows.append(row)
 
 
 @cache
-def _unpickled(job: bytes) -> "Sweep":
+def _unpickled(job: bytes) -> Any:
+    """A `trials.Sweep`, whose module is imported with it."""
     return cloudpickle.loads(job)

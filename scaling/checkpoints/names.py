@@ -14,7 +14,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from scaling.models import Attention
+from scaling.specs import ViT
 
 Layout = Literal["vision_transformer", "big_transfer", "timm", "ours"]
 HEADS: dict[Layout, tuple[str, ...]] = {  # how names begin: first the classifier's, then the hidden layer's
@@ -109,7 +109,8 @@ def _check_variant(module: nn.Module, layout: Layout) -> None:
 
 
 def _num_heads(module: nn.Module) -> int:
-    return next((part.num_heads for part in module.modules() if isinstance(part, Attention)), 0)
+    specs = (getattr(part, "spec", None) for part in module.modules())
+    return next((spec.num_heads for spec in specs if isinstance(spec, ViT)), 0)
 
 
 def _places(state: Mapping[str, Tensor]) -> list[tuple[int, int]]:

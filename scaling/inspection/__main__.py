@@ -27,7 +27,7 @@ from scaling.inspection.attention import (
 )
 from scaling.models import VisionTransformer, normalise
 from scaling.store import Storage, write_rows
-from scaling.training import Device, Execution, local_device
+from scaling.training import FP32, Device, local_device
 
 TABLES = ("attention_distance", "filters", "position_similarity", "rollout")
 BATCH = 8  # images whose attention is held at once: 60 MB per image in a layer of L/16 at 384 pixels
@@ -74,7 +74,7 @@ def main(options: Options) -> int:
     classifier = load_classifier(
         options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution
     )
-    tables = inspection_rows(classifier, open_split(options.data, None), options, local_device(Execution("fp32")))
+    tables = inspection_rows(classifier, open_split(options.data, None), options, local_device(FP32))
     storage = Storage.of(options.storage)
     storage.make()
     for table, rows in tables.items():

@@ -1,9 +1,10 @@
 """Models: from a spec to a torch module, fresh or with pre-trained weights."""
 
-from scaling.models.build import build, load_pretrained
+from scaling.models.build import build
 from scaling.models.layers import normalise
 from scaling.models.masked import MASK, MaskedPatchPrediction
 from scaling.models.positions import relative_logits, tables_by_place
+from scaling.models.pretrained import load_pretrained
 from scaling.models.resnet import BiTResNet, standardized
 from scaling.models.vit import Attention, AxialBlock, VisionTransformer
 

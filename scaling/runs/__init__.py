@@ -1,7 +1,7 @@
 """Pre-training, fine-tuning and few-shot probes: spec and weights in, rows out. Ordinary functions, without Ray."""
 
 from scaling.runs.fewshot import probe
-from scaling.runs.finetune import finetune, known_columns, table_of
+from scaling.runs.finetune import finetune, known_columns
 from scaling.runs.pretrain import pretrain
 
 __all__ = [
@@ -9,5 +9,4 @@ __all__ = [
     "known_columns",
     "pretrain",
     "probe",
-    "table_of",
 ]

@@ -1,7 +1,7 @@
 """Fine-tuning of one upstream model on one task: a dev trial or a final run, rows out."""
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,7 +89,7 @@ def finetune(
         if device.rank == 0:
             if task.keep and transfer.phase == "final":
                 save_final_weights(storage, transfer.id, module, to_json(transfer))
-            write_rows(storage, table_of(transfer), [row])
+            write_rows(storage, transfer.table, [row])
             if trained.steps == transfer.steps:
                 clear_checkpoints(storage, transfer.id)
     return row
@@ -130,17 +130,12 @@ def _rungs(storage: Storage, trial: Transfer, steps: int, top1: float) -> dict[s
     return {"rung_steps": [at for at, _ in rungs], "rung_dev_top1": [value for _, value in rungs]}
 
 
-def table_of(transfer: Transfer) -> Literal["trial", "transfer"]:
-    """The result table of the transfer's row, and its kind in the ledger."""
-    return "trial" if transfer.phase == "dev" else "transfer"
-
-
 def transfer_unit(transfer: Transfer) -> Unit:
     """The transfer as the ledger knows it."""
     upstream = transfer.upstream
     return Unit(
         transfer.id,
-        table_of(transfer),
+        transfer.table,
         upstream.name,
         family(upstream.model),
         transfer_flops(transfer, valid=True) / transfer.steps,

@@ -15,7 +15,7 @@ from scaling.specs.architectures import (
     whole_patches,
     without_representation,
 )
-from scaling.specs.execution import Execution
+from scaling.specs.execution import Execution, Precision
 from scaling.specs.identity import OUTSIDE, Identified, added, from_json, identity, to_json
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
 from scaling.specs.recipe import FINETUNE, MaskedPatches, Recipe, check_batches
@@ -30,7 +30,7 @@ from scaling.specs.search import (
     parameters_of,
     with_parameters,
 )
-from scaling.specs.study import Precision, Probe, Study, Task, Transfer
+from scaling.specs.study import Probe, Study, Task, Transfer
 from scaling.specs.zoo import ZOO, zoo_model
 
 __all__ = [

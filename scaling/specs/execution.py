@@ -1,8 +1,9 @@
 """How a worker makes its training steps. Hardware's business: no part of any spec's identity."""
 
 from dataclasses import dataclass
+from typing import Literal
 
-from scaling.specs.study import Precision
+Precision = Literal["fp32", "bf16"]  # of a step's arithmetic; the weights are fp32
 
 
 @dataclass(frozen=True)

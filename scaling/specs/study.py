@@ -10,8 +10,6 @@ from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scra
 from scaling.specs.recipe import FINETUNE, Recipe
 from scaling.specs.search import Halving, Search, Setting
 
-Precision = Literal["fp32", "bf16"]  # of a step's arithmetic, weights are fp32; of the hardware, so in no spec
-
 
 @dataclass(frozen=True)
 class Task(Identified):
@@ -97,6 +95,11 @@ class Transfer(Identified):
             f"resolution {resolution} of task {self.task.name} is below one patch of {self.upstream.name}, "
             f"{stride} pixels",
         )
+
+    @property
+    def table(self) -> Literal["trial", "transfer"]:
+        """The table of result rows that its row goes into, and its kind in the ledger."""
+        return "trial" if self.phase == "dev" else "transfer"
 
     @property
     def resolution(self) -> int:

@@ -1,7 +1,7 @@
 """The training loop and what it stands on: optimizer, state, devices, ledger."""
 
-from scaling.specs import Execution
 from scaling.training.devices import (
+    FP32,
     Device,
     DeviceKind,
     broadcast,
@@ -21,10 +21,10 @@ from scaling.training.state import clear_checkpoints, save_final_weights
 
 __all__ = [
     "EVAL_BATCH",
+    "FP32",
     "SAVE_SECONDS",
     "Device",
     "DeviceKind",
-    "Execution",
     "NonFiniteLossError",
     "Objective",
     "PreemptedError",

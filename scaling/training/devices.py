@@ -22,7 +22,7 @@ from scaling.specs import Execution, Precision
 from scaling.training.allocator import keep_freed_memory
 
 DeviceKind = Literal["cpu", "cuda", "xla", "tpu"]
-DEFAULT = Execution()
+DEFAULT, FP32 = Execution(), Execution("fp32")
 MEGACORES = ("v4", "v5p")  # TPUs whose device is a chip of two cores; of the others a device is a core
 
 

@@ -1,8 +1,10 @@
 """From images to batches of tensors: crops, the order of the samples, processes that decode."""
 
-from scaling.data.pipeline.loading import Batch, Stream, batches, prefetched
+from scaling.data.pipeline.loading import Stream, batches
+from scaling.data.pipeline.prefetch import prefetched
 from scaling.data.pipeline.preprocessing import (
     BLOCK,
+    Batch,
     Skipped,
     eval_images,
     eval_images_left,

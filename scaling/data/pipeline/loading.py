@@ -12,9 +12,7 @@ Memory: batches are uint8. At most AHEAD + 1 of them exist, and PREFETCH blocks 
 import multiprocessing
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from multiprocessing.context import BaseContext
@@ -25,17 +23,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from scaling.data.pipeline.preprocessing import BLOCK, Skipped, has_small, is_small, replaced, train_images
+from scaling.data.pipeline.prefetch import prefetched
+from scaling.data.pipeline.preprocessing import BLOCK, Batch, Skipped, has_small, is_small, replaced, train_images
 from scaling.data.sources import CorruptImageError, Images, open_split
 from scaling.randomness import Index, batch_at, below, shard
 from scaling.specs import Recipe
 from scaling.store import Storage
 
 T = TypeVar("T")
-Batch = tuple[Tensor, Tensor]  # images uint8 [b, 3, R, R], labels int64 [b]: this worker's share
 Targets = Callable[[np.ndarray, np.ndarray], Tensor]  # (epochs [b], indices [b]) -> [b, ...]
 Samples = tuple[np.ndarray, np.ndarray]  # epochs int64 [n], indices int64 [n]
-AHEAD = 2  # batches that are prepared ahead of the one that is trained on
 PREFETCH = 2  # blocks that each loader process has finished or is working on
 
 
@@ -171,19 +168,6 @@ def _joined(blocks: Iterator[Block], count: int) -> Block:
         if end == count:
             return Block(pixels, np.concatenate(shown), skipped)
         block = next(blocks)
-
-
-def prefetched(make: Callable[[int], T], start: int, stop: int) -> Iterator[T]:
-    """`make(start)` to `make(stop - 1)`, in this order, computed by a thread, AHEAD of them in advance."""
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
-    try:
-        futures = deque(pool.submit(make, step) for step in range(start, min(start + AHEAD, stop)))
-        for step in range(start, stop):
-            if step + AHEAD < stop:
-                futures.append(pool.submit(make, step + AHEAD))
-            yield futures.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 class _Blocks(Dataset):

@@ -28,6 +28,7 @@ from scaling.randomness import Index, below, uniforms
 T = TypeVar("T")
 Boxes = Callable[[np.ndarray], np.ndarray]  # sizes int64 [n, 2] -> top, left, height, width int64 [n, 4]
 
+Batch = tuple[torch.Tensor, torch.Tensor]  # images uint8 [b, 3, R, R], labels int64 [b]: this worker's share
 Skipped = dict[str, None]  # messages about corrupt images, each once, in the order in which they were found
 TRIES = 10  # crops that are drawn before the whole image is taken, as in the official code
 LOG_ASPECT = np.log(4 / 3)

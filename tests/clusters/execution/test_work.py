@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from clusters.execution.work import Work, unit_call
+from clusters.execution.perform import unit_call
+from clusters.execution.work import Work
 from scaling.specs.pretraining import FewShot, Pretrain, Scratch
 from scaling.specs.study import Probe, Task, Transfer
 from scaling.store import frames
