@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from scaling.checkpoints.formats import load_weights, save_npz, save_safetensors
 from scaling.checkpoints.names import export_weights, layout_entries
-from scaling.models.build import build
+from scaling.models import build
 from scaling.specs.architectures import Hybrid, ResNet, ViT, without_representation
 from scaling.specs.zoo import zoo_model
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from scaling.models import build, load_pretrained
 from scaling.models.axial_resnet import AxialAttention, LineAttention
-from scaling.models.build import build, load_pretrained
 from scaling.models.positions import resize_offsets
 from scaling.models.resnet import BiTResNet
 from scaling.specs.architectures import Hybrid, ResNet, ViT

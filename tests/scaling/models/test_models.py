@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from scaling import models
-from scaling.models.build import build, load_pretrained
+from scaling.models import build, load_pretrained
 from scaling.models.positions import resize_positions
 from scaling.specs.architectures import Hybrid, ResNet, ViT, without_representation
 

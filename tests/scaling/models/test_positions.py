@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import zoom
 from torch import Tensor, nn
 
-from scaling.models.build import build, load_pretrained
+from scaling.models import build, load_pretrained
 from scaling.models.positions import GridTables, relative_logits, resize_positions, resize_relative
 from scaling.specs.architectures import ViT
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scaling.models.build import build, load_pretrained
+from scaling.models import build, load_pretrained
 from scaling.models.vit import VisionTransformer
 from scaling.specs.architectures import ViT
 from scaling.training.optim import kernels

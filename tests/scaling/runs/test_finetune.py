@@ -10,7 +10,7 @@ from scaling.checkpoints.formats import save_npz
 from scaling.checkpoints.upstream import read_weights
 from scaling.data.resolve import resolve, resolve_study
 from scaling.data.sources.read import open_split
-from scaling.models.build import build, load_pretrained
+from scaling.models import build, load_pretrained
 from scaling.randomness import holdout
 from scaling.runs.finetune import dev_split, finetune
 from scaling.runs.pretrain import pretrain

@@ -13,8 +13,17 @@ import numpy as np
 import pytest
 import torch
 
-from scaling.data.pipeline.loading import AHEAD, Batch, Stream, batches
-from scaling.data.pipeline.preprocessing import Skipped, eval_images_left, has_small, is_small, readable, replaced
+from scaling.data.pipeline.loading import Stream, batches
+from scaling.data.pipeline.prefetch import AHEAD
+from scaling.data.pipeline.preprocessing import (
+    Batch,
+    Skipped,
+    eval_images_left,
+    has_small,
+    is_small,
+    readable,
+    replaced,
+)
 from scaling.data.sources import encoding
 from scaling.data.sources.decoding import CorruptImageError
 from scaling.data.sources.encoding import png
