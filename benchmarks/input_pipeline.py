@@ -154,7 +154,7 @@ def fed(data: Dataset, options: Options, storage: Storage) -> float:
     with on_core(own):
         pretrain(run, storage=storage, study="benchmark", device=device, report=lambda step, metrics: None)
     (row,) = read_table(storage, "attempt").to_dicts()
-    return row["seconds_waiting"] / (row["seconds_waiting"] + row["seconds_training"])
+    return float(row["seconds_waiting"] / (row["seconds_waiting"] + row["seconds_training"]))
 
 
 @contextlib.contextmanager

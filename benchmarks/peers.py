@@ -54,4 +54,7 @@ def _post_activation(num_classes: int) -> nn.Module:
     """timm's R50x1 with the norms after the convolutions, as in our zoo: it is the backbone of timm's hybrids."""
     layers, resnetv2 = importlib.import_module("timm.layers"), importlib.import_module("timm.models.resnetv2")
     conv = partial(layers.StdConv2dSame, eps=1e-8)
-    return resnetv2.ResNetV2([3, 4, 6, 3], num_classes=num_classes, preact=False, stem_type="same", conv_layer=conv)
+    module: nn.Module = resnetv2.ResNetV2(
+        [3, 4, 6, 3], num_classes=num_classes, preact=False, stem_type="same", conv_layer=conv
+    )
+    return module

@@ -73,7 +73,8 @@ class Block(nn.Module):
         B, N, D = x.shape
         q, k, v = self.qkv(self.norm1(x)).reshape(B, N, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         x = x + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, N, D))
-        return x + self.mlp(self.norm2(x))
+        y: Tensor = x + self.mlp(self.norm2(x))
+        return y
 
 
 class Transformer(nn.Module):
@@ -93,7 +94,8 @@ class Transformer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.patches(self.stem(x)).flatten(2).transpose(1, 2)
         x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1) + self.positions
-        return self.head(self.norm(self.blocks(x))[:, 0])
+        y: Tensor = self.head(self.norm(self.blocks(x))[:, 0])
+        return y
 
 
 def build(model: Architecture, num_classes: int, resolution: int) -> nn.Module:

@@ -85,7 +85,7 @@ def _about(run: Any) -> dict[str, Any]:
 
 
 def _top1(run: Pretrain, noise: random.Random) -> float:
-    return 1 - 0.7 * (pretrain_flops(run, valid=True) / 1e9) ** -0.12 + noise.gauss(0, 0.01)
+    return float(1 - 0.7 * (pretrain_flops(run, valid=True) / 1e9) ** -0.12 + noise.gauss(0, 0.01))
 
 
 def _upstream(storage: Storage, run: Pretrain, noise: random.Random) -> None:

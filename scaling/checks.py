@@ -66,7 +66,7 @@ def _wanted(kind: Any) -> str:
         return " or ".join(map(repr, inner))
     if origin is tuple:
         return f"a tuple of {' and '.join(_wanted(each) for each in inner if each is not ...)}"
-    return {int: "an integer", float: "a number", str: "a string", NoneType: "None"}.get(kind, kind.__name__)
+    return str({int: "an integer", float: "a number", str: "a string", NoneType: "None"}.get(kind, kind.__name__))
 
 
 def _short(value: Any) -> str:

@@ -28,7 +28,8 @@ def _mix(z: np.ndarray) -> np.ndarray:
     """SplitMix64's finaliser: a bijection of uint64 in which every bit of the input moves every bit of the output."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    mixed: np.ndarray = z ^ (z >> np.uint64(31))
+    return mixed
 
 
 def _hash(key: Key) -> np.ndarray:
@@ -128,7 +129,8 @@ def permute_in_windows(position: np.ndarray, shards: np.ndarray, window: int, ke
         here, first = windows == i, bounds[i]
         shuffled[here] = first + permute(position[here] - first, int(bounds[i + 1] - first), (*key, int(i)))
     shard = np.searchsorted(ends, shuffled, side="right")
-    return starts[shard] + shuffled - (ends - sizes)[shard]
+    indices: np.ndarray = starts[shard] + shuffled - (ends - sizes)[shard]
+    return indices
 
 
 def batch_at(

@@ -102,7 +102,8 @@ def texts(records: list[dict[str, Any]], **mark: Any) -> alt.LayerChart:
     # the outline is a mark of its own, below: an outlined text would cover its own letters
     under = base.mark_text(stroke="white", strokeWidth=3, strokeJoin="round", fontSize=LABEL_SIZE, aria=False, **mark)
     over = base.mark_text(fontSize=LABEL_SIZE, aria=False, **mark)
-    return under + over.encode(color=alt.Color("colour:N", scale=None))
+    layers: alt.LayerChart = under + over.encode(color=alt.Color("colour:N", scale=None))
+    return layers
 
 
 def styled(chart: Any, title: alt.TitleParams) -> Any:

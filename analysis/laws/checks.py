@@ -49,7 +49,8 @@ class LackOfFit:
 def sizes(x: Array) -> Array:
     """Products of the inputs (points); of parameters and samples that is compute up to a factor."""
     # rounded, so that equal products of different inputs are one rung
-    return np.exp(np.round(np.log(x).sum(axis=1), 9))
+    products: Array = np.exp(np.round(np.log(x).sum(axis=1), 9))
+    return products
 
 
 def kept(x: Array, rungs: int | None) -> Array:
@@ -59,7 +60,8 @@ def kept(x: Array, rungs: int | None) -> Array:
     count = max(1, round(SHARE * len(distinct))) if rungs is None else rungs
     if count == 0:
         return np.ones(len(size), bool)
-    return size < distinct[max(len(distinct) - count, 0)]
+    below: Array = size < distinct[max(len(distinct) - count, 0)]
+    return below
 
 
 def held_out(data: Points, fitted: Array, predicted: Array, y: Array) -> HeldOut:

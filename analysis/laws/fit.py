@@ -73,7 +73,8 @@ class Solution:
     @property
     def residual(self) -> Array:
         """(points) on the objective's scale."""
-        return self.problem.t - self.problem.curve(self.theta[None])[0][0]
+        residual: Array = self.problem.t - self.problem.curve(self.theta[None])[0][0]
+        return residual
 
 
 def solution(form: Form, data: Points, method: Method, objective: Objective) -> Solution | TooFew:
@@ -131,7 +132,8 @@ def _least_squares(best: Solution, weights: Array) -> Array:
     """The residuals (points) of the least squares fit near the best one: the F-test is valid only for those."""
     problem = replace(best.problem, objective=replace(best.problem.objective, delta=np.inf))
     theta, _ = solve(problem, weights[None], best.theta[None])
-    return problem.t - problem.curve(theta)[0][0]
+    residual: Array = problem.t - problem.curve(theta)[0][0]
+    return residual
 
 
 def too_few(form: Form, data: Points, free: int) -> TooFew | None:

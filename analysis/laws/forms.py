@@ -57,7 +57,8 @@ def _grid(*axes: Array) -> Array:
 def _powers(theta: Array, logs: Array) -> Array:
     """The power law exp(theta[:, 0] - theta[:, 1] * logs), (batch, points); infinite on overflow."""
     with np.errstate(over="ignore"):
-        return np.exp(theta[:, :1] - theta[:, 1:2] * logs)
+        curve: Array = np.exp(theta[:, :1] - theta[:, 1:2] * logs)
+        return curve
 
 
 # --- E + a C^-b ----------------------------------------------------------------------------------------------------

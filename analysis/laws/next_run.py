@@ -109,7 +109,8 @@ def rank_candidates(law: Fit, candidates: Sequence[Candidate], target: Sequence[
 
 def _slopes(law: Fit, at: Sequence[Sequence[float]]) -> Array:
     """The slopes (points, constants) of the law by its constants, at some inputs."""
-    return replace(law.problem, x=np.array(at, float)).curve(law.theta[None])[1][0]
+    slopes: Array = replace(law.problem, x=np.array(at, float)).curve(law.theta[None])[1][0]
+    return slopes
 
 
 def proposed_candidates(law: Fit, budget: float, flops_per: float = 1.0) -> list[Candidate]:

@@ -83,4 +83,5 @@ def residual_draws(law: Fit, shape: tuple[int, ...]) -> Array:
     free = sum(not constant.fixed for constant in law.constants)
     # a fit with many constants passes too close to its own points: undo that by the degrees of freedom
     residual = residual * np.sqrt(len(residual) / max(len(residual) - free, 1))
-    return rng.choice(residual, size=shape) * rng.choice([-1.0, 1.0], size=shape)
+    noise: Array = rng.choice(residual, size=shape) * rng.choice([-1.0, 1.0], size=shape)
+    return noise

@@ -1,6 +1,6 @@
 """Tables to fit laws to: a CSV or Parquet file, or a storage; columns are names or SQL expressions of columns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,9 @@ import polars as pl
 
 from analysis.rows import accuracies, load_rows
 
-READERS = {  # the types of text columns are inferred from all rows: the first ones may be whole numbers by chance
+READERS: dict[
+    str, Callable[[str], pl.DataFrame]
+] = {  # the types of text columns are inferred from all rows: the first ones may be whole numbers by chance
     ".csv": lambda path: pl.read_csv(path, infer_schema_length=None),
     ".tsv": lambda path: pl.read_csv(path, separator="\t", infer_schema_length=None),
     ".parquet": pl.read_parquet,
@@ -125,7 +127,8 @@ def numeric_column(frame: pl.DataFrame, text: str) -> pl.Series:
         raise ValueError(f"{text!r} holds no numbers but {values.dtype}: name a column of numbers")
     # infinite and NaN become null, which `averaged_points` counts and leaves out
     values = values.cast(pl.Float64)
-    return values.set(~values.is_finite().fill_null(False), None)
+    finite: pl.Series = values.set(~values.is_finite().fill_null(False), None)
+    return finite
 
 
 def _evaluated(frame: pl.DataFrame, text: str, use: Any) -> Any:

@@ -1,5 +1,6 @@
 """The figures of a study's page, those that its rows are enough for: name -> (altair chart, caption)."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -42,7 +43,7 @@ def report_charts(view: View) -> dict[str, tuple[Any, str]]:
     # few-shot rows of a from-scratch baseline have its run_id, but no column that says so
     from_scratch = pl.when(pl.col("run_id").is_in(scratch)).then(pl.lit(" from scratch")).otherwise(pl.lit(""))
     fewshot = fewshot.with_columns(name=pl.col("name") + from_scratch)
-    figures = {
+    figures: dict[str, Callable[[], Any]] = {
         "frontier": lambda: frontier_chart(view.points),
         "pretraining": lambda: pretraining_chart(view.scores),
         "fewshot": lambda: fewshot_chart(fewshot),

@@ -62,7 +62,8 @@ def _slice_here() -> str | None:
     import ray  # here: a placement is made where there is none
 
     labels: Any = ray.get_runtime_context().get_node_labels()
-    return labels.get(SLICE_NAME)
+    name: str | None = labels.get(SLICE_NAME)
+    return name
 
 
 def group_config(placement: Placement) -> Any:

@@ -53,12 +53,15 @@ def _format(document: YamlDocument) -> tuple[str, dict[str, Any], Rules]:
 
 @cache
 def _schema(name: str) -> dict[str, Any]:
-    if name != "ray":
-        return json.loads((files("clusters.launch") / "schemas" / f"{name}.json").read_text())
-    package = find_spec("ray")  # Ray's own schema, without the seconds that importing Ray takes
-    assert package is not None
-    assert package.origin is not None
-    return json.loads((Path(package.origin).parent / "autoscaler" / "ray-schema.json").read_text())
+    if name == "ray":
+        package = find_spec("ray")  # Ray's own schema, without the seconds that importing Ray takes
+        assert package is not None
+        assert package.origin is not None
+        text = (Path(package.origin).parent / "autoscaler" / "ray-schema.json").read_text()
+    else:
+        text = (files("clusters.launch") / "schemas" / f"{name}.json").read_text()
+    schema: dict[str, Any] = json.loads(text)
+    return schema
 
 
 def _by_schema(document: YamlDocument, schema: dict[str, Any]) -> Iterator[LineError]:

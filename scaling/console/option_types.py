@@ -88,7 +88,8 @@ def plain_types() -> Any:
 
         def read(words: list[str]) -> int | float:
             try:
-                return kind(words[0])
+                content: int | float = kind(words[0])
+                return content
             except ValueError:
                 raise ValueError(f"must be {said}, got {words[0]!r}") from None
 

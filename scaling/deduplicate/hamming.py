@@ -105,7 +105,7 @@ def _plan(count: int, radius: int) -> list[tuple[int, int, int]]:
 
 def _cost(count: int, radius: int, hashes: int) -> float:
     """Expected work of one query: its lookups, and the hashes that these lead to."""
-    return sum(len(_masks(width, errors)) * (1 + hashes / 2**width) for _, width, errors in _plan(count, radius))
+    return float(sum(len(_masks(width, errors)) * (1 + hashes / 2**width) for _, width, errors in _plan(count, radius)))
 
 
 def _band(hashes: np.ndarray, shift: int, width: int, errors: int) -> Band:

@@ -43,12 +43,14 @@ def perceptual_hashes(thumbnails: np.ndarray) -> np.ndarray:
 
 def signatures(thumbnails: np.ndarray) -> np.ndarray:
     """The low frequencies without the mean, float32 [n, F], of thumbnails [n, SIDE, SIDE]: what is compared."""
-    return thumbnails.reshape(len(thumbnails), -1) @ _DIRECT
+    products: np.ndarray = thumbnails.reshape(len(thumbnails), -1) @ _DIRECT
+    return products
 
 
 def flat(signatures: np.ndarray) -> np.ndarray:
     """Which of the images [n, F] have next to no contrast: bool [n]."""
-    return np.linalg.norm(signatures, axis=1) < FLAT * SIDE  # Parseval: SIDE times the standard deviation
+    are_flat: np.ndarray = np.linalg.norm(signatures, axis=1) < FLAT * SIDE  # Parseval: SIDE times the deviation
+    return are_flat
 
 
 def tangents(thumbnails: np.ndarray) -> np.ndarray:
@@ -62,13 +64,15 @@ def residuals(bases: np.ndarray, signatures: np.ndarray) -> np.ndarray:
     """Share of each signature [n, F] that another image's basis [n, F, 5] does not explain: 0 for a copy, at most 1."""
     explained = np.einsum("nfk,nf->nk", bases, signatures)
     energy = np.maximum((signatures**2).sum(1), 1e-6)
-    return np.maximum(1 - (explained**2).sum(1) / energy, 0)
+    residual: np.ndarray = np.maximum(1 - (explained**2).sum(1) / energy, 0)
+    return residual
 
 
 def residuals_to_all(bases: np.ndarray, signatures: np.ndarray) -> np.ndarray:
     """The residuals [n, m] of all pairs of bases [n, F, 5] and signatures [m, F]."""
     explained = (np.matmul(signatures, bases) ** 2).sum(2)
-    return np.maximum(1 - explained / np.maximum((signatures**2).sum(1), 1e-6), 0)
+    residual: np.ndarray = np.maximum(1 - explained / np.maximum((signatures**2).sum(1), 1e-6), 0)
+    return residual
 
 
 def _grey(pixels: np.ndarray) -> Image.Image:
@@ -80,7 +84,8 @@ def _cosines() -> np.ndarray:
     frequency, place = np.arange(SIDE)[:, None], np.arange(SIDE) + 0.5
     cosines = np.cos(np.pi * frequency * place / SIDE) * np.sqrt(2 / SIDE)
     cosines[0] /= np.sqrt(2)
-    return cosines.astype(np.float32)
+    table: np.ndarray = cosines.astype(np.float32)
+    return table
 
 
 def _linear() -> tuple[np.ndarray, list[np.ndarray]]:

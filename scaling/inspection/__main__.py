@@ -158,7 +158,8 @@ def _grid(module: VisionTransformer, resolution: int) -> int:
     """Patches a side of an image, found by embedding one: a hybrid's stem has a stride of its own."""
     with torch.no_grad():
         x = torch.zeros(1, 3, resolution, resolution, device=module.head.weight.device)
-        return round(module.embed(x).shape[1] ** 0.5)
+        side: int = round(module.embed(x).shape[1] ** 0.5)
+        return side
 
 
 def _distance_rows(distances: Tensor, images: int, resolution: int, module: VisionTransformer) -> list[dict[str, Any]]:

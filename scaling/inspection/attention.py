@@ -25,7 +25,8 @@ def attention_weights(layer: Attention, x: Tensor) -> Tensor:
     logits = (q * q.shape[-1] ** -0.5) @ k.mT  # [B, k, S, S]
     if layer.relative is not None:
         logits = logits + relative_logits(q, layer.relative)
-    return logits.softmax(dim=-1)
+    y: Tensor = logits.softmax(dim=-1)
+    return y
 
 
 def reduce_attention(module: VisionTransformer, x: Tensor, reduce: Callable[[Tensor], Reduced]) -> list[Reduced]:

@@ -204,4 +204,5 @@ def _images(batch: int, resolution: int, device: Device) -> torch.Tensor:
 
 
 def _forward(module: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    return module(normalise(images))
+    y: torch.Tensor = module(normalise(images))
+    return y

@@ -22,7 +22,7 @@ def seconds_per_call(step: Callable[[], object], times: int, device: Device) -> 
 
     With one CPU thread these are CPU seconds, which other processes on the machine disturb less.
     """
-    synchronize = torch.cuda.synchronize if device.kind == "cuda" else lambda: None
+    synchronize: Callable[[], None] = torch.cuda.synchronize if device.kind == "cuda" else lambda: None
     clock = time.process_time if device.kind == "cpu" and device.cores == 1 else time.perf_counter
     synchronize()
     start = clock()

@@ -20,7 +20,8 @@ AXIAL_NORM_EPS = 1e-4
 def per_position(x: Float[Tensor, "B k L m"], tables: Float[Tensor, "L m n"]) -> Float[Tensor, "B k L n"]:
     """The vector of each position times that position's own matrix."""
     y = x.flatten(0, 1).transpose(0, 1) @ tables  # [L, B k, n]
-    return y.transpose(0, 1).unflatten(0, x.shape[:2])
+    out: Float[Tensor, "B k L n"] = y.transpose(0, 1).unflatten(0, x.shape[:2])
+    return out
 
 
 class LineAttention(nn.Module):
@@ -56,7 +57,8 @@ class LineAttention(nn.Module):
         logits = logits + per_position(k, r_k.permute(2, 0, 1)).transpose(2, 3)
         weights = logits.softmax(dim=-1)
         out = weights @ v + per_position(weights, r_v.permute(1, 2, 0))  # [B, k, L, d]
-        return self.gn_out(out.transpose(2, 3).flatten(1, 2))
+        y: Float[Tensor, "B C L"] = self.gn_out(out.transpose(2, 3).flatten(1, 2))
+        return y
 
 
 class AxialAttention(nn.Module):

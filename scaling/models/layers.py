@@ -67,7 +67,8 @@ def attend(
     """
     if q.is_cpu and q.dtype == torch.bfloat16:  # torch's fused kernel takes two to three times as long here
         logits = (q * q.shape[-1] ** -0.5) @ k.mT  # [..., N, M]
-        return (logits if bias is None else logits + bias).softmax(dim=-1) @ v
+        y: Float[Tensor, "*heads N e"] = (logits if bias is None else logits + bias).softmax(dim=-1) @ v
+        return y
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
@@ -138,7 +139,8 @@ def convolve(
             product = (weight @ joined).unflatten(1, (len(x), -1)).transpose(0, 1)
         else:
             product = torch.bmm(weight.expand(len(x), -1, -1), flat)
-        return product.unflatten(2, x.shape[2:])
+        y: Float[Tensor, "B O H_out W_out"] = product.unflatten(2, x.shape[2:])
+        return y
     return F.conv2d(x, filters, stride=stride, padding=padding)
 
 

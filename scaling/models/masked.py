@@ -36,7 +36,8 @@ class MaskedPatchPrediction(nn.Module):
         replaced = torch.where(masked, self.mask_token.to(patches.dtype), _take(patches, source.clamp(min=0)))
         patches = patches.scatter(1, _index(position, patches), replaced)
         patches = self.encoder.encode(patches)[:, -patches.shape[1] :]  # [B, N, D], without a class token
-        return self.encoder.head(self.encoder.norm(_take(patches, position)))
+        y: Float[Tensor, "B C P"] = self.encoder.head(self.encoder.norm(_take(patches, position)))
+        return y
 
 
 def _take(x: Float[Tensor, "B N D"], which: Int64[Tensor, "B C"]) -> Float[Tensor, "B C D"]:

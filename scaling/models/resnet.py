@@ -174,7 +174,8 @@ class PreBottleneck(nn.Module):
         h = self.conv1(h)
         h = self.conv2(F.relu(self.gn2(h), inplace=True))
         h = self.conv3(F.relu(self.gn3(h), inplace=True))
-        return shortcut + h
+        y: Float[Tensor, "B O H_out W_out"] = shortcut + h
+        return y
 
 
 def _block(spec: ResNet, in_channels: int, width: int, stride: int, side: int | None) -> nn.Module:
@@ -238,8 +239,10 @@ class BiTResNet(nn.Module):
 
     def features(self, x: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
         """The representation of images: the mean over positions of the last feature map."""
-        return self.backbone(x).mean(dim=(2, 3))
+        y: Float[Tensor, "B D"] = self.backbone(x).mean(dim=(2, 3))
+        return y
 
     def forward(self, x: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K"]:
         """The logits of images."""
-        return self.head(self.features(x))
+        y: Float[Tensor, "B K"] = self.head(self.features(x))
+        return y

@@ -39,7 +39,8 @@ class Attention(nn.Module):
         q, k, v = (part.view(B, S, self.num_heads, -1).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1))
         bias = None if self.relative is None else relative_logits(q, self.relative)
         x = attend(q, k, v, bias)
-        return self.out(x.transpose(1, 2).reshape(B, S, D))
+        y: Float[Tensor, "B S D"] = self.out(x.transpose(1, 2).reshape(B, S, D))
+        return y
 
 
 class Block(nn.Module):
@@ -61,7 +62,8 @@ class Block(nn.Module):
     def forward(self, x: Float[Tensor, "B S D"]) -> Float[Tensor, "B S D"]:
         x = x + self.dropout(self.attention(self.norm1(x)))
         h = self.dropout(gelu(self.fc1(self.norm2(x))))  # [B, S, mlp_dim]
-        return x + self.dropout(self.fc2(h))
+        y: Float[Tensor, "B S D"] = x + self.dropout(self.fc2(h))
+        return y
 
 
 class AxialBlock(nn.Module):
@@ -162,4 +164,5 @@ class VisionTransformer(nn.Module):
     def forward(self, x: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K"]:
         """The logits of images; the pre-training head has one hidden layer with tanh (§D.3)."""
         x = self.features(x)
-        return self.head(x if self.pre_logits is None else torch.tanh(x))
+        y: Float[Tensor, "B K"] = self.head(x if self.pre_logits is None else torch.tanh(x))
+        return y

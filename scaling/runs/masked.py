@@ -64,14 +64,16 @@ def targets(
     if masked.target == "pixels":
         return normalise(x).flatten(2)
     cells = F.adaptive_avg_pool2d(x.float().flatten(0, 1), 1 if masked.target == "mean_color" else 4)
-    return colour_class(cells.flatten(2), masked.bits).unflatten(0, position.shape)
+    y: Num[Tensor, "B C cells"] = colour_class(cells.flatten(2), masked.bits).unflatten(0, position.shape)
+    return y
 
 
 def colour_class(colour: Num[Tensor, "*leading 3 n"], bits: int) -> Int64[Tensor, "*leading n"]:
     """Class r * 4^bits + g * 2^bits + b of colours in 0 to 255, each channel in 2^bits equal bins."""
     shades = 2**bits
     r, g, b = (colour * shades / 255).long().clamp(max=shades - 1).unbind(-2)
-    return (r * shades + g) * shades + b
+    y: Int64[Tensor, "*leading n"] = (r * shades + g) * shades + b
+    return y
 
 
 def masked_prediction(run: Pretrain) -> Objective:
@@ -122,14 +124,15 @@ def masked_accuracy(
         device.run()
     right_sum, count = sum_over_workers(sums, device).tolist()
     check(count > 0, f"none of {len(indices)} images to judge by can be decoded")
-    return right_sum / count
+    return float(right_sum / count)
 
 
 def _by_cell(
     predicted: Float[Tensor, "B C P"], target: Shaped[Tensor, "B C cells"]
 ) -> Float[Tensor, "B C cells colours"]:
     """Scores of all cells of a patch, cell by cell."""
-    return predicted.unflatten(-1, (target.shape[-1], -1))
+    y: Float[Tensor, "B C cells colours"] = predicted.unflatten(-1, (target.shape[-1], -1))
+    return y
 
 
 def _parts(run: Pretrain) -> tuple[MaskedPatches, ViT]:

@@ -101,12 +101,12 @@ class ResNet:
     @property
     def stride(self) -> int:
         """Pixels of the image's side per position of the last feature map."""
-        return (4 if self.stem == "imagenet" else 1) * 2 ** (len(self.depths) - 1)
+        return int((4 if self.stem == "imagenet" else 1) * 2 ** (len(self.depths) - 1))
 
     @property
     def out_channels(self) -> int:
         """Channels of the last feature map."""
-        return self.width * 4 * 2 ** (len(self.depths) - 1)
+        return int(self.width * 4 * 2 ** (len(self.depths) - 1))
 
 
 @dataclass(frozen=True)

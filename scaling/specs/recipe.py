@@ -136,4 +136,4 @@ class MaskedPatches:
     def outputs(self, patch_size: int) -> int:
         """Numbers predicted per patch: scores of the colours for 1 or 16 pixels, or the values of its pixels."""
         colours = 2 ** (3 * self.bits)
-        return {"mean_color": colours, "downsized": 16 * colours, "pixels": 3 * patch_size**2}[self.target]
+        return int({"mean_color": colours, "downsized": 16 * colours, "pixels": 3 * patch_size**2}[self.target])

@@ -77,7 +77,7 @@ class Storage:
     def exists(self, name: str) -> bool:
         """Whether there is a file, or a directory, of this name."""
         filesystem, root = self.filesystem()
-        return filesystem.get_file_info(str(root / name)).type != fs.FileType.NotFound
+        return bool(filesystem.get_file_info(str(root / name)).type != fs.FileType.NotFound)
 
     def list(self, directory: str) -> list[str]:
         """Names directly in a directory, sorted; none when it does not exist."""
@@ -190,7 +190,7 @@ class Storage:
 
 def _content(filesystem: fs.FileSystem, path: PurePosixPath) -> bytes:
     with filesystem.open_input_file(str(path)) as file:
-        return file.read()
+        return bytes(file.read())
 
 
 def _fsspec(uri: str) -> tuple[fs.FileSystem, str]:

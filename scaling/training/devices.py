@@ -245,7 +245,8 @@ def _split(batch: Shaped[Tensor, "b ..."], chips: int) -> Shaped[Tensor, "b ..."
 
     mesh = spmd.Mesh(list(range(chips)), (chips,), ("data",))
     spec = spmd.ShardingSpec(mesh, ("data",) + (None,) * (batch.ndim - 1))
-    return xm.send_cpu_data_to_device([batch], "xla:0", spec)[0]
+    y: Shaped[Tensor, "b ..."] = xm.send_cpu_data_to_device([batch], "xla:0", spec)[0]
+    return y
 
 
 def broadcast(value: Any, device: Device) -> Any:

@@ -45,7 +45,8 @@ def mixup_share(alpha: float, seed: int, step: int) -> float:
 
 def neighbours(x: Shaped[Tensor, "b ..."]) -> Shaped[Tensor, "b ..."]:
     """x with positions 2j and 2j+1 exchanged: partners are on one worker, whatever the number of workers."""
-    return x.unflatten(0, (-1, 2)).flip(1).flatten(0, 1)
+    y: Shaped[Tensor, "b ..."] = x.unflatten(0, (-1, 2)).flip(1).flatten(0, 1)
+    return y
 
 
 def loss_of(logits: Float[Tensor, "b K"], labels: Labels, recipe: Recipe) -> Float[Tensor, ""]:

@@ -36,8 +36,10 @@ class State:
     def dev_top1(self) -> float | None:
         """The curve's accuracy of the weights that are kept: the best ones of early stopping, else the last."""
         if self.best is None:
-            return self.curve[-1]["dev_top1"]
-        return max(point["dev_top1"] for point in self.curve if point["dev_top1"] is not None)
+            top1: float | None = self.curve[-1]["dev_top1"]
+            return top1
+        best: float | None = max(point["dev_top1"] for point in self.curve if point["dev_top1"] is not None)
+        return best
 
     def update_average(self) -> None:
         """Move the running average towards the weights, where the recipe has one."""

@@ -170,7 +170,7 @@ def _joined(blocks: Iterator[Block], count: int) -> Block:
         block = next(blocks)
 
 
-class _Blocks(Dataset):
+class _Blocks(Dataset[Block | Exception]):
     """A stream as the DataLoader's processes read it.
 
     Errors of the data are returned, not raised: DataLoader would wrap them into text with a traceback.

@@ -27,7 +27,8 @@ def decode(data: bytes) -> np.ndarray:
     Raises whatever the decoder raises for broken data.
     """
     if simplejpeg is not None and data[:2] == JPEG and simplejpeg.decode_jpeg_header(data)[2] in JPEG_SPACES:
-        return simplejpeg.decode_jpeg(data, colorspace="RGB")
+        pixels: np.ndarray = simplejpeg.decode_jpeg(data, colorspace="RGB")
+        return pixels
     with Image.open(io.BytesIO(data)) as image:
         return _rgb(image)
 
@@ -35,7 +36,8 @@ def decode(data: bytes) -> np.ndarray:
 def image_size(data: bytes) -> tuple[int, int]:
     """Height and width of an encoded image in pixels, from its header."""
     if simplejpeg is not None and data[:2] == JPEG:
-        return simplejpeg.decode_jpeg_header(data)[:2]
+        height_and_width: tuple[int, int] = simplejpeg.decode_jpeg_header(data)[:2]
+        return height_and_width
     with Image.open(io.BytesIO(data)) as image:
         return image.height, image.width
 
@@ -51,7 +53,10 @@ def decode_reduced(data: bytes, factor: int) -> np.ndarray | None:
     height, width = image_size(data)
     if simplejpeg is not None and simplejpeg.decode_jpeg_header(data)[2] in JPEG_SPACES:
         least = -(-height // factor), -(-width // factor)  # rounded up
-        return simplejpeg.decode_jpeg(data, colorspace="RGB", min_height=least[0], min_width=least[1])
+        pixels: np.ndarray | None = simplejpeg.decode_jpeg(
+            data, colorspace="RGB", min_height=least[0], min_width=least[1]
+        )
+        return pixels
     with Image.open(io.BytesIO(data)) as image:
         image.draft(None, (width // factor, height // factor))
         return _rgb(image)

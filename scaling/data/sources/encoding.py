@@ -20,7 +20,7 @@ def encode_parquet(images: Sequence[bytes], labels: np.ndarray, classes: Sequenc
     table = pa.table({"image": column, "label": pa.array(labels, pa.int64())}).replace_schema_metadata(metadata)
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, row_group_size=1000, compression="zstd")
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def image_name(index: int) -> str:

@@ -71,12 +71,12 @@ class Files:
         store, root = filesystem(self.root)
         try:
             with store.open_input_file(str(root / self.name(index))) as file:
-                return file.read()
+                return bytes(file.read())
         except OSError as error:
             raise ValueError(f"cannot read {self.where(index)}: {one_line(error)}") from None
 
     def name(self, index: int) -> str:
-        return self.paths[index].as_py()
+        return str(self.paths[index].as_py())
 
     def where(self, index: int) -> str:
         return self.root.path(self.name(index))
@@ -141,7 +141,7 @@ def read_text(path: str, kind: str) -> str:
     store, root = filesystem(Storage.of(path))
     try:
         with store.open_input_file(str(root)) as file:
-            return file.read().decode()
+            return str(file.read().decode())
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot read the {kind} {path}: {one_line(error)}") from None
 

@@ -59,7 +59,8 @@ def class_system(seed: int, label: int) -> np.ndarray:
         fill = _fill(*_place(x, y, np.full((CANDIDATES, 6), 0.5)))
         good = np.flatnonzero((fill >= MIN_FILL) & (fill <= MAX_FILL))
         if len(good):
-            return systems[good[0]]
+            system: np.ndarray = systems[good[0]]
+            return system
     raise AssertionError(f"no system for class {label} of seed {seed}")
 
 
@@ -135,7 +136,8 @@ def _place(x: np.ndarray, y: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.
     def turned(a: np.ndarray, b: np.ndarray, shift: np.ndarray) -> np.ndarray:
         offset = shift - a * middle[0] - b * middle[1]
         a, b, offset = (value.astype(np.float32)[:, None] for value in (a, b, offset))
-        return a * x + b * y + offset
+        coordinates: np.ndarray = a * x + b * y + offset
+        return coordinates
 
     return turned(mirror * cos, -sin, move[:, 0]), turned(mirror * sin, cos, move[:, 1])
 
@@ -143,13 +145,15 @@ def _place(x: np.ndarray, y: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.
 def _cells(x: np.ndarray, y: np.ndarray, size: int) -> np.ndarray:
     """The pixel of each point, int64 [n, m], numbered through all n images; outliers go to the border."""
     columns, rows = (np.clip(axis * size, 0, size - 1).astype(np.int64) for axis in (x, y))
-    return rows * size + columns + (np.arange(len(x)) * size * size)[:, None]
+    cells: np.ndarray = rows * size + columns + (np.arange(len(x)) * size * size)[:, None]
+    return cells
 
 
 def _fill(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Share of a 32x32 grid's cells that each of n sets of points fills: float64 [n]."""
     hits = np.bincount(_cells(x, y, 32).ravel(), minlength=len(x) * 1024)
-    return (hits.reshape(len(x), 1024) > 0).mean(axis=1)
+    filled: np.ndarray = (hits.reshape(len(x), 1024) > 0).mean(axis=1)
+    return filled
 
 
 def _colour(cells: np.ndarray, last: np.ndarray, u: np.ndarray, size: int) -> np.ndarray:
@@ -165,4 +169,5 @@ def _colour(cells: np.ndarray, last: np.ndarray, u: np.ndarray, size: int) -> np
     colour = np.matmul(hits, palette) / np.maximum(total, 1)
     cover = 1 - np.exp(-total * (1.5 * size * size / points))
     pixels = background + (colour - background) * cover
-    return (pixels * 255 + 0.5).astype(np.uint8).reshape(n, size, size, 3)
+    images: np.ndarray = (pixels * 255 + 0.5).astype(np.uint8).reshape(n, size, size, 3)
+    return images

@@ -78,7 +78,8 @@ class Images:
         Raises CorruptImageError for an image that cannot be decoded.
         """
         if self.dense is not None:
-            return self.dense[indices]
+            pixels: np.ndarray | list[np.ndarray] = self.dense[indices]
+            return pixels
         images = [self.decode(int(index)) for index in indices]
         return np.stack(images) if len({image.shape for image in images}) == 1 else images
 

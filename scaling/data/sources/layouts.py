@@ -44,7 +44,8 @@ def render_layouts(seed: int, label: int, numbers: np.ndarray, size: int) -> np.
     tiles = 128 + STRENGTH * strength[..., None] * COLOURS[kinds]  # [n, tiles, 3]
     pixels = tiles.reshape(-1, grid, grid, 3).repeat(TILE, axis=1).repeat(TILE, axis=2)
     noise = 2 * uniforms(seed, _stream(2, label), numbers, size * size * 3) - 1
-    return (pixels + NOISE * noise.reshape(pixels.shape) + 0.5).astype(np.uint8)
+    images: np.ndarray = (pixels + NOISE * noise.reshape(pixels.shape) + 0.5).astype(np.uint8)
+    return images
 
 
 def arrangement(seed: int, label: int, grid: int) -> np.ndarray:
@@ -52,7 +53,8 @@ def arrangement(seed: int, label: int, grid: int) -> np.ndarray:
     shuffled = int(permute(np.array([label]), CLASSES, seed)[0])
     (right, down), order = STEPS[shuffled % len(STEPS)], ORDERS[shuffled // len(STEPS)]
     rows, columns = np.divmod(np.arange(grid * grid), grid)
-    return np.array(order)[(right * columns + down * rows) % PERIOD]
+    tiles: np.ndarray = np.array(order)[(right * columns + down * rows) % PERIOD]
+    return tiles
 
 
 def _swapped(kinds: np.ndarray, u: np.ndarray) -> np.ndarray:

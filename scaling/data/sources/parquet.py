@@ -41,7 +41,8 @@ class Rows:
 
     def __getitem__(self, index: int) -> bytes | None:
         group, row = self._find(index)
-        return self.groups.get(group, lambda: self._load(group))[row].as_py()
+        content: bytes | None = self.groups.get(group, lambda: self._load(group))[row].as_py()
+        return content
 
     def name(self, index: int) -> str:
         """The image's `path` if there are paths and no two are the same, else its row number in all files."""

@@ -34,7 +34,8 @@ class Chosen:
             counts = np.diff(np.clip(edges, self.index.start, self.index.stop))
         else:
             counts = np.diff(np.searchsorted(self.index, edges))
-        return counts[counts > 0]
+        shards: np.ndarray = counts[counts > 0]
+        return shards
 
 
 def choose(split: Split, selected: Selected) -> Split:

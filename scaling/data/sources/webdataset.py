@@ -75,7 +75,7 @@ class Members:
     def _bytes(self, index: int, offset: int, size: int) -> bytes:
         shard = self._shard(index)
         try:
-            return self.handles.get(shard, lambda: (self.files[shard].open(), 1)).read_at(size, offset)
+            return bytes(self.handles.get(shard, lambda: (self.files[shard].open(), 1)).read_at(size, offset))
         except OSError as error:
             raise ValueError(f"{self.files[shard].name} cannot be read: {one_line(error)}") from None
 
