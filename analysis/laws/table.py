@@ -9,9 +9,8 @@ import polars as pl
 
 from analysis.rows import accuracies, load_rows
 
-READERS: dict[
-    str, Callable[[str], pl.DataFrame]
-] = {  # the types of text columns are inferred from all rows: the first ones may be whole numbers by chance
+# the types of text columns are inferred from all rows: the first ones may be whole numbers by chance
+READERS: dict[str, Callable[[str], pl.DataFrame]] = {
     ".csv": lambda path: pl.read_csv(path, infer_schema_length=None),
     ".tsv": lambda path: pl.read_csv(path, separator="\t", infer_schema_length=None),
     ".parquet": pl.read_parquet,
