@@ -27,9 +27,8 @@ def curves_chart(curve: pl.DataFrame) -> Any:
     log = low > 0 and high / low > 10
     families = [family for family in FAMILIES if family in set(shown["family"])]
     families += sorted(set(shown["family"]) - set(families))
-    domain = (
-        [low / 1.1, high * 1.1] if log else [min(low - 0.04 * (high - low), low), high + 0.04 * (high - low) + 1e-9]
-    )
+    margin = max(0.04 * (high - low), 0.01 * abs(high), 1e-6)  # the renderer ends the process at an axis of no width
+    domain = [low / 1.1, high * 1.1] if log else [low - margin, high + margin]
     panels = [_curve_panel(shown.filter(pl.col("family") == family), domain, log, families) for family in families]
     note = f"Each line is one run, smoothed over neighbouring steps.{note_of_some}"
     title = style.titled("Training loss during pre-training", note)
