@@ -65,7 +65,7 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[list[Fram
     environment |= {"PYTHONPATH": str(folder), "STACKS": str(folder / "notes")}
     command = [sys.executable, ROOT / "scaling" / "run_study.py", folder / "stacks.py", "--storage", folder / "rows"]
     # What follows the last unit, the report with its charts, is not looked at here, and has little to draw.
-    subprocess.run(command, env=environment, check=False, stdout=subprocess.DEVNULL)
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     found: dict[str, list[list[Frame]]] = {}
     for file in sorted((folder / "notes").iterdir()):
         frames = [Frame(frame) for frame in json.loads(file.read_text())]

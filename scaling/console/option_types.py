@@ -88,8 +88,8 @@ def plain_types() -> Any:
 
         def read(words: list[str]) -> int | float:
             try:
-                content: int | float = kind(words[0])
-                return content
+                value: int | float = kind(words[0])
+                return value
             except ValueError:
                 raise ValueError(f"must be {said}, got {words[0]!r}") from None
 
