@@ -105,30 +105,30 @@ def slices(options: Slices) -> int:
     from clusters.execution import describe_slice  # here: ray takes seconds to import
 
     check(options.names != (), "give the names of slices, such as v4-16 h100:64")
-    found = [describe_slice(slice_named(name)) for name in options.names]
+    descriptions = [describe_slice(slice_named(name)) for name in options.names]
     if options.json:
-        print(json.dumps(found, indent=1))
+        print(json.dumps(descriptions, indent=1))
         return 0
     headings = ("slice", "topology", "chips", "cores", "hosts", "chips per host", "workers", "$/h")
     rows = []
-    for each in found:
+    for each in descriptions:
         price = each["price_usd_per_hour"]
         numbers = [str(each[key]) for key in ("chips", "cores", "hosts", "chips_on_host", "workers")]
         rows.append((each["slice"], each["topology"] or "–", *numbers, "–" if price is None else f"{price:,.2f}"))
     table = WideTable("Slices", headings, tuple(rows), labels=2)
     out = console()
     out.print(table)
-    for each in found:
+    for each in descriptions:
         arguments = ", ".join(f"{name}={value!r}" for name, value in each["scaling_config"].items())
         out.print(f"{each['slice']}: ScalingConfig({arguments})", markup=False, soft_wrap=True)
     return 0
 
 
 def launch(options: Launch) -> int:
-    found = slice_wanted(options.slice, options.hardware, options.nodes)
+    shape = slice_wanted(options.slice, options.hardware, options.nodes)
     fields = ("kind", "name", "study", "storage", "workers", "image", "zone", "project", "claim", "partition", "hours")
     text = launch_file(
-        LaunchRequest(slice=found, spot=options.spot, **{field: getattr(options, field) for field in fields})
+        LaunchRequest(slice=shape, spot=options.spot, **{field: getattr(options, field) for field in fields})
     )
     if options.out is None:
         print(text, end="")
@@ -144,12 +144,12 @@ def check_files(options: Check) -> int:
     check(options.files != (), "give the files to check")
     wrong = 0
     for file in options.files:
-        kind, found = _read(file)
-        for mistake in found:
+        kind, mistakes = _read(file)
+        for mistake in mistakes:
             print(f"{file}:{mistake.line}: {' '.join(str(mistake).split())}", file=sys.stderr)
-        if not found:
+        if not mistakes:
             print(f"{file}: {kind}, no mistakes found")
-        wrong += len(found)
+        wrong += len(mistakes)
     return USER_ERROR if wrong else 0
 
 

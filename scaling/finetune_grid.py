@@ -202,13 +202,13 @@ def _search(options: Options, task: Task) -> Search | None:
 def _summary(study: Study, storage: Storage) -> dict[str, object]:
     """The dev trials, and of each chosen setting the test accuracy over seeds; accuracies are fractions."""
     (pair,) = search_pairs(study)
-    made = _lines(study, storage)
+    lines = _lines(study, storage)
     return {
         "model": pair.upstream.name,
         "task": pair.task.name,
-        "varied": list(made[0].parameters),
-        "grid": [_trial(line) for line in made],
-        "chosen": [{**line.parameters, **_over_seeds(line.finals)} for line in made if line.chosen],
+        "varied": list(lines[0].parameters),
+        "grid": [_trial(line) for line in lines],
+        "chosen": [{**line.parameters, **_over_seeds(line.finals)} for line in lines if line.chosen],
         "fewshot": _probed(study, storage).to_dicts(),
     }
 
@@ -242,9 +242,9 @@ def _over_seeds(finals: Mapping[int, float]) -> dict[str, object]:
 
 
 def _show(study: Study, storage: Storage, out: Console) -> None:
-    (pair,), made = search_pairs(study), _lines(study, storage)
-    out.print(grid_table(f"{pair.upstream.name} on {pair.task.name}", made))
-    for line in made:
+    (pair,), lines = search_pairs(study), _lines(study, storage)
+    out.print(grid_table(f"{pair.upstream.name} on {pair.task.name}", lines))
+    for line in lines:
         if line.chosen and line.finals:
             at = ", ".join(f"{name.replace('_', ' ')} {number_text(value)}" for name, value in line.parameters.items())
             tests = ", ".join(f"{top1:.2%} (seed {seed})" for seed, top1 in line.finals.items())
@@ -254,8 +254,8 @@ def _show(study: Study, storage: Storage, out: Console) -> None:
     for (shots,), rows in _probed(study, storage).group_by("shots", maintain_order=True):
         top1 = rows["test_top1"].to_list()
         out.print(f"few-shot accuracy with {shots} images a class: {accuracy_text(top1)} over {len(top1)} seeds")
-    for told in skipped_images(storage):
-        out.print(told, markup=False, soft_wrap=True)
+    for message in skipped_images(storage):
+        out.print(message, markup=False, soft_wrap=True)
     out.print(f"rows: {Path(storage.uri) if storage.local else storage.uri}", markup=False, soft_wrap=True)
 
 

@@ -14,8 +14,8 @@ from scaling.specs import Study, from_json
 
 def study_names() -> list[str]:
     """The studies of `search_spaces`: its modules that hold a STUDY."""
-    found = [module.name for module in pkgutil.iter_modules(search_spaces.__path__)]
-    return [name for name in found if hasattr(importlib.import_module(f"search_spaces.{name}"), "STUDY")]
+    modules = [module.name for module in pkgutil.iter_modules(search_spaces.__path__)]
+    return [name for name in modules if hasattr(importlib.import_module(f"search_spaces.{name}"), "STUDY")]
 
 
 def load_study(place: str, miniature: bool = False) -> Study:
@@ -57,8 +57,8 @@ def _module_of(place: str) -> ModuleSpec:
         return spec
     if path.is_dir():
         inside = path / "study.json"
-        what = f"give the study that it holds, {inside}" if inside.is_file() else "give a study's name or file"
-        raise ValueError(f"{place} is a directory: {what}")
+        hint = f"give the study that it holds, {inside}" if inside.is_file() else "give a study's name or file"
+        raise ValueError(f"{place} is a directory: {hint}")
     if path.suffix != ".py" and "/" not in place:
         names = ", ".join(study_names())
         raise ValueError(

@@ -40,24 +40,24 @@ def show_next(one: Any, budget: float) -> None:
     if not isinstance(one.law.answer, Fit):
         show(one.law)
         return
-    console, found = _console(), one.law.answer
+    console, law = _console(), one.law.answer
     _heading(console, one.law)
-    _law(console, found, one.law.target)
-    said = []
+    _law(console, law, one.law.target)
+    lines = []
     if one.optimum:
-        best, level = one.optimum, f"{found.method.level:.0%}"
-        said.append(
+        best, level = one.optimum, f"{law.method.level:.0%}"
+        lines.append(
             f"Best for {budget:,.6g} exaFLOPs: {_number(best.params.value)} parameters ({level} {_range(best.params)}) "
             f"and {_number(best.samples.value)} samples ({_range(best.samples)}). "
             f"Parameters grow as budget^{best.params_exponent.value:.3f} ({_range(best.params_exponent)}), "
             f"samples as budget^{best.samples_exponent.value:.3f} ({_range(best.samples_exponent)})."
         )
-    _sentences(console, [*said, lack_of_fit_text(found.lack_of_fit)])
-    _predictions(console, [one.prediction], one.law.target, found.method.level)
+    _sentences(console, [*lines, lack_of_fit_text(law.lack_of_fit)])
+    _predictions(console, [one.prediction], one.law.target, law.method.level)
     _ranking(console, one)
     top = one.ranked[0]
-    _sentences(console, [f"The run that would narrow this prediction most: {_where(found, top, one.unit)}."])
-    _notes(console, (*one.law.notes, *found.notes, *one.notes))
+    _sentences(console, [f"The run that would narrow this prediction most: {_where(law, top, one.unit)}."])
+    _notes(console, (*one.law.notes, *law.notes, *one.notes))
 
 
 def _console() -> Console:
@@ -71,23 +71,23 @@ def _heading(console: Console, one: Any) -> None:
         console.print(Text(", ".join(named), style="bold underline"))
 
 
-def _law(console: Console, found: Fit, target: str) -> None:
-    other = "profile" if found.interval_by == "bootstrap" else "bootstrap"
+def _law(console: Console, law: Fit, target: str) -> None:
+    other = "profile" if law.interval_by == "bootstrap" else "bootstrap"
     letters = {"compute": "C", "params": "N", "samples": "D", "loss": "L"}
-    level = f"{found.method.level:.4g}" if found.method.level < 0.01 else f"{100 * found.method.level:g} %"
-    headings = ("constant", "value", f"{level} interval ({found.interval_by})", f"by {other}")
+    level = f"{law.method.level:.4g}" if law.method.level < 0.01 else f"{100 * law.method.level:g} %"
+    headings = ("constant", "value", f"{level} interval ({law.interval_by})", f"by {other}")
     rows = []
-    for constant in found.constants:
+    for constant in law.constants:
         if constant.fixed:
             rows.append((constant.name, _number(constant.value), "held", ""))
             continue
         second = getattr(constant, other)
-        shown = "–" if other == "bootstrap" and not found.method.bootstrap else _ends(second)
+        shown = "–" if other == "bootstrap" and not law.method.bootstrap else _ends(second)
         rows.append((constant.name, _number(constant.value), _ends(constant.interval), shown))
-    console.print(WideTable(f"{target} = {found.form.formula}", headings, tuple(rows), labels=1))
-    spans = "; ".join(f"{letters[n]}: {n} {_number(low)} to {_number(high)}" for n, low, high in found.ranges)
-    unit = f"{found.scatter:.2%}" if found.method.on == "log" and target != "accuracy" else f"{found.scatter:.3g}"
-    counts = f"{found.rows} rows of {found.configurations} configurations"
+    console.print(WideTable(f"{target} = {law.form.formula}", headings, tuple(rows), labels=1))
+    spans = "; ".join(f"{letters[n]}: {n} {_number(low)} to {_number(high)}" for n, low, high in law.ranges)
+    unit = f"{law.scatter:.2%}" if law.method.on == "log" and target != "accuracy" else f"{law.scatter:.3g}"
+    counts = f"{law.rows} rows of {law.configurations} configurations"
     _sentences(console, [f"From {counts}; {spans}. They scatter around the law by {unit}."])
 
 
@@ -117,8 +117,8 @@ def _ranking(console: Console, one: Any) -> None:
     console.print(WideTable("Candidates", headings, tuple(rows), labels=named + len(inputs)))
 
 
-def _where(found: Fit, row: Any, unit: str) -> str:
-    at = ", ".join(f"{n} {_number(v)}" for n, v in zip(found.form.inputs, row.candidate.at, strict=True))
+def _where(law: Fit, row: Any, unit: str) -> str:
+    at = ", ".join(f"{n} {_number(v)}" for n, v in zip(law.form.inputs, row.candidate.at, strict=True))
     name = f"{row.candidate.name}, " if row.candidate.name else ""
     cost = f"{_number(row.candidate.cost)} {unit or 'of cost'}"
     return f"{name}{at}, for {cost}: it takes off {row.reduction:.1%} of its variance"

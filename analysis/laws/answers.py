@@ -51,21 +51,21 @@ def fit_answers(request: LawRequest, places: list[list[float]]) -> list[Fitted]:
     """The law of each group of the table. A group that cannot be fitted says why where there are others."""
     frame, ours = table.read_points_table(request.source)
     columns = columns_of(request, frame, ours)
-    found = table.point_groups(frame, columns, request.where, _positive(request.drop_largest_loss))
-    if not found:
+    groups = table.point_groups(frame, columns, request.where, _positive(request.drop_largest_loss))
+    if not groups:
         raise ValueError(f"no rows are left of {request.source}")
     target = (
         "loss" if columns.loss and request.form != "two-step" else "accuracy" if request.form == "two-step" else "error"
     )
-    made = []
-    for group in found:
+    answers = []
+    for group in groups:
         try:
-            made.append(answer_of(request, group, target, places))
+            answers.append(answer_of(request, group, target, places))
         except ValueError as error:
-            if len(found) == 1:
+            if len(groups) == 1:
                 raise
-            made.append(Fitted(group.about, None, [], group.notes, target, str(error)))
-    return made
+            answers.append(Fitted(group.about, None, [], group.notes, target, str(error)))
+    return answers
 
 
 def answer_of(request: LawRequest, group: Any, target: str, places: list[list[float]]) -> Fitted:
@@ -74,15 +74,15 @@ def answer_of(request: LawRequest, group: Any, target: str, places: list[list[fl
     method = request.method
     if request.form == "two-step":
         form = request.loss_form
-        found: Fit | TooFew | TwoStep = fit_two_step(
+        law: Fit | TooFew | TwoStep = fit_two_step(
             numbers, numbers["loss"], numbers["accuracy"], method, form=form, weights=weights, **rest
         )
     else:
-        found = fit(request.form, numbers, numbers[target], method, weights=weights, named=target, **rest)
-    if isinstance(found, TooFew):
-        return Fitted(group.about, found, [], notes, target)
-    guess = predict_two_step(found, places) if isinstance(found, TwoStep) else predict(found, places)
-    return Fitted(group.about, found, guess, notes, target)
+        law = fit(request.form, numbers, numbers[target], method, weights=weights, named=target, **rest)
+    if isinstance(law, TooFew):
+        return Fitted(group.about, law, [], notes, target)
+    guess = predict_two_step(law, places) if isinstance(law, TwoStep) else predict(law, places)
+    return Fitted(group.about, law, guess, notes, target)
 
 
 def _with_samples(request: LawRequest, numbers: dict[str, pl.Series], notes: tuple[str, ...]) -> Any:

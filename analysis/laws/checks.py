@@ -53,7 +53,7 @@ def sizes(x: Array) -> Array:
     return products
 
 
-def kept(x: Array, rungs: int | None) -> Array:
+def rungs_fitted(x: Array, rungs: int | None) -> Array:
     """Which points (points,) are fitted when the `rungs` largest are held out; by default a fifth, at least one."""
     size = sizes(x)
     distinct = np.unique(size)

@@ -154,8 +154,8 @@ def too_few(form: Form, data: Points, free: int) -> TooFew | None:
         # with samples in proportion to params, their two terms cannot be told apart
         ratios = len(np.unique(np.round(np.log(data.x[:, 1] / data.x[:, 0]), 6)))
         if ratios < 3:
-            what = f"ratios of {form.inputs[1]} to {form.inputs[0]}"
-            return TooFew(form.name, 3, ratios, what, data.notes)
+            counted = f"ratios of {form.inputs[1]} to {form.inputs[0]}"
+            return TooFew(form.name, 3, ratios, counted, data.notes)
     return None
 
 
@@ -214,7 +214,7 @@ def _notes(constants: tuple[Constant, ...], problem: Problem, theta: Array) -> l
 
 def _held_out(form: Form, data: Points, method: Method, objective: Objective) -> checks.HeldOut | None:
     """The check on the largest rungs; None where too few configurations would be left to fit."""
-    kept = checks.kept(data.x, method.held_out)
+    kept = checks.rungs_fitted(data.x, method.held_out)
     if kept.all():
         return None
     best = solution(form, data.take(kept), method, objective)

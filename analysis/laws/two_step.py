@@ -99,7 +99,7 @@ def _held_out(
     methods: tuple[Method, Method],
     objectives: tuple[Objective, Objective],
 ) -> checks.HeldOut | None:
-    kept = checks.kept(data.x, methods[0].held_out)
+    kept = checks.rungs_fitted(data.x, methods[0].held_out)
     if kept.all():
         return None
     first = solution(form, data.take(kept), methods[0], objectives[0])

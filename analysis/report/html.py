@@ -102,8 +102,8 @@ def bullets(texts: Sequence[str]) -> str:
 def cards(values: Iterable[tuple[str, str, str]]) -> str:
     """Numbers that stand out, as cards: (what, its value, a note)."""
     shown = "".join(
-        f"<div><dt>{html.escape(what)}</dt><dd>{html.escape(value)}<small>{html.escape(note)}</small></dd></div>\n"
-        for what, value, note in values
+        f"<div><dt>{html.escape(label)}</dt><dd>{html.escape(value)}<small>{html.escape(note)}</small></dd></div>\n"
+        for label, value, note in values
     )
     return f"<dl>\n{shown}</dl>" if shown else ""
 

@@ -75,11 +75,11 @@ def _provider(request: LaunchRequest, cloud: str) -> str:
   availability_zone: {zone}  # change: one where you have a quota for {request.slice.chip.aws_machine}
   cache_stopped_nodes: false"""
     zone = request.zone or "us-central1-a"
-    what = request.slice.name if request.slice.topology else request.slice.chip.gcp_machine
+    machine = request.slice.name if request.slice.topology else request.slice.chip.gcp_machine
     return f"""provider:
   type: gcp
   region: {zone.rpartition("-")[0]}
-  availability_zone: {zone}  # change: one where you have a quota for {what}
+  availability_zone: {zone}  # change: one where you have a quota for {machine}
   project_id: {request.project or "my-project"}  # change: yours"""
 
 
@@ -107,14 +107,15 @@ def _worker_node(request: LaunchRequest, cloud: str) -> str:
 
 def _tpu_node(request: LaunchRequest) -> str:
     shape = request.slice
-    what = f"acceleratorType: {shape.accelerator_type}"
+    accelerator = f"acceleratorType: {shape.accelerator_type}"
     if not shape.standard:
         kind = (shape.chip.gcp_generation or "").upper()
-        what = f'acceleratorConfig: {{type: {kind}, topology: "{shape.topology}"}}'
+        accelerator = f'acceleratorConfig: {{type: {kind}, topology: "{shape.topology}"}}'
     check(shape.chip.gcp_runtime is not None, f"ray-up-gcp: no software version is known for {shape.chip.name}")
     spot = "\nschedulingConfig: {preemptible: true}" if request.spot else ""
     return (
-        f"{what}  # {shape.hosts} hosts of {shape.chips_on_host} chips\nruntimeVersion: {shape.chip.gcp_runtime}{spot}"
+        f"{accelerator}  # {shape.hosts} hosts of {shape.chips_on_host} chips\n"
+        f"runtimeVersion: {shape.chip.gcp_runtime}{spot}"
     )
 
 

@@ -84,14 +84,14 @@ def plain_types() -> Any:
     def number(info: PrimitiveTypeInfo) -> Any:
         if info.type not in (int, float):
             return None
-        kind, said = info.type, {int: "a whole number", float: "a number"}[info.type]
+        kind, in_words = info.type, {int: "a whole number", float: "a number"}[info.type]
 
         def read(words: list[str]) -> int | float:
             try:
                 value: int | float = kind(words[0])
                 return value
             except ValueError:
-                raise ValueError(f"must be {said}, got {words[0]!r}") from None
+                raise ValueError(f"must be {in_words}, got {words[0]!r}") from None
 
         return tyro.constructors.PrimitiveConstructorSpec(
             nargs=1,

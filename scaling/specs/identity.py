@@ -60,12 +60,12 @@ def identity(spec: Any) -> Any:
 
 def _fields(spec: Any) -> dict[str, Any]:
     cls: Any = type(spec)
-    found: dict[str, Any] = {"type": vars(cls).get("identity_name", cls.__name__)}  # its own: not a parent's
+    inside: dict[str, Any] = {"type": vars(cls).get("identity_name", cls.__name__)}  # its own: not a parent's
     for name, neutral in _inside(cls).items():
         value = identity(getattr(spec, name))
         if neutral is None or _canonical(value) != neutral:
-            found[name] = value
-    return found
+            inside[name] = value
+    return inside
 
 
 @cache
