@@ -43,8 +43,7 @@ class Options:
     status: bool = False
     """Print how far it is, from the rows of its storage alone, and stop."""
     storage: str | None = None
-    """Directory or URI (s3://, gs://) for rows, checkpoints and report. Default: results/NAME, or where STUDY's
-    study.json lies."""
+    """Directory or URI (s3://, gs://) for rows, checkpoints and report. Default: results/NAME, a study.json's own."""
     only: str | None = None
     """Shell pattern: only models whose name matches, such as 'ViT-*'."""
     hardware: str | None = None
