@@ -98,7 +98,7 @@ def test_the_protocol_follows_the_options() -> None:
         (Options("x", "birds", train="digits:train"), "unknown task 'birds'"),
         (Options("x", "cifar10"), "task cifar10 has no data of its own: give --train and --test"),
         (Options("x", "digits", search="all"), "unknown search 'all': take one of regularization, cost"),
-        (Options("x", "vtab-cats", vtab="/lists"), "'vtab-cats' is no task of VTAB-1k: take one of vtab-caltech101"),
+        (Options("x", "vtab-cats", vtab="/lists"), "VTAB-1k has no task 'vtab-cats': take one of vtab-caltech101"),
         (Options("x", "vtab-dtd", vtab="/lists"), r"/lists/dtd/train800val200\.txt not found"),
     ):
         with pytest.raises(ValueError, match=message):
