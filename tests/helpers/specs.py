@@ -1,6 +1,7 @@
 """The tiny specs that many tests share."""
 
 from itertools import product
+from typing import Any
 
 from scaling.specs.architectures import ViT
 from scaling.specs.recipe import Recipe
@@ -16,7 +17,7 @@ TUNING = Recipe(
 )
 
 # Every combination of the fields of a ViT that say its form.
-VIT_FORMS = [
+VIT_FORMS: list[dict[str, Any]] = [
     {"positions": positions, "positions_at": at, "pool": pool, "attention": attention}
     for positions, at in [
         *product(("1d", "2d"), ("stem", "every_layer", "every_layer_shared")),

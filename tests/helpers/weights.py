@@ -1,7 +1,8 @@
 """Models with weights of every value, for tests that save and load weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -9,10 +10,22 @@ from torch import nn
 
 from scaling.checkpoints.formats import save_npz
 from scaling.models.build import build
-from scaling.specs.architectures import Architecture
+from scaling.models.resnet import BiTResNet
+from scaling.models.vit import VisionTransformer
+from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT
 
 
-def random_model(spec: Architecture, *, classes: int = 5, resolution: int = 32, seed: int = 0) -> nn.Module:
+@overload
+def random_model(spec: ViT | Hybrid, *, classes: int = 5, resolution: int = 32, seed: int = 0) -> VisionTransformer: ...
+@overload
+def random_model(spec: ResNet, *, classes: int = 5, resolution: int = 32, seed: int = 0) -> BiTResNet: ...
+@overload
+def random_model(
+    spec: Architecture, *, classes: int = 5, resolution: int = 32, seed: int = 0
+) -> VisionTransformer | BiTResNet: ...
+def random_model(
+    spec: Architecture, *, classes: int = 5, resolution: int = 32, seed: int = 0
+) -> VisionTransformer | BiTResNet:
     """A model with no two parameters alike."""
     torch.manual_seed(seed)
     model = build(spec, classes, resolution=resolution)
@@ -27,6 +40,11 @@ def arrays(model: nn.Module, tmp_path: Path) -> dict[str, np.ndarray]:
     save_npz(model, tmp_path / "model.npz")
     with np.load(tmp_path / "model.npz", allow_pickle=False) as file:
         return dict(file)
+
+
+def write_npz(path: Path, given: Mapping[str, Any]) -> None:
+    """Arrays by their names, in a file of numpy's."""
+    np.savez(path, **given)
 
 
 def same_weights(first: nn.Module, second: nn.Module) -> bool:

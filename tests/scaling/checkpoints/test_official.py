@@ -11,6 +11,7 @@ bit_*: `bit_pytorch.models.ResNetV2` of google-research/big_transfer after `load
 import json
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,8 +20,9 @@ import torch
 from scaling.checkpoints.formats import load_weights, save_npz
 from scaling.models.build import build
 from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT
+from tests.helpers.weights import write_npz
 
-CASES = json.loads((Path(__file__).parent / "official_logits.json").read_text())
+CASES: dict[str, Any] = json.loads((Path(__file__).parent / "official_logits.json").read_text())
 
 
 def weight(name: str, shape: list[int]) -> np.ndarray:
@@ -43,20 +45,21 @@ def image(resolution: int) -> np.ndarray:
     return np.random.default_rng(resolution).standard_normal((2, resolution, resolution, 3)).astype(np.float32)
 
 
-def architecture(spec: dict) -> Architecture:
+def architecture(spec: dict[str, Any]) -> Architecture:
     if "units" in spec:
         return ResNet(tuple(spec["units"]), 64 * spec["width"], activation=spec.get("activation", "pre"))
-    sizes = (spec[name] for name in ("patch", "hidden", "layers", "mlp", "heads", "rep"))
-    vit = ViT(*sizes, pool=spec.get("classifier", "token"))
+    names = {"patch_size": "patch", "width": "hidden", "depth": "layers", "mlp_dim": "mlp", "num_heads": "heads"}
+    sizes: dict[str, Any] = {field: spec[name] for field, name in names.items()}
+    vit = ViT(**sizes, representation_size=spec["rep"], pool=spec.get("classifier", "token"))
     return Hybrid(ResNet(tuple(spec["resnet"])), vit) if "resnet" in spec else vit
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_logits_equal_the_official_ones(name, tmp_path):
+def test_logits_equal_the_official_ones(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     spec, official = case["spec"], np.array(case["logits"])
     arrays = {name: weight(name, shape) for name, shape in case["shapes"].items()}
-    np.savez(tmp_path / "model.npz", **arrays)
+    write_npz(tmp_path / "model.npz", arrays)
     model = build(architecture(spec), spec["classes"], resolution=spec["res"])
     load_weights(model, tmp_path / "model.npz")
     with torch.inference_mode():

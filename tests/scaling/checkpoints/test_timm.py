@@ -1,27 +1,32 @@
 """timm's names. The tests against timm itself are skipped where it does not import (it needs torchvision)."""
 
 import warnings
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from scaling.checkpoints.formats import load_weights, save_npz, save_safetensors
 from scaling.checkpoints.names import export_weights, layout_entries
 from scaling.models import build
-from scaling.specs.architectures import Hybrid, ResNet, ViT, without_representation
+from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT, without_representation
 from scaling.specs.zoo import zoo_model
 
 VIT = ViT(patch_size=8, width=12, depth=2, mlp_dim=24, num_heads=3)
 GAP = ViT(patch_size=8, width=12, depth=2, mlp_dim=24, num_heads=3, pool="gap")
-BLOCKS = {  # shapes of a block of R(1,) of width 32, by timm's names
+Shapes = dict[str, tuple[int, ...]]
+BLOCKS: Shapes = {  # shapes of a block of R(1,) of width 32, by timm's names
     "conv1.weight": (32, 32, 1, 1),
     "conv2.weight": (32, 32, 3, 3),
     "conv3.weight": (128, 32, 1, 1),
     "downsample.conv.weight": (128, 32, 1, 1),
 }
-ENCODER = {
+ENCODER: Shapes = {
     "cls_token": (1, 1, 12),
     "norm.weight": (12,),
     "norm.bias": (12,),
@@ -42,15 +47,15 @@ ENCODER = {
 }
 
 
-def norms(*sizes, prefix=""):
-    return {f"{prefix}{name}.{leaf}": (size,) for name, size in sizes for leaf in ("weight", "bias")}
+def norms(*sizes: tuple[str, int]) -> Shapes:
+    return {f"{name}.{leaf}": (size,) for name, size in sizes for leaf in ("weight", "bias")}
 
 
-def under(prefix, shapes):
+def under(prefix: str, shapes: Shapes) -> Shapes:
     return {prefix + name: shape for name, shape in shapes.items()}
 
 
-PATCHES = {"pos_embed": (1, 17, 12), "patch_embed.proj.weight": (12, 3, 8, 8), "patch_embed.proj.bias": (12,)}
+PATCHES: Shapes = {"pos_embed": (1, 17, 12), "patch_embed.proj.weight": (12, 3, 8, 8), "patch_embed.proj.bias": (12,)}
 POST = under("stages.0.blocks.0.", BLOCKS) | norms(
     ("stem.norm", 32),
     ("stages.0.blocks.0.norm1", 32),
@@ -61,11 +66,15 @@ POST = under("stages.0.blocks.0.", BLOCKS) | norms(
 PRE = under("stages.0.blocks.0.", BLOCKS) | norms(
     ("stages.0.blocks.0.norm1", 32), ("stages.0.blocks.0.norm2", 32), ("stages.0.blocks.0.norm3", 32), ("norm", 128)
 )
-STEM = {"stem.conv.weight": (32, 3, 7, 7)}
-FEATURES = {"pos_embed": (1, 65, 12), "patch_embed.proj.weight": (12, 128, 1, 1), "patch_embed.proj.bias": (12,)}
-FC = {"head.fc.weight": (5, 128, 1, 1), "head.fc.bias": (5,)}
+STEM: Shapes = {"stem.conv.weight": (32, 3, 7, 7)}
+FEATURES: Shapes = {
+    "pos_embed": (1, 65, 12),
+    "patch_embed.proj.weight": (12, 128, 1, 1),
+    "patch_embed.proj.bias": (12,),
+}
+FC: Shapes = {"head.fc.weight": (5, 128, 1, 1), "head.fc.bias": (5,)}
 SMALL = ViT(8, 12, 1, 20, 3)
-NAMES = {
+NAMES: dict[str, tuple[Architecture, Shapes]] = {
     "vit": (SMALL, ENCODER | PATCHES),
     "hybrid": (
         Hybrid(ResNet((1,), width=32), ViT(1, 12, 1, 20, 3)),
@@ -77,13 +86,13 @@ NAMES = {
 
 
 @pytest.mark.parametrize("kind", NAMES)
-def test_names_and_shapes(kind, tmp_path):
+def test_names_and_shapes(kind: str, tmp_path: Path) -> None:
     spec, shapes = NAMES[kind]
     save_safetensors(build(spec, 5, resolution=32), tmp_path / "timm.safetensors", layout="timm")
     assert {name: tuple(value.shape) for name, value in load_file(tmp_path / "timm.safetensors").items()} == shapes
 
 
-def test_blocks_are_numbered_in_their_stages():
+def test_blocks_are_numbered_in_their_stages() -> None:
     module = build(ResNet((2, 1, 2), width=32), 5, resolution=32)
     names = {entry.ours: entry.theirs[0] for entry in layout_entries(module, "timm")}
     assert [names[f"backbone.blocks.{j}.conv1.weight"] for j in range(5)] == [
@@ -91,19 +100,20 @@ def test_blocks_are_numbered_in_their_stages():
     ]
 
 
-def random(shapes):
+def random(shapes: Shapes) -> dict[str, Tensor]:
     torch.manual_seed(0)
     return {name: torch.randn(shape) for name, shape in shapes.items()}
 
 
-def test_old_hidden_layer_and_missing_class_row():
+def test_old_hidden_layer_and_missing_class_row() -> None:
     shapes = NAMES["vit"][1] | {"pre_logits.fc.weight": (12, 12), "pre_logits.fc.bias": (12,), "pos_embed": (1, 16, 12)}
     given = random(shapes)
     module = build(ViT(8, 12, 1, 20, 3, representation_size=12), 5, resolution=32)
     load_weights(module, given)
-    assert torch.equal(module.pre_logits.weight, given["pre_logits.fc.weight"])
-    assert torch.equal(module.pos_embed[:, 1:], given["pos_embed"])
-    assert not module.pos_embed[:, 0].any()
+    state = module.state_dict()
+    assert torch.equal(state["pre_logits.weight"], given["pre_logits.fc.weight"])
+    assert torch.equal(state["pos_embed"][:, 1:], given["pos_embed"])
+    assert not state["pos_embed"][:, 0].any()
     load_weights(build(SMALL, 5, resolution=32), given, head="drop")
 
 
@@ -118,7 +128,7 @@ def test_old_hidden_layer_and_missing_class_row():
         ("attn_pool.latent", "attention pooling"),
     ],
 )
-def test_variants_without_an_equal_are_named(name, what):
+def test_variants_without_an_equal_are_named(name: str, what: str) -> None:
     with pytest.raises(ValueError, match=f"a timm model that has no equal here: {name} is {what}"):
         load_weights(build(SMALL, 5, resolution=32), random(NAMES["vit"][1] | {name: (12,)}))
 
@@ -127,7 +137,7 @@ def test_variants_without_an_equal_are_named(name, what):
 
 
 @pytest.fixture(scope="module")
-def timm():
+def timm() -> Any:  # the package
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -139,7 +149,7 @@ def timm():
     return timm
 
 
-def drawn(module):
+def drawn(module: nn.Module) -> nn.Module:
     torch.manual_seed(1)
     with torch.no_grad():
         for name, parameter in module.named_parameters():
@@ -147,12 +157,12 @@ def drawn(module):
     return module.eval()
 
 
-def hybrid_embed(timm):
+def hybrid_embed(timm: Any) -> Callable[..., Any]:
     hybrid = timm.models.vision_transformer_hybrid
     return partial(hybrid.HybridEmbed, backbone=hybrid._resnetv2((1, 2)))
 
 
-def timm_model(timm, kind):
+def timm_model(timm: Any, kind: str) -> Any:
     sizes = {"img_size": 32, "embed_dim": 12, "depth": 2, "num_heads": 3, "mlp_ratio": 2, "num_classes": 5}
     vit = partial(timm.models.VisionTransformer, **sizes, act_layer="gelu_tanh")
     std_conv = timm.layers.StdConv2d if kind == "pre" else timm.layers.StdConv2dSame
@@ -172,7 +182,7 @@ def timm_model(timm, kind):
             return resnet(stem_type="same", preact=False)
 
 
-KINDS = {
+KINDS: dict[str, Architecture] = {
     "token": VIT,
     "no class row": VIT,
     "gap": GAP,
@@ -183,7 +193,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_timm_and_back(timm, kind, tmp_path):
+def test_timm_and_back(timm: Any, kind: str, tmp_path: Path) -> None:
     theirs = drawn(timm_model(timm, kind))
     ours = build(KINDS[kind], 5, resolution=32)
     load_weights(ours, theirs.state_dict())
@@ -216,7 +226,7 @@ def test_timm_and_back(timm, kind, tmp_path):
         (ResNet((3, 4, 6, 3), activation="pre"), "resnetv2_50x1_bit", 224),
     ],
 )
-def test_named_models_have_the_same_parameters(timm, name, theirs, resolution):
+def test_named_models_have_the_same_parameters(timm: Any, name: str | ResNet, theirs: str, resolution: int) -> None:
     spec = without_representation(zoo_model(name) if isinstance(name, str) else name)
     with torch.device("meta"):
         module = build(spec, 1000, resolution=resolution)
@@ -225,7 +235,7 @@ def test_named_models_have_the_same_parameters(timm, name, theirs, resolution):
     assert {n: v.shape for n, v in written.items()} == {n: v.shape for n, v in expected.items()}
 
 
-def test_mean_of_tokens_normed_afterwards_is_refused(timm):
+def test_mean_of_tokens_normed_afterwards_is_refused(timm: Any) -> None:
     theirs = timm.models.VisionTransformer(
         img_size=32, patch_size=8, embed_dim=12, depth=2, num_heads=3, mlp_ratio=2, class_token=False, global_pool="avg"
     )

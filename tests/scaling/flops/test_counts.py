@@ -1,9 +1,11 @@
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaling.flops.counts import forward_macs, parameters, train_flops
-from scaling.specs.architectures import Hybrid, ResNet, ViT, without_representation
+from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT, without_representation
 from scaling.specs.zoo import ZOO, zoo_model
 from tests.helpers.costs import RESNETS, check_closed_forms
 from tests.helpers.specs import VIT_FORMS
@@ -51,14 +53,14 @@ PARAMETERS = [
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_the_zoo_equals_the_built_modules(name):
+def test_the_zoo_equals_the_built_modules(name: str) -> None:
     check_closed_forms(ZOO[name], 33 if "micro" in name else 97, 10)  # odd at every stride
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("resolution", [64, 224, 225, 381])
 @pytest.mark.parametrize("name", ZOO)
-def test_the_zoo_equals_the_built_modules_at_other_sizes(name, resolution):
+def test_the_zoo_equals_the_built_modules_at_other_sizes(name: str, resolution: int) -> None:
     check_closed_forms(ZOO[name], resolution, 1000)
 
 
@@ -75,12 +77,12 @@ VITS = st.builds(lambda form, **sizes: ViT(**sizes, **form), st.sampled_from(VIT
 
 @settings(deadline=None, max_examples=30)
 @given(VITS | st.builds(Hybrid, RESNETS, VITS), st.integers(48, 60), st.integers(1, 5))
-def test_closed_forms_equal_the_built_module(spec, resolution, num_classes):
+def test_closed_forms_equal_the_built_module(spec: Architecture, resolution: int, num_classes: int) -> None:
     check_closed_forms(spec, resolution, num_classes)
 
 
 @pytest.mark.parametrize("form", VIT_FORMS, ids=lambda form: "-".join(form.values()))
-def test_every_form_of_a_transformer_equals_the_built_module(form):
+def test_every_form_of_a_transformer_equals_the_built_module(form: dict[str, Any]) -> None:
     spec = ViT(patch_size=3, width=12, depth=2, mlp_dim=7, num_heads=3, **form)
     for resolution in (3, 14, 25):  # one patch, and others that do not fill the image
         check_closed_forms(spec, resolution, 5)
@@ -88,28 +90,28 @@ def test_every_form_of_a_transformer_equals_the_built_module(form):
 
 
 @pytest.mark.parametrize(("name", "body", "with_hidden"), PARAMETERS)
-def test_parameters(name, body, with_hidden):
+def test_parameters(name: str, body: float, with_hidden: float) -> None:
     assert parameters(zoo_model(name)) / 1e6 == pytest.approx(with_hidden, abs=0.005)
     assert parameters(without_representation(zoo_model(name))) / 1e6 == pytest.approx(body, abs=0.005)
 
 
-def test_parameters_with_classifier():
+def test_parameters_with_classifier() -> None:
     assert parameters(zoo_model("R50x1"), num_classes=10) - parameters(zoo_model("R50x1")) == 10 * 2048 + 10
     assert parameters(zoo_model("ViT-B/16"), num_classes=10) - parameters(zoo_model("ViT-B/16")) == 10 * 768 + 10
 
 
 @pytest.mark.parametrize(("name", "epochs", "computed", "printed"), TABLE_6)
-def test_table_6(name, epochs, computed, printed):
+def test_table_6(name: str, epochs: int, computed: float, printed: float) -> None:
     exaflops = train_flops(zoo_model(name), 224, 18_291, 303_000_000 * epochs, valid=True) / 1e18
     assert exaflops == pytest.approx(computed, abs=0.06)
     assert exaflops == pytest.approx(printed, rel=0.03)
 
 
-def test_padding_is_what_the_conventions_differ_in():
+def test_padding_is_what_the_conventions_differ_in() -> None:
     vit, resnet = zoo_model("ViT-B/16"), zoo_model("R50x1")
     assert forward_macs(vit, 224, 10) == forward_macs(vit, 224, 10, valid=True)
     assert forward_macs(resnet, 224, 10) / forward_macs(resnet, 224, 10, valid=True) == pytest.approx(1.035, abs=0.005)
 
 
-def test_train_flops_are_six_macs_an_image():
+def test_train_flops_are_six_macs_an_image() -> None:
     assert train_flops(zoo_model("ViT-S/16"), 224, 10, 1000) == 6 * 1000 * forward_macs(zoo_model("ViT-S/16"), 224, 10)

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from itertools import product
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -23,8 +24,9 @@ from scaling.inspection.attention import (
     rows_to_tokens,
 )
 from scaling.models.build import build
-from scaling.models.vit import VisionTransformer
+from scaling.models.vit import Block, VisionTransformer
 from scaling.specs.architectures import ViT
+from tests.helpers.kinds import all_known, known
 from tests.helpers.specs import TINY, VIT_FORMS
 
 TWO = replace(TINY, depth=2)
@@ -66,8 +68,8 @@ def slow_weights(module: VisionTransformer, x: Tensor) -> list[np.ndarray]:
     class_token = module.cls_token
     if class_token is not None:
         tokens = torch.cat([class_token[0], tokens])
-    tokens = tokens + module.pos_embed[0]
-    for block in module.blocks:
+    tokens = tokens + known(Tensor, module.pos_embed)[0]
+    for block in all_known(Block, module.blocks):
         k = block.attention.num_heads
         normed = block.norm1(tokens)
         q, key, value = (normed @ part.T for part in block.attention.qkv.weight.chunk(3))
@@ -88,7 +90,7 @@ def slow_weights(module: VisionTransformer, x: Tensor) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("pool", ["token", "gap"])
-def test_distance_and_rollout_of_a_model_are_those_of_a_slow_computation(pool: str) -> None:
+def test_distance_and_rollout_of_a_model_are_those_of_a_slow_computation(pool: Literal["token", "gap"]) -> None:
     module = shaken(replace(TWO, pool=pool))
     x = torch.rand(3, 3, 24, 24)
     token = pool == "token"
@@ -100,8 +102,8 @@ def test_distance_and_rollout_of_a_model_are_those_of_a_slow_computation(pool: s
         mixed = np.eye(9 + token)
         for layer, weights in enumerate(slow):
             for head in range(2):
-                expected = slow_distance(weights[..., head], token, 3)
-                assert seen[layer][0][image, head].item() == pytest.approx(expected, rel=1e-4)
+                distance = slow_distance(weights[..., head], token, 3)
+                assert seen[layer][0][image, head].item() == pytest.approx(distance, rel=1e-4)
             step = weights.mean(-1) + np.eye(9 + token)
             mixed = (step / step.sum(1, keepdims=True)) @ mixed
         expected = mixed[0, 1:] if token else mixed.mean(0)
@@ -109,7 +111,7 @@ def test_distance_and_rollout_of_a_model_are_those_of_a_slow_computation(pool: s
 
 
 @pytest.mark.parametrize("form", VIT_FORMS, ids=str)
-def test_what_is_seen_is_what_the_model_does(form: dict) -> None:
+def test_what_is_seen_is_what_the_model_does(form: dict[str, Any]) -> None:
     """The layer's output made from the weights that are seen equals its own, in every form of a ViT."""
     module = shaken(replace(TWO, **form), 16)
     x = torch.rand(2, 3, 16, 16)
@@ -229,7 +231,7 @@ def test_there_are_no_more_components_than_filters_or_values() -> None:
 
 
 @pytest.mark.parametrize("form", VIT_FORMS, ids=str)
-def test_position_similarities_of_every_form(form: dict) -> None:
+def test_position_similarities_of_every_form(form: dict[str, Any]) -> None:
     module = shaken(replace(TWO, **form), 24)
     similarities = position_similarities(module)
     tables = 0 if form["positions"] in ("none", "relative") else 2 if form["positions_at"] == "every_layer" else 1
@@ -242,6 +244,6 @@ def test_position_similarities_of_every_form(form: dict) -> None:
 
 def test_the_class_tokens_position_is_left_out() -> None:
     module = shaken(TWO, 24)
-    table = module.pos_embed[0, 1:].double()
+    table = known(Tensor, module.pos_embed)[0, 1:].double()
     expected = table[2] @ table[5] / table[2].norm() / table[5].norm()
     assert position_similarities(module)[0][2, 5].item() == pytest.approx(expected.item())

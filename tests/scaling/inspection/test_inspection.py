@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,31 +21,33 @@ from scaling.inspection.attention import (
     rollout,
 )
 from scaling.models.layers import normalise
+from scaling.models.vit import VisionTransformer
 from scaling.runs.pretrain import pretrain
 from scaling.specs.pretraining import Pretrain
 from scaling.specs.zoo import zoo_model
 from scaling.store import frames
 from scaling.store.storage import Storage
 from scaling.training.devices import local_device
+from tests.helpers.kinds import known
 from tests.helpers.weights import random_model
 
 DATA = "ifs:classes=3,images=5,size=16"  # 15 images: a whole batch and a part of one
 
 
-def rows_of(place: str) -> dict[str, list[dict]]:
+def rows_of(place: str) -> dict[str, list[dict[str, Any]]]:
     return {table: frames.read_table(Storage.of(place), table).to_dicts() for table in TABLES}
 
 
 @pytest.fixture
-def weights(tmp_path: Path) -> tuple[str, torch.nn.Module]:
+def weights(tmp_path: Path) -> tuple[str, VisionTransformer]:
     """A file of ViT-micro-S/4: 16 patches of 16 pixels' images."""
-    module = random_model(zoo_model("ViT-micro-S/4"), classes=4, resolution=16)
+    module = known(VisionTransformer, random_model(zoo_model("ViT-micro-S/4"), classes=4, resolution=16))
     save_npz(module, tmp_path / "weights.npz")
     return str(tmp_path / "weights.npz"), module.eval()
 
 
 def test_rows_are_what_the_model_does(
-    weights: tuple[str, torch.nn.Module], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    weights: tuple[str, VisionTransformer], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file, module = weights
     out = str(tmp_path / "out")
@@ -79,7 +82,7 @@ def test_rows_are_what_the_model_does(
     assert {row["name"] for table in rows.values() for row in table} == {"ViT-micro-S/4"}
 
 
-def test_the_images_are_a_choice_that_the_id_knows(weights: tuple[str, torch.nn.Module], tmp_path: Path) -> None:
+def test_the_images_are_a_choice_that_the_id_knows(weights: tuple[str, VisionTransformer], tmp_path: Path) -> None:
     options = Options(weights[0], DATA, str(tmp_path / "out"), model="ViT-micro-S/4", resolution=16, images=4)
     for changed in (options, options, replace(options, seed=1), replace(options, rollouts=0)):
         assert main(changed) == 0
@@ -118,7 +121,7 @@ def test_hybrids_and_axial_models(name: str, absent: str, tmp_path: Path, capsys
         assert 0 <= row["pixels"] <= 16 * 2**0.5
 
 
-def test_what_cannot_be_looked_into(weights: tuple[str, torch.nn.Module], tmp_path: Path) -> None:
+def test_what_cannot_be_looked_into(weights: tuple[str, VisionTransformer], tmp_path: Path) -> None:
     save_npz(random_model(zoo_model("BiT-R50x1"), classes=4, resolution=32), tmp_path / "resnet.npz")
     options = Options(weights[0], DATA, str(tmp_path / "out"), model="ViT-micro-S/4", resolution=16)
     resnet = {"checkpoint": str(tmp_path / "resnet.npz"), "model": "BiT-R50x1", "resolution": 32}

@@ -1,3 +1,5 @@
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from functorch.compile import make_boxed_func, min_cut_rematerialization_partition
@@ -9,11 +11,11 @@ from scaling.models.layers import gelu
 
 
 class Gelu(nn.Module):
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return gelu(x)
 
 
-def test_the_compilers_form_is_the_same_function_with_the_same_gradient():
+def test_the_compilers_form_is_the_same_function_with_the_same_gradient() -> None:
     x = torch.linspace(-30, 30, 601, dtype=torch.float64, requires_grad=True)
     compiled = torch.compile(gelu, backend="eager", fullgraph=True)
     forms = [gelu(x), compiled(x), F.gelu(x, approximate="tanh")]
@@ -24,11 +26,11 @@ def test_the_compilers_form_is_the_same_function_with_the_same_gradient():
     assert not torch.equal(forms[1], forms[2])  # it is another form
 
 
-def test_compiled_for_a_cpu_the_exponential_is_taken_once():
+def test_compiled_for_a_cpu_the_exponential_is_taken_once() -> None:
     """Forward, and not again for the gradient."""
-    graphs = []
+    graphs: list[list[Any]] = []
 
-    def keep(graph, _inputs):
+    def keep(graph: torch.fx.GraphModule, _inputs: list[torch.Tensor]) -> Any:
         graphs.append([node.target for node in graph.graph.nodes])
         return make_boxed_func(graph.forward)
 

@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -5,7 +8,7 @@ from torch import nn
 from scaling.models.layers import Dense
 
 
-def test_the_compilers_form_is_the_same_layer_with_the_same_gradients():
+def test_the_compilers_form_is_the_same_layer_with_the_same_gradients() -> None:
     layer, x = Dense(5, 7), torch.randn(2, 3, 5)
     assert isinstance(layer, nn.Linear)  # so that its kernel decays
     compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
@@ -20,10 +23,10 @@ def test_the_compilers_form_is_the_same_layer_with_the_same_gradients():
         torch.testing.assert_close(*gradients, rtol=tolerance, atol=10 * tolerance)
 
 
-def test_compiled_the_bias_is_no_part_of_the_product():
-    traced = []
+def test_compiled_the_bias_is_no_part_of_the_product() -> None:
+    traced: list[Any] = []
 
-    def backend(graph, inputs):
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., Any]:
         traced.extend(node.target for node in graph.graph.nodes if node.op == "call_function")
         return graph.forward
 
@@ -31,7 +34,7 @@ def test_compiled_the_bias_is_no_part_of_the_product():
     assert len(traced) > 1
 
 
-def test_compiled_double_precision_stays_what_it_is():
+def test_compiled_double_precision_stays_what_it_is() -> None:
     layer, x = Dense(5, 7).double(), torch.randn(3, 5, dtype=torch.float64)
     compiled = torch.compile(layer, backend="eager")(x)
     torch.testing.assert_close(compiled, F.linear(x, layer.weight, layer.bias), rtol=1e-14, atol=1e-14)

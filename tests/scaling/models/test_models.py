@@ -7,15 +7,15 @@ import torch
 from scaling import models
 from scaling.models import build, load_pretrained
 from scaling.models.positions import resize_positions
-from scaling.specs.architectures import Hybrid, ResNet, ViT, without_representation
+from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT, without_representation
 
 VIT = ViT(patch_size=4, width=12, depth=1, mlp_dim=20, num_heads=3, representation_size=12)
 RESNET = ResNet((1, 1), width=8, groups=4)
-SPECS = [VIT, RESNET, Hybrid(RESNET, ViT(1, 12, 1, 20, 3, representation_size=12))]
+SPECS: list[Architecture] = [VIT, RESNET, Hybrid(RESNET, ViT(1, 12, 1, 20, 3, representation_size=12))]
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.kind)
-def test_fine_tuning_starts_from_all_but_the_head(spec):
+def test_fine_tuning_starts_from_all_but_the_head(spec: Architecture) -> None:
     source = build(spec, 7, resolution=32, head_bias=-10.0)
     target = build(without_representation(spec), 5, resolution=64)
     load_pretrained(target, source.state_dict())
@@ -29,7 +29,7 @@ def test_fine_tuning_starts_from_all_but_the_head(spec):
     assert target(torch.randn(1, 3, 64, 64)).shape == (1, 5)
 
 
-def test_weights_that_do_not_fit_are_named_and_nothing_changes():
+def test_weights_that_do_not_fit_are_named_and_nothing_changes() -> None:
     model = build(without_representation(VIT), 5, resolution=32)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     state = build(VIT, 5, resolution=16).state_dict()
@@ -43,7 +43,7 @@ def test_weights_that_do_not_fit_are_named_and_nothing_changes():
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.kind)
-def test_one_graph_for_the_compiler(spec):
+def test_one_graph_for_the_compiler(spec: Architecture) -> None:
     model = build(spec, 5, resolution=32)
     torch.nn.init.normal_(model.head.weight)
     images = torch.randn(2, 3, 32, 32)
@@ -58,7 +58,7 @@ def imported_models(file: str) -> set[str]:
     return {name.removeprefix("scaling.models.") for name in modules if name.startswith("scaling.models.")}
 
 
-def test_transformers_and_resnets_do_not_import_each_other():
+def test_transformers_and_resnets_do_not_import_each_other() -> None:
     assert imported_models("vit.py") == {"layers", "positions"}
     assert imported_models("resnet.py") == {"axial_resnet", "layers"}
     assert imported_models("axial_resnet.py") == {"layers"}

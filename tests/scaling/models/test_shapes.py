@@ -7,7 +7,9 @@ import torch
 from scaling.models.build import build
 from scaling.models.layers import attend, normalise
 from scaling.models.masked import MaskedPatchPrediction
+from scaling.models.vit import VisionTransformer
 from scaling.specs.architectures import ViT
+from tests.helpers.kinds import known
 from tests.helpers.specs import TINY
 
 pytest.importorskip("beartype")
@@ -42,7 +44,7 @@ def test_a_module_that_returns_another_shape_is_refused(monkeypatch: pytest.Monk
 
 
 def test_corruption_has_two_numbers_a_patch() -> None:
-    encoder = build(ViT(4, 12, 1, 20, 3), 8, resolution=16)
+    encoder = known(VisionTransformer, build(ViT(4, 12, 1, 20, 3), 8, resolution=16))
     with pytest.raises(jaxtyping.TypeCheckError, match="'corruption'"):
         MaskedPatchPrediction(encoder)(torch.zeros(1, 3, 16, 16), torch.zeros(1, 2, 3, dtype=torch.int64))
 

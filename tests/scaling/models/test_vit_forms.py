@@ -1,5 +1,8 @@
 """What holds of every form of a Vision Transformer: heads, positions and axial attention in all combinations."""
 
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -8,18 +11,19 @@ from scaling.models import build, load_pretrained
 from scaling.models.vit import VisionTransformer
 from scaling.specs.architectures import ViT
 from scaling.training.optim import kernels
+from tests.helpers.kinds import known
 from tests.helpers.specs import VIT_FORMS
 
 forms = pytest.mark.parametrize("form", VIT_FORMS, ids=lambda form: "-".join(form.values()))
 
 
-def tiny(**form: str) -> ViT:
+def tiny(**form: Any) -> ViT:
     return ViT(patch_size=4, width=12, depth=2, mlp_dim=20, num_heads=3, **form)
 
 
 def made(spec: ViT, resolution: int, dropout: float = 0.0) -> VisionTransformer:
     """A model none of whose parts is without effect."""
-    model = build(spec, 5, resolution=resolution, dropout=dropout)
+    model = known(VisionTransformer, build(spec, 5, resolution=resolution, dropout=dropout))
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.3)
     return model
@@ -33,7 +37,7 @@ def permuted(images: Tensor, order: list[int]) -> Tensor:
 
 
 @forms
-def test_shapes_parameters_and_gradients(form):
+def test_shapes_parameters_and_gradients(form: dict[str, str]) -> None:
     model = made(tiny(**form), resolution=18)  # two pixels fill no patch
     images = torch.randn(2, 3, 18, 18)
     logits = model(images)
@@ -46,11 +50,11 @@ def test_shapes_parameters_and_gradients(form):
     assert bool(positions) == (form["positions"] != "none")
     if form["positions"] == "relative" and form["pool"] == "token":
         del positions["blocks.1.attention.relative"]  # of the last layer only the class token is read, which has none
-    assert all(gradient.any() for gradient in positions.values())
+    assert all(known(Tensor, gradient).any() for gradient in positions.values())
 
 
 @forms
-def test_bf16_arithmetic(form):
+def test_bf16_arithmetic(form: dict[str, str]) -> None:
     model = made(tiny(**form), resolution=16)
     images = torch.randn(2, 3, 16, 16)
     exact = model.features(images)
@@ -61,7 +65,7 @@ def test_bf16_arithmetic(form):
 
 
 @forms
-def test_only_kernels_are_decayed(form):
+def test_only_kernels_are_decayed(form: dict[str, str]) -> None:
     model = made(tiny(**form), resolution=16)
     decayed = {id(kernel) for kernel in kernels(model)}
     spared = ("pos_embed", "relative", "cls_token", "norm", "bias")
@@ -70,20 +74,20 @@ def test_only_kernels_are_decayed(form):
 
 
 @forms
-def test_fine_tuning_at_another_size_starts_from_the_weights(form):
+def test_fine_tuning_at_another_size_starts_from_the_weights(form: dict[str, str]) -> None:
     source = made(tiny(**form, representation_size=7), resolution=16)
-    target = build(tiny(**form), 3, resolution=24)
+    target = known(VisionTransformer, build(tiny(**form), 3, resolution=24))
     load_pretrained(target, source.state_dict())
     assert torch.equal(target.norm.weight, source.norm.weight)
     assert torch.equal(target(torch.randn(2, 3, 24, 24)), torch.zeros(2, 3))
-    back = build(tiny(**form), 3, resolution=16)
+    back = known(VisionTransformer, build(tiny(**form), 3, resolution=16))
     load_pretrained(back, source.state_dict())
     images = torch.randn(2, 3, 16, 16)
     torch.testing.assert_close(back.encode(back.embed(images)), source.encode(source.embed(images)))
 
 
 @pytest.fixture
-def compiler():
+def compiler() -> Iterator[Callable[..., Any]]:
     """torch.compile without memory: after some models it tries to make one graph of all sizes, which takes minutes."""
     torch.compiler.reset()
     yield torch.compile
@@ -100,14 +104,14 @@ def compiler():
     ],
     ids=lambda form: "-".join(form.values()),
 )
-def test_one_graph_for_the_compiler(form, compiler):
+def test_one_graph_for_the_compiler(form: dict[str, str], compiler: Callable[..., Any]) -> None:
     model = made(tiny(**form), resolution=16)
     images = torch.randn(2, 3, 16, 16)
     torch.testing.assert_close(compiler(model, backend="eager", fullgraph=True)(images), model(images))
 
 
 @forms
-def test_the_order_of_patches_matters_by_positions_alone(form):
+def test_the_order_of_patches_matters_by_positions_alone(form: dict[str, str]) -> None:
     images = torch.randn(1, 3, 12, 12)
     shuffled = permuted(images, [4, 0, 7, 2, 8, 1, 3, 6, 5])
     model = made(tiny(**form), resolution=12)
@@ -115,7 +119,7 @@ def test_the_order_of_patches_matters_by_positions_alone(form):
     assert same == (form["positions"] == "none" and form["attention"] == "full")
 
 
-def test_axial_attention_knows_which_patches_share_a_row():
+def test_axial_attention_knows_which_patches_share_a_row() -> None:
     images = torch.randn(1, 3, 12, 12)
     model = made(tiny(positions="none", pool="gap", attention="axial"), resolution=12)
     rows = permuted(images, [6, 7, 8, 0, 1, 2, 3, 4, 5])  # whole rows change places
@@ -125,9 +129,9 @@ def test_axial_attention_knows_which_patches_share_a_row():
 
 
 @forms
-def test_dropout_after_the_stem_and_every_dense_layer_but_qkv(form):
+def test_dropout_after_the_stem_and_every_dense_layer_but_qkv(form: dict[str, str]) -> None:
     model = made(tiny(**form), resolution=16, dropout=0.5)
-    calls = []
+    calls: list[tuple[int, ...]] = []
     for part in model.modules():
         if isinstance(part, nn.Dropout):
             assert part.p == 0.5
@@ -141,10 +145,10 @@ def test_dropout_after_the_stem_and_every_dense_layer_but_qkv(form):
 
 
 @forms
-def test_no_positions_are_dropped_twice(form):
+def test_no_positions_are_dropped_twice(form: dict[str, str]) -> None:
     """Dropout at the stem comes after the addition there, and none comes after a later one."""
     model = made(tiny(**form), resolution=16, dropout=0.5)
-    inputs = []
+    inputs: list[Tensor] = []
     model.dropout.register_forward_pre_hook(lambda _part, given: inputs.append(given[0]))
     model.blocks[0].register_forward_pre_hook(lambda _block, given: inputs.append(given[0]))
     model.encode(model.embed(torch.randn(2, 3, 16, 16)))
@@ -154,7 +158,7 @@ def test_no_positions_are_dropped_twice(form):
 
 
 @pytest.mark.parametrize("attention", ["full", "axial"])
-def test_gap_is_the_mean_of_all_patches_after_the_final_norm(attention):
+def test_gap_is_the_mean_of_all_patches_after_the_final_norm(attention: Literal["full", "axial"]) -> None:
     model = made(tiny(pool="gap", attention=attention), resolution=16)
     images = torch.randn(2, 3, 16, 16)
     tokens = model.encode(model.embed(images))
