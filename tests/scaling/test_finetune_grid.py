@@ -111,6 +111,7 @@ def test_the_table_tells_what_was_chosen(
     task = finetune_grid._task(Options("x", "digits", base_lrs=(0.1, 0.2)))
     study = resolve_study(Study("finetune", (trained,), (task,), seeds=(0, 1)))
     summary = finetune_grid._summary(study, storage)
+    assert isinstance(summary["grid"], list)
     assert [row["dev_top1"] for row in summary["grid"]] == [None, None]
     assert summary["chosen"] == []
     finetune_grid._show(study, storage, Console(width=140))

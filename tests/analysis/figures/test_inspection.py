@@ -5,6 +5,7 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from tests.helpers.finished_study import row
 
 def write_inspection(storage: Storage, name: str, weights: str, grid: int = 3, tables: int = 1) -> None:
     """Two layers of two heads, five filters of 2 pixels, positions of a grid, two images of 12 pixels."""
-    about = {"inspection_id": f"{name}-{weights}".replace("/", "-"), "name": name, "family": "vit"}
+    about: dict[str, Any] = {"inspection_id": f"{name}-{weights}".replace("/", "-"), "name": name, "family": "vit"}
     about |= {"weights_sha256": weights, "resolution": 12, "checkpoint": "x"}
     N = grid * grid
     distances = [{"layer": i, "head": j, "pixels": 1.0 + i + j, "images": 7} for i in range(2) for j in range(2)]

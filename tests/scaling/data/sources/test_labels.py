@@ -53,7 +53,7 @@ def test_lists_in_parquet_and_numbers_in_shards(tmp_path: Path) -> None:
     images, lists = pictures(4), [[0, 3], [1], [], [2, 0, 1]]
     table = pa.table({"image": pa.array(images, pa.binary()), "label": pa.array(lists, pa.list_(pa.int32()))})
     pq.write_table(table, tmp_path / "x.parquet", row_group_size=3)
-    members = {}
+    members: dict[str, bytes] = {}
     for i, (image, some) in enumerate(zip(images, lists, strict=True)):
         members |= {f"{i}.png": image, f"{i}.json": f'{{"label": {some}}}'.encode()}
     write_tar(tmp_path / "x.tar", members)
@@ -66,7 +66,7 @@ def test_lists_in_parquet_and_numbers_in_shards(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lists", [[[0], None], [[0], [None]], [[0], [-1]]])
-def test_lists_without_labels(tmp_path: Path, lists: list) -> None:
+def test_lists_without_labels(tmp_path: Path, lists: list[list[int | None] | None]) -> None:
     table = pa.table({"image": pa.array(pictures(2), pa.binary()), "label": pa.array(lists, pa.list_(pa.int64()))})
     pq.write_table(table, tmp_path / "x.parquet")
     with pytest.raises(ValueError, match="images without a label"):
