@@ -64,7 +64,9 @@ def test_the_largest_rungs_are_held_out_and_predicted() -> None:
     assert (check.rungs, check.configurations) == (2, 2)
     assert check.factor == pytest.approx((1e4) ** (2 / 11))
     assert check.error < 0.01
-    assert fit("power", {"compute": range(1, 6)}, [5, 4, 3.5, 3.2, 3.1], made.QUICK).held_out is None  # type: ignore[union-attr]
+    few = fit("power", {"compute": range(1, 6)}, [5, 4, 3.5, 3.2, 3.1], made.QUICK)
+    assert isinstance(few, Fit)
+    assert few.held_out is None
 
 
 def test_a_wrong_law_is_found_out_by_its_held_out_rungs_and_its_residuals() -> None:

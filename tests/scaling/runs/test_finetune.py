@@ -1,5 +1,6 @@
 """One fine-tuning: dev trials keep off the test set, final runs read it, controls start afresh."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 
 from scaling.checkpoints.formats import save_npz
 from scaling.checkpoints.upstream import read_weights
+from scaling.data.pipeline.loading import Stream
+from scaling.data.pipeline.preprocessing import Batch
 from scaling.data.resolve import resolve, resolve_study
 from scaling.data.sources.read import open_split
 from scaling.models import build, load_pretrained
@@ -61,9 +64,10 @@ def test_a_dev_trial_trains_on_no_image_of_its_dev_split(
 
     original = module.batches
 
-    def spy(start, stop, *, stream, **options):  # type: ignore[no-untyped-def]
+    def spy(start: int, stop: int, *, stream: Stream, **options: Any) -> Iterator[Batch]:
         seen[phase] |= set(stream.index[np.arange(len(stream.index))].tolist())
-        return original(start, stop, stream=stream, **options)
+        made: Iterator[Batch] = original(start, stop, stream=stream, **options)
+        return made
 
     monkeypatch.setattr(module, "batches", spy)
     for phase in ("dev", "final"):

@@ -8,12 +8,14 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scaling.data.resolve import resolve, resolve_study
 from scaling.data.sources import encoding
 from scaling.data.sources.decoding import CorruptImageError
+from scaling.data.sources.images import Images
 from scaling.data.sources.read import open_split
 from scaling.runs.pretrain import pretrain, split
 from scaling.specs.execution import Execution
@@ -91,9 +93,10 @@ def test_runs_on_a_subset_see_all_of_it_and_nothing_else(
     seen: set[int] = set()
     original = module.train_images
 
-    def spy(images, chosen, *rest, **options):  # type: ignore[no-untyped-def]
+    def spy(images: Images, chosen: np.ndarray, *rest: Any, **options: Any) -> torch.Tensor:
         seen.update(chosen.tolist())
-        return original(images, chosen, *rest, **options)
+        made: torch.Tensor = original(images, chosen, *rest, **options)
+        return made
 
     monkeypatch.setattr(module, "train_images", spy)
     small = replace(run, subset=20)

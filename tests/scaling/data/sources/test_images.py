@@ -1,4 +1,5 @@
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ LABELS = np.array([2, 0, 1, 1, 0, 2])
 
 
 def write(
-    path: Path, images: list[bytes], labels: np.ndarray = LABELS, names: tuple[str, str] = ("image", "label")
+    path: Path, images: Sequence[bytes | None], labels: np.ndarray = LABELS, names: tuple[str, str] = ("image", "label")
 ) -> str:
     """A Parquet file with a plain binary column."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +114,7 @@ def test_large_sets_are_decoded_at_every_access(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("broken", [b"", b"junk", png(PIXELS[0])[:60], b"\xff\xd8\xff\xe0 no JPEG", None])
 def test_a_broken_image_is_named(tmp_path: Path, broken: bytes | None) -> None:
-    uri = write(tmp_path / "x.parquet", [png(p) for p in PIXELS[:4]] + [broken, png(PIXELS[5])])  # type: ignore[list-item]
+    uri = write(tmp_path / "x.parquet", [*(png(p) for p in PIXELS[:4]), broken, png(PIXELS[5])])
     with pytest.raises(CorruptImageError, match=r"row 4 of .*x\.parquet") as caught:
         open_split(uri, None).pixels(np.array([0, 4]))
     assert "\n" not in str(caught.value)
@@ -161,7 +162,9 @@ def test_fashion_subset_is_balanced_and_licensed() -> None:
         assert np.array_equal(np.bincount(plain_labels(images)), [count // 10] * 10)
         assert images.classes is not None
         assert images.classes[9] == "Ankle boot"
-        assert images.pixels(np.arange(3)).shape == (3, 28, 28, 3)  # type: ignore[union-attr]
+        pixels = images.pixels(np.arange(3))
+        assert isinstance(pixels, np.ndarray)
+        assert pixels.shape == (3, 28, 28, 3)
     folder = Path(builtin.__file__).parent.parent / "fashion_mnist"
     licence = (folder / "LICENSE").read_text()
     assert "MIT License" in licence

@@ -9,6 +9,7 @@ import pytest
 
 from scaling.data import uris
 from scaling.data.resolve import resolve
+from scaling.data.sources.parquet import Rows
 from scaling.data.sources.read import SAMPLES, fingerprint, open_split, read_split, split_facts
 from scaling.data.sources.split import Split
 from scaling.runs.finetune import finetune
@@ -100,9 +101,10 @@ def test_fingerprint_reads_few_images() -> None:
 def test_large_parquet_sets_do_not_stay_in_memory(forms: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     split = read_split(uris.parse_uri(forms["parquet"]), None)
     rows = split.encoded
-    rows.groups.limit = 100  # type: ignore[attr-defined]
+    assert isinstance(rows, Rows)
+    rows.groups.limit = 100
     assert [rows[i] for i in range(30)] == IMAGES
-    assert len(rows.groups.values) == 1  # type: ignore[attr-defined]
+    assert len(rows.groups.values) == 1
 
 
 def test_a_transfer_has_the_same_row_from_parquet_and_from_a_folder(
