@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,10 +60,11 @@ class Boxes(VisionDataset):
 
 @pytest.fixture
 def torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
-    package, sets = ModuleType("torchvision"), ModuleType("torchvision.datasets")
+    package: Any = ModuleType("torchvision")
+    sets = ModuleType("torchvision.datasets")
     for kind in (VisionDataset, Photos, Boxes):
         setattr(sets, kind.__name__, kind)
-    package.datasets = sets  # type: ignore[attr-defined]
+    package.datasets = sets
     monkeypatch.setitem(sys.modules, "torchvision", package)
     monkeypatch.setitem(sys.modules, "torchvision.datasets", sets)
 
