@@ -95,5 +95,6 @@ def s3(s3_server: str) -> Storage:
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     """An empty storage of each kind."""
     if request.param == "s3":
-        return request.getfixturevalue("s3")  # type: ignore[no-any-return]
+        made: Storage = request.getfixturevalue("s3")
+        return made
     return Storage.of(tmp_path if request.param == "local" else f"memory://{uuid.uuid4().hex}")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -50,15 +51,25 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def start(checkpoint: Path, storage: Path) -> "subprocess.Popen[str]":
     grid = ["--task", "digits", "--base-lrs", *RATES, "--steps", "100", "--seeds", "0", "1", "2", "--json"]
-    command = [sys.executable, "-m", "scaling.finetune_grid", "--checkpoint", checkpoint, "--storage", storage, *grid]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "scaling.finetune_grid",
+        "--checkpoint",
+        checkpoint,
+        "--storage",
+        storage,
+        *grid,
+    ]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def finish(checkpoint: Path, storage: Path) -> dict:
+def finish(checkpoint: Path, storage: Path) -> dict[str, Any]:
     driver = start(checkpoint, storage)
     told, error = driver.communicate(timeout=1000)
     assert driver.returncode == 0, error
-    return json.loads(told)
+    summary: dict[str, Any] = json.loads(told)
+    return summary
 
 
 def done(storage: Path) -> int:

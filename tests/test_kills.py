@@ -38,7 +38,7 @@ Driver = subprocess.Popen[bytes]
 
 
 def start(study: Path, storage: Path, save_seconds: str = "0.3", log: int = subprocess.DEVNULL) -> Driver:
-    front_door = [sys.executable, ROOT / "scaling" / "run_study.py"]
+    front_door: list[str | Path] = [sys.executable, ROOT / "scaling" / "run_study.py"]
     command = [*front_door, study, "--storage", storage, "--save-seconds", save_seconds]
     return subprocess.Popen(command, stdout=log, stderr=log)
 

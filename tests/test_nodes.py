@@ -69,7 +69,7 @@ def nodes(number: int, **head: Any) -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as places:
-        made = Cluster(initialize_head=True, head_node_args=head)
+        made: Any = Cluster(initialize_head=True, head_node_args=head)
         made.places = places
         for _ in range(number):
             joined(made)
@@ -106,7 +106,7 @@ def losing(storage: Path) -> int:
     return running.filter(pl.col("seconds_lost") > 0).height
 
 
-def busy(cluster) -> list[str]:  # type: ignore[no-untyped-def]
+def busy(cluster: Any) -> list[str]:
     """What the nodes' workers are at, but for idle ones; and workers of raylets that are no more."""
     listing = subprocess.run(["ps", "-ewwo", "ppid,args"], capture_output=True, text=True, check=True).stdout
     raylets = {node.all_processes["raylet"][0].process.pid for node in cluster.list_all_nodes()}
@@ -115,10 +115,10 @@ def busy(cluster) -> list[str]:  # type: ignore[no-untyped-def]
     return [args for parent, args in parents if int(parent) in {1, *raylets} and args.startswith(names)]
 
 
-def test_a_study_outlives_a_node(cluster, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_study_outlives_a_node(cluster: Any, tmp_path: Path) -> None:
     (tmp_path / "nodes.py").write_text(STUDY)
     whole, torn = tmp_path / "whole", tmp_path / "torn"
-    front_door = [sys.executable, ROOT / "scaling" / "run_study.py", tmp_path / "nodes.py"]
+    front_door: list[str | Path] = [sys.executable, ROOT / "scaling" / "run_study.py", tmp_path / "nodes.py"]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     subprocess.run([*front_door, "--storage", whole], env=environment, check=True, stdout=subprocess.DEVNULL)
 
@@ -168,11 +168,17 @@ def test_a_study_outlives_a_node(cluster, tmp_path: Path) -> None:  # type: igno
         time.sleep(0.5)
 
 
-def test_a_run_grows_and_shrinks(two_nodes, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_run_grows_and_shrinks(two_nodes: Any, tmp_path: Path) -> None:
     """To two workers when a node comes, and back when its raylet is killed: no step is left out or counted twice."""
     (tmp_path / "nodes.py").write_text(STUDY.replace("60, RECIPE", "500, RECIPE"))
     torn = Storage.of(tmp_path / "torn")
-    command = [sys.executable, ROOT / "scaling" / "run_study.py", tmp_path / "nodes.py", "--storage", torn.uri]
+    command: list[str | Path] = [
+        sys.executable,
+        ROOT / "scaling" / "run_study.py",
+        tmp_path / "nodes.py",
+        "--storage",
+        torn.uri,
+    ]
     options = ["--only", "vit-0", "--workers", "2", "--min-workers", "1", "--save-seconds", "2"]
     environment = os.environ | {"RAY_ADDRESS": two_nodes.address, "PYTHONPATH": str(ROOT)}
     driver = subprocess.Popen([*command, *options], env=environment, stdout=subprocess.DEVNULL)
@@ -202,18 +208,18 @@ def test_a_run_grows_and_shrinks(two_nodes, tmp_path: Path) -> None:  # type: ig
     assert curve["lr"].to_list() == rates
 
 
-def test_a_node_that_is_to_be_taken_away(two_nodes, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_node_that_is_to_be_taken_away(two_nodes: Any, tmp_path: Path) -> None:
     """Ray's notice: a checkpoint at the last step, within the grace of 20 s, and no step again on another node."""
     (tmp_path / "nodes.py").write_text(STUDY)
     whole, torn = tmp_path / "whole", tmp_path / "torn"
-    front_door = [sys.executable, ROOT / "scaling" / "run_study.py", tmp_path / "nodes.py"]
+    front_door: list[str | Path] = [sys.executable, ROOT / "scaling" / "run_study.py", tmp_path / "nodes.py"]
     command = [*front_door, "--only", "vit-0", "--save-seconds", "1000"]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     subprocess.run([*command, "--storage", whole], env=environment, check=True, stdout=subprocess.DEVNULL)
 
     environment |= {"RAY_ADDRESS": two_nodes.address, "PYTHONPATH": str(ROOT)}
     driver = subprocess.Popen([*command, "--storage", torn], env=environment, stdout=subprocess.DEVNULL)
-    while (attempts := frames.read_table(Storage.of(torn), "attempt")).is_empty() or attempts["last_step"].max() == 0:  # type: ignore[operator]
+    while (attempts := frames.read_table(Storage.of(torn), "attempt")).is_empty() or attempts["last_step"].max() == 0:
         assert driver.poll() is None
         time.sleep(0.2)
     (leaving,) = two_nodes.worker_nodes

@@ -50,7 +50,8 @@ def test_a_second_run_trains_nothing(quickstart: Path) -> None:
 
 def test_a_grid_from_one_of_its_checkpoints(quickstart: Path, tmp_path: Path) -> None:
     checkpoint = next((quickstart / "checkpoints").glob("*/final"))
-    command = [sys.executable, "-m", "scaling.finetune_grid", "--checkpoint", checkpoint, "--task", "digits", "--json"]
+    command: list[str | Path] = [sys.executable, "-m", "scaling.finetune_grid", "--checkpoint", checkpoint]
+    command += ["--task", "digits", "--json"]
     done = subprocess.run([*command, "--storage", tmp_path], cwd=ROOT, check=True, capture_output=True, text=True)
     summary = json.loads(done.stdout)
     assert [row["base_lr"] for row in summary["grid"]] == [0.1, 0.2]

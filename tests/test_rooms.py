@@ -21,11 +21,11 @@ def inner_files(file: Path, root: Path) -> list[str]:
     """The modules inside rooms that a file outside of them imports, with its line."""
     found = []
     for node in ast.walk(ast.parse(file.read_text())):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        names = [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module, *(f"{node.module}.{name}" for name in names)] if node.module else []
         found += [
             f"{file.relative_to(root)}:{node.lineno} imports {name}"
             for name in names

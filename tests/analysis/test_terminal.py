@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -66,9 +67,9 @@ def test_every_number_of_the_frontier_and_the_account_is_whole(study: Storage, w
 def test_a_real_terminal_and_a_pipe_show_every_number(study: Storage, width: int | None) -> None:
     """Of the command's own JSON value."""
     command = [sys.executable, "-m", "analysis", "core-days", study.uri]
-    run = {"cwd": ROOT, "capture_output": True, "text": True, "check": True}
-    account = json.loads(subprocess.run([*command, "--json"], **run).stdout)  # type: ignore[call-overload]
-    told = in_terminal(width, *command) if width else subprocess.run(command, **run).stdout  # type: ignore[call-overload]
+    run = partial(subprocess.run, cwd=ROOT, capture_output=True, text=True, check=True)
+    account = json.loads(run([*command, "--json"]).stdout)
+    told = in_terminal(width, *command) if width else run(command).stdout
     assert "…" not in told
     if width:
         assert max(map(len, told.splitlines())) <= width

@@ -1,5 +1,6 @@
 """What the sweep's benchmark measures, and the rows that it makes up. No time is judged."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from search_spaces.grids import TASKS
 def test_memory_is_counted_from_the_tenth_of_the_trials_on() -> None:
     kept: list[bytes] = []
 
-    def sweep(ended) -> None:  # type: ignore[no-untyped-def]
+    def sweep(ended: Callable[[], None]) -> None:
         for i in range(20):
             if i in (1, 10):  # 32 MiB before the count begins, and 32 MiB in it
                 kept.append(b"x" * 2**25)
@@ -40,7 +41,9 @@ def test_a_made_row_is_a_trial_that_has_ended(tmp_path: Path) -> None:
     setting: Setting = task.own
     trial = Transfer(Scratch("nothing", zoo_model("ViT-micro-S/4")), task, setting, 0, "dev")
     results.write_rows(storage, "trial", [made_row(trial)])
-    assert trial_results(storage)[trial.id].steps == trial.steps  # type: ignore[union-attr]
+    result = trial_results(storage)[trial.id]
+    assert result is not None
+    assert result.steps == trial.steps
 
 
 def test_each_search_has_trials() -> None:

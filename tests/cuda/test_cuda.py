@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def trained(run: Pretrain, folder: Path, device: Device, kill_at: int | None = N
     """The losses of all steps (as many as the curve keeps), and how many graphs were compiled after each report."""
     storage, compiled = Storage.of(folder), []
 
-    def report(step: int, values: dict) -> None:
+    def report(step: int, values: dict[str, Any]) -> None:
         compiled.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
         if step == kill_at:
             raise Killed

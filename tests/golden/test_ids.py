@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from scaling.specs import Recipe, Study, added
+from scaling.data import resolve_study
+from scaling.specs import Recipe, Study, Task, added
 from tests.golden import ids
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +82,7 @@ def grown(study: Study, **more: Any) -> Study:
     def of(recipe: Recipe) -> Grown:
         return Grown(**asdict(recipe), **more)
 
-    def task(old: ids.Task) -> ids.Task:
+    def task(old: Task) -> Task:
         settings = tuple(replace(setting, recipe=of(setting.recipe)) for setting in old.resnet_settings)
         return replace(old, recipe=of(old.recipe), resnet_settings=settings)
 
@@ -91,7 +92,7 @@ def grown(study: Study, **more: Any) -> Study:
 
 @pytest.mark.parametrize("module", ["quickstart", "vit_paper"])
 def test_a_study_whose_recipe_has_grown_keeps_all_its_ids(module: str, today: dict[ids.Key, str]) -> None:
-    study = ids.resolved(__import__(f"search_spaces.{module}", fromlist=["STUDY"]).STUDY)
+    study = resolve_study(__import__(f"search_spaces.{module}", fromlist=["STUDY"]).STUDY)
     before = {key: found for key, found in today.items() if key[0] == study.name}
     assert dict(ids._study(grown(study, stochastic_depth=0.0))) == before
     after = dict(ids._study(grown(study)))

@@ -10,7 +10,7 @@ from scaling.store.schemas import TABLES
 from scaling.store.storage import Storage
 
 FLOPS = {"vit": (1e14, 4e14, 1.6e15), "resnet": (1.3e14, 5e14, 2.1e15), "hybrid": (2e14, 6e14, 1.8e15)}
-NAMES = {
+NAMES: dict[str, tuple[str, ...]] = {
     "vit": ("ViT-Ti/8", "ViT-S/8", "ViT-S/4"),
     "resnet": ("ResNet-8", "ResNet-14", "ResNet-20"),
     "hybrid": ("R8+ViT-Ti", "R8+ViT-S", "R14+ViT-S"),

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from scaling.data.sources import encoding
+from scaling.data.sources.images import Images
 
 RNG = np.random.default_rng(7)
 
@@ -22,6 +23,12 @@ def pictures(count: int, size: int = 16) -> list[bytes]:
         image.save(sink, "PNG" if i % 2 else "JPEG", **({} if i % 2 else {"quality": 92}))
         out.append(sink.getvalue())
     return out
+
+
+def plain_labels(images: Images) -> np.ndarray:
+    """The labels of images that have one each."""
+    assert isinstance(images.labels, np.ndarray)
+    return images.labels
 
 
 def ending(data: bytes) -> str:

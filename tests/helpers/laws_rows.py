@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from analysis.laws.fit import fit
-from analysis.laws.forms import FORMS, SIGMOID, Form
+from analysis.laws.forms import FORMS, SIGMOID, Array, Form
 from analysis.laws.two_step import TwoStep, fit_two_step
 from analysis.laws.values import Constant, Fit, Method
 
@@ -22,9 +22,10 @@ class Design:
     noise: float = 0.01
     between: float = 0.0
 
-    def theta(self) -> Any:
+    def theta(self) -> Array:
         values = np.array([self.truth[name] for name in self.form.constants])
-        return np.where(self.form.logs, np.log(np.maximum(values, 1e-300)), values)[None]
+        theta: Array = np.where(self.form.logs, np.log(np.maximum(values, 1e-300)), values)[None]
+        return theta
 
     def law(self, inputs: dict[str, Any]) -> Any:
         return self.form.curve(self.theta(), np.stack([inputs[name] for name in self.form.inputs], axis=1))[0][0]

@@ -16,6 +16,7 @@ SAMPLES = {"jft": 303_000_000, "i21k": 14_000_000, "imagenet": 1_280_000}
 
 def samples_of(run: Pretrain) -> int:
     name = run.data.name
+    assert not isinstance(run.subset, float)
     return run.subset or SAMPLES["i21k" if "21k" in name else "jft" if "jft" in name else "imagenet"]
 
 

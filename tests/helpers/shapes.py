@@ -24,8 +24,8 @@ def check_shapes() -> None:
         return
     # torch.compile would trace the wrappers too and break its graph at them, so they step aside while it traces:
     # jaxtyping reads this switch at every call, and the compiler takes the answer for a constant.
-    config = type(jaxtyping.config)
-    config.jaxtyping_disable = property(lambda _: torch.compiler.is_compiling())  # type: ignore[assignment]
+    config: Any = type(jaxtyping.config)
+    config.jaxtyping_disable = property(lambda _: torch.compiler.is_compiling())
     jaxtyping.install_import_hook(PACKAGES, f"{__name__}.typechecked")
 
 

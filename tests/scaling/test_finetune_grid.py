@@ -13,7 +13,7 @@ from scaling.finetune_grid import Options
 from scaling.models.build import build
 from scaling.runs.pretrain import pretrain
 from scaling.specs.pretraining import Pretrain, Released
-from scaling.specs.search import Range
+from scaling.specs.search import Choice, Range
 from scaling.specs.study import Study
 from scaling.specs.zoo import zoo_model
 from scaling.store.storage import Storage
@@ -85,7 +85,7 @@ def test_the_protocol_follows_the_options() -> None:
     assert isinstance(dict(searched.search.space)["dropout"], Range)
     cost = finetune_grid._task(Options("x", "digits", search="cost", trials=6, steps=40)).search
     assert cost is not None
-    assert dict(cost.space)["steps"].values == (10, 20, 40)  # type: ignore[union-attr]
+    assert dict(cost.space)["steps"] == Choice((10, 20, 40))
     assert cost.objectives == ("dev_top1", "flops")
     careful = finetune_grid._task(Options("x", "digits", corrupt="skip", dev_fraction=0.5, batch_size=7))
     assert (careful.data.corrupt, careful.dev_fraction, careful.recipe.batch_size) == ("skip", 0.5, 7)
@@ -111,6 +111,7 @@ def test_the_table_tells_what_was_chosen(
     task = finetune_grid._task(Options("x", "digits", base_lrs=(0.1, 0.2)))
     study = resolve_study(Study("finetune", (trained,), (task,), seeds=(0, 1)))
     summary = finetune_grid._summary(study, storage)
+    assert isinstance(summary["grid"], list)
     assert [row["dev_top1"] for row in summary["grid"]] == [None, None]
     assert summary["chosen"] == []
     finetune_grid._show(study, storage, Console(width=140))

@@ -1,5 +1,6 @@
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -125,9 +126,9 @@ def peak(work: Callable[[], object]) -> int:
 
 def test_memory_does_not_grow_with_the_range() -> None:
     positions = np.arange(1000)
-    small, *larger = (peak(lambda n=n: permute(positions, n, (3, 4))) for n in (10**3, 10**6, 10**9, 10**12))
+    small, *larger = (peak(partial(permute, positions, n, (3, 4))) for n in (10**3, 10**6, 10**9, 10**12))
     assert max(larger) < small + 20_000  # of 1000 positions; a permutation of the smallest other range takes 8 MB
-    batches = [peak(lambda n=n: batch_at(10**6, 1000, n, 0)) for n in (10**3, 10**12)]
+    batches = [peak(partial(batch_at, 10**6, 1000, n, 0)) for n in (10**3, 10**12)]
     assert batches[1] < batches[0] + 20_000
 
 
@@ -200,7 +201,7 @@ def test_stream_of_windows_shows_every_image_once_an_epoch(
 def test_windows_need_no_permutation_of_the_images() -> None:
     few, many = (np.full(1000, size) for size in (10, 3 * 10**8))
     positions = np.arange(1000)
-    memory = [peak(lambda s=s: permute_in_windows(positions, s, 16, (1,))) for s in (few, many)]
+    memory = [peak(partial(permute_in_windows, positions, s, 16, (1,))) for s in (few, many)]
     assert memory[1] < memory[0] + 50_000
     with pytest.raises(ValueError, match="positions must be in"):
         permute_in_windows(np.array([10_000]), few, 16, (1,))

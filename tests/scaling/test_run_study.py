@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from scaling import finetune_grid, run_study
 from scaling.console.cli import command_line
 from scaling.specs.identity import to_json
+from scaling.specs.pretraining import Pretrain
 from scaling.store import frames, results
 from scaling.store.lease import lease
 from scaling.store.storage import Storage
@@ -26,7 +29,7 @@ RUN = Pretrain("tiny", ViT(8, 16, 1, 32, 2), ifs(classes=4, images=24, size=16),
 """
 
 
-def call(door, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:  # type: ignore[no-untyped-def]
+def call(door: ModuleType, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     """Run a front door in this process; the exit code."""
     monkeypatch.setattr(sys, "argv", ["door", *arguments])
     with pytest.raises(SystemExit) as end:
@@ -34,8 +37,11 @@ def call(door, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:  # type
     return int(end.value.code or 0)
 
 
+Write = Callable[[str], str]
+
+
 @pytest.fixture
-def mine(tmp_path: Path):  # type: ignore[no-untyped-def]
+def mine(tmp_path: Path) -> Write:
     """Writes a study file of the user's own and returns its path."""
 
     def write(text: str) -> str:
@@ -99,7 +105,9 @@ MISTAKES = {  # text of the study file, further arguments, what the message must
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_users_mistake_is_one_line(mistake: str, mine, tmp_path: Path, monkeypatch, capfd) -> None:  # type: ignore[no-untyped-def]
+def test_a_users_mistake_is_one_line(
+    mistake: str, mine: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     text, arguments, message = MISTAKES[mistake]
     place = tmp_path / "results"
     assert call(run_study, monkeypatch, mine(text), "--storage", str(place), *arguments) == 2
@@ -109,12 +117,14 @@ def test_a_users_mistake_is_one_line(mistake: str, mine, tmp_path: Path, monkeyp
     assert not place.exists()
 
 
-def test_an_unknown_study_is_one_line(monkeypatch, capfd) -> None:  # type: ignore[no-untyped-def]
+def test_an_unknown_study_is_one_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     assert call(run_study, monkeypatch, "quickstrat") == 2
     assert "unknown study 'quickstrat': take one of" in capfd.readouterr().err
 
 
-def test_a_storage_that_cannot_be_written_is_one_line(mine, tmp_path: Path, monkeypatch, capfd) -> None:  # type: ignore[no-untyped-def]
+def test_a_storage_that_cannot_be_written_is_one_line(
+    mine: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("")
     study = mine("STUDY = Study('s', (RUN,))")
     assert call(run_study, monkeypatch, study, "--storage", str(tmp_path / "file" / "x")) == 2
@@ -133,7 +143,14 @@ def test_a_storage_that_cannot_be_written_is_one_line(mine, tmp_path: Path, monk
         (("--checkpoint", "{broken}", "--task", "digits"), "not a Pretrain"),
     ],
 )
-def test_mistakes_with_a_grid_are_one_line(arguments, message, tiny_run, tmp_path, monkeypatch, capfd) -> None:  # type: ignore[no-untyped-def]
+def test_mistakes_with_a_grid_are_one_line(
+    arguments: tuple[str, ...],
+    message: str,
+    tiny_run: Pretrain,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     for name, spec in (("checkpoint", to_json(tiny_run)), ("broken", "{}")):
         folder = tmp_path / name
         folder.mkdir()
@@ -160,7 +177,9 @@ def test_a_plan_as_json_from_another_directory(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_plan_by_measured_costs(tmp_path: Path, monkeypatch, capfd) -> None:  # type: ignore[no-untyped-def]
+def test_a_plan_by_measured_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Those of --measured, or else of the study's own storage; what is not there is said."""
     place = Storage.of(tmp_path / "measured")
     results.write_rows(place, "measure", [measured("ViT-L/16", 224)])
@@ -192,7 +211,9 @@ def test_a_plan_by_measured_costs(tmp_path: Path, monkeypatch, capfd) -> None:  
     assert not (tmp_path / "no").exists()
 
 
-def test_a_plan_of_the_users_own_study(mine, monkeypatch, capfd) -> None:  # type: ignore[no-untyped-def]
+def test_a_plan_of_the_users_own_study(
+    mine: Write, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert call(run_study, monkeypatch, mine("STUDY = Study('s', (RUN,))"), "--plan") == 0
     assert "tiny" in capfd.readouterr().out
 
@@ -203,7 +224,9 @@ def test_help_is_there() -> None:
         assert b"usage" in done.stdout.lower()
 
 
-def test_a_storage_that_another_process_works_on_is_one_line(mine, tiny_run, tmp_path, monkeypatch, capfd) -> None:  # type: ignore[no-untyped-def]
+def test_a_storage_that_another_process_works_on_is_one_line(
+    mine: Write, tiny_run: Pretrain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     checkpoint, place = tmp_path / "checkpoint", tmp_path / "results"
     checkpoint.mkdir()
     (checkpoint / "model.safetensors").write_bytes(b"")
@@ -223,7 +246,9 @@ def test_a_storage_that_another_process_works_on_is_one_line(mine, tiny_run, tmp
 
 
 @pytest.mark.parametrize("place", [(), ("--storage", "results/here"), ("--status",)])
-def test_a_job_needs_a_storage_that_lasts(monkeypatch: pytest.MonkeyPatch, capsys, tmp_path: Path, place) -> None:  # type: ignore[no-untyped-def]
+def test_a_job_needs_a_storage_that_lasts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, place: tuple[str, ...]
+) -> None:
     """Its working directory is a copy that goes with it."""
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
     monkeypatch.chdir(tmp_path)
@@ -233,7 +258,7 @@ def test_a_job_needs_a_storage_that_lasts(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 @pytest.mark.slow
-def test_a_study_on_s3(mine, s3: Storage) -> None:  # type: ignore[no-untyped-def]
+def test_a_study_on_s3(mine: Write, s3: Storage) -> None:
     """Pre-training, a grid and the report; what is done is seen there by the next start."""
     task = "Task('t', RUN.data, (0.01, 0.1), 4, RECIPE, dev_fraction=0.25, resolution=16)"
     study = mine(f"STUDY = Study('s', (RUN,), ({task},), seeds=(0,))")

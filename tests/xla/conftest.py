@@ -5,8 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,28 +13,15 @@ from scaling.runs.pretrain import pretrain
 from scaling.specs.identity import to_json
 from scaling.store.storage import Storage
 from scaling.training.devices import local_device
-from tests.helpers.xla import PLAIN, RUNS
+from tests.helpers.xla import PLAIN, RUNS, Done, Job
 
 ROOT = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a process left behind: rows and weights; per run the programs compiled so far, step by step; logits."""
-
-    storage: Storage
-    compiled: list[list[int]]
-    logits: list[list[list[float]]]
-    split: str
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _xla() -> None:
     if importlib.util.find_spec("torch_xla") is None:  # not imported: it would settle this process's devices
         pytest.skip("torch_xla is not installed here: make test-xla")
-
-
-Job = Callable[[Path, list[tuple[str, int | None]], int], Done]
 
 
 @pytest.fixture(scope="session")

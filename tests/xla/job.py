@@ -8,6 +8,7 @@ import contextlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch_xla
@@ -33,7 +34,7 @@ def compiled() -> int:
 def train(run: Pretrain, storage: Storage, kill_at: int | None) -> list[int]:
     counts: list[int] = []
 
-    def report(step: int, values: dict) -> None:
+    def report(step: int, values: dict[str, Any]) -> None:
         counts.append(compiled())
         if step == kill_at:
             raise Killed

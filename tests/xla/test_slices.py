@@ -1,6 +1,7 @@
 """A study through Ray's workers on two fake TPU slices of two hosts each: XLA's CPU devices stand for the chips."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def slices(_xla: None) -> Iterator[None]:
     """Ray's nodes as they are on slices v4-16: custom resources and labels, four devices a host."""
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     for name in NAMES:
         for worker in range(2):
             cluster.add_node(

@@ -1,6 +1,7 @@
 """Training on XLA's CPU devices: the same curves as torch's, no program a step, checkpoints that travel, SPMD."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from scaling.store import frames
 from scaling.store.storage import Storage
 from scaling.training.devices import local_device
-from tests.helpers.xla import PLAIN, RUNS, logits
+from tests.helpers.xla import PLAIN, RUNS, Done, Job, logits
 
 
 def losses(storage: Storage, name: str) -> np.ndarray:
@@ -20,7 +21,7 @@ def losses(storage: Storage, name: str) -> np.ndarray:
     return mine["train_loss"].to_numpy()
 
 
-def row(storage: Storage, name: str) -> dict:
+def row(storage: Storage, name: str) -> dict[str, Any]:
     """The row of a finished run."""
     table = frames.read_table(storage, "pretrain")
     (found,) = table.filter(table["run_id"] == RUNS[name].id).to_dicts()
@@ -33,14 +34,14 @@ def answers(storage: Storage, name: str) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", [*PLAIN, "sgd"])
-def test_xla_trains_as_torch_does(on_cpu: Storage, on_xla, name: str) -> None:
+def test_xla_trains_as_torch_does(on_cpu: Storage, on_xla: Done, name: str) -> None:
     assert RUNS[name].steps >= 20
     np.testing.assert_allclose(losses(on_xla.storage, name), losses(on_cpu, name), rtol=1e-4)
     assert row(on_xla.storage, name)["dev_top1"] == row(on_cpu, name)["dev_top1"]
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_a_checkpoint_from_xla_answers_on_the_cpu_as_there(on_cpu: Storage, on_xla, name: str) -> None:
+def test_a_checkpoint_from_xla_answers_on_the_cpu_as_there(on_cpu: Storage, on_xla: Done, name: str) -> None:
     """The logits that XLA's device gave in that process, and those of the run that never was on one."""
     mine = answers(on_xla.storage, name)
     there = torch.tensor(on_xla.logits[list(RUNS).index(name)])
@@ -48,7 +49,7 @@ def test_a_checkpoint_from_xla_answers_on_the_cpu_as_there(on_cpu: Storage, on_x
     torch.testing.assert_close(mine, answers(on_cpu, name), rtol=1e-3, atol=1e-3)
 
 
-def test_no_step_after_the_third_compiles_anything(on_xla) -> None:
+def test_no_step_after_the_third_compiles_anything(on_xla: Done) -> None:
     """Evaluations have programs of their own, made by the first of them, after step 12 of 24."""
     for name, counts in zip(RUNS, on_xla.compiled, strict=True):
         steps = RUNS[name].steps
@@ -58,7 +59,7 @@ def test_no_step_after_the_third_compiles_anything(on_xla) -> None:
         assert set(counts[steps // 2 :]) == {counts[-1]}
 
 
-def test_a_resumed_run_ends_in_the_same_bits(job, on_xla, tmp_path: Path) -> None:
+def test_a_resumed_run_ends_in_the_same_bits(job: Job, on_xla: Done, tmp_path: Path) -> None:
     """Killed between two checkpoints, with dropout and a running average; it goes on in a new process."""
     torn = job(tmp_path / "torn", [("dropout", 13)], 1)
     assert len(torn.compiled[0]) == 13
@@ -68,7 +69,7 @@ def test_a_resumed_run_ends_in_the_same_bits(job, on_xla, tmp_path: Path) -> Non
     np.testing.assert_array_equal(losses(ended.storage, "dropout"), losses(on_xla.storage, "dropout"))
 
 
-def test_two_devices_train_as_one(job, on_xla, tmp_path: Path) -> None:
+def test_two_devices_train_as_one(job: Job, on_xla: Done, tmp_path: Path) -> None:
     """SPMD: half of every batch on each device."""
     two = job(tmp_path / "two", [(name, None) for name in PLAIN], 2)
     assert (on_xla.split, two.split) == ("", "{devices=[2,1]0,1}")

@@ -1,3 +1,5 @@
+from typing import Any
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -27,7 +29,7 @@ SECONDS = st.floats(0, 1e6)
 
 
 @st.composite
-def attempt(draw) -> dict:
+def attempt(draw: st.DrawFn) -> dict[str, Any]:
     training, evaluating, waiting, rest = (draw(SECONDS) for _ in range(4))
     return {
         "device": draw(st.sampled_from(["cpu", "tpu_v3"])),
@@ -47,7 +49,7 @@ def attempt(draw) -> dict:
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(attempt(), min_size=1, max_size=6))
-def test_the_parts_add_up_to_the_core_time_used(rows: list[dict]) -> None:
+def test_the_parts_add_up_to_the_core_time_used(rows: list[dict[str, Any]]) -> None:
     attempts = pl.DataFrame(rows)
     for frame in (core_time_account(attempts), core_time_by_kind(attempts), core_time_by_model(attempts)):
         for row in frame.to_dicts():
@@ -107,7 +109,7 @@ def test_a_published_total_without_clocks(storage: Storage) -> None:
 
 
 def test_utilisation_is_of_the_peak_in_the_attempts_precision(storage: Storage) -> None:
-    work = {"cores": 4, "seconds_training": 100.0, "seconds_total": 200.0, "seconds_waiting": 0.0}
+    work: dict[str, Any] = {"cores": 4, "seconds_training": 100.0, "seconds_total": 200.0, "seconds_waiting": 0.0}
     device = next(chip for chip in catalogue().values() if {"bfloat16", "float32"} <= set(chip.peaks))
     work |= {"device": device.name, "train_flops_valid": 4 * 100 * 1e12}
     made.attempt(storage, "a", "pretrain", precision="fp32", **work)

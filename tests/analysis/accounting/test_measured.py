@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import polars as pl
 import pytest
@@ -15,7 +16,7 @@ from analysis.figures.end_labels import end_labels
 from clusters.hardware.catalogue import SECONDS_PER_DAY, chip_named
 from scaling.data.resolve import resolve_study
 from scaling.flops.counts import train_flops
-from scaling.specs.architectures import without_representation
+from scaling.specs.architectures import ViT, without_representation
 from scaling.specs.zoo import zoo_model
 from scaling.store import frames, results
 from scaling.store.storage import Storage
@@ -25,7 +26,7 @@ from tests.helpers.measured import measured
 H100 = chip_named("h100")
 
 
-def keep(storage: Storage, *rows: dict) -> pl.DataFrame:
+def keep(storage: Storage, *rows: dict[str, Any]) -> pl.DataFrame:
     for row in rows:
         results.write_rows(storage, "measure", [row])
     return frames.read_table(storage, "measure")
@@ -75,7 +76,9 @@ def test_a_line_that_ends_early_is_led_to_its_name() -> None:
     assert leader["y"] == pytest.approx(30.0)  # there is room beside it: the name has not moved
 
 
-def test_the_command_writes_the_figure_and_prints_the_table(storage: Storage, capsys: pytest.CaptureFixture) -> None:
+def test_the_command_writes_the_figure_and_prints_the_table(
+    storage: Storage, capsys: pytest.CaptureFixture[str]
+) -> None:
     keep(storage, measured("ViT-B/16", 224), measured("R50x1", 224))
     assert main(["costs", storage.uri]) == 0
     told = capsys.readouterr().out
@@ -88,7 +91,7 @@ def test_the_command_writes_the_figure_and_prints_the_table(storage: Storage, ca
     assert (first["model"], first["pixels"], first["largest_batch"]) == ("R50x1", 224, 64)
 
 
-def test_without_rows_it_is_said_how_to_get_them(storage: Storage, capsys: pytest.CaptureFixture) -> None:
+def test_without_rows_it_is_said_how_to_get_them(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["costs", storage.uri]) == 2
     assert "python -m scaling.measure" in capsys.readouterr().err
     with pytest.raises(style.NothingToDrawError, match="no measured costs to draw"):
@@ -142,7 +145,9 @@ def test_fine_tunings_go_by_it_too(storage: Storage) -> None:
 
 
 def test_another_form_of_a_model_has_its_own_rate(storage: Storage) -> None:
-    changed = replace(zoo_model("ViT-B/16"), pool="gap")
+    usual = zoo_model("ViT-B/16")
+    assert isinstance(usual, ViT)
+    changed = replace(usual, pool="gap")
     rates = measured_rates(keep(storage, measured("ViT-B/16", 224, spec=changed)), H100)
     assert not any(
         run.measured for run in plan_study(resolve_study(load_study("vit_paper")), H100, measured=rates).runs

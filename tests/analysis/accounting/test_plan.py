@@ -10,7 +10,7 @@ from clusters.hardware.slices import slice_named
 from scaling.data.resolve import resolve_study
 from search_spaces.catalog import load_study
 
-TABLE_6 = {  # (model, epochs): exaFLOPs as printed
+TABLE_6: dict[tuple[str, float], int] = {  # (model, epochs): exaFLOPs as printed
     ("ViT-B/32", 7): 55,
     ("ViT-B/16", 7): 224,
     ("ViT-L/32", 7): 196,

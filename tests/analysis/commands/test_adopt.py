@@ -30,7 +30,7 @@ def written(frame: pl.DataFrame, folder: Path, kind: str = "csv") -> str:
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_units_and_roles(tmp_path: Path, storage: Storage, kind: str) -> None:
-    more = {"seen": [300, 1200, 300], "loss": [2.5, 2.0, 2.2]}
+    more: dict[str, list[object]] = {"seen": [300, 1200, 300], "loss": [2.5, 2.0, 2.2]}
     mapping = [*MAP[:2], "compute=flops:pflops-days", "error=top1:percent", "parameters=params:million"]
     mapping += ["samples=seen:M", "loss=loss"]
     assert adopt(written(table(**more), tmp_path, kind), mapping, storage) == (3, 3, 0)

@@ -41,7 +41,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
     assert main([*arguments, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
 
 
 def test_a_file_is_fitted_by_family(curve: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,3 +1,5 @@
+from random import Random
+
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,7 +39,7 @@ def test_the_frontier_is_what_nothing_dominates(points: list[tuple[str, int, int
 
 @settings(deadline=None, max_examples=30)
 @given(POINTS, st.randoms())
-def test_order_does_not_matter(points: list[tuple[str, int, int]], random) -> None:
+def test_order_does_not_matter(points: list[tuple[str, int, int]], random: Random) -> None:
     whole = frame(points)
     order = list(range(len(points)))
     random.shuffle(order)

@@ -24,7 +24,9 @@ from tests.helpers import table6_rows as made
 TABLE6 = made.accuracies()
 
 
-def frame(models: list[tuple[str, float, float]], tasks: tuple[str, ...] = ("t",), **columns: pl.Expr) -> pl.DataFrame:
+def frame(
+    models: list[tuple[str, float, float]], tasks: tuple[str, ...] = ("t",), **columns: pl.Expr | pl.Series
+) -> pl.DataFrame:
     """Accuracy rows of (family, compute, accuracy)."""
     rows = [
         {"run_id": f"run-{place}", "name": f"m{place}", "family": family, "pretrained": True, "epochs": 1.0}

@@ -5,6 +5,7 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from tests.helpers.finished_study import row
 
 def write_inspection(storage: Storage, name: str, weights: str, grid: int = 3, tables: int = 1) -> None:
     """Two layers of two heads, five filters of 2 pixels, positions of a grid, two images of 12 pixels."""
-    about = {"inspection_id": f"{name}-{weights}".replace("/", "-"), "name": name, "family": "vit"}
+    about: dict[str, Any] = {"inspection_id": f"{name}-{weights}".replace("/", "-"), "name": name, "family": "vit"}
     about |= {"weights_sha256": weights, "resolution": 12, "checkpoint": "x"}
     N = grid * grid
     distances = [{"layer": i, "head": j, "pixels": 1.0 + i + j, "images": 7} for i in range(2) for j in range(2)]
@@ -34,13 +35,14 @@ def write_inspection(storage: Storage, name: str, weights: str, grid: int = 3, t
     images = [
         {"image": i, "grid": grid, "shares": shares, "side": 12, "pixels": [200] * 432, "data": "d"} for i in range(2)
     ]
-    made = {"attention_distance": distances, "filters": filters, "position_similarity": cosines, "rollout": images}
+    made: dict[str, list[dict[str, Any]]] = {"attention_distance": distances, "filters": filters}
+    made |= {"position_similarity": cosines, "rollout": images}
     for table, rows in made.items():
         write_rows(storage, table, [row(table) | about | values for values in rows])
 
 
-def pictures(chart: object) -> list[np.ndarray]:
-    text = json.dumps(chart.to_dict())  # type: ignore[attr-defined]
+def pictures(chart: Any) -> list[np.ndarray]:
+    text = json.dumps(chart.to_dict())
     found = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", text)
     return [np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))) for data in found]
 

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import ModuleType
 
 import polars as pl
 import pytest
@@ -19,9 +20,9 @@ from search_spaces.scales import PAPER
 from tests.helpers.paper_rows import samples_of, write_study
 
 
-def rows_of(module: object, place: Path, finetuned: bool = True) -> Rows:
+def rows_of(module: ModuleType, place: Path, finetuned: bool = True) -> Rows:
     storage = Storage.of(place / "made")
-    write_study(storage, module.STUDY, finetuned)  # type: ignore[attr-defined]
+    write_study(storage, module.STUDY, finetuned)
     return load_rows(storage)
 
 
@@ -38,7 +39,7 @@ def rows_of(module: object, place: Path, finetuned: bool = True) -> Rows:
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_each_study_gives_its_figure_and_its_table(
-    module: object, figures: set[str], tables: set[str], tmp_path: Path
+    module: ModuleType, figures: set[str], tables: set[str], tmp_path: Path
 ) -> None:
     rows = rows_of(module, tmp_path)
     always = {"figure5", "figure9"}  # every made run has a curve of few-shot accuracy

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,7 +100,7 @@ def test_rows_that_cannot_be_used_are_named() -> None:
         ),
     ],
 )
-def test_too_few_points_are_an_answer(form: str, inputs: dict, y: list, says: str) -> None:
+def test_too_few_points_are_an_answer(form: str, inputs: dict[str, Any], y: list[float], says: str) -> None:
     found = fit(form, inputs, y, made.QUICK)
     assert isinstance(found, TooFew)
     assert says in str(found)
@@ -121,7 +122,7 @@ def test_a_value_of_compute_counts_once_however_many_configurations_have_it() ->
         (("power", {"compute": range(1, 9)}, [1] * 8, Method(fixed=(("a", -1.0),))), "a must be positive"),
     ],
 )
-def test_mistakes_are_one_line(arguments: tuple, says: str) -> None:
+def test_mistakes_are_one_line(arguments: tuple[Any, ...], says: str) -> None:
     with pytest.raises(ValueError, match=says) as error:
         fit(*arguments)
     assert "\n" not in str(error.value)
@@ -139,6 +140,6 @@ def test_mistakes_are_one_line(arguments: tuple, says: str) -> None:
         {"on": "root"},
     ],
 )
-def test_methods_that_there_are_none_of(options: dict) -> None:
+def test_methods_that_there_are_none_of(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"got|no such"):
         Method(**options)

@@ -1,5 +1,7 @@
 """The solver of fits: slopes and minima, beside scipy's."""
 
+from typing import Any, Literal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -38,7 +40,7 @@ def test_slopes_are_those_of_the_curve(name: str, seed: int) -> None:
 
 @pytest.mark.parametrize("name", FORMS)
 @pytest.mark.parametrize("loss", ["squared", "huber"])
-def test_points_on_a_law_give_its_constants(name: str, loss: str) -> None:
+def test_points_on_a_law_give_its_constants(name: str, loss: Literal["squared", "huber"]) -> None:
     found = made.quick_fit(name, method=Method(bootstrap=0, loss=loss))
     for constant in found.constants:
         assert constant.value == pytest.approx(made.DESIGNS[name].truth[constant.name], rel=2e-3), constant
@@ -47,7 +49,7 @@ def test_points_on_a_law_give_its_constants(name: str, loss: str) -> None:
 
 @pytest.mark.parametrize("loss", ["huber", "squared"])
 @pytest.mark.parametrize("scale", ["log", "value"])
-def test_the_minimum_is_scipys(loss: str, scale: str) -> None:
+def test_the_minimum_is_scipys(loss: str, scale: Literal["log", "value"]) -> None:
     """scipy's own least squares, from the same start and from the true constants, finds nothing better."""
     design = made.DESIGNS["chinchilla"]
     inputs, y = made.rows(design, 3)
@@ -56,7 +58,7 @@ def test_the_minimum_is_scipys(loss: str, scale: str) -> None:
     problem = Problem(design.form, objective, x, objective.on_scale(y), *design.form.bounds(x))
     weights = np.ones(len(y))
     _, cost = minimum(problem, weights, projected(problem, weights)[:6])
-    kind = {"loss": "huber", "f_scale": 1e-3} if loss == "huber" else {}
+    kind: dict[str, Any] = {"loss": "huber", "f_scale": 1e-3} if loss == "huber" else {}
     theirs = least_squares(
         lambda t: problem.t - problem.curve(t[None])[0][0],
         design.theta()[0],

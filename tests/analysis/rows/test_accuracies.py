@@ -1,4 +1,5 @@
 import statistics
+from typing import Any
 
 import polars as pl
 import pytest
@@ -16,7 +17,7 @@ from scaling.store.storage import Storage
 from tests.helpers import finished_study as made
 
 
-def one(frame: pl.DataFrame, **equal: object) -> dict:
+def one(frame: pl.DataFrame, **equal: object) -> dict[str, Any]:
     return frame.row(by_predicate=pl.all_horizontal(pl.col(k) == v for k, v in equal.items()), named=True)
 
 

@@ -1,5 +1,6 @@
 """What a placement gives a worker."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -98,14 +99,17 @@ def test_loaders_take_cpus_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
         place(with_loaders(2, workers=3))
 
 
-def tpu_nodes(name: str, pod: str, topology: str, hosts: int, chips: int, cpus: float = 9.0) -> list[dict]:
+def tpu_nodes(name: str, pod: str, topology: str, hosts: int, chips: int, cpus: float = 9.0) -> list[dict[str, Any]]:
     labels = {"ray.io/tpu-slice-name": name, "ray.io/tpu-pod-type": pod, "ray.io/tpu-topology": topology}
     node = {"Alive": True, "Resources": {"CPU": cpus, "TPU": float(chips)}, "Labels": labels}
     return [node | {"NodeID": f"{name}-{host}"} for host in range(hosts)]
 
 
+Library = Callable[[str], None]
+
+
 @pytest.fixture
-def library(monkeypatch: pytest.MonkeyPatch):
+def library(monkeypatch: pytest.MonkeyPatch) -> Library:
     """Pretend that this library for TPUs is installed, and no other."""
 
     def pretend(name: str) -> None:
@@ -114,7 +118,7 @@ def library(monkeypatch: pytest.MonkeyPatch):
     return pretend
 
 
-def test_groups_reserve_slices(monkeypatch: pytest.MonkeyPatch, library) -> None:
+def test_groups_reserve_slices(monkeypatch: pytest.MonkeyPatch, library: Library) -> None:
     """A worker a host under torch_xla, a worker a chip under torch_tpu; a slice that lost a host is none."""
     head = {"Alive": True, "Resources": {"CPU": 2.0}, "Labels": {}, "NodeID": "head"}
     whole = [node for name in "abc" for node in tpu_nodes(name, "v4-16", "2x2x2", 2, 4)]
@@ -143,7 +147,7 @@ def test_groups_reserve_slices(monkeypatch: pytest.MonkeyPatch, library) -> None
 
 
 @pytest.mark.parametrize("name", ["v3-8", "v5e-8", "v6e-1"])
-def test_a_host_of_its_own(monkeypatch: pytest.MonkeyPatch, library, name: str) -> None:
+def test_a_host_of_its_own(monkeypatch: pytest.MonkeyPatch, library: Library, name: str) -> None:
     shape = slice_named(name)
     nodes = [node for at in "ab" for node in tpu_nodes(at, shape.accelerator_type, "", 1, shape.chips)]
     monkeypatch.setattr(ray, "nodes", lambda: nodes)

@@ -1,6 +1,7 @@
 """A unit is done once: whoever is told to do it again finds its rows."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from scaling.store.storage import Storage
 from scaling.training.devices import local_device
 
 
-def run(work: Work, storage: Storage) -> dict | None:
+def run(work: Work, storage: Storage) -> dict[str, Any] | None:
     return unit_call(
         work, storage=storage, study="x", device=local_device(), report=lambda step, metrics: None, save_seconds=60
     )()
@@ -22,7 +23,7 @@ def run(work: Work, storage: Storage) -> dict | None:
 @pytest.mark.parametrize("kind", ["pretrain", "transfer", "fewshot"])
 def test_a_unit_with_rows_is_not_done_again(kind: str, tiny_run: Pretrain, tiny_task: Task, storage: Storage) -> None:
     control = Scratch("tiny", tiny_run.model)
-    units = {
+    units: dict[str, Pretrain | Transfer | Probe] = {
         "pretrain": replace(tiny_run, epochs=0.2),
         "transfer": Transfer(control, tiny_task, tiny_task.own, 0, "final"),
         "fewshot": Probe(control, FewShot(tiny_run.data, (1,), (0,), resolution=16)),

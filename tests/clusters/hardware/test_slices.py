@@ -1,13 +1,14 @@
 """Slices by name, against Ray's own arithmetic of TPUs."""
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clusters.execution.placement import describe_slice, scaling_config
-from clusters.hardware.catalogue import catalogue
+from clusters.hardware.catalogue import Hardware, catalogue
 from clusters.hardware.slices import Slice, gpu_slice, slice_named, slice_wanted, tpu_slice
 
 TPUS = [chip for chip in catalogue().values() if chip.kind == "tpu"]
@@ -46,6 +47,7 @@ def test_standard_slices_are_rays(found: Slice) -> None:
     from ray.util.tpu import get_tpu_version_from_type, get_tpu_worker_resources
 
     assert found.chip.ray is not None
+    assert found.topology is not None
     version = get_tpu_version_from_type(found.chip.ray)
     workers, resources = get_tpu_worker_resources(found.topology, found.chip.ray)
     assert (workers, resources["TPU"]) == (found.workers, found.chips_on_host)
@@ -60,7 +62,7 @@ def test_standard_slices_are_rays(found: Slice) -> None:
 
 
 @given(st.sampled_from(TPUS), st.lists(st.integers(1, 6), min_size=2, max_size=3))
-def test_a_shape_is_refused_or_whole(chip, sides) -> None:
+def test_a_shape_is_refused_or_whole(chip: Hardware, sides: list[int]) -> None:
     """Whatever shape is let through has whole hosts, in the same number as Ray says."""
     from ray.util.tpu import get_tpu_worker_resources
 
@@ -69,11 +71,13 @@ def test_a_shape_is_refused_or_whole(chip, sides) -> None:
     except ValueError:
         return
     assert found.hosts * found.chips_on_host == found.chips == math.prod(4 * side for side in sides)
+    assert found.topology is not None
+    assert chip.ray is not None
     assert get_tpu_worker_resources(found.topology, chip.ray)[0] == found.workers
 
 
 @given(st.sampled_from([chip for chip in catalogue().values() if chip.kind == "gpu"]), st.integers(1, 100))
-def test_gpus_fill_whole_machines(chip, number) -> None:
+def test_gpus_fill_whole_machines(chip: Hardware, number: int) -> None:
     full = chip.chips_per_host
     if number > full and number % full:
         with pytest.raises(ValueError, match="no whole machines"):
@@ -92,10 +96,11 @@ def test_ray_takes_the_scaling_config(found: Slice) -> None:
     assert config.num_workers == 2 * found.workers
     assert describe_slice(found)["total_resources"]["GPU" if config.use_gpu else "TPU"] == found.chips
     if found.hosts > 1 and config.use_tpu:
-        from ray.train import ScalingConfig
+        import ray.train
 
+        make: Any = ray.train.ScalingConfig  # as in placement: with fields that mypy does not see
         with pytest.raises(ValueError, match="must be a multiple of"):
-            ScalingConfig(
+            make(
                 num_workers=found.hosts + 1,
                 use_tpu=True,
                 topology=found.topology,
@@ -127,6 +132,6 @@ def test_machines_by_number() -> None:
         (("v4-16", None, 2), "leave --nodes out"),
     ],
 )
-def test_mistakes_are_named(arguments: tuple, says: str) -> None:
+def test_mistakes_are_named(arguments: tuple[Any, ...], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         slice_wanted(*arguments)

@@ -2,15 +2,16 @@
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusters.__main__ import Check, Launch, Slices, main
+from clusters.__main__ import Check, Command, Launch, Slices, main
 from clusters.hardware.slices import slice_named
 from clusters.launch import samples
 from clusters.launch.check import mistakes
@@ -23,7 +24,7 @@ SLICES = ("v3-8", "v4-16", "v4-512", "v5e-8", "v5e-16", "v5p-128", "v6e-1", "v6e
 CASES = [(kind, name) for name in SLICES for kind in (get_args(LaunchKind) if ":" in name else TPU_KINDS)]
 
 
-def made(kind: LaunchKind, name: str, **fields) -> str:
+def made(kind: LaunchKind, name: str, **fields: Any) -> str:
     return launch_file(LaunchRequest(kind, slice_named(name), **{"storage": "gs://bucket/study", **fields}))
 
 
@@ -133,7 +134,9 @@ def test_the_line_of_what_is_missing_is_that_of_what_it_is_missing_from() -> Non
         ("", 1, "one document is expected, there are 0"),
     ],
 )
-def test_what_is_no_launch_file(text: str, line: int, says: str, tmp_path: Path, capsys) -> None:
+def test_what_is_no_launch_file(
+    text: str, line: int, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "file.yaml"
     file.write_text(text)
     assert main(Check((file,))) == 2
@@ -150,7 +153,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-def test_every_key_has_the_line_that_it_stands_in(value) -> None:
+def test_every_key_has_the_line_that_it_stands_in(value: object) -> None:
     text = yaml.safe_dump(value, default_flow_style=False)
     document, lines = load_yaml(text), text.splitlines()
     assert document.value == value
@@ -159,7 +162,7 @@ def test_every_key_has_the_line_that_it_stands_in(value) -> None:
             assert f"{path[-1]}:" in lines[line - 1] or f"'{path[-1]}':" in lines[line - 1]
 
 
-def paths(value, path=()):
+def paths(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Where the parts of a YAML value lie, the whole left out."""
     parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, part in parts:
@@ -172,7 +175,7 @@ PUT = [None, 0, -1, 3, 1.5, "", "x", "8", [], {}, [1], ["x"], {"a": 1}, {"google
 
 @settings(max_examples=60)
 @given(st.sampled_from([text for name, text in samples.sample_files().items() if name.endswith("yaml")]), st.data())
-def test_whatever_stands_in_a_file_it_is_judged(text: str, data) -> None:
+def test_whatever_stands_in_a_file_it_is_judged(text: str, data: st.DataObject) -> None:
     """A value of another type, or one that is missing, is a mistake or none, and never a crash of the check."""
     document = yaml.safe_load(text)
     *above, last = data.draw(st.sampled_from(list(paths(document))))
@@ -192,7 +195,7 @@ def test_whatever_stands_in_a_file_it_is_judged(text: str, data) -> None:
     assert all(1 <= mistake.line <= len(spoilt.splitlines()) and str(mistake) for mistake in found)
 
 
-def test_commands(tmp_path: Path, capsys) -> None:
+def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "job.yaml"
     assert main(Launch("rayjob", slice="v4-16", storage="gs://b/s", out=file)) == 0
     assert main(Launch("rayjob", hardware="tpu-v4", nodes=2, storage="gs://b/s")) == 0
@@ -226,7 +229,7 @@ def test_commands(tmp_path: Path, capsys) -> None:
         (Slices(()), "give the names"),
     ],
 )
-def test_mistakes_are_named(options, says: str) -> None:
+def test_mistakes_are_named(options: Command, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         main(options)
 

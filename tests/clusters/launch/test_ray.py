@@ -21,7 +21,8 @@ SLICES = (*TPUS, "h100:2", "h100:8", "h100:64", "t4:8")
 
 
 def written(kind: LaunchKind, found: Slice) -> dict[str, Any]:
-    return yaml.safe_load(launch_file(LaunchRequest(kind, found, storage="gs://bucket/study")))
+    file: dict[str, Any] = yaml.safe_load(launch_file(LaunchRequest(kind, found, storage="gs://bucket/study")))
+    return file
 
 
 def autoscaled(kind: LaunchKind, found: Slice) -> dict[str, Any]:
@@ -37,10 +38,11 @@ def autoscaled(kind: LaunchKind, found: Slice) -> dict[str, Any]:
     return prepare_config(written(kind, found))
 
 
-def launched(config: dict[str, Any], bundles: list[dict[str, float]], *, spread: bool) -> tuple[dict[str, int], list]:
+def launched(
+    config: dict[str, Any], bundles: list[dict[str, float]], *, spread: bool
+) -> tuple[dict[str, int], list[dict[str, float]]]:
     """(nodes by type that Ray's autoscaler starts for the bundles, bundles that it finds no place for)."""
-    from ray.autoscaler._private import resource_demand_scheduler as scheduler
-
+    scheduler: Any = import_module("ray.autoscaler._private.resource_demand_scheduler")  # whose types say too little
     nodes, left = scheduler.get_nodes_for(
         config["available_node_types"],
         {},
@@ -78,6 +80,8 @@ def test_kuberays_autoscaler_knows_a_tpu_slice_by_the_name_that_ray_train_reserv
 
     found = slice_named(name)
     resources = autoscaled("raycluster", found)["available_node_types"][found.chip.name]["resources"]
+    assert found.topology is not None
+    assert found.chip.ray is not None
     pod = infer_tpu_pod_type_from_topology(found.topology, found.chip.ray)
     assert resources[f"TPU-{pod}-head"] == 1
     assert resources["TPU"] == found.chips_on_host
@@ -120,10 +124,13 @@ COMMAND = re.compile(r"\bray (start|stop|up|down|dashboard|job submit|get-auth-t
 @pytest.mark.parametrize(("file", "text"), samples.sample_files().items())
 def test_rays_commands_have_the_options_that_are_given(file: str, text: str) -> None:
     """Those of scripts and those that the comments tell people to type."""
+    from click import Group
     from ray.scripts.scripts import cli
 
+    job = cli.commands["job"]
+    assert isinstance(job, Group)
     known: dict[str, set[str]] = {}
-    for name, command in [*cli.commands.items(), ("job submit", cli.commands["job"].commands["submit"])]:
+    for name, command in [*cli.commands.items(), ("job submit", job.commands["submit"])]:
         known[name] = {option for parameter in command.params for option in parameter.opts}
     known["symmetric-run"] |= known["start"]
     one_line = re.sub(r"(\\\n#?|\n)\s+(?=--)", " ", text)

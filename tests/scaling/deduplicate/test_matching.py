@@ -97,7 +97,10 @@ def test_look_alikes_whose_hashes_are_not_near_count_too(tmp_path: Path) -> None
 
 def test_a_copy_stands_out_from_the_next_test_image() -> None:
     def copies(*residuals: float) -> list[bool]:
-        return judge(np.zeros(len(residuals), np.int64), np.arange(len(residuals)), np.array(residuals)).tolist()
+        found: list[bool] = judge(
+            np.zeros(len(residuals), np.int64), np.arange(len(residuals)), np.array(residuals)
+        ).tolist()
+        return found
 
     assert copies(0.019) == [True]  # no other test image near
     assert copies(0.021) == [False]
@@ -106,4 +109,5 @@ def test_a_copy_stands_out_from_the_next_test_image() -> None:
     assert not any(copies(0.001, 0.002, 0.003, 0.004, 0.005))  # one shirt of many
     assert copies(0.0015, 0.001, 0.3) == [True, True, False]  # the tests hold the picture twice
     assert judge(np.array([3, 3]), np.array([1, 1]), np.array([0.5, 0.001])).tolist() == [False, True]  # two crops
-    assert judge(*np.empty((2, 0), np.int64), np.empty(0)).tolist() == []
+    none = np.empty(0, np.int64)
+    assert judge(none, none, np.empty(0)).tolist() == []

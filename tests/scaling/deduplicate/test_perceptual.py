@@ -12,7 +12,9 @@ from scaling.deduplicate import perceptual
 @pytest.fixture(scope="module")
 def pictures() -> np.ndarray:
     """uint8 [40, 32, 32, 3]."""
-    return open_split("ifs:classes=10,images=4,size=32", None).pixels(np.arange(40))
+    pixels = open_split("ifs:classes=10,images=4,size=32", None).pixels(np.arange(40))
+    assert isinstance(pixels, np.ndarray)
+    return pixels
 
 
 def thumbnails(pixels: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from scaling.models.build import build
 from scaling.models.layers import normalise
 from scaling.runs.finetune import finetune
 from scaling.runs.pretrain import pretrain
+from scaling.specs.architectures import ViT
 from scaling.specs.identity import to_json
 from scaling.specs.pretraining import Pretrain
 from scaling.specs.recipe import MaskedPatches
@@ -46,9 +48,10 @@ def checkpoint(tiny_run: Pretrain, place: Storage) -> str:
     return place.path(results.checkpoint_name(tiny_run.id))
 
 
-def run(options: Options, capsys: pytest.CaptureFixture[str]) -> dict:
+def run(options: Options, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     assert main(replace(options, json=True)) == 0
-    return json.loads(capsys.readouterr().out)
+    row: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return row
 
 
 def logits(tiny_run: Pretrain, checkpoint: str) -> np.ndarray:
@@ -56,7 +59,8 @@ def logits(tiny_run: Pretrain, checkpoint: str) -> np.ndarray:
     module.load_state_dict(read_weights(Storage.of(checkpoint)))
     images = open_split(TEST, None)
     with torch.no_grad():
-        return module.eval()(normalise(eval_images(images, np.arange(96), 16))).numpy()
+        found: torch.Tensor = module.eval()(normalise(eval_images(images, np.arange(96), 16)))
+    return found.numpy()
 
 
 def test_a_runs_checkpoint_by_its_datas_labels(
@@ -127,7 +131,9 @@ def test_files_of_the_official_codes(name: str, tmp_path: Path, capsys: pytest.C
 
 
 def test_a_file_of_another_model_is_refused(tmp_path: Path) -> None:
-    spec = replace(zoo_model("ViT-Ti/16"), representation_size=192)
+    usual = zoo_model("ViT-Ti/16")
+    assert isinstance(usual, ViT)
+    spec = replace(usual, representation_size=192)
     module = random_model(spec, classes=4, resolution=32)
     save_safetensors(module, tmp_path / "weights.safetensors")
     with pytest.raises(ValueError, match="does not fit the model"):  # the zoo's Ti has no hidden layer

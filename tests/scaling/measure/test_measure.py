@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -36,8 +37,9 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "photographs", lambda folder, count: write_photographs(folder, count=10, side=40))
 
 
-def options(*models: str, **fields) -> Options:
-    return Options(models, **({"resolution": (16,), "seconds": 1e-3, "max_batch_size": 4, "num_classes": 5} | fields))
+def options(*models: str, **fields: Any) -> Options:
+    usual: dict[str, Any] = {"resolution": (16,), "seconds": 1e-3, "max_batch_size": 4, "num_classes": 5}
+    return Options(models, **(usual | fields))
 
 
 def test_rows_say_what_was_measured(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,7 +157,7 @@ def test_the_largest_batch_of_a_cpu_is_on_a_line_of_measured_peaks(monkeypatch: 
 
 
 def test_other_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    strange = replace(local_device(Execution("fp32"), 1), kind="xla")  # type: ignore[arg-type]
+    strange = replace(local_device(Execution("fp32"), 1), kind="xla")
     monkeypatch.setattr("scaling.measure.__main__.local_device", lambda *_, **__: strange)
     with pytest.raises(ValueError, match=r"costs are measured on cpu.* so far, and this is xla"):
         main(options("tiny"))

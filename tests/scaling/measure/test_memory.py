@@ -1,5 +1,9 @@
 """What fits into memory."""
 
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
 import pytest
 import torch
 from hypothesis import given
@@ -35,14 +39,14 @@ def test_peaks_that_do_not_rise_say_nothing() -> None:
 
 def test_the_peak_of_a_while_is_not_that_of_the_process_before() -> None:
     device = local_device(Execution("fp32"), 1)
-    large, small = (memory.peak_memory(lambda size=size: torch.ones(size * MIB // 4), device) for size in (256, 1))
+    large, small = (memory.peak_memory(partial(torch.ones, size * MIB // 4), device) for size in (256, 1))
     if large is None or small is None:
         pytest.skip("this kernel does not tell the peak of a while")
     assert 200 * MIB < large - small < 300 * MIB
 
 
 def test_only_want_of_memory_is_no_room() -> None:
-    def fails(text: str) -> None:
+    def fails(text: str) -> NoReturn:
         raise RuntimeError(text)
 
     done: list[int] = []
@@ -51,12 +55,12 @@ def test_only_want_of_memory_is_no_room() -> None:
     assert done == [1]
     full = "CUDA out of memory. Tried to allocate 2 GiB"
     assert memory.try_work(lambda: lambda: fails(full)) is None
-    assert memory.try_work(lambda: fails(full) or work) is None  # no room for what it works on
+    assert memory.try_work(lambda: fails(full)) is None  # no room for what it works on
     with pytest.raises(RuntimeError, match="shape"):
         memory.try_work(lambda: lambda: fails("shape mismatch"))
 
 
-def test_the_limit_is_the_containers_or_the_machines(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_is_the_containers_or_the_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = local_device(Execution("fp32"), 1)
     monkeypatch.setattr(memory, "CGROUP", tmp_path / "memory.max")
     machine = memory.memory_limit(device)

@@ -9,6 +9,7 @@ from sklearn.linear_model import Ridge
 
 from scaling.runs.fewshot import BIAS, choose, probe, ridge_scores
 from scaling.runs.pretrain import pretrain
+from scaling.specs.architectures import ViT
 from scaling.specs.pretraining import FewShot, Pretrain, Scratch
 from scaling.specs.recipe import MaskedPatches
 from scaling.specs.study import Probe
@@ -42,6 +43,7 @@ def test_choice_is_balanced_nested_and_seeded() -> None:
 
 
 def test_a_probe_writes_one_row_for_each_number_of_shots_and_seed(tiny_run: Pretrain, storage: Storage) -> None:
+    assert isinstance(tiny_run.model, ViT)
     run = replace(tiny_run, model=replace(tiny_run.model, representation_size=8))  # probed before its tanh
     pretrain(run, storage=storage, study="x", device=local_device(), report=lambda step, metrics: None)
     fewshot = FewShot(run.data, shots=(1, 5), seeds=(0, 1), resolution=16)

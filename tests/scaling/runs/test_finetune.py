@@ -1,13 +1,17 @@
 """One fine-tuning: dev trials keep off the test set, final runs read it, controls start afresh."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 import pytest
 
 from scaling.checkpoints.formats import save_npz
 from scaling.checkpoints.upstream import read_weights
+from scaling.data.pipeline.loading import Stream
+from scaling.data.pipeline.preprocessing import Batch
 from scaling.data.resolve import resolve, resolve_study
 from scaling.data.sources.read import open_split
 from scaling.models import build, load_pretrained
@@ -22,11 +26,11 @@ from scaling.training.devices import local_device
 from tests.helpers.specs import at
 
 
-def ignore(step: int, metrics: dict) -> None:
+def ignore(step: int, metrics: dict[str, Any]) -> None:
     pass
 
 
-def run(transfer: Transfer, storage: Storage, checkpoint: str | None = None) -> dict:
+def run(transfer: Transfer, storage: Storage, checkpoint: str | None = None) -> dict[str, Any]:
     return finetune(transfer, checkpoint=checkpoint, storage=storage, study="x", device=local_device(), report=ignore)
 
 
@@ -60,9 +64,10 @@ def test_a_dev_trial_trains_on_no_image_of_its_dev_split(
 
     original = module.batches
 
-    def spy(start, stop, *, stream, **options):  # type: ignore[no-untyped-def]
+    def spy(start: int, stop: int, *, stream: Stream, **options: Any) -> Iterator[Batch]:
         seen[phase] |= set(stream.index[np.arange(len(stream.index))].tolist())
-        return original(start, stop, stream=stream, **options)
+        made: Iterator[Batch] = original(start, stop, stream=stream, **options)
+        return made
 
     monkeypatch.setattr(module, "batches", spy)
     for phase in ("dev", "final"):
@@ -81,6 +86,7 @@ def test_an_official_dev_split_takes_the_place_of_a_random_one(
     assert official.id != tiny_task.id
     assert official.data.train is not None
     index, dev = dev_split(open_split(official.data.train, storage), official, storage)
+    assert isinstance(index, np.ndarray)
     assert (index.tolist(), dev.tolist()) == (list(range(80)), list(range(80, 96)))
     row = run(Transfer(tiny_run, official, at(official, 0.1), 0, "dev"), storage, checkpoint)
     assert row["dev_top1"] * 16 == pytest.approx(round(row["dev_top1"] * 16))  # of 16 images
@@ -137,9 +143,9 @@ def test_a_trial_that_pauses_ends_as_one_that_does_not(tiny_run: Pretrain, tiny_
     trial = Transfer(Scratch("tiny", tiny_run.model), task, at(task, 0.1), 0, "dev")
     other = Storage.of(storage.path("other"))
 
-    def until(step: int | None, place: Storage) -> dict:
-        common = {"checkpoint": None, "study": "x", "device": local_device(), "report": ignore}
-        return finetune(trial, storage=place, until=step, **common)  # type: ignore[arg-type]
+    def until(step: int | None, place: Storage) -> dict[str, Any]:
+        common: dict[str, Any] = {"checkpoint": None, "study": "x", "device": local_device(), "report": ignore}
+        return finetune(trial, storage=place, until=step, **common)
 
     assert until(2, storage)["rung_steps"] == [2]
     paused = until(5, storage)

@@ -4,12 +4,12 @@ import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.checkpoints.upstream import read_weights
@@ -30,10 +30,12 @@ from scaling.store import frames
 from scaling.store.storage import Storage
 from scaling.training.devices import Device, local_device
 from tests.helpers.specs import RECIPE, at
+from tests.helpers.workers import start_workers
 
 SMALL = ViT(patch_size=4, width=16, depth=1, mlp_dim=32, num_heads=2)
 DATA = Dataset("x", num_classes=2, num_train=8)
-TARGETS = ("mean_color", "downsized", "pixels")
+Target = Literal["mean_color", "downsized", "pixels"]
+TARGETS: tuple[Target, ...] = ("mean_color", "downsized", "pixels")
 
 
 @pytest.fixture
@@ -162,12 +164,13 @@ class Predicts(torch.nn.Module):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_the_loss_is_the_mean_over_corrupted_patches(run: Pretrain, target: str) -> None:
+def test_the_loss_is_the_mean_over_corrupted_patches(run: Pretrain, target: Target) -> None:
     run = replace(run, masked=MaskedPatches(target))
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (3, 3, 16, 16), dtype=torch.uint8, generator=generator)
     pairs = corruption(run, np.zeros(3, np.int64), np.arange(3))
-    outputs = run.masked.outputs(4)  # type: ignore[union-attr]
+    assert run.masked is not None
+    outputs = run.masked.outputs(4)
     predicted = torch.randn(3, 8, outputs, generator=generator)
     loss = masked_prediction(run)(Predicts(predicted), 0, images, pairs)
     wanted = targets(run, images, pairs[..., 0])
@@ -195,7 +198,7 @@ class Killed(BaseException):
 
 
 def train(run: Pretrain, storage: Storage, kill_at: int | None = None, device: Device | None = None) -> None:
-    def report(step: int, metrics: dict) -> None:
+    def report(step: int, metrics: dict[str, Any]) -> None:
         if step == kill_at:
             raise Killed
 
@@ -205,7 +208,7 @@ def train(run: Pretrain, storage: Storage, kill_at: int | None = None, device: D
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_an_interrupted_run_ends_in_the_same_bits(run: Pretrain, tmp_path: Path, target: str) -> None:
+def test_an_interrupted_run_ends_in_the_same_bits(run: Pretrain, tmp_path: Path, target: Target) -> None:
     run = replace(run, masked=MaskedPatches(target))
     whole, torn = Storage.of(tmp_path / "whole"), Storage.of(tmp_path / "torn")
     train(run, whole)
@@ -231,7 +234,7 @@ def test_two_workers_train_as_one_and_so_do_microbatches(run: Pretrain, tmp_path
     one, two, parts = (Storage.of(tmp_path / name) for name in ("one", "two", "parts"))
     train(run, one)
     train(run, parts, device=local_device(Execution(microbatch=3)))
-    mp.spawn(worker, (2, str(tmp_path / "meet"), to_json(run), two.uri), nprocs=2)
+    start_workers(worker, str(tmp_path / "meet"), to_json(run), two.uri)
     curves = [frames.read_table(s, "curve").sort("step") for s in (one, two, parts)]
     for other in curves[1:]:
         np.testing.assert_allclose(other["train_loss"], curves[0]["train_loss"], rtol=2e-6)
@@ -243,26 +246,27 @@ def test_a_run_learns_the_colours(run: Pretrain, storage: Storage) -> None:
     train(replace(run, epochs=10, base_lr=1e-2, recipe=recipe), storage)
     curve = frames.read_table(storage, "curve").sort("step")
     assert curve["train_loss"][0] == pytest.approx(math.log(512))  # a guess
-    assert curve["train_loss"].tail(10).mean() < 4.6  # type: ignore[operator]
+    assert curve["train_loss"].to_numpy()[-10:].mean() < 4.6
     assert curve["dev_top1"].drop_nulls()[-1] > 0.05  # of 512 colours
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_its_weights_are_fine_tuned_and_probed_as_any(
-    run: Pretrain, tiny_task: Task, storage: Storage, target: str
+    run: Pretrain, tiny_task: Task, storage: Storage, target: Target
 ) -> None:
     run = replace(run, masked=MaskedPatches(target))
     train(run, storage)
     checkpoint = storage.path(f"checkpoints/{run.id}/final")
     weights = read_weights(Storage.of(checkpoint))
-    assert weights["head.weight"].shape == (run.masked.outputs(4), 16)  # type: ignore[union-attr]
+    assert run.masked is not None
+    assert weights["head.weight"].shape == (run.masked.outputs(4), 16)
     assert "mask_token" not in weights
-    common = {"checkpoint": checkpoint, "storage": storage, "study": "x", "device": local_device()}
+    common: dict[str, Any] = {"checkpoint": checkpoint, "storage": storage, "study": "x", "device": local_device()}
     row = finetune(
         Transfer(run, tiny_task, at(tiny_task, 0.1), 0, "final"), report=lambda step, metrics: None, **common
-    )  # type: ignore[arg-type]
+    )
     assert 0 <= row["test_top1"] <= 1
-    probe(Probe(run, FewShot(run.data, shots=(5,), resolution=16)), **common)  # type: ignore[arg-type]
+    probe(Probe(run, FewShot(run.data, shots=(5,), resolution=16)), **common)
     assert frames.read_table(storage, "fewshot").height == 3
 
 
@@ -272,7 +276,9 @@ def test_its_weights_are_fine_tuned_and_probed_as_any(
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("pool", ["token", "gap"])
 @pytest.mark.parametrize("share", [0.5, 0.15])
-def test_costs_equal_the_built_module(run: Pretrain, target: str, pool: str, share: float) -> None:
+def test_costs_equal_the_built_module(
+    run: Pretrain, target: Target, pool: Literal["token", "gap"], share: float
+) -> None:
     """Of 25 patches, and without knowing how many classes the data have."""
     model = replace(SMALL, patch_size=3, depth=2, pool=pool)
     masked = MaskedPatches(target, corrupted=share)
@@ -300,6 +306,6 @@ def test_costs_equal_the_built_module(run: Pretrain, target: str, pool: str, sha
         ({"masked": MaskedPatches("pixels"), "early_stopping": 2}, "'pixels' has none"),
     ],
 )
-def test_what_cannot_be_is_an_error(run: Pretrain, change: dict, message: str) -> None:
+def test_what_cannot_be_is_an_error(run: Pretrain, change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(run, **change)

@@ -4,16 +4,18 @@ from dataclasses import replace
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scaling.data.resolve import resolve, resolve_study
 from scaling.data.sources import encoding
 from scaling.data.sources.decoding import CorruptImageError
+from scaling.data.sources.images import Images
 from scaling.data.sources.read import open_split
 from scaling.runs.pretrain import pretrain, split
 from scaling.specs.execution import Execution
@@ -23,6 +25,7 @@ from scaling.specs.study import Study
 from scaling.store import frames
 from scaling.store.storage import Storage
 from scaling.training.devices import local_device
+from tests.helpers.images import plain_labels
 from tests.helpers.photographs import photograph, written
 
 N = 1000
@@ -90,9 +93,10 @@ def test_runs_on_a_subset_see_all_of_it_and_nothing_else(
     seen: set[int] = set()
     original = module.train_images
 
-    def spy(images, chosen, *rest, **options):  # type: ignore[no-untyped-def]
+    def spy(images: Images, chosen: np.ndarray, *rest: Any, **options: Any) -> torch.Tensor:
         seen.update(chosen.tolist())
-        return original(images, chosen, *rest, **options)
+        made: torch.Tensor = original(images, chosen, *rest, **options)
+        return made
 
     monkeypatch.setattr(module, "train_images", spy)
     small = replace(run, subset=20)
@@ -141,16 +145,14 @@ def test_a_shuffle_of_shards_is_another_run(run: Pretrain, storage: Storage, tmp
     """With windows as large as the set it takes the same steps."""
     assert run.data.train is not None
     images = open_split(run.data.train, None)
-    files = [data for i in range(len(images)) if (data := images.encoded[i])]
+    files = [encoded for i in range(len(images)) if (encoded := images.encoded[i])]
     for part in range(4):
         here = slice(24 * part, 24 * part + 24)
-        content = encoding.encode_parquet(files[here], images.labels[here], list("abcd"))
+        content = encoding.encode_parquet(files[here], plain_labels(images)[here], list("abcd"))
         (tmp_path / f"{part}.parquet").write_bytes(content)
     data = resolve(Dataset("shards", f"parquet:{tmp_path}/*.parquet"))
-    runs = [
-        replace(run, data=data, shuffle=shuffle, shuffle_window=window)
-        for shuffle, window in (("full", 16), ("shards", 4), ("shards", 2))
-    ]
+    shuffles: tuple[tuple[Literal["full", "shards"], int], ...] = (("full", 16), ("shards", 4), ("shards", 2))
+    runs = [replace(run, data=data, shuffle=shuffle, shuffle_window=window) for shuffle, window in shuffles]
     for one in runs:
         pretrain(one, storage=storage, study="x", device=local_device(), report=lambda step, metrics: None)
     curves = frames.read_table(storage, "curve").sort("step")
@@ -170,7 +172,7 @@ def test_shuffles_that_do_not_exist(run: Pretrain, change: dict[str, Any], messa
     with pytest.raises(ValueError, match=message):
         replace(run, **change)
     with pytest.raises(ValueError, match="corrupt must be one of fail, skip, got 'ignore'"):
-        replace(run.data, corrupt="ignore")
+        replace(run.data, corrupt="ignore")  # type: ignore[arg-type]
 
 
 def test_the_number_of_evaluations_is_the_runs(run: Pretrain, storage: Storage) -> None:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from scaling.schedule.pairs import Pair, fixed_settings
 from scaling.schedule.sampler import Result
-from scaling.schedule.trials import chosen_settings, due_trials, known_settings, pareto, trials_left
+from scaling.schedule.trials import Trial, chosen_settings, due_trials, known_settings, pareto, trials_left
 from scaling.specs.architectures import ViT
 from scaling.specs.pretraining import Dataset, Scratch
 from scaling.specs.search import Choice, Halving, Range, Search, Setting
@@ -31,7 +32,9 @@ def score(setting: Setting) -> float:
 
 def run(pair: Pair, known: Known, *, slots: int = 1, seed: int = 0, stop: int | None = None) -> list[tuple[str, int]]:
     """Run due trials, `slots` at a time, ending in random order, until the search is over or `stop` of them ended."""
-    rng, order, at_work = random.Random(seed), [], []
+    rng = random.Random(seed)
+    order: list[tuple[str, int]] = []
+    at_work: list[Trial] = []
     while stop is None or len(order) < stop:
         todo = [trial for trial in due_trials(pair, known)[0] if trial not in at_work]
         at_work += todo[: slots - len(at_work)]
@@ -46,7 +49,7 @@ def run(pair: Pair, known: Known, *, slots: int = 1, seed: int = 0, stop: int | 
     return order
 
 
-def pair(**changes: object) -> Pair:
+def pair(**changes: Any) -> Pair:
     return replace(PAIR, task=replace(TASK, **changes))
 
 

@@ -1,6 +1,8 @@
 """Identity, checks and JSON of the specs."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -51,9 +53,9 @@ def test_kinds_of_specs_with_equal_fields_differ() -> None:
     st.floats(1e-6, 10), st.integers(1, 300), st.integers(0, 2**31), st.sampled_from(["adamw", "sgd"]), st.booleans()
 )
 def test_json_round_trip_keeps_value_and_id(
-    base_lr: float, epochs: int, seed: int, optimizer: str, scratch: bool
+    base_lr: float, epochs: int, seed: int, optimizer: Literal["adamw", "sgd"], scratch: bool
 ) -> None:
-    run = replace(RUN, base_lr=base_lr, epochs=epochs, seed=seed, recipe=Recipe(optimizer=optimizer))  # type: ignore[arg-type]
+    run = replace(RUN, base_lr=base_lr, epochs=epochs, seed=seed, recipe=Recipe(optimizer=optimizer))
     assert from_json(Pretrain, to_json(run)) == run
     upstream = Scratch("s", Hybrid(ResNet((1, 2), width=32), VIT), seed) if scratch else run
     transfer = Transfer(upstream, TASK, at(TASK, base_lr), seed, "final")
@@ -113,7 +115,7 @@ def test_fine_tuning_takes_whole_patches() -> None:
         (lambda: FewShot(DATA, shots=(0,)), "shots must be positive"),
     ],
 )
-def test_mistakes_are_named_with_their_value(make, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_mistakes_are_named_with_their_value(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
 

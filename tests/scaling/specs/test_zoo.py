@@ -12,14 +12,14 @@ KINDS["resnet"] = ("R-micro-S", "R-micro-M", "R-micro-L")
 KINDS["hybrid"] = ("R+ViT-micro-S/4", "R+ViT-micro-M/4", "R+ViT-micro-L/4")
 
 
-def test_table_1():
+def test_table_1() -> None:
     assert zoo_model("ViT-B/16") == ViT(16, 768, 12, 3072, 12, representation_size=768)
     assert zoo_model("ViT-L/32") == ViT(32, 1024, 24, 4096, 16, representation_size=1024)
     assert zoo_model("ViT-H/14") == ViT(14, 1280, 32, 5120, 16, representation_size=1280)
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_the_name_says_the_shape(name):
+def test_the_name_says_the_shape(name: str) -> None:
     spec = zoo_model(name)
     assert spec.kind == ("hybrid" if "+" in name else "vit" if "ViT" in name else "resnet")
     assert family(spec) == ("axial" if name.startswith("Axial") else spec.kind)
@@ -38,7 +38,7 @@ def test_the_name_says_the_shape(name):
 
 
 @pytest.mark.parametrize("name", ["R50x1+ViT-B/16", "R50x1+ViT-L/16"])
-def test_hybrids_at_16_move_the_last_stage_into_the_third(name):
+def test_hybrids_at_16_move_the_last_stage_into_the_third(name: str) -> None:
     spec = zoo_model(name)
     assert isinstance(spec, Hybrid)
     assert spec.backbone.depths == (3, 4, 9)
@@ -46,20 +46,20 @@ def test_hybrids_at_16_move_the_last_stage_into_the_third(name):
 
 
 @pytest.mark.parametrize("size", ["B/16", "B/32", "micro-S/4"])
-def test_axial_forms_are_the_vits_with_another_attention_and_head(size):
+def test_axial_forms_are_the_vits_with_another_attention_and_head(size: str) -> None:
     axial, vit = zoo_model(f"Axial-ViT-{size}"), zoo_model(f"ViT-{size}")
     assert isinstance(vit, ViT)
     assert axial == replace(vit, pool="gap", attention="axial")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_micro_sizes_grow(kind):
+def test_micro_sizes_grow(kind: str) -> None:
     small, medium, large = (forward_macs(zoo_model(name), 16, 10) for name in KINDS[kind])
     assert 2.3 < medium / small < 4
     assert 1.7 < large / medium < 4
 
 
-def test_unknown_name_suggests_the_nearest():
+def test_unknown_name_suggests_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"no model 'ViT-B16' in the zoo; did you mean ViT-B/16") as error:
         zoo_model("ViT-B16")
     assert "\n" not in str(error.value)

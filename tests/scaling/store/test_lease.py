@@ -58,9 +58,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def begin(place: str | Path, *arguments: str) -> "subprocess.Popen[str]":
         files = ["--begin", str(tmp_path / "begin"), "--end", str(tmp_path / "end")]
         command = [sys.executable, str(tmp_path / "holder.py"), "--storage", str(place), *files, *arguments]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        pipe = subprocess.PIPE
         path = {**os.environ, "PYTHONPATH": str(ROOT)}
-        started.append(subprocess.Popen(command, text=True, env=path, **pipes))
+        started.append(subprocess.Popen(command, text=True, env=path, stdout=pipe, stderr=pipe))
         assert read(started[-1]) == "ready"
         return started[-1]
 
@@ -163,7 +163,7 @@ def test_beats_keep_it(place: Storage) -> None:
 
 def other(place: Storage, **change: object) -> None:
     """A holder that sends no heartbeats."""
-    claim = replace(rules._claim("another"), **change)  # type: ignore[arg-type]
+    claim = replace(rules._claim("another"), **change)
     rules._put(place, claim)
     place.write(claim.marker, b"")
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,17 @@ def test_write_read_list_delete(place: Storage) -> None:
     assert place.list("rows") == []
 
 
+def writes(content: bytes) -> Callable[[Path], None]:
+    """Fills a directory."""
+
+    def fill(folder: Path) -> None:
+        (folder / "weights").write_bytes(content)
+
+    return fill
+
+
 def test_a_directory_is_committed_whole(place: Storage) -> None:
-    place.commit_directory("step/1", lambda folder: (folder / "weights").write_bytes(b"w") and None)
+    place.commit_directory("step/1", writes(b"w"))
     assert place.committed("step/1")
     assert place.read("step/1/weights") == b"w"
 
@@ -67,7 +77,7 @@ class Dying:
 
 
 def test_a_deletion_that_is_cut_off_leaves_nothing_committed(place: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    place.commit_directory("step/1", lambda folder: (folder / "weights").write_bytes(b"w") and None)
+    place.commit_directory("step/1", writes(b"w"))
     driver, root = place.filesystem()
     with monkeypatch.context() as patch:
         patch.setattr("scaling.store.storage.shutil", Dying(shutil))
@@ -78,8 +88,8 @@ def test_a_deletion_that_is_cut_off_leaves_nothing_committed(place: Storage, mon
 
 
 def test_the_first_commit_of_a_directory_stays(place: Storage, tmp_path: Path) -> None:
-    place.commit_directory("step/1", lambda folder: (folder / "weights").write_bytes(b"first") and None)
-    place.commit_directory("step/1", lambda folder: (folder / "weights").write_bytes(b"second") and None)
+    place.commit_directory("step/1", writes(b"first"))
+    place.commit_directory("step/1", writes(b"second"))
     assert place.read("step/1/weights") == b"first"
     assert place.list(".tmp") == []
 

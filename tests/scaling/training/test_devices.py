@@ -1,6 +1,7 @@
 """Which device a worker takes, and what it is called."""
 
 import importlib.util
+from typing import Literal
 
 import pytest
 import torch
@@ -38,11 +39,11 @@ def test_cores_are_counted_as_their_maker_does(accelerator: str, devices: int, c
 
 
 @pytest.mark.parametrize("kind", ["cpu", "cuda", "xla"])
-def test_what_is_on_the_device_is_not_put_there_again(kind: str) -> None:
+def test_what_is_on_the_device_is_not_put_there_again(kind: Literal["cpu", "cuda", "xla"]) -> None:
     """A tensor of a GPU cannot be pinned, one of XLA's devices cannot be split once more."""
 
     class There(torch.Tensor):
         device = torch.device(kind)
 
     batch = torch.zeros(4).as_subclass(There)
-    assert Device(kind, "x", Execution("fp32"), 1, chips=2).put(batch) is batch  # type: ignore[arg-type]
+    assert Device(kind, "x", Execution("fp32"), 1, chips=2).put(batch) is batch

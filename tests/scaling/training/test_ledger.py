@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ CPU = Device("cpu", "cpu", Execution("fp32"), cores=2, world=1)
 UNIT = Unit("unit", "pretrain", "small", "vit", step_flops=10.0)
 
 
-def rows(storage: Storage) -> list[dict]:
+def rows(storage: Storage) -> list[dict[str, Any]]:
     return frames.read_table(storage, "attempt").sort("started").to_dicts()
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from scaling.checkpoints.upstream import read_weights
 from scaling.flops.counts import pretrain_flops
 from scaling.models.build import build
 from scaling.runs.pretrain import pretrain
-from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT
 from scaling.specs.execution import Execution
 from scaling.specs.identity import from_json
 from scaling.specs.pretraining import Pretrain
@@ -26,8 +26,9 @@ from scaling.training.devices import local_device
 from scaling.training.ledger import NonFiniteLossError, PreemptedError, TrainingInterruptedError
 from scaling.training.saving import Stop
 
-MODELS = {
-    "vit": ViT(8, 16, 1, 32, 2),
+VIT = ViT(8, 16, 1, 32, 2)
+MODELS: dict[str, Architecture] = {
+    "vit": VIT,
     "resnet": ResNet((1,), width=8, groups=8, stem="small"),
     "hybrid": Hybrid(ResNet((1,), width=8, groups=8), ViT(1, 16, 1, 32, 2)),
 }
@@ -37,12 +38,12 @@ class Killed(BaseException):
     """Stands for a kill: no exception that the code may catch."""
 
 
-def ignore(step: int, metrics: dict) -> None:
+def ignore(step: int, metrics: dict[str, Any]) -> None:
     pass
 
 
 def train(run: Pretrain, storage: Storage, kill_at: int | None = None, *, compiled: bool = False) -> None:
-    def report(step: int, metrics: dict) -> None:
+    def report(step: int, metrics: dict[str, Any]) -> None:
         if step == kill_at:
             raise Killed
 
@@ -53,7 +54,7 @@ def train(run: Pretrain, storage: Storage, kill_at: int | None = None, *, compil
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 @pytest.mark.parametrize("kind", MODELS)
 def test_an_interrupted_run_ends_in_the_same_bits(
-    tiny_run: Pretrain, tmp_path: Path, kind: str, optimizer: str
+    tiny_run: Pretrain, tmp_path: Path, kind: str, optimizer: Literal["adamw", "sgd"]
 ) -> None:
     """Killed twice between checkpoints, with dropout, momentum and augmentation on."""
     run = replace(tiny_run, model=MODELS[kind], recipe=replace(tiny_run.recipe, optimizer=optimizer))
@@ -136,13 +137,14 @@ def test_a_run_learns(tiny_run: Pretrain, storage: Storage) -> None:
             tiny_run,
             epochs=20,
             base_lr=1e-2,
-            model=replace(MODELS["vit"], width=32),
+            model=replace(VIT, width=32),
             recipe=replace(tiny_run.recipe, crop="none", dropout=0.0),
         ),
         storage,
     )
     curve = frames.read_table(storage, "curve").sort("step")
-    assert curve["train_loss"].tail(20).mean() < 0.7 * curve["train_loss"].head(5).mean()  # type: ignore[operator]
+    losses = curve["train_loss"].to_numpy()
+    assert losses[-20:].mean() < 0.7 * losses[:5].mean()
     assert curve["dev_top1"].drop_nulls().len() == 5
 
 
@@ -237,7 +239,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[torch.fx.GraphModule]:
     """What is compiled: traced, but not turned into machine code, which takes a minute; a slow test does that."""
     traced = []
 
-    def backend(graph: torch.fx.GraphModule, inputs: list, **_options: Any) -> Callable:
+    def backend(graph: torch.fx.GraphModule, inputs: list[Any], **_options: Any) -> Callable[..., Any]:
         traced.append(graph)
         return graph.forward
 
@@ -247,7 +249,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[torch.fx.GraphModule]:
 
 @pytest.mark.parametrize(("kind", "microbatch"), [("vit", None), ("resnet", None), ("hybrid", 3)])
 def test_compiled_steps_are_the_same_steps(
-    tiny_run: Pretrain, tmp_path: Path, graphs: list, kind: str, microbatch: int | None
+    tiny_run: Pretrain, tmp_path: Path, graphs: list[torch.fx.GraphModule], kind: str, microbatch: int | None
 ) -> None:
     run = replace(tiny_run, epochs=0.6, model=MODELS[kind], recipe=replace(tiny_run.recipe, dropout=0.0))
     stores = []
@@ -263,7 +265,7 @@ def test_compiled_steps_are_the_same_steps(
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_evaluations_between_steps_compile_nothing_anew(
-    tiny_run: Pretrain, storage: Storage, graphs: list, kind: str
+    tiny_run: Pretrain, storage: Storage, graphs: list[torch.fx.GraphModule], kind: str
 ) -> None:
     run = replace(tiny_run, model=MODELS[kind], evaluations=4)
     pretrain(run, storage=storage, study="x", device=local_device(Execution(compile=True)), report=ignore)

@@ -10,7 +10,7 @@ from scaling.data.sources.read import open_split
 from scaling.models import resnet
 from scaling.models.build import build
 from scaling.models.resnet import StdConv, standardized
-from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT
 from scaling.specs.execution import Execution
 from scaling.specs.pretraining import Dataset
 from scaling.specs.recipe import Recipe
@@ -19,7 +19,7 @@ from scaling.training.devices import Device
 from scaling.training.loop import microbatches
 from scaling.training.objective import classification
 
-MODELS = {
+MODELS: dict[str, Architecture] = {
     "vit": ViT(8, 16, 1, 32, 2),
     "resnet": ResNet((1, 1), width=8, groups=8, stem="small"),
     "hybrid": Hybrid(ResNet((1,), width=8, groups=8), ViT(1, 16, 1, 32, 2)),
@@ -48,7 +48,7 @@ def step(kind: str, size: int | None, recipe: Recipe = SOFTMAX, n: int = 8) -> t
     objective, total = classification(recipe, 0), torch.zeros(())
     for images, labels, share in microbatches(module, *batch(n), device):  # as `train` does
         loss = objective(module, 0, images, labels) * share
-        loss.backward()
+        torch.autograd.backward(loss)
         total += loss.detach()
     return total.item(), {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
 

@@ -48,6 +48,6 @@ def test_tables_are_no_kernels_whatever_their_shape_and_name() -> None:
 def test_every_parameter_is_optimized_once(optimizer: Literal["adamw", "sgd"]) -> None:
     module = build(HYBRID, 3, resolution=16)
     for decayed in ("kernels", "all"):
-        groups = make_optimizer(module, Recipe(optimizer=optimizer, decayed=decayed)).param_groups  # type: ignore[arg-type]
+        groups = make_optimizer(module, Recipe(optimizer=optimizer, decayed=decayed)).param_groups
         found = [id(p) for group in groups for p in group["params"]]
         assert sorted(found) == sorted(id(p) for p in module.parameters())

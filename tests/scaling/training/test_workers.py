@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from scaling.checkpoints.upstream import read_weights
 from scaling.data.pipeline.loading import Stream, batches
@@ -24,11 +24,12 @@ from scaling.training.devices import Device, local_device
 from scaling.training.ledger import TrainingInterruptedError
 from scaling.training.loop import Report
 from tests.helpers.photographs import photograph, written
+from tests.helpers.workers import start_workers
 
 HYBRID = Hybrid(ResNet((1,), width=8, groups=8), ViT(1, 16, 1, 32, 2))
 
 
-def ignore(step: int, metrics: dict) -> None:
+def ignore(step: int, metrics: dict[str, Any]) -> None:
     pass
 
 
@@ -38,6 +39,7 @@ def train(run: Pretrain, storage: Storage, report: Report = ignore) -> None:
 
 @pytest.mark.parametrize("world", [2, 4])
 def test_workers_share_the_global_batch_in_order(tiny_run: Pretrain, world: int) -> None:
+    assert tiny_run.data.train is not None
     stream = Stream(tiny_run.data.train, None, np.arange(96), tiny_run.recipe, tiny_run.seed, 16)
 
     def share(rank: int, world: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -72,13 +74,13 @@ def test_two_workers_train_as_one(tiny_run: Pretrain, tmp_path: Path) -> None:
     recipe = replace(plain.recipe, optimizer="sgd", mixup=0.4, polyak=0.7)
     rich = replace(plain, model=HYBRID, base_lr=0.03, recipe=recipe)
     one, two = Storage.of(tmp_path / "one"), Storage.of(tmp_path / "two")
-    bad = batch_at(0, 8, 8, 0)[1][[0, 7]]  # of the one batch
+    bad = batch_at(0, 8, 8, 0)[1][[0, 7]].tolist()  # of the one batch
     uri = written(tmp_path / "torn.parquet", [photograph(i) for i in range(8)], bad)
     torn = replace(plain, data=resolve(Dataset("torn", uri, corrupt="skip")), epochs=1, dev_fraction=0.0)
     for run in (plain, rich, torn):
         train(run, one)
     jobs = [(to_json(plain), None), (to_json(rich), 2), (to_json(torn), None)]
-    mp.spawn(worker, (2, str(tmp_path / "meet"), jobs, two.uri), nprocs=2)
+    start_workers(worker, str(tmp_path / "meet"), jobs, two.uri)
     for run in (plain, rich, torn):
         a, b = (frames.read_table(s, "curve").filter(run_id=run.id).sort("step") for s in (one, two))
         np.testing.assert_allclose(b["train_loss"], a["train_loss"], rtol=2e-6)
@@ -113,7 +115,7 @@ def test_a_run_may_change_its_number_of_workers(tiny_run: Pretrain, tmp_path: Pa
     train(run, fixed)
     with pytest.raises(TrainingInterruptedError):
         train(run, elastic, lambda step, metrics: step == 7)
-    mp.spawn(stopped, (2, str(tmp_path / "meet"), to_json(run), elastic.uri, 15), nprocs=2)
+    start_workers(stopped, str(tmp_path / "meet"), to_json(run), elastic.uri, 15)
     train(run, elastic)
     attempts = frames.read_table(elastic, "attempt").sort("started")
     assert attempts["workers"].to_list() == [1, 2, 1]

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from scaling.data.sources.decoding import CorruptImageError
 from scaling.data.sources.encoding import png
 from scaling.data.sources.read import open_split
 from scaling.specs.recipe import Recipe
+from tests.helpers.images import plain_labels
 from tests.helpers.photographs import photograph, written
 
 RECIPE = Recipe(batch_size=48, loss="softmax")
@@ -52,9 +53,9 @@ def torn(tmp_path_factory: pytest.TempPathFactory) -> Stream:
     return replace(found, index=np.setdiff1d(np.arange(N), [5, 21, 30]), skip=True)
 
 
-def taken(stream: Stream, steps: int = 3, **options: int) -> tuple[list[Batch], Skipped]:
+def taken(stream: Stream, steps: int = 3, loaders: int = 0) -> tuple[list[Batch], Skipped]:
     skipped: Skipped = {}
-    return list(batches(0, steps, stream=stream, skipped=skipped, **options)), skipped
+    return list(batches(0, steps, stream=stream, skipped=skipped, loaders=loaders)), skipped
 
 
 def same(first: list[Batch], second: list[Batch]) -> bool:
@@ -101,7 +102,8 @@ def test_at_most_a_few_batches_exist(stream: Stream) -> None:
         time.sleep(0.01)
     time.sleep(0.1)
     assert len(made) == AHEAD + 1
-    source.close()  # type: ignore[attr-defined]
+    assert isinstance(source, Generator)
+    source.close()
 
 
 def test_the_processes_end_with_the_batches(stream: Stream) -> None:
@@ -109,7 +111,8 @@ def test_the_processes_end_with_the_batches(stream: Stream) -> None:
     next(source)
     mine = loaders_of(os.getpid())
     assert len(mine) == 2
-    source.close()  # type: ignore[attr-defined]
+    assert isinstance(source, Generator)
+    source.close()
     assert ended(lambda: not loaders_of(os.getpid()))
 
 
@@ -129,7 +132,7 @@ def test_corrupt_images_are_replaced_by_the_next_and_noted_once(torn: Stream) ->
     assert len(met) == len(BAD)
     assert all(any(f"row {i} of" in message for message in met) for i in BAD)
     follower = {3: 6, 4: 6, 20: 22, 49: 0}  # 5 and 21 are held out, 49 is the last
-    labels = open_split(torn.uri, None).labels
+    labels = plain_labels(open_split(torn.uri, None))
     for step, (_, found) in enumerate(made):
         indices = [follower.get(i, i) for i in torn.samples(step)[1].tolist()]
         assert found.tolist() == labels[indices].tolist()
@@ -149,7 +152,8 @@ def test_a_set_of_corrupt_images_alone_is_an_error(torn: Stream) -> None:
 
 
 def test_evaluation_leaves_corrupt_images_out(torn: Stream) -> None:
-    images, everyone, skipped = open_split(torn.uri, None), np.arange(N), {}
+    images, everyone = open_split(torn.uri, None), np.arange(N)
+    skipped: Skipped = {}
     good = np.setdiff1d(everyone, BAD)
     x, found = eval_images_left(images, everyone, 32, skipped)
     assert np.array_equal(found, good)
@@ -188,6 +192,7 @@ def test_shards_are_counted_in_the_chosen_images(tmp_path: Path) -> None:
     assert chosen.images.shards.tolist() == [7, 3, 6]
     assert chosen.shards is not None
     assert chosen.shards.tolist() == [3, 2]
+    assert isinstance(chosen.index, np.ndarray)
     epochs, indices = chosen.samples(0)  # 48 images: more than nine epochs of five
     for epoch in range(9):
         order = indices[epochs == epoch].tolist()

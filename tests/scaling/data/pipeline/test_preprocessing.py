@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,7 +130,7 @@ def test_random_crops_are_windows_of_the_resized_image(mixed: Images) -> None:
 
 def test_random_crops_do_not_depend_on_the_grouping(mixed: Images) -> None:
     indices, epochs = np.arange(20), np.arange(20) % 3
-    kind = {"seed": 5, "resolution": 8, "crop": "random", "resize": 11}
+    kind: dict[str, Any] = {"seed": 5, "resolution": 8, "crop": "random", "resize": 11}
     whole = train_images(mixed, indices, epochs, **kind)
     assert torch.equal(train_images(mixed, indices[7:], epochs[7:], **kind), whole[7:])
     assert not torch.equal(train_images(mixed, indices, epochs + 1, **kind), whole)
@@ -159,10 +160,14 @@ def test_large_jpegs_are_decoded_smaller_and_look_the_same(resolution: int, monk
     images = jpegs([(300, 260), (511, 333), (180, 900)])
     indices = np.repeat(np.arange(3), 10)
     epochs = np.tile(np.arange(10), 3)
-    kind = {"seed": 0, "resolution": resolution, "min_crop_area": 0.3}
+    kind: dict[str, Any] = {"seed": 0, "resolution": resolution, "min_crop_area": 0.3}
     factors: list[int] = []
-    reduce = decode_reduced
-    monkeypatch.setattr(preprocessing, "decode_reduced", lambda data, f: factors.append(f) or reduce(data, f))
+
+    def noted(data: bytes, factor: int) -> np.ndarray | None:
+        factors.append(factor)
+        return decode_reduced(data, factor)
+
+    monkeypatch.setattr(preprocessing, "decode_reduced", noted)
     fast = train_images(images, indices, epochs, **kind), eval_images(images, np.arange(3), resolution)
     assert factors or resolution == 120
     monkeypatch.setattr(preprocessing, "decode_reduced", lambda data, factor: None)
@@ -176,6 +181,7 @@ def test_crops_keep_their_pixels_after_reduction() -> None:
     """The part that is resized has the result's pixels or more, but for the rounding of its edges."""
     images = jpegs([(300, 260)])
     data = images.encoded[0]
+    assert data is not None
     for side in (10, 16, 20, 33, 64):
         for box in ([0, 0, 300, 260], [11, 7, 151, 203], [140, 100, 160, 160], [299 - side, 0, side + 1, side + 1]):
             height, width = preprocessing._part(data, [300, 260], box, side).shape[:2]

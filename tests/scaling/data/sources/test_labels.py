@@ -14,7 +14,7 @@ from scaling.data.sources.images import Images
 from scaling.data.sources.labels import MultiLabels, multi_labels, ragged, select, single_labels
 from scaling.data.sources.read import open_split
 from scaling.runs.fewshot import probe
-from scaling.specs.pretraining import Dataset, FewShot, Scratch
+from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Scratch
 from scaling.specs.study import Probe
 from scaling.store.storage import Storage
 from scaling.training.devices import local_device
@@ -44,7 +44,9 @@ def test_one_label_each_is_a_plain_array() -> None:
     assert ragged(values, np.array([1, 1]), None) is values
     assert isinstance(ragged(values, np.array([2, 0]), None), MultiLabels)
     assert multi_labels(values, np.array([1, 1]), ["a"] * 7).num_classes == 7
-    assert np.array_equal(select(np.arange(9), range(2, 4)), [2, 3])
+    chosen = select(np.arange(9), range(2, 4))
+    assert isinstance(chosen, np.ndarray)
+    assert chosen.tolist() == [2, 3]
     with pytest.raises(ValueError, match="ridge needs one label per image"):
         single_labels(labels_of([[1, 2]]), "ridge")
 
@@ -53,7 +55,7 @@ def test_lists_in_parquet_and_numbers_in_shards(tmp_path: Path) -> None:
     images, lists = pictures(4), [[0, 3], [1], [], [2, 0, 1]]
     table = pa.table({"image": pa.array(images, pa.binary()), "label": pa.array(lists, pa.list_(pa.int32()))})
     pq.write_table(table, tmp_path / "x.parquet", row_group_size=3)
-    members = {}
+    members: dict[str, bytes] = {}
     for i, (image, some) in enumerate(zip(images, lists, strict=True)):
         members |= {f"{i}.png": image, f"{i}.json": f'{{"label": {some}}}'.encode()}
     write_tar(tmp_path / "x.tar", members)
@@ -66,7 +68,7 @@ def test_lists_in_parquet_and_numbers_in_shards(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lists", [[[0], None], [[0], [None]], [[0], [-1]]])
-def test_lists_without_labels(tmp_path: Path, lists: list) -> None:
+def test_lists_without_labels(tmp_path: Path, lists: list[list[int | None] | None]) -> None:
     table = pa.table({"image": pa.array(pictures(2), pa.binary()), "label": pa.array(lists, pa.list_(pa.int64()))})
     pq.write_table(table, tmp_path / "x.parquet")
     with pytest.raises(ValueError, match="images without a label"):
@@ -94,10 +96,10 @@ def test_any_of_its_classes_is_right(tmp_path: Path) -> None:
     assert accuracy(Says(), plain, np.arange(4), 16, local_device())[0] == 0.5
 
 
-def test_few_shot_evaluation_refuses(tmp_path: Path, tiny_run: object, storage: Storage) -> None:
+def test_few_shot_evaluation_refuses(tmp_path: Path, tiny_run: Pretrain, storage: Storage) -> None:
     table = pa.table({"image": pa.array(pictures(2), pa.binary()), "label": [[0, 1], [1]]})
     pq.write_table(table, tmp_path / "x.parquet")
     data = Dataset("x", f"parquet:{tmp_path}/x.parquet", f"parquet:{tmp_path}/x.parquet", num_classes=2)
-    what = Probe(Scratch("tiny", tiny_run.model), FewShot(data, resolution=16))  # type: ignore[attr-defined]
+    what = Probe(Scratch("tiny", tiny_run.model), FewShot(data, resolution=16))
     with pytest.raises(ValueError, match="few-shot evaluation needs one label per image"):
         probe(what, checkpoint=None, storage=storage, study="x", device=local_device())

@@ -13,7 +13,8 @@ def tile_colours(images: np.ndarray) -> np.ndarray:
     cut = images.reshape(n, size // tile, tile, size // tile, tile, 3).astype(float) - 128
     means = cut.mean(axis=(2, 4)).reshape(n, -1, 3)
     ideal = layouts.STRENGTH * layouts.COLOURS
-    return ((means[:, :, None] - ideal) ** 2).sum(axis=-1).argmin(axis=-1)
+    nearest: np.ndarray = ((means[:, :, None] - ideal) ** 2).sum(axis=-1).argmin(axis=-1)
+    return nearest
 
 
 def test_an_image_is_a_function_of_seed_class_and_number() -> None:
