@@ -25,6 +25,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "Data": (specs.Dataset, specs.FewShot),
     "Tasks and searches": (specs.Task, specs.Setting, specs.Search, specs.Range, specs.Choice, specs.Halving),
     "Units of work, which the engine makes": (specs.Transfer, specs.Probe),
+    "How a worker makes its steps: in no spec and no id": (specs.Execution,),
 }
 REFERENCE = """\
 # Fields of a spec
@@ -79,17 +80,18 @@ def sentences(cls: type) -> dict[str, str]:
 
 def _class(cls: Any) -> str:
     told, counts = sentences(cls), {f.name: _counts(f.metadata) for f in fields(cls)}
+    without_id = cls in (specs.Study, specs.Execution)
     lines = [
         (
             f"`{name}`",
             f"`{_cell(ast.unparse(node.annotation))}`",
             f"`{_cell(default)}`" if (default := _default(node.value)) else "required",
-            *([] if cls is specs.Study else [counts[name]]),
+            *([] if without_id else [counts[name]]),
             _cell(told[name]),
         )
         for name, node, _ in _fields(textwrap.dedent(inspect.getsource(cls)))
     ]
-    headings = ("field", "type", "default", *([] if cls is specs.Study else ["in id"]), "meaning")
+    headings = ("field", "type", "default", *([] if without_id else ["in id"]), "meaning")
     about = inspect.cleandoc(cls.__doc__ or "")
     return f"### {cls.__name__}\n\n{about}\n\n{_table(headings, lines)}"
 
