@@ -2,7 +2,7 @@
 
 from analysis.laws.answers import Fitted, LawRequest, answer_of, columns_of, fit_answers
 from analysis.laws.as_json import fitted_as_json
-from analysis.laws.checks import HeldOut, LackOfFit, held_out_text, lack_of_fit_text
+from analysis.laws.checks import held_out_text, lack_of_fit_text
 from analysis.laws.families import EXTRAPOLATED, FamilyLaw, family_laws, fitted_laws, law_sentences, laws_table
 from analysis.laws.next_run import Candidate, Optimum, Ranked, compute_optimum, proposed_candidates, rank_candidates
 from analysis.laws.predict import predict
@@ -16,8 +16,6 @@ __all__ = [
     "FamilyLaw",
     "Fit",
     "Fitted",
-    "HeldOut",
-    "LackOfFit",
     "LawRequest",
     "Method",
     "Optimum",

@@ -16,15 +16,7 @@ READERS: dict[str, Callable[[str], pl.DataFrame]] = {
     ".parquet": pl.read_parquet,
 }
 
-COLUMN_ROLES = {  # role of a column in a law: what it is
-    "compute": "compute of the training",
-    "params": "number of parameters",
-    "samples": "training samples or tokens; without it, compute / (FLOPs x params)",
-    "loss": "loss to fit",
-    "error": "error to fit, instead of a loss",
-    "accuracy": "accuracy as a fraction: its error is fitted, or itself after the loss (two-step)",
-    "weights": "weight of each row",
-}
+COLUMN_ROLES = ("compute", "params", "samples", "loss", "error", "accuracy", "weights")  # of a column in a law
 
 
 @dataclass(frozen=True)

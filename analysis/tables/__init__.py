@@ -1,7 +1,7 @@
 """Tables as frames of text cells, and their renderers: HTML, Markdown, LaTeX and the terminal."""
 
 from analysis.tables.account import account_table, losses_table
-from analysis.tables.cells import percent, to_html, to_latex, to_markdown, to_rich
+from analysis.tables.cells import percent, to_html, to_markdown, to_rich
 from analysis.tables.files import write_tables
 from analysis.tables.frontier import frontier_table
 from analysis.tables.paper import paper_tables
@@ -16,7 +16,6 @@ __all__ = [
     "percent",
     "results_table",
     "to_html",
-    "to_latex",
     "to_markdown",
     "to_rich",
     "write_tables",

@@ -1,6 +1,6 @@
 """What people see of a run: the command line, progress, the table of a search, trackers."""
 
-from scaling.console.arguments import check_flags, parse, parse_command, program_name
+from scaling.console.arguments import check_flags, parse, parse_command
 from scaling.console.cli import IN_JOB, USER_ERROR, Machine, command_line, console, exit_code, storage_of
 from scaling.console.grid_table import (
     GridTable,
@@ -38,7 +38,6 @@ __all__ = [
     "parse",
     "parse_command",
     "phase",
-    "program_name",
     "run_directory",
     "scalars",
     "storage_of",
