@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Literal
@@ -30,6 +30,8 @@ from scaling.data import resolve_study
 from scaling.schedule import chosen_settings, is_finished, known_settings, search_pairs, trial_results
 from scaling.specs import FewShot, Halving, Pretrain, Probe, Released, Search, Study, Task, Transfer, check_batches
 from scaling.store import Storage, command_typed, lease, read_table, record_command, skipped_images
+
+PRETRAINING_FLAGS = ("workers", "min_workers")  # of a Machine
 
 
 @dataclass(frozen=True)
@@ -127,16 +129,16 @@ def main(options: Options) -> int:
 
 def _check_flags(options: Options) -> None:
     """Raise ValueError for a flag that this search would ignore."""
-    names = {field.name for field in (*fields(options), *fields(options.machine))}
-    check_flags(options, names - {"workers", "min_workers"}, "a fine-tuning (--trial-workers says its workers)")
+    check_flags(options, "a fine-tuning: --trial-workers says its workers", ignored=PRETRAINING_FLAGS)
     if options.search is None:
-        check_flags(options, names - {"trials", "search_seed"}, "a grid without --search")
+        check_flags(options, "a grid without --search", ignored=("trials", "search_seed"))
     if options.vtab is not None:
-        check_flags(options, names - {"train", "test", "dev", "corrupt"}, "--vtab, which says where the images are")
+        where = ("train", "test", "dev", "corrupt")
+        check_flags(options, "--vtab, which says where the images are", ignored=where)
     if is_weights_file(options.checkpoint):
-        check_flags(options, names - {"runs"}, f"the file {options.checkpoint}")
+        check_flags(options, f"the file {options.checkpoint}", ignored=("runs",))
     else:
-        check_flags(options, names - {"model"}, f"{options.checkpoint}, which says itself which model it is")
+        check_flags(options, f"{options.checkpoint}, which says itself which model it is", ignored=("model",))
 
 
 def _upstream(options: Options) -> tuple[Pretrain | Released, dict[str, str]]:
@@ -260,4 +262,4 @@ def _show(study: Study, storage: Storage, out: Console) -> None:
 
 
 if __name__ == "__main__":
-    command_line(main, Options, goes_on=True)
+    command_line(main, Options, goes_on=True, without=PRETRAINING_FLAGS)

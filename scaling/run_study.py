@@ -69,10 +69,10 @@ CHIP_FLAGS = ("hardware", "utilisation", "slice", "measured")  # of a plan
 def main(options: Options) -> int:
     if options.status:
         check(not options.plan, "give --plan or --status")
-        check_flags(options, STATUS_FLAGS, "--status")
+        check_flags(options, "--status", used=STATUS_FLAGS)
         return _status(options)
     if options.plan:
-        check_flags(options, (*PLAN_FLAGS, *CHIP_FLAGS), "--plan")
+        check_flags(options, "--plan", used=(*PLAN_FLAGS, *CHIP_FLAGS))
     for flag in CHIP_FLAGS:
         check(options.plan or getattr(options, flag) is None, f"--{flag} goes with --plan")
     check(options.slice is None or options.hardware is None, "--slice says the chip: leave --hardware out")

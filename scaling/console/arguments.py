@@ -35,18 +35,20 @@ def parse(
     *,
     program: str,
     renamed: Mapping[str, str] | None = None,
+    without: Collection[str] = (),
     abbreviate: bool = False,
 ) -> T:
     """The options that the arguments say.
 
-    renamed: flags that had another name, old to new. abbreviate: take beginnings of flags for the flag, where only one
-    begins so. Raises ValueError, in one line, for what does not fit; prints the help and exits for `--help`.
+    renamed: flags that had another name, old to new. without: fields that are not offered, and keep their defaults.
+    abbreviate: take beginnings of flags for the flag, where only one begins so. Raises ValueError, in one line, for
+    what does not fit; prints the help and exits for `--help`.
     """
     try:
-        words = _current_spelling(arguments, options, renamed or {}, abbreviate)
+        words = _current_spelling(arguments, _known_flags(options, without), renamed or {}, abbreviate)
     except ValueError as error:
         raise ValueError(f"{error}; see {program} --help") from None
-    return typing.cast(T, _tyro(options, words, program, _help_text(options.__doc__ or "")))
+    return typing.cast(T, _tyro(options, words, program, _help_text(options.__doc__ or ""), without))
 
 
 def parse_command(
@@ -89,7 +91,7 @@ def _sentence(options: type) -> str:
     return " ".join(cleandoc(options.__doc__ or "").partition("\n\n")[0].split())
 
 
-def _tyro(options: Any, words: Sequence[str], program: str, text: str) -> Any:
+def _tyro(options: Any, words: Sequence[str], program: str, text: str, without: Collection[str] = ()) -> Any:
     import tyro  # here: workers, which load this package for its trackers, parse no command line
     from tyro import _errors
 
@@ -103,18 +105,19 @@ def _tyro(options: Any, words: Sequence[str], program: str, text: str) -> Any:
     config = (tyro.conf.PositionalMetavarFromFieldName, tyro.conf.FlagCreatePairsOff)
     with _errors.on_parse_error(refuse):
         return tyro.cli(
-            options, prog=program, description=text, args=list(words), config=config, registry=plain_types()
+            options, prog=program, description=text, args=list(words), config=config, registry=plain_types(without)
         )
 
 
 # --- spellings -----------------------------------------------------------------------------------------------------
 
 
-def _known_flags(options: Any) -> dict[str, bool]:
+def _known_flags(options: Any, without: Collection[str]) -> dict[str, bool]:
     """The flags of a dataclass and of those inside it; of each, whether it stands alone (a switch)."""
     flags: dict[str, bool] = {}
     for name, kind, _ in _option_fields(options):
-        flags[f"--{name.replace('_', '-')}"] = kind is bool
+        if name not in without:
+            flags[f"--{name.replace('_', '-')}"] = kind is bool
     return flags
 
 
@@ -128,13 +131,16 @@ def _option_fields(options: Any) -> Iterator[tuple[str, Any, Any]]:
             yield field.name, kind, field.default
 
 
-def check_flags(options: Any, used: Collection[str], way: str) -> None:
-    """Raise ValueError for a flag that would be ignored: one that is not `used` and not at its default.
+def check_flags(
+    options: Any, way: str, *, used: Collection[str] | None = None, ignored: Collection[str] | None = None
+) -> None:
+    """Raise ValueError for a flag that would be ignored and is not at its default.
 
-    way: what ignores it, such as `--plan`.
+    way: what ignores it, such as `--plan`. ignored: the names of such fields; used: those of all others.
     """
     for name, default, value in _values(options):
-        if name not in used and value != default:
+        lost = name in ignored if ignored is not None else name not in (used or ())
+        if lost and value != default:
             raise ValueError(f"--{name.replace('_', '-')} does not go with {way}: leave it out")
 
 
@@ -148,10 +154,9 @@ def _values(options: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _current_spelling(
-    arguments: Sequence[str], options: Any, renamed: Mapping[str, str], abbreviate: bool
+    arguments: Sequence[str], flags: Mapping[str, bool], renamed: Mapping[str, str], abbreviate: bool
 ) -> list[str]:
     """The arguments with today's flags: renamed ones, abbreviations, and `--no-SWITCH`, which takes a switch back."""
-    flags = _known_flags(options)
     words: list[str] = []
     for place, word in enumerate(arguments):
         if word == "--":  # all after it are values

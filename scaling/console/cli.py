@@ -3,8 +3,9 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -84,14 +85,17 @@ def command_line(
     *,
     goes_on: bool = False,
     renamed: Mapping[str, str] | None = None,
+    without: Collection[str] = (),
 ) -> NoReturn:
     """Parse the options, run `main`, and exit with its code.
 
     goes_on: the same command, given again, does only what is left. renamed: flags that had another name, old to new.
+    without: fields that this door does not offer.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     program = program_name()
-    sys.exit(exit_code(lambda: main(parse(options, sys.argv[1:], program=program, renamed=renamed)), goes_on=goes_on))
+    read = partial(parse, options, sys.argv[1:], program=program, renamed=renamed, without=without)
+    sys.exit(exit_code(lambda: main(read()), goes_on=goes_on))
 
 
 def exit_code(work: Callable[[], int], *, goes_on: bool = False) -> int:

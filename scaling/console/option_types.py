@@ -1,6 +1,7 @@
 """How the types of a door's fields are read from a command line, and shown in its help."""
 
 import typing
+from collections.abc import Collection
 from dataclasses import is_dataclass, replace
 from types import NoneType, UnionType
 from typing import Any
@@ -40,10 +41,10 @@ def _name(kind: Any) -> str:
     return str(kind.__name__).upper()
 
 
-def plain_types() -> Any:
+def plain_types(without: Collection[str] = ()) -> Any:
     """tyro's rules, with `X | None` shown as X, numbers refused in plain words, and defaults that say nothing left out.
 
-    Declared here once, so that no field of a door needs an annotation for it.
+    Declared here once, so that no field of a door needs an annotation for it. `without`: fields that are not offered.
     """
     from tyro.constructors import ConstructorRegistry, PrimitiveTypeInfo, StructConstructorSpec, StructTypeInfo
 
@@ -61,7 +62,8 @@ def plain_types() -> Any:
             inside.pop()
         if not isinstance(spec, StructConstructorSpec):
             return None
-        return replace(spec, fields=tuple(replace(each, type=_shown(each.type, each.default)) for each in spec.fields))
+        offered = [each for each in spec.fields if each.name not in without]
+        return replace(spec, fields=tuple(replace(each, type=_shown(each.type, each.default)) for each in offered))
 
     @registry.primitive_rule
     def optional(info: PrimitiveTypeInfo) -> Any:

@@ -1,5 +1,6 @@
 """The grid's front door: whose weights, which search; mistakes in one line. Whole grids: tests/test_grid_kills.py."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,14 @@ from rich.console import Console
 
 from scaling import finetune_grid
 from scaling.checkpoints.formats import save_npz
+from scaling.console.arguments import parse
 from scaling.console.cli import Machine
+from scaling.console.trackers import Tracking
 from scaling.data.resolve import resolve_study
 from scaling.finetune_grid import Options
 from scaling.models.build import build
 from scaling.runs.pretrain import pretrain
+from scaling.specs.execution import Execution
 from scaling.specs.pretraining import Pretrain, Released
 from scaling.specs.search import Choice, Range
 from scaling.specs.study import Study
@@ -71,6 +75,21 @@ def test_a_file_of_weights_is_known_by_its_content(tmp_path: Path) -> None:
 def test_mistakes_are_one_line(options: Options, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         finetune_grid.main(options)
+
+
+def test_what_is_laid_on_the_machines_goes_with_every_fine_tuning() -> None:
+    """Fields inside the machine's own values, too: the checkpoint is the first thing that is missed."""
+    machine = Machine(trial_workers=2, execution=Execution("bf16", microbatch=8), tracking=Tracking("boards"))
+    with pytest.raises(ValueError, match="/nowhere is no checkpoint"):
+        finetune_grid.main(Options("/nowhere", "digits", machine=machine))
+
+
+def test_flags_of_pre_training_are_not_offered() -> None:
+    door = partial(parse, Options, program="python -m scaling.finetune_grid", without=finetune_grid.PRETRAINING_FLAGS)
+    with pytest.raises(ValueError, match=r"no flag --workers \(did you mean --trial-workers\?\)"):
+        door(["--checkpoint", "x", "--task", "digits", "--workers", "2"])
+    options = door(["--checkpoint", "x", "--task", "digits", "--trial-workers", "2", "--precision", "bf16"])
+    assert options.machine == Machine(trial_workers=2, execution=Execution("bf16"))
 
 
 def test_the_protocol_follows_the_options() -> None:

@@ -135,10 +135,13 @@ def test_a_command_that_is_none(words: list[str], says: str) -> None:
 
 
 def test_flags_that_would_be_ignored_are_refused() -> None:
-    check_flags(Door("x"), {"place"}, "--plan")
-    check_flags(Door("x", inner=Inner(2)), {"place", "workers"}, "--plan")
+    check_flags(Door("x"), "--plan", used={"place"})
+    check_flags(Door("x", inner=Inner(2)), "--plan", used={"place", "workers"})
+    check_flags(Door("x", inner=Inner(2)), "--plan", ignored={"other"})
     with pytest.raises(ValueError, match="--workers does not go with --plan: leave it out"):
-        check_flags(Door("x", inner=Inner(2)), {"place"}, "--plan")
+        check_flags(Door("x", inner=Inner(2)), "--plan", used={"place"})
+    with pytest.raises(ValueError, match="--workers does not go with --plan"):
+        check_flags(Door("x", inner=Inner(2)), "--plan", ignored={"workers"})
 
 
 def test_old_names_of_flags() -> None:
