@@ -32,6 +32,7 @@ class PreemptedError(TrainingInterruptedError):
     """The training was asked to stop because a machine of it is about to be taken away."""
 
 
+# Looked up by exact type, so a subclass stands here as well.
 OUTCOMES: dict[type[Exception], Outcome] = {
     NonFiniteLossError: "diverged",
     TrainingInterruptedError: "interrupted",
@@ -66,6 +67,7 @@ class Ledger:
         self.first_step = self.step = self.committed_step = 0
         self.skipped: Skipped = {}  # corrupt images
         self._training_at_commit = 0.0
+        # The row is written before any work is done, so that an attempt which is killed at once is there too.
         self._beat_seconds = BEAT_SECONDS[storage.local is not None]
         self._write("running")
 
@@ -153,7 +155,8 @@ def start_reason(unit_id: str, storage: Storage, workers: int) -> StartReason:
     if last is None:
         return "first"
     if last["outcome"] == "done":
-        return "rung"
+        return "rung"  # a trial that has ended is begun again only to go on to its next rung
+    # Before the outcome: an elastic group is resized by a restart, which looks like a failure.
     if last["workers"] != workers:
         return "resize"
     if last["outcome"] == "interrupted":

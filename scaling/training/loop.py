@@ -87,6 +87,7 @@ def train(
     model = _prepared(module, device)
     recipe, stop = training.recipe, min(training.until or training.steps, training.steps)
     curve_steps, evaluated_steps = training.curve_steps, training.evaluated_steps
+    # The first step is read at once: its time says how many steps make up the time between two readings.
     timer, decision = SaveTimer(save_seconds, time.monotonic()), Decision(state.step + 1, time.monotonic())
     told: Stop = None  # what this worker's report said last
     unread: list[Float[Tensor, ""]] = []  # losses still on the device: to read one is to wait for its step
@@ -97,6 +98,7 @@ def train(
         with ledger.doing("waiting"):
             images, labels = next(batches)
         with ledger.doing("training"):
+            # A function of the step, not a scheduler's state, so that a resumed training has nothing to catch up on.
             lr = learning_rate(step, base_lr=training.base_lr, steps=training.steps, recipe=recipe)
             set_learning_rate(state.optimizer, lr)
             device.seed(hashed(training.seed, step, device.rank))  # dropout: no state to carry from step to step
@@ -104,30 +106,34 @@ def train(
             for x, y, share in microbatches(model, images, labels, device):
                 with device.autocast():
                     loss = training.objective(model, step, x, y) * share
-                loss.backward()
+                loss.backward()  # outside autocast: its operations have the dtypes of the forward pass already
                 step_loss += loss.detach()
-            device.exchange(module)
+            device.exchange(module)  # before clipping, which is of the mean gradient over all workers
             if recipe.grad_clip is not None:
                 nn.utils.clip_grad_norm_(module.parameters(), recipe.grad_clip)
             state.optimizer.step()
             state.optimizer.zero_grad()
             state.update_average()
-            device.run()
+            device.run()  # under XLA all of the step up to here is one program
             unread.append(step_loss)
             ledger.step = state.step = step + 1
             reading = state.step in curve_steps or state.step >= decision.next_step or state.step == stop
             if reading:
                 decision = _read(unread, state, request(timer, told, decision, time.monotonic()), device)
         if reading:
+            # Acted on at the next reading, by all workers together: one that stopped alone would leave others hanging.
             told = report(state.step, {"train_loss": state.recent[-1]})
         if state.step in curve_steps:
             state.add_point(lr)
+        # Before the checkpoint: a training that is resumed there starts with the next step, and needs this one's point.
         if state.step in evaluated_steps and _evaluate(state, training, ledger):
             break  # early stopping
+        # The last step leaves no checkpoint, because final weights and rows follow.
         if reading and (decision.save or state.step == stop) and state.step < training.steps:
             timer = _save(storage, training.id, state, timer, device)
+            # After the save: a kill in between counts safe steps as lost, never lost ones as safe.
             ledger.commit(state.step)
-            if decision.stop:
+            if decision.stop:  # who asks to stop has asked to save as well, see `request`
                 raise _interruption(decision, state.step)
         ledger.beat()
     state.finish()
@@ -207,7 +213,7 @@ def _evaluate(state: State, training: Training, ledger: Ledger) -> bool:
             state.curve[-1]["fewshot_top1"] = training.probe(state.judged)
         if training.evaluate is not None:
             state.curve[-1]["dev_top1"] = training.evaluate(state.judged)
-    state.module.train()
+    state.module.train()  # the evaluation has left it in evaluation mode
     if training.early_stopping is None:
         return False
     scores = [point["dev_top1"] for point in state.curve if point["dev_top1"] is not None]
@@ -233,4 +239,4 @@ def _interruption(decision: Decision, step: int) -> TrainingInterruptedError:
 
 def _spread(steps: int, count: int) -> set[int]:
     """At most `count` step numbers in 1..steps, evenly spread, the last one among them."""
-    return {-(-steps * i // count) for i in range(1, count + 1)}
+    return {-(-steps * i // count) for i in range(1, count + 1)}  # rounded up: none is 0, the last is `steps`
