@@ -87,7 +87,6 @@ def train(
     model = _prepared(module, device)
     recipe, stop = training.recipe, min(training.until or training.steps, training.steps)
     curve_steps, evaluated_steps = training.curve_steps, training.evaluated_steps
-    # The first step is read at once: its time says how many steps make up the time between two readings.
     timer, decision = SaveTimer(save_seconds, time.monotonic()), Decision(state.step + 1, time.monotonic())
     told: Stop = None  # what this worker's report said last
     unread: list[Float[Tensor, ""]] = []  # losses still on the device: to read one is to wait for its step
@@ -98,9 +97,8 @@ def train(
         with ledger.doing("waiting"):
             images, labels = next(batches)
         with ledger.doing("training"):
-            # A function of the step, not a scheduler's state, so that a resumed training has nothing to catch up on.
             lr = learning_rate(step, base_lr=training.base_lr, steps=training.steps, recipe=recipe)
-            set_learning_rate(state.optimizer, lr)
+            set_learning_rate(state.optimizer, lr)  # no scheduler, whose state a checkpoint would need
             device.seed(hashed(training.seed, step, device.rank))  # dropout: no state to carry from step to step
             step_loss = torch.zeros((), device=device.torch)
             for x, y, share in microbatches(model, images, labels, device):
@@ -128,11 +126,9 @@ def train(
         # Before the checkpoint: a training that is resumed there starts with the next step, and needs this one's point.
         if state.step in evaluated_steps and _evaluate(state, training, ledger):
             break  # early stopping
-        # The last step leaves no checkpoint, because final weights and rows follow.
         if reading and (decision.save or state.step == stop) and state.step < training.steps:
-            timer = _save(storage, training.id, state, timer, device)
-            # After the save: a kill in between counts safe steps as lost, never lost ones as safe.
-            ledger.commit(state.step)
+            timer = _save(storage, training.id, state, timer, device)  # not at the end: final weights follow
+            ledger.commit(state.step)  # after the save: a kill in between makes no lost step safe
             if decision.stop:  # who asks to stop has asked to save as well, see `request`
                 raise _interruption(decision, state.step)
         ledger.beat()
