@@ -145,6 +145,7 @@ class Bottleneck(nn.Module):
         shortcut = x
         if self.conv_proj is not None and self.gn_proj is not None:
             shortcut = self.gn_proj(self.conv_proj(x))
+        # In place, as the backward pass of a norm reads its input, not what it returned: a pass over the maps less.
         x = F.relu(self.gn1(self.conv1(x)), inplace=True)
         x = F.relu(self.gn2(self.conv2(x)), inplace=True)
         x = self.gn3(self.conv3(x))
