@@ -33,6 +33,7 @@ def cached_file(source: Drawn | Digits, cache: Storage) -> str:
     """Path of the split's Parquet file in `cache`, where it is made once."""
     name = file_name(source)
     if not cache.exists(name):
+        # Two processes may do this at once: the content is the same, and a write is whole or not at all.
         cache.write(name, content(source))
     return cache.path(name)
 
