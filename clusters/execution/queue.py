@@ -52,6 +52,7 @@ class RunQueue:
 
     def take(self, group: int, workers: int = 1) -> str | None:
         """The item that group `group` is to work on next, or None when nothing waits or all is to stop."""
+        # Even a group that holds an item gets none: the next start goes on from the item's checkpoint.
         if self._stopped:
             return None
         self.asked(group)

@@ -48,6 +48,7 @@ def train_queue(
     Returns the error of each unit that failed, by id. `watch` is called every `poll_seconds` with the queue's snapshot.
     Raises RuntimeError when the groups end before the queue does.
     """
+    # A long run that began last would leave all other groups idle at the end.
     ordered = sorted(units, key=lambda work: work.flops, reverse=True)
     queue = driver_actor(RunQueue, [work.id for work in ordered])
     config = {
@@ -58,6 +59,7 @@ def train_queue(
         "placement": placement,
         "save_seconds": save_seconds,
     }
+    # Anew at each start: Ray would go by what an earlier one left there, and fails at a snapshot that is torn.
     cache = f"{DRAFTS}/ray-{uuid.uuid4().hex}"  # for Ray's own files; deleted at the end
     errors = run_concurrently(
         [
@@ -87,6 +89,7 @@ def _fit(config: dict[str, Any], cache: str) -> None:
         "run_config": RunConfig(
             name=f"group-{config['group']}",
             storage_path=cache,
+            # Of the whole shift; restarts on one unit are counted by the queue.
             failure_config=FailureConfig(max_failures=RESTARTS * len(config["units"])),
         ),
     }
