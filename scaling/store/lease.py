@@ -76,6 +76,7 @@ def lease(
             ended.set()
             beats.join()
     except KeyboardInterrupt:
+        # The user's own Ctrl-C.
         if not lost.is_set():
             raise
         raise ValueError(
@@ -91,6 +92,7 @@ def _acquire(storage: Storage, claim: Claim, stale_seconds: float) -> None:
     began = time.monotonic()
     while True:
         living, dead, held = _others(storage, claim, stale_seconds)
+        # The holder comes first, where there is one, then the smallest token.
         first = sorted(living, key=lambda other: (other.token not in held, other.token))[:1]
         if not first:
             break
@@ -150,6 +152,7 @@ def _keep(storage: Storage, claim: Claim, seconds: float, ended: threading.Event
         except OSError:  # the next heartbeat may get through; if none does for long, another process takes over
             continue
         lost.set()
+        # As Ctrl-C, since only the main thread can end its block.
         os.kill(os.getpid(), signal.SIGINT)
 
 
