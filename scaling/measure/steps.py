@@ -51,6 +51,7 @@ def inference_rates(module: nn.Module, resolution: int, budget: Budget, device: 
 
     def rate(batch: int) -> float | None:
         nonlocal peak
+        # Twice the images may take twice the memory.
         if memory.exceeds_memory(2 * peak, budget.memory, device):
             return None
         work = memory.try_work(lambda: partial(_forward, module, _images(batch, resolution, device)))

@@ -39,6 +39,7 @@ def known_settings(pair: Pair, results: Results) -> tuple[list[Setting], bool]:
     # The generations are proposed again on every call, each from the results of those before it alone: so they come
     # out the same after a restart, and whichever trial ended first.
     for first in range(0, search.trials, search.generation):
+        # 'open', because None is a result too: the trial diverged.
         ended = [(setting, results.get(pair.dev(setting).id, "open")) for setting in settings]
         if search.learns and any(result == "open" for _, result in ended):
             return settings, False
@@ -78,6 +79,7 @@ def _rung_trials(transfers: Sequence[Transfer], halving: Halving, results: Resul
         reached = [(each, result) for each, result in begun if result.steps >= rung]
         reached.sort(key=lambda entry: -dict(entry[1].history)[rung])
         best = reached[: len(reached) // halving.factor]
+        # Those that are beyond this rung have been promoted already.
         yield from (Trial(each, following) for each, result in best if result.steps == rung)
     # In a fixed random order: in that of a grid, in which each learning rate is better than the last, ASHA would
     # promote every trial as it comes.
@@ -141,4 +143,5 @@ def trials_left(pair: Pair, results: Results) -> int:
         begun //= halving.factor if halving else 1
         legs += begun
     known = [results.get(pair.dev(setting).id, "open") for setting in known_settings(pair, results)[0]]
+    # A trial that diverged has used up one leg.
     return max(0, legs - sum(len(each.history) if isinstance(each, Result) else each is None for each in known))
