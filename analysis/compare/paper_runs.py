@@ -32,6 +32,7 @@ def paper_runs(pretrain: pl.DataFrame) -> pl.DataFrame:
 def _model(spec: str | None, name: str) -> str:
     if spec is None:
         return name
+    # without its pre-training head, which the zoo's model may have and the run not
     built = without_representation(from_json(Pretrain, spec).model)
     return next((known for known, model in ZOO.items() if without_representation(model) == built), name)
 

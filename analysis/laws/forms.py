@@ -78,6 +78,7 @@ POWER = Form(
     constants=("E", "a", "b"),
     logs=(False, True, False),
     curve=_power,
+    # scales are logarithms, and exp(700) is about the largest float64
     bounds=lambda x: (np.array([0, -700, EXPONENT[0]]), np.array([NO_BOUND, 700, EXPONENT[1]])),
     shapes=lambda x: np.geomspace(0.003, 4, 48)[:, None],
     columns=lambda shapes, x: np.stack(

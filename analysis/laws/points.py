@@ -72,6 +72,7 @@ def averaged_points(
     chosen = _fewer(list(places.values()), x, most)
     if len(chosen) < len(places):
         notes += (f"{len(chosen):,} of {len(places):,} configurations fitted, evenly spread over their order by size",)
+    # rows that are left out get a 1, which has a logarithm; none of them is in `chosen`
     return _averaged(x, objective.on_scale(np.where(kept, target, 1.0)), weight, chosen, notes)
 
 
@@ -79,6 +80,7 @@ def _fewer(places: list[list[int]], x: Array, most: int | None) -> list[list[int
     """At most `most` configurations, evenly spread over the order of their inputs' product."""
     if most is None or len(places) <= most:
         return places
+    # a sum of logarithms: the product of many inputs could overflow
     size = np.log(x[[rows[0] for rows in places]]).sum(axis=1)
     spread = np.linspace(0, len(places) - 1, most).round().astype(int)
     return [places[i] for i in np.argsort(size, kind="stable")[spread]]

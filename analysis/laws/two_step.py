@@ -55,10 +55,12 @@ def fit_two_step(
     known = np.isfinite(tops)
     given = {name: np.asarray(inputs[name], object) for name in form.inputs}
     keys = None if configuration is None else list(configuration)
+    # only rows that have both, so that the points of the two steps are the same configurations in the same order
     both = np.where(known, losses, np.nan)
     rows = partial(averaged_points, given, configuration=keys, weights=weights, most=first_method.most)
     data = rows(both, first, named="loss with an accuracy")
     judged = rows(np.where(np.isfinite(both), tops, np.nan), second)
+    # the second step's input is the measured loss, not the first step's: its own error must not flatten the sigmoid
     judged = replace(judged, x=first.off_scale(data.t)[:, None], notes=())
     return _fit(form, data, judged, (first_method, second_method), (first, second))
 
