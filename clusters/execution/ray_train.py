@@ -114,6 +114,7 @@ def work_shift(config: dict[str, Any]) -> None:
         try:
             work, storage, study = config["units"][unit_id], Storage(config["storage"]), config["study"]
             shown = tracked(StopChannel(queue, unit_id), work, placement.machine.tracking, storage, study)
+            # Queue and trackers hear rank 0 alone; what the others ask is whether a machine is taken away.
             with shown if lead else nullcontext(_silent) as report:
                 unit_call(
                     work,
@@ -134,6 +135,7 @@ def work_shift(config: dict[str, Any]) -> None:
             error = f"{type(reason).__name__}: {reason}"
         if lead:
             ray.get(queue.finish.remote(group, error))
+        # The wait for the group counts once, for its first unit.
         device = replace(device, seconds_queued=0.0)
 
 

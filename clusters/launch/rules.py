@@ -23,7 +23,7 @@ def kuberay_mistakes(document: YamlDocument, text: str) -> Iterator[LineError]:
         at = document.line((*root, "authOptions", "mode"))
         yield LineError(at, "the dashboard is open, and who reaches it runs code: set authOptions.mode: token")
     groups = document.get(*root, "workerGroupSpecs") or []
-    machines = 1
+    machines = 1  # the head
     for number, group in enumerate(groups):
         machines += group.get("replicas", 0) * group.get("numOfHosts", 1)
         yield from _group(document, (*root, "workerGroupSpecs", number), group)
@@ -127,6 +127,7 @@ def _tpu(config: dict[str, Any]) -> Slice | None:
     if "acceleratorType" in config:
         return slice_named(str(config["acceleratorType"]))
     if shape := config.get("acceleratorConfig"):
+        # GCP's interface has V5LITE_POD for what is v5litepod everywhere else.
         chip = chip_generation(str(shape.get("type", "")).lower().replace("lite_pod", "litepod"))
         if chip is None:
             raise ValueError(f"unknown TPU type {shape.get('type')!r}: such as V4 or V5P")
