@@ -235,6 +235,7 @@ class BiTResNet(nn.Module):
         super().__init__()
         self.backbone = Backbone(spec, resolution=resolution)
         self.head = nn.Linear(spec.out_channels, num_classes)
+        # Zero, as in a VisionTransformer.
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(self.head.bias, head_bias)
 

@@ -158,6 +158,7 @@ def _cut(samples: Samples, size: int) -> Iterator[Samples]:
 def _joined(blocks: Iterator[Block], count: int) -> Block:
     """The next blocks, `count` images in all, as one block."""
     block = next(blocks)
+    # A whole batch already, which needs no copy.
     if len(block.shown) == count:
         return block
     pixels, end = block.pixels.new_empty((count, *block.pixels.shape[1:])), 0
@@ -228,6 +229,6 @@ def _end_with_trainer(number: int) -> None:
         trainer = multiprocessing.parent_process()
         assert trainer is not None
         trainer.join()
-        os._exit(1)
+        os._exit(1)  # at once: sys.exit would end this thread alone
 
     threading.Thread(target=watch, daemon=True).start()

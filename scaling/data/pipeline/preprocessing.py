@@ -224,6 +224,7 @@ def _resized(images: Images, indices: np.ndarray, boxes: Boxes, side: int) -> to
 
 def _decoded_parts(images: Images, indices: np.ndarray, boxes: Boxes, side: int) -> Iterator[np.ndarray]:
     """The boxes of the images, each uint8 [h, w, 3], decoded one by one."""
+    # Sizes come from the headers first, since the boxes of all images are drawn at once.
     data = [(index, images.encoded[index]) for index in indices.tolist()]
     sizes = np.array([_naming_image(images, index, image_size, encoded) for index, encoded in data], np.int64).reshape(
         -1, 2

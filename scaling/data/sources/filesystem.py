@@ -115,7 +115,9 @@ def find(path: str, inside: str, kind: str) -> list[File]:
     if not infos:
         raise ValueError(f"no {kind} at {path}: give a file, a directory of {inside} files or a glob")
     return [
-        File(info.path, info.size, storage, changed=info.mtime_ns) for info in sorted(infos, key=lambda info: info.path)
+        # Sorted, since drivers list in orders of their own, and fingerprints follow from the order.
+        File(info.path, info.size, storage, changed=info.mtime_ns)
+        for info in sorted(infos, key=lambda info: info.path)
     ]
 
 

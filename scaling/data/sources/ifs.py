@@ -57,6 +57,7 @@ def class_system(seed: int, label: int) -> np.ndarray:
         systems = _candidates(u)
         bits = words(seed, _stream(5, label), numbers, (steps + SKIP) * LAP // 4)
         x, y, _ = _chaos_game(*_affine(systems), bits)
+        # All uniforms 0.5: upright, not mirrored, in the middle.
         fill = _fill(*_place(x, y, np.full((CANDIDATES, 6), 0.5)))
         good = np.flatnonzero((fill >= MIN_FILL) & (fill <= MAX_FILL))
         if len(good):

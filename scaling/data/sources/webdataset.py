@@ -66,6 +66,7 @@ class Members:
         return self.files[self._shard(index)]
 
     def _shard(self, index: int) -> int:
+        # From the right: an empty shard ends where the one before it does.
         return int(np.searchsorted(self._ends, index, side="right"))
 
     @cached_property
