@@ -263,4 +263,5 @@ SIGMOID = Form(
     join=lambda shapes, scales: np.concatenate([scales, shapes], axis=1),
 )
 
+# not SIGMOID, which is no law of compute: only a second step fits it
 FORMS = {form.name: form for form in (POWER, SHIFTED, CHINCHILLA, BROKEN)}

@@ -95,6 +95,7 @@ def _averaged(x: Array, t: Array, weight: Array, places: list[list[int]], notes:
     middle = np.where(np.isclose(middle, exact, rtol=1e-12, atol=0), exact, middle)  # equal inputs stay exactly equal
     pure = sum(float((weight[rows] * (t[rows] - centre) ** 2).sum()) for rows, centre in zip(places, mean, strict=True))
     count = np.array([len(rows) for rows in places], float)
+    # equal sizes in the order of their inputs, so that the order of the rows changes no digit
     order = np.lexsort((*middle.T[::-1], np.log(middle).sum(axis=1))) if len(places) else np.zeros(0, int)
     freedom = int(count.sum()) - len(places)
     return Points(middle[order], mean[order], total[order], count[order], pure, freedom, notes)

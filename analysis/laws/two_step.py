@@ -123,7 +123,7 @@ def predict_two_step(law: TwoStep, at: Sequence[Sequence[float]]) -> list[Predic
     laws = _accuracies(law, off(drawn), thetas)
     runs = _accuracies(law, off(drawn + residual_draws(law.loss, drawn.shape)), thetas)
     runs = np.clip(runs + residual_draws(law.accuracy, runs.shape), 0, 1)
-    tail = min(law.loss.tail, law.accuracy.tail)
+    tail = min(law.loss.tail, law.accuracy.tail)  # of the step with the wider interval
     predictions = []
     for i, place in enumerate(x):
         factor = checks.beyond(law.loss.problem.x, place)

@@ -61,6 +61,7 @@ class RunQueue:
         self._workers[group] = workers
         self._leaving.discard(group)
         if held is not None:
+            # A resize or a machine that is taken away counts nothing against the item.
             self._restarts[held] = self._restarts.get(held, 0) + died
             if self._restarts[held] <= RESTARTS:
                 return held

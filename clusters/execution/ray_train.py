@@ -71,9 +71,10 @@ def train_queue(
         poll_seconds=poll_seconds,
     )
     last: Snapshot = ray.get(queue.snapshot.remote())
-    watch(last)
+    watch(last)  # what has ended since the last look
     storage.delete(cache)
     ray.kill(queue)
+    # A group that breaks when all units are done has lost nothing.
     if errors and len(last.finished) < len(units):
         raise RuntimeError(f"a worker group ended: {str(errors[0]).strip().splitlines()[0]}")
     return {unit_id: error for unit_id, error in last.finished.items() if error}

@@ -55,16 +55,14 @@ def sweep(
     feed = _Feed(pairs, known, done)
     flag = driver_actor(Flag)
     common = Sweep(pairs, checkpoints, do or do_unit, storage, study, placement, flag)
+    # On this machine's disk: Tune wants a place for files of its own, which nobody reads.
     cache = tempfile.mkdtemp(prefix="sweep-")
     # The job goes as bytes: actors unpickle it with their first trial, not while they start (see `tune_actor`).
+    # Actors are reused: a trial of a second takes 0.6 s beside its own time, a new actor for each would take 6 s.
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(trial, job=cloudpickle.dumps(common)), placement.trial_resources),
         tune_config=tune.TuneConfig(
-            # Reused actors: a trial of a second costs 0.6 s beside its own time, a new actor for each would cost 6 s.
-            search_alg=feed,
-            num_samples=-1,
-            max_concurrent_trials=placement.slots,
-            reuse_actors=True,
+            search_alg=feed, num_samples=-1, max_concurrent_trials=placement.slots, reuse_actors=True
         ),
         run_config=tune.RunConfig(
             name="sweep", storage_path=cache, verbose=0, failure_config=tune.FailureConfig(max_failures=RESTARTS)

@@ -78,6 +78,7 @@ def describe_tests(uris: Sequence[str], processes: int = 1) -> Catalogue:
     digests = np.concatenate([block[0] for block in blocks])
     thumbnails = np.concatenate([block[1] for block in blocks]).reshape(-1, perceptual.SIDE, perceptual.SIDE)
     signatures = perceptual.signatures(thumbnails)
+    # Images without contrast are left out: what their hashes show is noise.
     owners = np.flatnonzero(~perceptual.flat(signatures))
     return Catalogue(
         tuple(uris),

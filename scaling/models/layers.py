@@ -140,6 +140,7 @@ def convolve(
             joined = flat.transpose(0, 1).flatten(1)  # [C, B H_out W_out]
             product = (weight @ joined).unflatten(1, (len(x), -1)).transpose(0, 1)
         else:
+            # Not for small maps, beside which the copy of the filters that is made for each image would weigh.
             product = torch.bmm(weight.expand(len(x), -1, -1), flat)
         y: Float[Tensor, "B O H_out W_out"] = product.unflatten(2, x.shape[2:])
         return y

@@ -106,6 +106,7 @@ def standardized(module: nn.Module) -> Iterator[None]:
     """
     convs = [layer for layer in module.modules() if isinstance(layer, StdConv)]
     filters = [conv.filters() for conv in convs]
+    # In an evaluation no filter wants a gradient, and nothing goes back at the end.
     leaves = [value.detach().requires_grad_(value.requires_grad) for value in filters]
     for conv, leaf in zip(convs, leaves, strict=True):
         conv.cached_filters = leaf

@@ -68,6 +68,7 @@ def finetune(
             rank=device.rank,
             world=device.world,
         )
+        # None: a corrupt image raises.
         skipped = ledger.skipped if skip else None
         module = _module(transfer, checkpoint).to(device.torch)
         training = Training(

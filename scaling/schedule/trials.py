@@ -41,6 +41,7 @@ def known_settings(pair: Pair, results: Results) -> tuple[list[Setting], bool]:
     for first in range(0, search.trials, search.generation):
         # 'open', because None is a result too: the trial diverged.
         ended = [(setting, results.get(pair.dev(setting).id, "open")) for setting in settings]
+        # A sampler that does not learn goes on: all its trials are known from the start.
         if search.learns and any(result == "open" for _, result in ended):
             return settings, False
         values = [
@@ -48,7 +49,7 @@ def known_settings(pair: Pair, results: Results) -> tuple[list[Setting], bool]:
         ]
         size = min(search.generation, search.trials - first)
         settings += propose_settings(search, pair.task.own, first, size, values if search.learns else [])
-        settings = list(dict.fromkeys(settings))
+        settings = list(dict.fromkeys(settings))  # what is proposed a second time is no new trial
     return settings, True
 
 

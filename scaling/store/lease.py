@@ -74,6 +74,7 @@ def lease(
             yield
         finally:
             ended.set()
+            # Before the claim is withdrawn: on an object store a last heartbeat would put it there again.
             beats.join()
     except KeyboardInterrupt:
         # The user's own Ctrl-C.
@@ -100,7 +101,9 @@ def _acquire(storage: Storage, claim: Claim, stale_seconds: float) -> None:
         if behind and time.monotonic() - began > PATIENCE_SECONDS:
             raise ValueError(_in_use(storage, first[0]))
         time.sleep(POLL_SECONDS)  # the others give way, or one has won and is about to mark itself as the holder
+        # While it waits too, or the others would take this claim for dead.
         _beat(storage, claim)
+    # From now on every other claim gives way, whatever its token.
     storage.write(claim.marker, b"")
     for other in dead:
         _withdraw(storage, other)

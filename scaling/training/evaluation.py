@@ -35,6 +35,7 @@ def accuracy(
     # float64, since float32 counts no further than 2^24 images
     sums = torch.zeros(3, dtype=torch.float64, device=device.torch)  # correct, cross-entropy, images
     with _frozen(module, device):
+        # Shares may differ by an image: sums and counts are exchanged, not means.
         for x, index in _batches(images, indices[device.rank :: device.world], resolution, device, skipped):
             labels = device.put(torch.from_numpy(images.labels[index]))
             # forward, not a call: a call would compile what is compiled for training once more, for evaluation

@@ -62,6 +62,7 @@ class Ledger:
         self.unit, self.study, self.storage, self.device = unit, study, storage, device
         self.attempt_id = f"{unit.id}-{uuid.uuid4().hex[:8]}"
         self.start_reason = start_reason(unit.id, storage, device.world) if device.rank == 0 else ""
+        # A clock of the wall for people, and for durations one that nobody sets back.
         self.started, self._start = datetime.now(UTC), time.monotonic()
         self.seconds = dict.fromkeys(get_args(Activity), 0.0)
         self.first_step = self.step = self.committed_step = 0
@@ -137,7 +138,7 @@ class Ledger:
             "seconds_lost": self.seconds["training"] - self._training_at_commit,
             "corrupt_images": len(self.skipped),
             "first_corrupt": next(iter(self.skipped), ""),
-            "train_flops_valid": float(self.unit.step_flops * committed),
+            "train_flops_valid": float(self.unit.step_flops * committed),  # steps that are trained again count once
             "outcome": outcome,
             "reason": reason,
         }

@@ -149,6 +149,7 @@ def microbatches(
     images, labels = device.put(images), device.put(labels)
     size = device.execution.microbatch or len(images)
     parts = list(zip(images.split(size), labels.split(size), strict=True))
+    # A single part standardizes its filters in its own forward pass.
     with standardized(model) if len(parts) > 1 else contextlib.nullcontext():
         for x, y in parts[:-1]:
             with _gradients_stay_here(model):
@@ -197,6 +198,7 @@ def _read(unread: list[Float[Tensor, ""]], state: State, asked: list[float], dev
     means = mean_over_workers(together, device).tolist()
     for step, value in enumerate(means[:steps], start=state.step - steps):
         if not math.isfinite(value):
+            # On all workers alike, since these are means over them: none is left waiting for the others.
             raise NonFiniteLossError(f"loss {value} at step {step}: lower base_lr or set grad_clip")
     state.recent.extend(means[:steps])
     return decide(means[steps:], step=state.step, steps=steps, now=now)

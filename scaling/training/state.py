@@ -69,6 +69,7 @@ def save_state(storage: Storage, unit_id: str, state: State) -> None:
         for name, tensors in _tensors(state).items():
             save_file(tensors, folder / f"{name}.safetensors")
         progress = {"step": state.step, "curve": state.curve, "recent": list(state.recent)}
+        # NaN would be no JSON; a loss that is none has ended the training before.
         (folder / "state.json").write_text(json.dumps(progress, allow_nan=False))
 
     # Padded with zeros, so that the sorted names of `_steps` are in the order of steps.

@@ -114,10 +114,9 @@ def find(path: str, inside: str, kind: str) -> list[File]:
         raise ValueError(f"cannot read {path}: {one_line(error)}") from None
     if not infos:
         raise ValueError(f"no {kind} at {path}: give a file, a directory of {inside} files or a glob")
+    # Sorted, since drivers list in orders of their own, and fingerprints follow from the order.
     return [
-        # Sorted, since drivers list in orders of their own, and fingerprints follow from the order.
-        File(info.path, info.size, storage, changed=info.mtime_ns)
-        for info in sorted(infos, key=lambda info: info.path)
+        File(info.path, info.size, storage, changed=info.mtime_ns) for info in sorted(infos, key=lambda info: info.path)
     ]
 
 
