@@ -69,6 +69,7 @@ def curves(law: Fit, x: Array) -> tuple[Array, Array]:
     there = replace(law.problem, x=x)
     thetas = law.draws
     if not len(thetas):
+        # svd: the covariance is singular where a constant is fixed
         normal = np.random.default_rng(law.method.seed).multivariate_normal(
             law.theta, law.covariance, size=1000, method="svd"
         )

@@ -168,6 +168,7 @@ def _space(pair: Pair) -> dict[str, BaseDistribution]:
             continue
         if dim is not None:
             values += [dim.low, dim.high]
+            # A setting of the grid may be 0, which has no place on a logarithmic scale.
             log = dim.log and min(values) > 0
         else:
             log = True

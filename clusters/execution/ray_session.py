@@ -56,6 +56,7 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
     os.environ.update({name: os.environ.get(name, value) for name, value in ours.items()})
     on_sigterm = signal.getsignal(signal.SIGTERM)
     _start(address, num_cpus, ours)
+    # Python lets no other thread set a handler.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts an exit of its own there, which would save nothing
     try:
@@ -81,6 +82,7 @@ def _start(address: str | None, num_cpus: int | None, ours: dict[str, str]) -> N
     except ConnectionError as error:
         raise ValueError(f"no Ray cluster answers at RAY_ADDRESS {address}: start it, or unset RAY_ADDRESS") from error
     except Exception as error:
+        # Ray tells this from other errors by its text alone.
         if "timed out during startup" not in str(error):
             raise
         raise ValueError("Ray did not start within its 30 s, this machine is too busy: run it again later") from error
@@ -158,6 +160,7 @@ def _with_loaders(machine: Machine, loaders: int) -> Machine:
 
 def _spare(cpus: Iterable[int]) -> int:
     """CPUs per worker that are left on every node, by the CPUs per worker that each node has."""
+    # By the node that has fewest, since Ray may place a worker on any of them; one CPU is the worker's own.
     return min(max(min(cpus, default=1) - 1, 0), MOST_LOADERS)
 
 

@@ -63,6 +63,7 @@ def train_queue(
     cache = f"{DRAFTS}/ray-{uuid.uuid4().hex}"  # for Ray's own files; deleted at the end
     errors = run_concurrently(
         [
+            # In the storage: Ray's files must lie where all machines of a group see them.
             partial(_fit, {**config, "group": group}, storage.path(cache))
             for group in range(min(placement.groups, len(units)))
         ],

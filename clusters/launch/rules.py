@@ -117,6 +117,7 @@ def _node(document: YamlDocument, path: Path, node: dict[str, Any]) -> Iterator[
         yield LineError(document.line((*path, "resources", name)), says)
     if shape.topology and node.get("max_workers", 0) > 1 and shape.hosts > 1:
         says = f"{shape.name} is one worker, all its {shape.hosts} hosts included: max_workers counts slices"
+        # As many as there are hosts: these were counted, not slices. Any other number may be meant.
         if node["max_workers"] == shape.hosts:
             yield LineError(document.line((*path, "max_workers")), says)
 
@@ -141,6 +142,7 @@ def _machine(config: dict[str, Any]) -> Slice | None:
     for chip in catalogue().values():
         attached = config.get("guestAccelerators", [])
         if machine is not None and machine == chip.gcp_machine and chip.gcp_attached:
+            # A machine that one of several GPUs can be attached to does not say which.
             mine = [each for each in attached if str(each["acceleratorType"]).endswith(chip.gcp_attached)]
             if mine:
                 return Slice(chip, math.prod(each["acceleratorCount"] for each in mine))

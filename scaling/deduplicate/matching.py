@@ -250,6 +250,7 @@ _SHARED: dict[str, Any] = {}  # what a worker process keeps between blocks
 
 
 def _begin(uri: str, shared: Any) -> None:
+    # Once per process: the catalogue would take long to send with every block.
     _SHARED.update(images=open_split(uri, None), shared=shared)
 
 

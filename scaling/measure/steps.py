@@ -80,7 +80,7 @@ def rates_by_doubling(rate: Callable[[int], float | None], most: int) -> dict[in
     while batch <= most and (value := rate(batch)) is not None:
         rates[batch] = value
         best = max(rates, key=rates.__getitem__)
-        if batch >= best << PATIENCE:
+        if batch >= best << PATIENCE:  # PATIENCE doublings beyond the fastest
             break
         batch *= 2
     return rates

@@ -218,6 +218,7 @@ def tpu_cores(accelerator: str, devices: int) -> int:
 def tpu_library() -> DeviceKind:
     """The kind of device for TPUs by the library that is installed: xla, or its successor tpu."""
     kinds: dict[str, DeviceKind] = {"torch_xla": "xla", "torch_tpu": "tpu"}
+    # Looked for, not imported: torch_tpu ends a process that has no TPU.
     installed = [kind for library, kind in kinds.items() if importlib.util.find_spec(library) is not None]
     check(
         installed != [],

@@ -37,6 +37,7 @@ def make_optimizer(module: nn.Module, recipe: Recipe, *, fused: bool = True) -> 
 def kernels(module: nn.Module) -> list[Tensor]:
     """The weights of dense and convolution layers: no biases, norms, tokens or tables of positions, of any shape."""
     weights = {id(layer.weight) for layer in module.modules() if isinstance(layer, LAYERS_WITH_KERNELS)}
+    # In the module's own order, by which the optimizer numbers its state.
     return [parameter for parameter in module.parameters() if id(parameter) in weights]
 
 
