@@ -171,6 +171,7 @@ def shard(arrays: tuple[np.ndarray, ...], rank: int, world: int) -> tuple[np.nda
     if not 0 <= rank < world:
         raise ValueError(f"rank {rank} is not in range({world})")
     size = len(arrays[0])
+    # In one piece, so that neighbours in the batch, which MixUp mixes, are on one worker.
     return tuple(array[size * rank // world : size * (rank + 1) // world] for array in arrays)
 
 

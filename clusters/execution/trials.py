@@ -54,6 +54,7 @@ class Sweep:
             tune.report({"result": None, "error": text.strip().splitlines()[0], "failed": not known, "done": True})
         else:
             (row,) = rows
+            # Plain values, and few: Tune writes every report down.
             tune.report({"result": [row[name] for name in RESULT_COLUMNS], "error": "", "failed": False, "done": True})
 
 

@@ -76,6 +76,7 @@ def _return_free_memory() -> None:
 def try_work(prepare: Callable[[], Work]) -> Work | None:
     """Prepare work and run it once, and return it; None where a GPU has no room for one or the other."""
     try:
+        # Inside, since there may be no room for the images alone.
         work = prepare()
         work()
     except RuntimeError as error:  # torch.OutOfMemoryError is one

@@ -163,6 +163,7 @@ def max_pool(
     channels_last = x.detach().contiguous(memory_format=torch.channels_last)
     indices: Int64[Tensor, "B C H_out W_out"]
     _, indices = F.max_pool2d_with_indices(channels_last, [3, 3], [2, 2], padding, ceil_mode=ceil)
+    # torch's own pool took 5 % of an R50x1's training step.
     return x.flatten(2).gather(2, indices.contiguous().flatten(2)).view_as(indices)
 
 

@@ -84,6 +84,7 @@ class StdConv(nn.Conv2d):
         even = fixed or (stride == 1 and kernel % 2 == 1)  # equal on all sides: the convolution pads, without a copy
         super().__init__(in_channels, out_channels, kernel, stride, kernel // 2 if even else 0, bias=False)
         self.fixed, self.even_border = fixed, even
+        # There from the start: compiled code is compiled once more when a module gets another attribute later.
         self.cached_filters: Tensor | None = None  # within a `standardized` block
         lecun_normal_(self.weight)
 

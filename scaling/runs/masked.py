@@ -40,6 +40,7 @@ def corruption(run: Pretrain, epochs: Int[np.ndarray, " B"], indices: Int[np.nda
     patches = (run.resolution // model.patch_size) ** 2
     count = masked.count(patches)
     u = uniforms(hashed(run.seed, STREAM), epochs, indices, patches + 2 * count)
+    # Stable, so that equal numbers, however rare, fall alike on every machine.
     position = u[:, :patches].argsort(axis=1, kind="stable")[:, :count]
     kind, shift = u[:, patches : patches + count], u[:, patches + count :]
     # 1 to N - 1 places further on, round the image: never the patch itself.

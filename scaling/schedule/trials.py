@@ -108,6 +108,7 @@ def chosen_settings(pair: Pair, results: Results) -> list[Setting]:
     then to the smaller learning rate. Empty until the search is over, since a later trial could change the choice.
     """
     settings, _ = known_settings(pair, results)
+    # A killed trial that is tried again may be the best: final runs that did not wait for it once had to be done again.
     if not due_trials(pair, results)[1]:
         return []
     if len(settings) == 1:
