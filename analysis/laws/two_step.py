@@ -60,7 +60,7 @@ def fit_two_step(
     rows = partial(averaged_points, given, configuration=keys, weights=weights, most=first_method.most)
     data = rows(both, first, named="loss with an accuracy")
     judged = rows(np.where(np.isfinite(both), tops, np.nan), second)
-    # the second step's input is the measured loss, not the first step's: its own error must not flatten the sigmoid
+    # the second step is fitted to measured losses, not to those that the first one gives
     judged = replace(judged, x=first.off_scale(data.t)[:, None], notes=())
     return _fit(form, data, judged, (first_method, second_method), (first, second))
 

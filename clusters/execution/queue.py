@@ -80,6 +80,7 @@ class RunQueue:
     def report(self, item: str, step: int, metrics: dict[str, Any]) -> bool:
         """Note that an item has got to `step`. Returns whether it is to stop."""
         self._progress[item] = {"step": step, **metrics}
+        # A report is a sign of life of the group that holds the item.
         self._heard.update({group: time.monotonic() for group, held in self._held.items() if held == item})
         return self._stopped
 

@@ -19,6 +19,7 @@ from scaling.training import Device
 Work = TypeVar("Work", bound=Callable[[], object])
 PROCESS = Path("/proc/self")
 CGROUP = Path("/sys/fs/cgroup/memory.max")
+# The second is what cuBLAS says where nothing is left for its own workspace.
 NO_ROOM = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 

@@ -194,6 +194,7 @@ def input_rate(data: str | None, resolution: int) -> float:
         seconds = 0.0
         for epoch in range(2):  # the first one warms up
             index = np.arange(INPUT_IMAGES) % len(images)
+            # CPU time of all threads together, so that the rate is one core's, however many decode.
             start = time.process_time()
             train_images(images, index, np.full_like(index, epoch), seed=0, resolution=resolution)
             seconds = time.process_time() - start

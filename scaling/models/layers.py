@@ -66,7 +66,7 @@ def attend(
     `bias` is in units of the logits: it is not divided by sqrt(d).
     """
     if q.is_cpu and q.dtype == torch.bfloat16:  # torch's fused kernel takes two to three times as long here
-        # The queries are scaled, not the logits, of which there are many more.
+        # The queries are scaled, not the logits, of which there are more as soon as the tokens outnumber d.
         logits = (q * q.shape[-1] ** -0.5) @ k.mT  # [..., N, M]
         y: Float[Tensor, "*heads N e"] = (logits if bias is None else logits + bias).softmax(dim=-1) @ v
         return y

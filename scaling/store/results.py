@@ -80,7 +80,7 @@ def whole(content: bytes) -> bool | None:
     footer = _footer(content)
     seal = footer - len(SEAL) - 4
     if seal < 0 or content[seal : footer - 4] != SEAL:
-        return None
+        return None  # written before files had a seal
     checksum = zlib.crc32(content[footer:], zlib.crc32(content[:seal]))
     return checksum == int.from_bytes(content[footer - 4 : footer], "little")
 

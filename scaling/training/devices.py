@@ -248,7 +248,7 @@ def _split(batch: Shaped[Tensor, "b ..."], chips: int) -> Shaped[Tensor, "b ..."
 
     mesh = spmd.Mesh(list(range(chips)), (chips,), ("data",))
     spec = spmd.ShardingSpec(mesh, ("data",) + (None,) * (batch.ndim - 1))
-    # Under SPMD all chips of the host are the one device xla:0, which keeps to the mesh by itself.
+    # Under SPMD the host's chips are one device, xla:0; the spec says which of them gets what.
     y: Shaped[Tensor, "b ..."] = xm.send_cpu_data_to_device([batch], "xla:0", spec)[0]
     return y
 

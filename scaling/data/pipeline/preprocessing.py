@@ -212,7 +212,6 @@ def _resized(images: Images, indices: np.ndarray, boxes: Boxes, side: int) -> to
         parts = _decoded_parts(images, indices, boxes, side)
     else:
         pixels = dense[indices]
-        # Whole images have one size here, so they are resized at once.
         if boxes is _whole:
             return _resize(torch.from_numpy(pixels), side)
         where = boxes(np.broadcast_to(np.array(pixels.shape[1:3]), (len(pixels), 2))).tolist()
