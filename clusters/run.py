@@ -74,8 +74,10 @@ def run(
     with ThreadPoolExecutor(max_workers=1) as pool:
         data = pool.submit(_make_data, study, storage)  # takes seconds, and so does Ray
         with session():
+            # Its error ends the study here, before any worker begins.
             data.result()
             stages = Stages(study, storage, console, place(machine), given or {}, view, save_seconds)
+            # In this order: each stage reads what the one before has left in the rows.
             return _pretrain(stages) + _search(stages) + _measure(stages)
 
 
@@ -228,6 +230,6 @@ def _measure(stages: Stages) -> int:
                 watch=_watch_trials(works, done, follow),
                 save_seconds=SAVE_SECONDS,
             )
-            works = []
+            works = []  # probes, which take one worker each, are left
         run_all(works + probing, storage=storage, study=study.name, placement=placement, done=done, follow=follow)
     return len(errors)

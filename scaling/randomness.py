@@ -35,6 +35,7 @@ def _mix(z: np.ndarray) -> np.ndarray:
 def _hash(key: Key) -> np.ndarray:
     """One uint64 for a key; entries that are arrays broadcast."""
     entries = key if isinstance(key, tuple) else (key,)
+    # Starts from the length, so that (a,) and (a, 0) have nothing in common.
     state = _words(len(entries))
     for entry in entries:
         state = _mix(_mix(state + np.uint64(GOLDEN)) ^ _words(entry))
@@ -95,6 +96,7 @@ def uniforms(seed: int, epoch: int | np.ndarray, index: np.ndarray, count: int) 
     Returns:
         float64 [n, count] in [0, 1), in steps of 2**-53.
     """
+    # 53 bits, which is what a float64 holds.
     return (words(seed, epoch, index, count) >> np.uint64(11)) * 2.0**-53
 
 
@@ -119,6 +121,7 @@ def permute_in_windows(position: np.ndarray, shards: np.ndarray, window: int, ke
         return permute(position, n, key)
     if len(position) and (position.min() < 0 or position.max() >= n):
         raise ValueError(f"positions must be in [0, {n}), got {position.min()} to {position.max()}")
+    # Its key is longer than those of the windows below, none of which can be equal to it.
     order = permute(np.arange(len(shards)), len(shards), (*key, 0, 0))
     sizes, starts = shards[order], (np.cumsum(shards) - shards)[order]
     ends = np.cumsum(sizes)  # of the shards in their random order, before images are shuffled
@@ -168,6 +171,7 @@ def shard(arrays: tuple[np.ndarray, ...], rank: int, world: int) -> tuple[np.nda
     if not 0 <= rank < world:
         raise ValueError(f"rank {rank} is not in range({world})")
     size = len(arrays[0])
+    # In one piece, so that neighbours in the batch, which MixUp mixes, are on one worker.
     return tuple(array[size * rank // world : size * (rank + 1) // world] for array in arrays)
 
 

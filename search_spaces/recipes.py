@@ -43,7 +43,7 @@ JFT_BASE_LR = {
     "R200x3": 4e-4,
     "R50x1+ViT-B/32": 8e-4,
     "R50x1+ViT-B/16": 8e-4,
-    "R50x1+ViT-L/32": 2e-4,
+    "R50x1+ViT-L/32": 2e-4,  # as printed, though its ViT counterpart, as which it is said to be trained, has 6e-4
     "R50x1+ViT-L/16": 4e-4,
     # Not in Table 3: 'b/32' of Figure 4 and the axial models of Figure 13, with those of their counterparts.
     "ViT-S/32": 8e-4,

@@ -98,6 +98,7 @@ def time_parts() -> list[pl.Expr]:
         "repeated": lost,
         "waiting": waiting,
         "evaluating": evaluating,
+        # what no clock measured, so that the parts always add up
         "overhead": total - training - evaluating - waiting,
     }
     return [(cores * seconds).alias(name) for name, seconds in parts.items()]
@@ -105,6 +106,7 @@ def time_parts() -> list[pl.Expr]:
 
 def _known_sum(value: pl.Expr) -> pl.Expr:
     """The sum, null when one of its values is."""
+    # polars leaves nulls out of a sum, which would then look complete
     return pl.when(value.is_not_null().all()).then(value.sum())
 
 

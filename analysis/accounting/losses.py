@@ -25,6 +25,7 @@ def core_time_losses(attempts: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.Dat
     """
     keys = ["device", *by]
     if attempts["seconds_training"].null_count() == attempts.height:
+        # published totals, such as Table 2's, have no clocks: nothing is known of their causes
         attempts = attempts.clear()
     # the first attempt of a unit has to set up anyway; what further ones spend on it is a loss
     later = pl.int_range(pl.len()).over("unit_id") > 0

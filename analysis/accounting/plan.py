@@ -130,6 +130,7 @@ def plan_study(
     A given `utilisation` (share of the peak) counts first, then the `measured` rate of a model at its resolution, then
     the catalogue's rate of the chip. Raises ValueError when a data set of the study has no counts of images.
     """
+    # a utilisation that the user gives counts before any measurement
     rates = {} if measured is None or utilisation is not None else measured
     runs = tuple(_run_cost(run, chip, utilisation, rates) for run in study.runs)
     note = chip.rate_note(utilisation)
@@ -183,6 +184,7 @@ def _transfer_cost(study: Study, chip: Hardware, utilisation: float | None, rate
 
 
 def _core_days(valid: float, rate: float, ends: tuple[float, float] | None) -> dict[str, Any]:
+    # the highest rate gives the fewest days
     low, high = (valid / ends[1], valid / ends[0]) if ends else (None, None)
     return {"core_days": valid / rate, "core_days_low": low, "core_days_high": high}
 

@@ -49,6 +49,7 @@ def actual_costs(attempts: pl.DataFrame) -> pl.DataFrame:
     """
     tuning = pl.col("kind").is_in(["trial", "transfer"])
     kinds = attempts.filter(tuning | (pl.col("kind") == "pretrain")).with_columns(
+        # all fine-tuning in one row, as in the plan
         unit_id=pl.when(tuning).then(pl.lit("")).otherwise("unit_id"),
         kind=pl.when(tuning).then(pl.lit("fine-tuning")).otherwise("kind"),
     )

@@ -18,6 +18,7 @@ def measured_rates(rows: pl.DataFrame, chip: Hardware) -> Rates:
     for row in rows.sort("measured_at", descending=True).iter_rows(named=True):
         if chip_of_device(row["device"]) == chip:
             model: Architecture = from_json(Architecture, row["spec"])  # type: ignore[arg-type]
+            # taps inside the image, as everywhere core-days are planned: the rate and the plan must count alike
             flops = train_flops(model, row["resolution"], row["num_classes"], 1, valid=True)
             rate = flops * row["train_images_per_second"] / row["cores"] * SECONDS_PER_DAY / 1e18
             key = (_key(model), row["resolution"])

@@ -46,11 +46,13 @@ def mean_over_tasks(accuracies: pl.DataFrame, tasks: list[str]) -> pl.DataFrame:
     every = means.agg(
         pl.col("top1_mean").mean(),
         pl.col("seeds").min(),
+        # null where one task has no deviation: a mean of the others would look more certain than it is
         top1_std=pl.when(pl.col("top1_std").is_not_null().all()).then(
             pl.col("top1_std").pow(2).sum().sqrt() / len(wanted)
         ),
         count=pl.col("task").n_unique(),
     )
+    # a mean over fewer tasks is another number: models that lack one are left out
     return every.filter(count=len(wanted)).with_columns(task=pl.lit(" + ".join(wanted))).drop("count")
 
 

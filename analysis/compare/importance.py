@@ -25,6 +25,7 @@ def importance(trials: pl.DataFrame) -> dict[str, float]:
     # less the mean of the run and task, or the forest would explain which models are large and which tasks easy
     gain = known.select(pl.col("dev_top1") - pl.col("dev_top1").mean().over(PAIR))["dev_top1"].to_numpy()
     inputs = known.select(pl.col(names).fill_null(0)).to_numpy().astype(float)
+    # a fixed random_state: the same rows give the same sentence
     forest = RandomForestRegressor(100, min_samples_leaf=2, max_samples=min(known.height, 5000), random_state=0)
     measured = permutation_importance(forest.fit(inputs, gain), inputs, gain, n_repeats=5, random_state=0)
     shares = measured.importances_mean.clip(min=0)

@@ -24,6 +24,7 @@ def paper_runs(pretrain: pl.DataFrame) -> pl.DataFrame:
     }
     read = {name: pl.col("spec").str.json_path_match(f"$.{path}") for name, path in paths.items()}
     shape = [pl.col("spec").str.json_path_match(f"$.model.{name}").cast(pl.Int64).alias(name) for name in SHAPE_FIELDS]
+    # images seen over passes: no column holds the size of the training set
     known = pretrain.with_columns(*shape, **read, samples=(pl.col("images") / pl.col("epochs")).round())
     names = [_model(row["spec"], row["name"]) for row in pretrain.select("spec", "name").to_dicts()]
     return known.with_columns(model=pl.Series(names, dtype=pl.String))
@@ -32,6 +33,7 @@ def paper_runs(pretrain: pl.DataFrame) -> pl.DataFrame:
 def _model(spec: str | None, name: str) -> str:
     if spec is None:
         return name
+    # without its pre-training head, which the zoo's model may have and the run not
     built = without_representation(from_json(Pretrain, spec).model)
     return next((known for known, model in ZOO.items() if without_representation(model) == built), name)
 

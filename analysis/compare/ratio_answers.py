@@ -75,6 +75,7 @@ def _comparison(scores: pl.DataFrame, known: pl.DataFrame, tasks: list[str], of:
 def published_ratios() -> list[str]:
     """What the ViT paper's own Table 6 gives on its five data sets: the claim, the ratios, and the caveat."""
     rows = load_rows("published/table6")
+    # the pairs of ORDER: vit and hybrid against resnet, then hybrid against vit
     vit, _, hybrid = ratio_answer(rows, accuracies(rows), None, None, None)["comparisons"]
     low, high = PAPER_CLAIM
     lead = f"The ViT paper says that ViT takes {low:g}–{high:g} times less compute than ResNets (§4.4)."

@@ -60,6 +60,7 @@ def _caveat(pair: dict[str, Any]) -> list[str]:
     for task, total in pair["by_task"].items():
         mean = total["geometric_mean"]
         listed.append(f"{task} {_ratio(mean)} ({total['interior']} interior)" if mean else f"{task} no interior point")
+    # without an interior point nothing is known of a data set, so it counts as far above 1.1
     low = [task for task, total in pair["by_task"].items() if (total["geometric_mean"] or 9.0) < 1.1]
     text = f"Caveat: the ratio depends on the data sets. Alone: {'; '.join(listed)}."
     return [

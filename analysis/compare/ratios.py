@@ -67,6 +67,7 @@ def compare_families(known: pl.DataFrame, of: str, against: str) -> pl.DataFrame
 def _line(known: pl.DataFrame, family: str) -> pl.DataFrame:
     """A family's frontier as a line that rises in compute and accuracy; of equal points only one is kept."""
     own = known.filter(pl.col("on_family_frontier"), family=family)
+    # two points of equal compute would make a segment without a slope
     return own.unique("exaflops", keep="first", maintain_order=True).sort("exaflops")
 
 
@@ -74,6 +75,7 @@ def _compared(row: dict[str, Any], line: pl.DataFrame) -> dict[str, Any]:
     cost, top1 = np.log(line["exaflops"].to_numpy()), line["top1_mean"].to_numpy()
     own, own_top1 = math.log(row["exaflops"]), row["top1_mean"]
     where, log_cost, extended_cost = _read(top1, cost, own_top1)
+    # the end of the frontier that the point lies beyond; of an interior point it is not used
     bound = cost[-1] if where == BEYOND else cost[0]
     ratio: dict[str, Any] = {"where": where, "ratio": None, "bound": None, "ratio_extrapolated": None}
     if where == INTERIOR:

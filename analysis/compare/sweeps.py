@@ -22,6 +22,7 @@ def sweeps_of(rows: Rows) -> pl.DataFrame:
     Runner-up: `next_lr`, `next_dev_top1`, the best trial at another learning rate, null without one.
     Finals: `seeds`, `top1` (a list, by seed), `top1_mean`, `top1_std`. Accuracies are fractions.
     """
+    # NaN is above every number in polars' order: a trial of NaN would be the best
     trials = rows.trial.with_columns(pl.col("dev_top1", "dev_loss").fill_nan(None))
     if trials.is_empty():
         return _empty(trials)

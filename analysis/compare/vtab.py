@@ -65,6 +65,7 @@ def vtab_scores(accuracies: pl.DataFrame) -> pl.DataFrame:
     known = tasks()
     every = accuracies.select(pl.col("model").unique()).join(known, how="cross")
     whole = every.join(accuracies.select("model", "task", "top1"), on=["model", "task"], how="left")
+    # one mean over 19 tasks, not of the three groups' means, which would be another score
     mean = pl.when(pl.col("top1").null_count() == 0).then(pl.col("top1").mean())
     groups = whole.group_by("model", title="group").agg(top1=mean)
     overall = whole.group_by("model").agg(top1=mean).with_columns(title=pl.lit(VTAB_MEAN))

@@ -110,6 +110,7 @@ def columns_of(request: LawRequest, frame: pl.DataFrame, ours: bool) -> Any:
         given |= {role: given[role] or role for role in ("loss", "accuracy")}
     for role in ("compute", "params", "samples"):
         given[role] = given[role] or (role if role in frame.columns else None)
+    # of a storage by task and family: errors on several tasks are not one law
     groups = request.family if request.family is not None else ["task", "family"] if ours else []
     return Columns(**given, configuration=tuple(request.configuration), groups=tuple(groups))
 

@@ -67,6 +67,7 @@ def rungs_fitted(x: Array, rungs: int | None) -> Array:
 def held_out(data: Points, fitted: Array, predicted: Array, y: Array) -> HeldOut:
     """The check, given which points were `fitted`, the `predicted` values of the others, and all values `y`."""
     actual, size = y[~fitted], sizes(data.x)
+    # a value of 0 has no relative error
     ratio = predicted / np.where(actual == 0, np.nan, actual) - 1
     return HeldOut(
         rungs=len(np.unique(size[~fitted])),

@@ -80,6 +80,7 @@ class Solution:
 def solution(form: Form, data: Points, method: Method, objective: Objective) -> Solution | TooFew:
     """The best constants, without intervals or checks."""
     low, high = _limits(form, data.x, method) if len(data.x) else (np.zeros(0), np.zeros(0))
+    # a fixed constant has equal limits
     free = high > low
     lacking = too_few(form, data, int(free.sum()))
     if lacking:
@@ -217,6 +218,7 @@ def _held_out(form: Form, data: Points, method: Method, objective: Objective) ->
     kept = checks.rungs_fitted(data.x, method.held_out)
     if kept.all():
         return None
+    # the constants alone: the check needs no intervals, which take bootstrap and profile
     best = solution(form, data.take(kept), method, objective)
     if isinstance(best, TooFew):
         return None

@@ -78,6 +78,7 @@ POWER = Form(
     constants=("E", "a", "b"),
     logs=(False, True, False),
     curve=_power,
+    # scales are logarithms, and exp(700) is about the largest float64
     bounds=lambda x: (np.array([0, -700, EXPONENT[0]]), np.array([NO_BOUND, 700, EXPONENT[1]])),
     shapes=lambda x: np.geomspace(0.003, 4, 48)[:, None],
     columns=lambda shapes, x: np.stack(
@@ -262,4 +263,5 @@ SIGMOID = Form(
     join=lambda shapes, scales: np.concatenate([scales, shapes], axis=1),
 )
 
+# not SIGMOID, which is no law of compute: only a second step fits it
 FORMS = {form.name: form for form in (POWER, SHIFTED, CHINCHILLA, BROKEN)}

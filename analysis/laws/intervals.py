@@ -114,6 +114,7 @@ def covariance(problem: Problem, weights: Array, theta: Array, free: Array, scat
     """The linearised covariance (constants, constants) of theta; 0 for constants that are not free."""
     slopes = problem.curve(theta[None])[1][0][:, free]
     result = np.zeros((len(theta), len(theta)))
+    # pseudo-inverse: the points may not determine every constant
     result[np.ix_(free, free)] = (
         np.linalg.pinv((slopes * weights[:, None]).T @ slopes, hermitian=True) * scatter.variance
     )

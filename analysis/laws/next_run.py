@@ -99,6 +99,7 @@ def rank_candidates(law: Fit, candidates: Sequence[Candidate], target: Sequence[
     slopes = _slopes(law, [candidate.at for candidate in candidates])
     goal = _slopes(law, [target])[0]
     spread = slopes @ law.covariance
+    # the noise is that of weight 1, and a run has the mean weight of the rows
     run = law.noise.variance / (law.weights.sum() / law.rows)
     current = goal @ law.covariance @ goal
     falls = (spread @ goal) ** 2 / (run + np.einsum("cp,cp->c", spread, slopes))

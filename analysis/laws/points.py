@@ -72,6 +72,7 @@ def averaged_points(
     chosen = _fewer(list(places.values()), x, most)
     if len(chosen) < len(places):
         notes += (f"{len(chosen):,} of {len(places):,} configurations fitted, evenly spread over their order by size",)
+    # rows that are left out get a 1, which has a logarithm; none of them is in `chosen`
     return _averaged(x, objective.on_scale(np.where(kept, target, 1.0)), weight, chosen, notes)
 
 
@@ -79,6 +80,7 @@ def _fewer(places: list[list[int]], x: Array, most: int | None) -> list[list[int
     """At most `most` configurations, evenly spread over the order of their inputs' product."""
     if most is None or len(places) <= most:
         return places
+    # a sum of logarithms: the product of many inputs could overflow
     size = np.log(x[[rows[0] for rows in places]]).sum(axis=1)
     spread = np.linspace(0, len(places) - 1, most).round().astype(int)
     return [places[i] for i in np.argsort(size, kind="stable")[spread]]
@@ -93,6 +95,7 @@ def _averaged(x: Array, t: Array, weight: Array, places: list[list[int]], notes:
     middle = np.where(np.isclose(middle, exact, rtol=1e-12, atol=0), exact, middle)  # equal inputs stay exactly equal
     pure = sum(float((weight[rows] * (t[rows] - centre) ** 2).sum()) for rows, centre in zip(places, mean, strict=True))
     count = np.array([len(rows) for rows in places], float)
+    # equal sizes in the order of their inputs, so that the order of the rows changes no digit
     order = np.lexsort((*middle.T[::-1], np.log(middle).sum(axis=1))) if len(places) else np.zeros(0, int)
     freedom = int(count.sum()) - len(places)
     return Points(middle[order], mean[order], total[order], count[order], pure, freedom, notes)

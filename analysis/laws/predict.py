@@ -42,6 +42,7 @@ def predict(law: Fit, at: Sequence[Sequence[float]]) -> list[Prediction]:
                 at=tuple(zip(law.form.inputs, map(float, place), strict=True)),
                 value=float(objective.off_scale(values[i])),
                 interval=pair(objective.off_scale(np.array([low, high]))),
+                # never narrower than the law's own interval, whatever the draws
                 run_interval=pair(objective.off_scale(np.array([min(low, least), max(high, most)]))),
                 kind="extrapolation" if factor > 1 else "interpolation",
                 factor=factor,
@@ -68,9 +69,11 @@ def curves(law: Fit, x: Array) -> tuple[Array, Array]:
     there = replace(law.problem, x=x)
     thetas = law.draws
     if not len(thetas):
+        # svd: the covariance is singular where a constant is fixed
         normal = np.random.default_rng(law.method.seed).multivariate_normal(
             law.theta, law.covariance, size=1000, method="svd"
         )
+        # normal draws know no limits, the law does
         thetas = np.clip(normal, law.problem.low, law.problem.high)
     return there.curve(law.theta[None])[0][0], there.curve(thetas)[0]
 

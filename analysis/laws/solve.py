@@ -37,6 +37,7 @@ class Objective:
 
     def pull(self, residual: Array) -> Array:
         """The loss's slope divided by the residual: the weights of reweighted least squares."""
+        # at a residual of 0 the quotient is infinite, and the 1 beside it is right
         with np.errstate(divide="ignore"):
             return np.minimum(1.0, self.delta / np.abs(residual))
 

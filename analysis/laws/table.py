@@ -99,6 +99,7 @@ def point_groups(
     if drop_largest:
         by = "loss" if "loss" in named else "error"
         worst = whole.drop_nulls(by).sort(by, descending=True, maintain_order=True).head(drop_largest)["_place"]
+        # imploded, or polars could not tell a set from a column of as many rows
         whole = whole.filter(~pl.col("_place").is_in(worst.implode()))
         notes = (f"the {len(worst)} rows of the largest {by} are left out, as requested",)
     same = _keys(frame, columns.configuration) if columns.configuration else None

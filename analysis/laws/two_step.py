@@ -55,10 +55,12 @@ def fit_two_step(
     known = np.isfinite(tops)
     given = {name: np.asarray(inputs[name], object) for name in form.inputs}
     keys = None if configuration is None else list(configuration)
+    # only rows that have both, so that the points of the two steps are the same configurations in the same order
     both = np.where(known, losses, np.nan)
     rows = partial(averaged_points, given, configuration=keys, weights=weights, most=first_method.most)
     data = rows(both, first, named="loss with an accuracy")
     judged = rows(np.where(np.isfinite(both), tops, np.nan), second)
+    # the second step is fitted to measured losses, not to those that the first one gives
     judged = replace(judged, x=first.off_scale(data.t)[:, None], notes=())
     return _fit(form, data, judged, (first_method, second_method), (first, second))
 
@@ -121,7 +123,7 @@ def predict_two_step(law: TwoStep, at: Sequence[Sequence[float]]) -> list[Predic
     laws = _accuracies(law, off(drawn), thetas)
     runs = _accuracies(law, off(drawn + residual_draws(law.loss, drawn.shape)), thetas)
     runs = np.clip(runs + residual_draws(law.accuracy, runs.shape), 0, 1)
-    tail = min(law.loss.tail, law.accuracy.tail)
+    tail = min(law.loss.tail, law.accuracy.tail)  # of the step with the wider interval
     predictions = []
     for i, place in enumerate(x):
         factor = checks.beyond(law.loss.problem.x, place)

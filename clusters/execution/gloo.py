@@ -27,6 +27,7 @@ class _Gloo(Backend):
         address, port = worker_group.execute_single(0, get_address_and_port)
         host = f"[{address}]" if ":" in address else address
         world = len(worker_group)
+        # All at once: each waits inside for the others.
         joins = [
             worker_group.execute_single_async(
                 rank, _join, f"tcp://{host}:{port}", rank, world, backend_config.timeout_s

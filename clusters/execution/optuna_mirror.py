@@ -50,10 +50,12 @@ def mirrored(url: str | None, storage: Storage, pairs: Sequence[Pair], known: Re
     try:
         if url is not None:
             ray.get(mirror()[1])
+        # Nobody waits for the answer: however slow the mirror is, no trial is.
         yield lambda news: mirror()[0].tell.remote(news)
         actor, opened = mirror()
         ray.get([opened, actor.close.remote()])
     except ray.exceptions.RayTaskError as error:
+        # The mirror's own error, a line for the user, without Ray's traceback around it.
         raise error.cause from None
     finally:
         if mirror.cache_info().currsize:
@@ -116,6 +118,7 @@ class Mirror:
     def _begin(self, number: int, setting: Setting) -> None:
         study, space = self._studies[number], self._spaces[number]
         trial_id = self._pairs[number].dev(setting).id
+        # Enqueued and then asked for, which makes Optuna begin a trial at these parameters.
         study.enqueue_trial(parameters_of(setting, space), user_attrs={"trial_id": trial_id})
         self._running[number, setting] = study.ask(space)
 
@@ -165,9 +168,11 @@ def _space(pair: Pair) -> dict[str, BaseDistribution]:
             continue
         if dim is not None:
             values += [dim.low, dim.high]
+            # A setting of the grid may be 0, which has no place on a logarithmic scale.
             log = dim.log and min(values) > 0
         else:
             log = True
+        # From the lowest to the highest value, as Optuna refuses a trial outside its distribution.
         space[name] = FloatDistribution(float(min(values)), float(max(values)), log=log)
     return space
 

@@ -20,6 +20,7 @@ def unit_call(
     the rows are there already, the call finds them: a worker of a killed driver may have ended the unit after it was
     listed as missing.
     """
+    # Rank 0 looks for all: a row that appears meanwhile would divide the workers.
     row = broadcast(finished_row(work, storage) if device.rank == 0 else None, device)
     if row is not None:
         return lambda: row

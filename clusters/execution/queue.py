@@ -52,6 +52,7 @@ class RunQueue:
 
     def take(self, group: int, workers: int = 1) -> str | None:
         """The item that group `group` is to work on next, or None when nothing waits or all is to stop."""
+        # Even a group that holds an item gets none: the next start goes on from the item's checkpoint.
         if self._stopped:
             return None
         self.asked(group)
@@ -60,6 +61,7 @@ class RunQueue:
         self._workers[group] = workers
         self._leaving.discard(group)
         if held is not None:
+            # A resize or a machine that is taken away counts nothing against the item.
             self._restarts[held] = self._restarts.get(held, 0) + died
             if self._restarts[held] <= RESTARTS:
                 return held
@@ -78,6 +80,7 @@ class RunQueue:
     def report(self, item: str, step: int, metrics: dict[str, Any]) -> bool:
         """Note that an item has got to `step`. Returns whether it is to stop."""
         self._progress[item] = {"step": step, **metrics}
+        # A report is a sign of life of the group that holds the item.
         self._heard.update({group: time.monotonic() for group, held in self._held.items() if held == item})
         return self._stopped
 

@@ -33,7 +33,7 @@ QUIET = {  # measured with Ray 2.60: without these a local fit takes several sec
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "86400",
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Tune's own state is never read back
     "TUNE_MAX_PENDING_TRIALS_PG": "16",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # else Ctrl-C ends a sweep as if it were through, and the next stage begins
 }
@@ -52,9 +52,11 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
         return
     address = os.environ.get("RAY_ADDRESS")
     ours = QUIET | (CLUSTER if address else LOCAL)
+    # What the user has set stays.
     os.environ.update({name: os.environ.get(name, value) for name, value in ours.items()})
     on_sigterm = signal.getsignal(signal.SIGTERM)
     _start(address, num_cpus, ours)
+    # Python lets no other thread set a handler.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts an exit of its own there, which would save nothing
     try:
@@ -68,7 +70,9 @@ def _start(address: str | None, num_cpus: int | None, ours: dict[str, str]) -> N
     """Start Ray, or connect to it. Raises ValueError when no cluster answers, or a local one does not start in time."""
     try:
         ray.init(
+            # 'local', or Ray would join whatever cluster runs on this machine.
             address=address or "local",
+            # Of a cluster that exists Ray takes no size.
             num_cpus=None if address else num_cpus,
             include_dashboard=None if address else False,
             log_to_driver=False,
@@ -78,6 +82,7 @@ def _start(address: str | None, num_cpus: int | None, ours: dict[str, str]) -> N
     except ConnectionError as error:
         raise ValueError(f"no Ray cluster answers at RAY_ADDRESS {address}: start it, or unset RAY_ADDRESS") from error
     except Exception as error:
+        # Ray tells this from other errors by its text alone.
         if "timed out during startup" not in str(error):
             raise
         raise ValueError("Ray did not start within its 30 s, this machine is too busy: run it again later") from error
@@ -106,6 +111,7 @@ def _on_machines(machine: Machine, nodes: Sequence[Mapping[str, float]]) -> Plac
 
     def room(share: float) -> int:
         """Workers that fit, each with such a share of a GPU."""
+        # Node by node: a worker cannot have its CPUs here and its GPU there.
         of_cpus = [int(node.get("CPU", 0)) // per_worker for node in with_gpus or nodes]
         of_gpus = [int(node["GPU"] / share) for node in with_gpus] or of_cpus
         return sum(map(min, of_cpus, of_gpus))
@@ -154,6 +160,7 @@ def _with_loaders(machine: Machine, loaders: int) -> Machine:
 
 def _spare(cpus: Iterable[int]) -> int:
     """CPUs per worker that are left on every node, by the CPUs per worker that each node has."""
+    # By the node that has fewest, since Ray may place a worker on any of them; one CPU is the worker's own.
     return min(max(min(cpus, default=1) - 1, 0), MOST_LOADERS)
 
 

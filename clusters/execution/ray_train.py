@@ -48,6 +48,7 @@ def train_queue(
     Returns the error of each unit that failed, by id. `watch` is called every `poll_seconds` with the queue's snapshot.
     Raises RuntimeError when the groups end before the queue does.
     """
+    # A long run that began last would leave all other groups idle at the end.
     ordered = sorted(units, key=lambda work: work.flops, reverse=True)
     queue = driver_actor(RunQueue, [work.id for work in ordered])
     config = {
@@ -58,9 +59,11 @@ def train_queue(
         "placement": placement,
         "save_seconds": save_seconds,
     }
+    # Anew at each start: Ray would go by what an earlier one left there, and fails at a snapshot that is torn.
     cache = f"{DRAFTS}/ray-{uuid.uuid4().hex}"  # for Ray's own files; deleted at the end
     errors = run_concurrently(
         [
+            # In the storage: Ray's files must lie where all machines of a group see them.
             partial(_fit, {**config, "group": group}, storage.path(cache))
             for group in range(min(placement.groups, len(units)))
         ],
@@ -69,9 +72,10 @@ def train_queue(
         poll_seconds=poll_seconds,
     )
     last: Snapshot = ray.get(queue.snapshot.remote())
-    watch(last)
+    watch(last)  # what has ended since the last look
     storage.delete(cache)
     ray.kill(queue)
+    # A group that breaks when all units are done has lost nothing.
     if errors and len(last.finished) < len(units):
         raise RuntimeError(f"a worker group ended: {str(errors[0]).strip().splitlines()[0]}")
     return {unit_id: error for unit_id, error in last.finished.items() if error}
@@ -87,6 +91,7 @@ def _fit(config: dict[str, Any], cache: str) -> None:
         "run_config": RunConfig(
             name=f"group-{config['group']}",
             storage_path=cache,
+            # Of the whole shift; restarts on one unit are counted by the queue.
             failure_config=FailureConfig(max_failures=RESTARTS * len(config["units"])),
         ),
     }
@@ -111,6 +116,7 @@ def work_shift(config: dict[str, Any]) -> None:
         try:
             work, storage, study = config["units"][unit_id], Storage(config["storage"]), config["study"]
             shown = tracked(StopChannel(queue, unit_id), work, placement.machine.tracking, storage, study)
+            # Queue and trackers hear rank 0 alone; what the others ask is whether a machine is taken away.
             with shown if lead else nullcontext(_silent) as report:
                 unit_call(
                     work,
@@ -131,6 +137,7 @@ def work_shift(config: dict[str, Any]) -> None:
             error = f"{type(reason).__name__}: {reason}"
         if lead:
             ray.get(queue.finish.remote(group, error))
+        # The wait for the group counts once, for its first unit.
         device = replace(device, seconds_queued=0.0)
 
 

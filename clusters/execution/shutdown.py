@@ -61,6 +61,7 @@ def _wait(events: Sequence[threading.Event], seconds: float) -> None:
 def driver_actor(kind: type, *arguments: Any) -> Any:
     """An actor of that class on the driver's machine, since any other machine may be lost while the actor is needed."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    # No CPU, or it would wait for one until a trial has ended.
     return ray.remote(kind).options(num_cpus=0, scheduling_strategy=here).remote(*arguments)
 
 

@@ -50,9 +50,11 @@ class Sweep:
         except Exception as error:
             known = isinstance(error, NonFiniteLossError | TrainingInterruptedError)
             text = str(error) if known else f"{type(error).__name__}: {error}"
+            # With 'done' the report ends the trial too: one message to Tune for each, not two.
             tune.report({"result": None, "error": text.strip().splitlines()[0], "failed": not known, "done": True})
         else:
             (row,) = rows
+            # Plain values, and few: Tune writes every report down.
             tune.report({"result": [row[name] for name in RESULT_COLUMNS], "error": "", "failed": False, "done": True})
 
 

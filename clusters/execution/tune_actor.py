@@ -22,4 +22,5 @@ def trial(config: dict[str, Any], job: bytes) -> None:
 @cache
 def _unpickled(job: bytes) -> Any:
     """A `trials.Sweep`, whose module is imported with it."""
+    # Measured: with torch imported while actors start, 2 or 3 of 8 slots stayed in use.
     return cloudpickle.loads(job)

@@ -18,6 +18,7 @@ class Work:
 
     @property
     def id(self) -> str:
+        # With the rung: each leg of a trial is a piece of work of its own.
         return f"{self.unit.id}-{self.until or ''}"
 
     @property

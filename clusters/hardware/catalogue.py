@@ -71,6 +71,7 @@ class Hardware:
         """List price of so many core-days, or None where no price is known."""
         if self.price_usd_per_chip_hour is None:
             return None
+        # Prices are by the chip, core-days by the core.
         return core_days / self.cores_per_chip * 24 * self.price_usd_per_chip_hour
 
     def rate_note(self, utilisation: float | None) -> str:

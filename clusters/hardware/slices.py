@@ -125,8 +125,10 @@ def slices_of(nodes: Sequence[Mapping[str, Any]]) -> tuple[Slice, int] | None:
             pod, topology = labels.get(POD, ""), labels.get(TOPOLOGY, "")
             check(pod != "", f"node {node['NodeID']} has {number} TPU chips and no label {POD}")
             chip = chip_generation(pod.rpartition("-")[0])
+            # By the topology where there is one: 4x4x12 is not the only shape of its number of chips.
             shape = tpu_slice(chip, topology) if chip and _known(chip, topology) else slice_named(pod)
             shapes[shape.name] = shape
+            # A node without a name of its slice is one by itself.
             chips[labels.get(SLICE_NAME, node["NodeID"])] += number
     if not chips:
         return None

@@ -31,6 +31,7 @@ def mistakes(text: str) -> tuple[str, list[LineError]]:
     kind, schema, rule = _format(document)
     errors = list(_by_schema(document, schema))
     if not errors:  # the rules rely on parts that the schema requires
+        # Without comments, which may name what the rules look for.
         errors = list(rule(document, COMMENT.sub("", text)))
     return kind, _sorted(errors)
 

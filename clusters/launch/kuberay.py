@@ -124,6 +124,7 @@ def _selector(request: LaunchRequest) -> str:
     labels = {}
     if shape.topology is not None:
         check(shape.chip.gke != (), f"{request.kind}: GKE has no {shape.chip.name}")
+        # Of some chips GKE calls slices of several hosts by another name.
         labels["cloud.google.com/gke-tpu-accelerator"] = shape.chip.gke[shape.hosts > 1]
         labels["cloud.google.com/gke-tpu-topology"] = shape.topology
     if request.spot:

@@ -87,6 +87,7 @@ def _resources(request: LaunchRequest) -> dict[str, int]:
     shape = request.slice
     if shape.topology is not None:
         return {"CPU": shape.host_cpus, "TPU": shape.chips_on_host}
+    # The kind of GPU too: the autoscaler must know of it before there is a machine that could say so.
     return {"CPU": shape.host_cpus, "GPU": shape.chips_on_host, f"accelerator_type:{shape.chip.ray}": 1}
 
 
@@ -130,6 +131,7 @@ def _gcp_node(request: LaunchRequest) -> str:
   - acceleratorType: {zone}/acceleratorTypes/{chip.gcp_attached}
     acceleratorCount: {request.slice.chips_on_host}
 """
+    # GCP restarts no preemptible machine, and refuses to be asked for it.
     spot = ", preemptible: true" if request.spot else ""
     return f"""machineType: {chip.gcp_machine}
 {attached}scheduling:

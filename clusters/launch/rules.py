@@ -23,7 +23,7 @@ def kuberay_mistakes(document: YamlDocument, text: str) -> Iterator[LineError]:
         at = document.line((*root, "authOptions", "mode"))
         yield LineError(at, "the dashboard is open, and who reaches it runs code: set authOptions.mode: token")
     groups = document.get(*root, "workerGroupSpecs") or []
-    machines = 1
+    machines = 1  # the head
     for number, group in enumerate(groups):
         machines += group.get("replicas", 0) * group.get("numOfHosts", 1)
         yield from _group(document, (*root, "workerGroupSpecs", number), group)
@@ -117,6 +117,7 @@ def _node(document: YamlDocument, path: Path, node: dict[str, Any]) -> Iterator[
         yield LineError(document.line((*path, "resources", name)), says)
     if shape.topology and node.get("max_workers", 0) > 1 and shape.hosts > 1:
         says = f"{shape.name} is one worker, all its {shape.hosts} hosts included: max_workers counts slices"
+        # As many as there are hosts: these were counted, not slices. Any other number may be meant.
         if node["max_workers"] == shape.hosts:
             yield LineError(document.line((*path, "max_workers")), says)
 
@@ -127,6 +128,7 @@ def _tpu(config: dict[str, Any]) -> Slice | None:
     if "acceleratorType" in config:
         return slice_named(str(config["acceleratorType"]))
     if shape := config.get("acceleratorConfig"):
+        # GCP's interface has V5LITE_POD for what is v5litepod everywhere else.
         chip = chip_generation(str(shape.get("type", "")).lower().replace("lite_pod", "litepod"))
         if chip is None:
             raise ValueError(f"unknown TPU type {shape.get('type')!r}: such as V4 or V5P")
@@ -140,6 +142,7 @@ def _machine(config: dict[str, Any]) -> Slice | None:
     for chip in catalogue().values():
         attached = config.get("guestAccelerators", [])
         if machine is not None and machine == chip.gcp_machine and chip.gcp_attached:
+            # A machine that one of several GPUs can be attached to does not say which.
             mine = [each for each in attached if str(each["acceleratorType"]).endswith(chip.gcp_attached)]
             if mine:
                 return Slice(chip, math.prod(each["acceleratorCount"] for each in mine))

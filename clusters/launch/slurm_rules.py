@@ -36,6 +36,7 @@ def slurm_mistakes(text: str) -> Iterator[LineError]:
         elif not line.lstrip().startswith("#"):
             flags.update({flag: (int(value), number) for flag, value in FLAG.findall(line)})
     yield from _numbers(asked, flags)
+    # Comments become empty lines, so that the numbers of the others stay.
     shell = "\n".join("" if line.lstrip().startswith("#") else line for line in lines)
     yield from rules.dashboard_mistakes(shell)
     runs = next((number for number, line in enumerate(lines, 1) if "run_study.py" in line), len(lines))

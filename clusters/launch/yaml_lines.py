@@ -45,6 +45,7 @@ class YamlDocument:
 def load_yaml(text: str) -> YamlDocument:
     """The one document of a text. Raises LineError for what is not YAML, a key given twice or a second document."""
     try:
+        # Read twice: nodes know their lines, and values are what is judged.
         roots = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
         values = list(yaml.safe_load_all(text))
     except yaml.MarkedYAMLError as error:
@@ -65,6 +66,7 @@ def _mark(node: yaml.Node, path: Path, line: int, lines: dict[Path, int]) -> Non
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             at = key.start_mark.line + 1
+            # YAML's reader would take the last of two without a word.
             if (*path, key.value) in lines:
                 raise LineError(at, f"{key.value!r} is given twice, first in line {lines[*path, key.value]}")
             _mark(value, (*path, key.value), at, lines)

@@ -77,6 +77,7 @@ def main(options: Options) -> int:
 def summary(upstream: str, tests: Catalogue, matches: Matches, seconds: dict[str, float]) -> dict[str, Any]:
     """The report as a JSON value. An image counts once, under the first kind of KINDS that it has matches of."""
     best = np.full(matches.described.images, len(KINDS))
+    # `.at`, because an image may have several matches, of which plain indexing would keep the last.
     np.minimum.at(best, matches.upstream, matches.kind)
     counts = np.bincount(best, minlength=len(KINDS) + 1).tolist()
     matched = np.searchsorted(tests.starts, np.unique(matches.test), side="right") - 1

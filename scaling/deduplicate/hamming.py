@@ -68,6 +68,7 @@ class HammingIndex:
         """Pairs whose values in this band are close and whose whole distance is within the radius."""
         value = (band.values(queries[part])[:, None] ^ band.masks).ravel()
         first, count = band.starts[value], band.starts[value + 1] - band.starts[value]
+        # Most lookups find nothing, and go no further.
         hit = np.flatnonzero(count)
         queried, items = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         for hits in _chunks(hit, count[hit]):

@@ -78,6 +78,7 @@ def describe_tests(uris: Sequence[str], processes: int = 1) -> Catalogue:
     digests = np.concatenate([block[0] for block in blocks])
     thumbnails = np.concatenate([block[1] for block in blocks]).reshape(-1, perceptual.SIDE, perceptual.SIDE)
     signatures = perceptual.signatures(thumbnails)
+    # Images without contrast are left out: what their hashes show is noise.
     owners = np.flatnonzero(~perceptual.flat(signatures))
     return Catalogue(
         tuple(uris),
@@ -184,6 +185,7 @@ def _similar(chosen: np.ndarray, thumbnails: np.ndarray, tests: Catalogue) -> tu
     for start in range(0, len(queries), PAIRS):
         part = slice(start, start + PAIRS)
         residual[part] = perceptual.residuals(bases[queries[part]], tests.signatures[entries[part]])
+    # A test image may be there twice then, by its hash and as one of the nearest: `judge` takes the better of them.
     near = _nearest(np.unique(queries[residual <= FAR]), bases, tests)
     queries, entries, residual = (np.concatenate(both) for both in zip((queries, entries, residual), near, strict=True))
     test, crop = np.divmod(tests.owners[entries], CROPS)
@@ -239,6 +241,7 @@ def over_blocks(work: Callable[[Images, Any, range], T], uri: str, shared: Any, 
     processes = min(processes, len(spans))
     if processes <= 1:
         return [work(images, shared, span) for span in spans]
+    # Spawned: a fork of a process that has threads, such as Arrow's, may hang.
     with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (uri, shared)) as pool:
         return list(pool.map(partial(_block, work), spans))
 
@@ -247,6 +250,7 @@ _SHARED: dict[str, Any] = {}  # what a worker process keeps between blocks
 
 
 def _begin(uri: str, shared: Any) -> None:
+    # Once per process: the catalogue would take long to send with every block.
     _SHARED.update(images=open_split(uri, None), shared=shared)
 
 

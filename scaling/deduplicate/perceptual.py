@@ -38,6 +38,7 @@ def perceptual_hashes(thumbnails: np.ndarray) -> np.ndarray:
     low = _DCT[:LOW] @ thumbnails @ _DCT[:LOW].T
     bits = low.reshape(len(thumbnails), LOW * LOW) > 0
     bits[:, 0] = False  # the mean
+    # In the machine's own order of bytes, on which no distance depends.
     return np.packbits(bits, axis=1).view(np.uint64)[:, 0]
 
 

@@ -75,6 +75,7 @@ def forward_macs(model: Architecture, resolution: int, num_classes: int, *, vali
 def masked_macs(model: ViT, masked: MaskedPatches, resolution: int) -> int:
     """MACs of the forward pass of masked patch prediction: of the encoder, and of predicting the corrupted patches."""
     count = masked.count((resolution // model.patch_size) ** 2)
+    # Without a classifier: the prediction layer takes its place, and reads the corrupted patches alone.
     return forward_macs(model, resolution, 0) + count * model.width * masked.outputs(model.patch_size)
 
 

@@ -47,4 +47,5 @@ def vit_macs(model: ViT, in_channels: int, side: int) -> int:
 
 
 def _blocks(model: ViT) -> int:
+    # An axial layer is a block along the rows and one along the columns.
     return model.depth * (2 if model.attention == "axial" else 1)

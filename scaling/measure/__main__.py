@@ -84,6 +84,7 @@ def main(options: Options) -> int:
     gemm = gemm_rate(device, device.precision)
     how = device.precision + (", steps compiled" if device.execution.compile else "")
     out.print(f"{device.name}, {device.cores} core(s), {how}: {gemm:.3g} TFLOP/s of matrix products")
+    # Input is measured once per resolution: it does not depend on the model.
     inputs, rows = cache(partial(steps.input_rate, options.data)), []
     for name, resolution in pairs:
         row = measure(name, resolution, options, device, gemm, inputs(resolution))

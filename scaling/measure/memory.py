@@ -19,6 +19,7 @@ from scaling.training import Device
 Work = TypeVar("Work", bound=Callable[[], object])
 PROCESS = Path("/proc/self")
 CGROUP = Path("/sys/fs/cgroup/memory.max")
+# The second is what cuBLAS says where nothing is left for its own workspace.
 NO_ROOM = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
@@ -76,6 +77,7 @@ def _return_free_memory() -> None:
 def try_work(prepare: Callable[[], Work]) -> Work | None:
     """Prepare work and run it once, and return it; None where a GPU has no room for one or the other."""
     try:
+        # Inside, since there may be no room for the images alone.
         work = prepare()
         work()
     except RuntimeError as error:  # torch.OutOfMemoryError is one

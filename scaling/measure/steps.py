@@ -51,6 +51,7 @@ def inference_rates(module: nn.Module, resolution: int, budget: Budget, device: 
 
     def rate(batch: int) -> float | None:
         nonlocal peak
+        # Twice the images may take twice the memory.
         if memory.exceeds_memory(2 * peak, budget.memory, device):
             return None
         work = memory.try_work(lambda: partial(_forward, module, _images(batch, resolution, device)))
@@ -79,7 +80,7 @@ def rates_by_doubling(rate: Callable[[int], float | None], most: int) -> dict[in
     while batch <= most and (value := rate(batch)) is not None:
         rates[batch] = value
         best = max(rates, key=rates.__getitem__)
-        if batch >= best << PATIENCE:
+        if batch >= best << PATIENCE:  # PATIENCE doublings beyond the fastest
             break
         batch *= 2
     return rates
@@ -193,6 +194,7 @@ def input_rate(data: str | None, resolution: int) -> float:
         seconds = 0.0
         for epoch in range(2):  # the first one warms up
             index = np.arange(INPUT_IMAGES) % len(images)
+            # CPU time of all threads together, so that the rate is one core's, however many decode.
             start = time.process_time()
             train_images(images, index, np.full_like(index, epoch), seed=0, resolution=resolution)
             seconds = time.process_time() - start

@@ -25,6 +25,7 @@ def seconds_per_call(step: Callable[[], object], times: int, device: Device) -> 
     synchronize: Callable[[], None] = torch.cuda.synchronize if device.kind == "cuda" else lambda: None
     clock = time.process_time if device.kind == "cpu" and device.cores == 1 else time.perf_counter
     synchronize()
+    # Only now: what earlier calls left on the device is not this step's.
     start = clock()
     for _ in range(times):
         step()

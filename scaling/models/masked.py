@@ -33,7 +33,9 @@ class MaskedPatchPrediction(nn.Module):
         position, source = corruption.unbind(-1)  # [B, C] each
         patches = self.encoder.embed(x)  # [B, N, D]
         masked = (source == MASK)[..., None]
+        # One dtype: autocast makes the patches bfloat16. A MASK is no index, so it is clamped; that row is not used.
         replaced = torch.where(masked, self.mask_token.to(patches.dtype), _take(patches, source.clamp(min=0)))
+        # Before positions are added (§B.1.2 replaces patch embeddings): a masked patch still says where it is.
         patches = patches.scatter(1, _index(position, patches), replaced)
         patches = self.encoder.encode(patches)[:, -patches.shape[1] :]  # [B, N, D], without a class token
         y: Float[Tensor, "B C P"] = self.encoder.head(self.encoder.norm(_take(patches, position)))

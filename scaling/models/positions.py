@@ -126,6 +126,7 @@ def resize_positions(
     if (side, side) == grid:
         return pos_embed
     image = patches.unflatten(1, (side, side)).permute(0, 3, 1, 2)  # [P, D, side, side]
+    # In float32, whatever the dtype that a file has.
     image = F.interpolate(image.float(), size=grid, mode="bilinear", align_corners=True).to(pos_embed.dtype)
     return torch.cat([cls_row, image.flatten(2).transpose(1, 2)], dim=1)
 

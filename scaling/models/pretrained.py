@@ -31,4 +31,5 @@ def load_pretrained(module: nn.Module, state: Mapping[str, Tensor]) -> None:
         raise ValueError(f"pre-trained weights do not fit the model: {'; '.join(problems)}")
     with torch.no_grad():
         for name, value in own.items():  # all of them: the mismatches above left nothing out
+            # The tensors of a state dict share their memory with the parameters.
             value.copy_(given[name])

@@ -84,6 +84,7 @@ class StdConv(nn.Conv2d):
         even = fixed or (stride == 1 and kernel % 2 == 1)  # equal on all sides: the convolution pads, without a copy
         super().__init__(in_channels, out_channels, kernel, stride, kernel // 2 if even else 0, bias=False)
         self.fixed, self.even_border = fixed, even
+        # There from the start: compiled code is compiled once more when a module gets another attribute later.
         self.cached_filters: Tensor | None = None  # within a `standardized` block
         lecun_normal_(self.weight)
 
@@ -106,6 +107,7 @@ def standardized(module: nn.Module) -> Iterator[None]:
     """
     convs = [layer for layer in module.modules() if isinstance(layer, StdConv)]
     filters = [conv.filters() for conv in convs]
+    # In an evaluation no filter wants a gradient, and nothing goes back at the end.
     leaves = [value.detach().requires_grad_(value.requires_grad) for value in filters]
     for conv, leaf in zip(convs, leaves, strict=True):
         conv.cached_filters = leaf
@@ -145,6 +147,7 @@ class Bottleneck(nn.Module):
         shortcut = x
         if self.conv_proj is not None and self.gn_proj is not None:
             shortcut = self.gn_proj(self.conv_proj(x))
+        # In place, as the backward pass of a norm reads its input, not what it returned: a pass over the maps less.
         x = F.relu(self.gn1(self.conv1(x)), inplace=True)
         x = F.relu(self.gn2(self.conv2(x)), inplace=True)
         x = self.gn3(self.conv3(x))
@@ -234,6 +237,7 @@ class BiTResNet(nn.Module):
         super().__init__()
         self.backbone = Backbone(spec, resolution=resolution)
         self.head = nn.Linear(spec.out_channels, num_classes)
+        # Zero, as in a VisionTransformer.
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(self.head.bias, head_bias)
 

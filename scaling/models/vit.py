@@ -57,6 +57,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
         for dense in (self.fc1, self.fc2):
             nn.init.xavier_uniform_(dense.weight)
+            # As in the official code.
             nn.init.normal_(dense.bias, std=1e-6)
 
     def forward(self, x: Float[Tensor, "B S D"]) -> Float[Tensor, "B S D"]:
@@ -115,6 +116,7 @@ class VisionTransformer(nn.Module):
             )
         self.spec = spec
         self.stem = stem if stem is not None else nn.Identity()
+        # Never called: it holds the kernel in the form that checkpoints have, see `embed_patches`.
         self.patch_embed = nn.Conv2d(in_channels, spec.width, spec.patch_size, stride=spec.patch_size)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, spec.width)) if spec.pool == "token" else None
         self.pos_embed = fresh_tables(spec, grid)
@@ -130,6 +132,7 @@ class VisionTransformer(nn.Module):
                 lecun_normal_(dense.weight)
                 assert dense.bias is not None
                 nn.init.zeros_(dense.bias)
+        # Zero, as §3.2 has it for fine-tuning, and the official code for pre-training too.
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(self.head.bias, head_bias)
 
@@ -158,7 +161,9 @@ class VisionTransformer(nn.Module):
         A pre-training head's hidden layer `pre_logits` is applied, without its tanh.
         """
         x = self.encode(self.embed(x))  # [B, S, D]
+        # A LayerNorm is per token, so the tokens that are not read need none.
         x = self.norm(x[:, 0]) if self.cls_token is not None else self.norm(x).mean(dim=1)  # [B, D]
+        # §D.3 does not say whether few-shot features come before the tanh or after it.
         return x if self.pre_logits is None else self.pre_logits(x)
 
     def forward(self, x: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K"]:

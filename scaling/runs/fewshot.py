@@ -50,6 +50,7 @@ def fewshot_top1(
     for key, index in chosen.items():
         index = index[np.isin(index, used)]
         x, labels = x_train[np.searchsorted(used, index)], train_labels[index]
+        # One l2 for all data sets, as in the authors' later code: to pick the best for each would look at its test set.
         scores = ridge_scores(x, labels, x_test, fewshot.data.num_classes, fewshot.l2)
         accuracies[key] = float((scores.argmax(1) == test_labels[tested]).mean())
     return accuracies
@@ -57,6 +58,7 @@ def fewshot_top1(
 
 def choose(labels: Int[np.ndarray, " n"], shots: int, seed: int) -> Int[np.ndarray, " m"]:
     """Indices of `shots` random images of every class, or of all images of a class that has fewer."""
+    # One order for all numbers of shots, so that more shots contain the fewer.
     order = permute(np.arange(len(labels)), len(labels), (seed, 0))
     return np.concatenate([order[labels[order] == c][:shots] for c in np.unique(labels)])
 
@@ -93,7 +95,8 @@ def probe(unit: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
     with attempt(probe_unit(unit), study, storage, device) as ledger, ledger.doing("evaluating"):
         train, test = splits(fewshot.data, storage)
         resolution = whole_patches(upstream.model, fewshot.resolution)
-        torch.manual_seed(upstream.seed)
+        torch.manual_seed(upstream.seed)  # a from-scratch baseline keeps what is drawn here
+        # One class: only features are read, never the classifier.
         module = build(upstream.model, 1, resolution=resolution).to(device.torch)
         load_upstream(module, upstream, checkpoint)
         accuracies = fewshot_top1(

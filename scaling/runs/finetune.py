@@ -68,6 +68,7 @@ def finetune(
             rank=device.rank,
             world=device.world,
         )
+        # None: a corrupt image raises.
         skipped = ledger.skipped if skip else None
         module = _module(transfer, checkpoint).to(device.torch)
         training = Training(
@@ -87,10 +88,11 @@ def finetune(
             result = _evaluated(transfer, trained, module, images, dev_index, storage, device, skipped)
         row = {**known_columns(transfer), "train_loss": trained.train_loss, **result}
         if device.rank == 0:
+            # Weights, then the row, then checkpoints go: a kill in between leaves nothing that looks done and is not.
             if task.keep and transfer.phase == "final":
                 save_final_weights(storage, transfer.id, module, to_json(transfer))
             write_rows(storage, transfer.table, [row])
-            if trained.steps == transfer.steps:
+            if trained.steps == transfer.steps:  # at a rung the trial goes on from its checkpoint
                 clear_checkpoints(storage, transfer.id)
     return row
 
@@ -119,6 +121,7 @@ def dev_split(images: Images, task: Task, storage: Storage) -> tuple[Index, np.n
     """The images that a dev trial trains on and those it is evaluated on: the official split, or a random share."""
     if task.data.dev is not None:
         return official_dev_split(images, open_split(task.data.dev, storage))
+    # Key 0, whatever the seeds: all trials of a task are judged on the same images.
     return holdout(len(images), task.dev_fraction, 0)
 
 
@@ -126,6 +129,7 @@ def _rungs(storage: Storage, trial: Transfer, steps: int, top1: float) -> dict[s
     """The trial's earlier rungs, and this one."""
     row = read_row(storage, "trial", trial.id)
     earlier = list(zip(row["rung_steps"], row["rung_dev_top1"], strict=True)) if row else []
+    # A leg that is done once more replaces its own rung.
     rungs = [rung for rung in earlier if rung[0] < steps] + [(steps, top1)]
     return {"rung_steps": [at for at, _ in rungs], "rung_dev_top1": [value for _, value in rungs]}
 

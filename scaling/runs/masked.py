@@ -40,8 +40,10 @@ def corruption(run: Pretrain, epochs: Int[np.ndarray, " B"], indices: Int[np.nda
     patches = (run.resolution // model.patch_size) ** 2
     count = masked.count(patches)
     u = uniforms(hashed(run.seed, STREAM), epochs, indices, patches + 2 * count)
+    # Stable, so that equal numbers, however rare, fall alike on every machine.
     position = u[:, :patches].argsort(axis=1, kind="stable")[:, :count]
     kind, shift = u[:, patches : patches + count], u[:, patches + count :]
+    # 1 to N - 1 places further on, round the image: never the patch itself.
     other = (position + 1 + (shift * (patches - 1)).astype(np.int64)) % patches
     source = np.where(kind < masked.masked, MASK, np.where(kind < masked.masked + masked.random, other, position))
     return torch.from_numpy(np.stack([position, source], axis=-1))
@@ -71,6 +73,7 @@ def targets(
 def colour_class(colour: Num[Tensor, "*leading 3 n"], bits: int) -> Int64[Tensor, "*leading n"]:
     """Class r * 4^bits + g * 2^bits + b of colours in 0 to 255, each channel in 2^bits equal bins."""
     shades = 2**bits
+    # Clamped, or 255 would have a bin of its own.
     r, g, b = (colour * shades / 255).long().clamp(max=shades - 1).unbind(-2)
     y: Int64[Tensor, "*leading n"] = (r * shades + g) * shades + b
     return y

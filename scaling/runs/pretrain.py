@@ -52,6 +52,7 @@ def pretrain(
             raise ValueError(f"data set {run.data.name} has no URI: give its train= in the study to run it")
         images = open_split(run.data.train, storage)
         train_index, dev_index = split(len(images), run)
+        # On every worker: under XLA nothing else makes their weights equal.
         torch.manual_seed(run.seed)
         module = _module(run).to(device.torch)
         skip = run.data.corrupt == "skip"
@@ -118,7 +119,7 @@ def split(count: int, run: Pretrain) -> tuple[Index, np.ndarray]:
     if run.subset is None:
         return rest, dev_index
     subset = permute(np.arange(run.subset_of(len(rest))), len(rest), SUBSET)
-    return np.sort(rest[subset]), dev_index
+    return np.sort(rest[subset]), dev_index  # sorted, because `below` searches in it
 
 
 def _module(run: Pretrain) -> nn.Module:

@@ -86,5 +86,6 @@ def planned_trials(pair: Pair, seeds: Sequence[int]) -> tuple[list[Transfer], li
     """
     settings = fixed_settings(pair)
     settings += [pair.task.own] * ((pair.task.search.trials or 0) if pair.task.search else 0)
+    # A single setting is chosen without a trial.
     dev = [pair.dev(setting) for setting in settings] if len(settings) > 1 else []
     return dev, final_runs(pair, settings[:1], tuple(seeds))

@@ -62,6 +62,7 @@ def propose_settings(
     space = {name: optuna_distribution(values) for name, values in search.space}
     study = optuna.create_study(
         directions=["minimize" if objective == "flops" else "maximize" for objective in search.objectives],
+        # NumPy's seeds, which Optuna uses, have 32 bits.
         sampler=_sampler(search, hashed(search.seed, first) % 2**32),
     )
     for setting, results in ended:

@@ -39,7 +39,9 @@ def known_settings(pair: Pair, results: Results) -> tuple[list[Setting], bool]:
     # The generations are proposed again on every call, each from the results of those before it alone: so they come
     # out the same after a restart, and whichever trial ended first.
     for first in range(0, search.trials, search.generation):
+        # 'open', because None is a result too: the trial diverged.
         ended = [(setting, results.get(pair.dev(setting).id, "open")) for setting in settings]
+        # A sampler that does not learn goes on: all its trials are known from the start.
         if search.learns and any(result == "open" for _, result in ended):
             return settings, False
         values = [
@@ -47,7 +49,7 @@ def known_settings(pair: Pair, results: Results) -> tuple[list[Setting], bool]:
         ]
         size = min(search.generation, search.trials - first)
         settings += propose_settings(search, pair.task.own, first, size, values if search.learns else [])
-        settings = list(dict.fromkeys(settings))
+        settings = list(dict.fromkeys(settings))  # what is proposed a second time is no new trial
     return settings, True
 
 
@@ -78,6 +80,7 @@ def _rung_trials(transfers: Sequence[Transfer], halving: Halving, results: Resul
         reached = [(each, result) for each, result in begun if result.steps >= rung]
         reached.sort(key=lambda entry: -dict(entry[1].history)[rung])
         best = reached[: len(reached) // halving.factor]
+        # Those that are beyond this rung have been promoted already.
         yield from (Trial(each, following) for each, result in best if result.steps == rung)
     # In a fixed random order: in that of a grid, in which each learning rate is better than the last, ASHA would
     # promote every trial as it comes.
@@ -105,6 +108,7 @@ def chosen_settings(pair: Pair, results: Results) -> list[Setting]:
     then to the smaller learning rate. Empty until the search is over, since a later trial could change the choice.
     """
     settings, _ = known_settings(pair, results)
+    # A killed trial that is tried again may be the best: final runs that did not wait for it once had to be done again.
     if not due_trials(pair, results)[1]:
         return []
     if len(settings) == 1:
@@ -141,4 +145,5 @@ def trials_left(pair: Pair, results: Results) -> int:
         begun //= halving.factor if halving else 1
         legs += begun
     known = [results.get(pair.dev(setting).id, "open") for setting in known_settings(pair, results)[0]]
+    # A trial that diverged has used up one leg.
     return max(0, legs - sum(len(each.history) if isinstance(each, Result) else each is None for each in known))

@@ -74,8 +74,10 @@ def lease(
             yield
         finally:
             ended.set()
+            # Before the claim is withdrawn: on an object store a last heartbeat would put it there again.
             beats.join()
     except KeyboardInterrupt:
+        # The user's own Ctrl-C.
         if not lost.is_set():
             raise
         raise ValueError(
@@ -91,6 +93,7 @@ def _acquire(storage: Storage, claim: Claim, stale_seconds: float) -> None:
     began = time.monotonic()
     while True:
         living, dead, held = _others(storage, claim, stale_seconds)
+        # The holder comes first, where there is one, then the smallest token.
         first = sorted(living, key=lambda other: (other.token not in held, other.token))[:1]
         if not first:
             break
@@ -98,7 +101,9 @@ def _acquire(storage: Storage, claim: Claim, stale_seconds: float) -> None:
         if behind and time.monotonic() - began > PATIENCE_SECONDS:
             raise ValueError(_in_use(storage, first[0]))
         time.sleep(POLL_SECONDS)  # the others give way, or one has won and is about to mark itself as the holder
+        # While it waits too, or the others would take this claim for dead.
         _beat(storage, claim)
+    # From now on every other claim gives way, whatever its token.
     storage.write(claim.marker, b"")
     for other in dead:
         _withdraw(storage, other)
@@ -150,6 +155,7 @@ def _keep(storage: Storage, claim: Claim, seconds: float, ended: threading.Event
         except OSError:  # the next heartbeat may get through; if none does for long, another process takes over
             continue
         lost.set()
+        # As Ctrl-C, since only the main thread can end its block.
         os.kill(os.getpid(), signal.SIGINT)
 
 

@@ -93,6 +93,7 @@ def _commit() -> str | None:
     if not (ROOT / ".git").exists():
         return None
     try:
+        # Without tags: the name of a commit, not its distance from a release.
         words = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"]
         return subprocess.run(words, capture_output=True, text=True, timeout=10, check=True).stdout.strip() or None
     except (OSError, subprocess.SubprocessError):

@@ -47,6 +47,7 @@ def write_row_file(storage: Storage, table: str, name: str, rows: Iterable[Mappi
         rows = pa.Table.from_pylist(rows, schema=schema)
     assert rows.schema.equals(schema), f"{table}: columns differ"
     sink = io.BytesIO()
+    # With checksums of the pages: without them a flipped bit is read silently. The seal covers the footer as well.
     pq.write_table(rows.replace_schema_metadata(schema.metadata), sink, compression="zstd", write_page_checksum=True)
     storage.write(row_file(table, name), _sealed(sink.getvalue()))
 
@@ -79,7 +80,7 @@ def whole(content: bytes) -> bool | None:
     footer = _footer(content)
     seal = footer - len(SEAL) - 4
     if seal < 0 or content[seal : footer - 4] != SEAL:
-        return None
+        return None  # written before files had a seal
     checksum = zlib.crc32(content[footer:], zlib.crc32(content[:seal]))
     return checksum == int.from_bytes(content[footer - 4 : footer], "little")
 

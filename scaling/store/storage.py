@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from pyarrow import fs
 
 MANIFEST = "MANIFEST.json"
+# Not in a table's directory: polars reads `.x.parquet` there, and pyarrow `x.parquet.tmp`.
 DRAFTS = ".tmp"  # where files and directories are written before they are renamed into place
 OLD_SECONDS = 3600.0  # age from which on a draft is a dead process's
 READERS = 32  # requests to an object store at once
@@ -160,6 +161,7 @@ class Storage:
 
     def committed(self, name: str) -> bool:
         """Whether the directory `name` was published by `commit_directory`."""
+        # On a disk a directory appears by one rename, whole; on an object store file by file.
         return self.exists(name if self.local is not None else f"{name}/{MANIFEST}")
 
     def _draft(self) -> Path:

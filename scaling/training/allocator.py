@@ -16,7 +16,7 @@ def keep_freed_memory() -> bool:
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):
+    except (OSError, AttributeError, TypeError):  # no such function in macOS and musl; on Windows None is no library
         return False
     mallopt(M_MMAP_THRESHOLD, LARGE)
     return bool(mallopt(M_TRIM_THRESHOLD, NEVER))

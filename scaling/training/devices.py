@@ -88,6 +88,7 @@ class Device:
 
         A GPU copies from pinned memory while it computes. A tensor that is on the device already is returned.
         """
+        # Measurements put their batches there beforehand, and a tensor of a GPU cannot be pinned.
         if batch.device.type == self.kind:
             return batch
         match self.kind:
@@ -119,13 +120,14 @@ class Device:
         """The module for several workers: its backward pass exchanges gradients, except under XLA (see `exchange`)."""
         if self.world == 1 or self.kind == "xla":
             return module
-        return DistributedDataParallel(module, gradient_as_bucket_view=True)
+        return DistributedDataParallel(module, gradient_as_bucket_view=True)  # no second copy of the gradients
 
     def exchange(self, module: nn.Module) -> None:
         """Under XLA: give every worker the mean of all gradients, through the hosts. Elsewhere DDP has done so."""
         if self.world == 1 or self.kind != "xla":
             return
         self.run()
+        # As one tensor: an exchange for each parameter would wait for the network as often.
         gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
         flat = mean_over_workers(torch.cat([gradient.flatten() for gradient in gradients]), self).to(self.torch)
         for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
@@ -216,6 +218,7 @@ def tpu_cores(accelerator: str, devices: int) -> int:
 def tpu_library() -> DeviceKind:
     """The kind of device for TPUs by the library that is installed: xla, or its successor tpu."""
     kinds: dict[str, DeviceKind] = {"torch_xla": "xla", "torch_tpu": "tpu"}
+    # Looked for, not imported: torch_tpu ends a process that has no TPU.
     installed = [kind for library, kind in kinds.items() if importlib.util.find_spec(library) is not None]
     check(
         installed != [],
@@ -245,6 +248,7 @@ def _split(batch: Shaped[Tensor, "b ..."], chips: int) -> Shaped[Tensor, "b ..."
 
     mesh = spmd.Mesh(list(range(chips)), (chips,), ("data",))
     spec = spmd.ShardingSpec(mesh, ("data",) + (None,) * (batch.ndim - 1))
+    # Under SPMD the host's chips are one device, xla:0; the spec says which of them gets what.
     y: Shaped[Tensor, "b ..."] = xm.send_cpu_data_to_device([batch], "xla:0", spec)[0]
     return y
 
@@ -269,7 +273,7 @@ def mean_over_workers(values: Float[Tensor, " n"], device: Device) -> Float[Tens
 def sum_over_workers(values: Float[Tensor, " n"], device: Device) -> Float[Tensor, " n"]:
     """The sum of a tensor over all workers, on every worker; of XLA's it is on the host."""
     if device.world > 1:
-        values = values.cpu() if device.kind == "xla" else values
+        values = values.cpu() if device.kind == "xla" else values  # XLA's workers meet by gloo, which reads host memory
         dist.all_reduce(values)
     return values
 

@@ -32,10 +32,13 @@ def accuracy(
     For a multi-label image any of its classes is right. Corrupt images are noted in `skipped` and left out; without
     `skipped` they raise CorruptImageError. Raises ValueError when no image is left.
     """
+    # float64, since float32 counts no further than 2^24 images
     sums = torch.zeros(3, dtype=torch.float64, device=device.torch)  # correct, cross-entropy, images
     with _frozen(module, device):
+        # Shares may differ by an image: sums and counts are exchanged, not means.
         for x, index in _batches(images, indices[device.rank :: device.world], resolution, device, skipped):
             labels = device.put(torch.from_numpy(images.labels[index]))
+            # forward, not a call: a call would compile what is compiled for training once more, for evaluation
             logits = module.forward(x).float()
             targets = distribution(labels, logits.shape[1])
             top = logits.argmax(1)
@@ -61,6 +64,7 @@ def features(
     with _frozen(module, device):
         for x, _ in _batches(images, indices, resolution, device, None):
             parts.append(module.features(x).float())
+    # float64, because the ridge regression solves a system of equations with them
     return torch.cat(parts).double().cpu().numpy()
 
 

@@ -32,6 +32,7 @@ class PreemptedError(TrainingInterruptedError):
     """The training was asked to stop because a machine of it is about to be taken away."""
 
 
+# Looked up by exact type, so a subclass stands here as well.
 OUTCOMES: dict[type[Exception], Outcome] = {
     NonFiniteLossError: "diverged",
     TrainingInterruptedError: "interrupted",
@@ -61,11 +62,13 @@ class Ledger:
         self.unit, self.study, self.storage, self.device = unit, study, storage, device
         self.attempt_id = f"{unit.id}-{uuid.uuid4().hex[:8]}"
         self.start_reason = start_reason(unit.id, storage, device.world) if device.rank == 0 else ""
+        # A clock of the wall for people, and for durations one that nobody sets back.
         self.started, self._start = datetime.now(UTC), time.monotonic()
         self.seconds = dict.fromkeys(get_args(Activity), 0.0)
         self.first_step = self.step = self.committed_step = 0
         self.skipped: Skipped = {}  # corrupt images
         self._training_at_commit = 0.0
+        # The row is written before any work is done, so that an attempt which is killed at once is there too.
         self._beat_seconds = BEAT_SECONDS[storage.local is not None]
         self._write("running")
 
@@ -135,7 +138,7 @@ class Ledger:
             "seconds_lost": self.seconds["training"] - self._training_at_commit,
             "corrupt_images": len(self.skipped),
             "first_corrupt": next(iter(self.skipped), ""),
-            "train_flops_valid": float(self.unit.step_flops * committed),
+            "train_flops_valid": float(self.unit.step_flops * committed),  # steps that are trained again count once
             "outcome": outcome,
             "reason": reason,
         }
@@ -153,7 +156,8 @@ def start_reason(unit_id: str, storage: Storage, workers: int) -> StartReason:
     if last is None:
         return "first"
     if last["outcome"] == "done":
-        return "rung"
+        return "rung"  # a trial that has ended is begun again only to go on to its next rung
+    # Before the outcome: an elastic group is resized by a restart, which looks like a failure.
     if last["workers"] != workers:
         return "resize"
     if last["outcome"] == "interrupted":

@@ -98,36 +98,38 @@ def train(
             images, labels = next(batches)
         with ledger.doing("training"):
             lr = learning_rate(step, base_lr=training.base_lr, steps=training.steps, recipe=recipe)
-            set_learning_rate(state.optimizer, lr)
+            set_learning_rate(state.optimizer, lr)  # no scheduler, whose state a checkpoint would need
             device.seed(hashed(training.seed, step, device.rank))  # dropout: no state to carry from step to step
             step_loss = torch.zeros((), device=device.torch)
             for x, y, share in microbatches(model, images, labels, device):
                 with device.autocast():
                     loss = training.objective(model, step, x, y) * share
-                loss.backward()
+                loss.backward()  # outside autocast: its operations have the dtypes of the forward pass already
                 step_loss += loss.detach()
-            device.exchange(module)
+            device.exchange(module)  # before clipping, which is of the mean gradient over all workers
             if recipe.grad_clip is not None:
                 nn.utils.clip_grad_norm_(module.parameters(), recipe.grad_clip)
             state.optimizer.step()
             state.optimizer.zero_grad()
             state.update_average()
-            device.run()
+            device.run()  # under XLA all of the step up to here is one program
             unread.append(step_loss)
             ledger.step = state.step = step + 1
             reading = state.step in curve_steps or state.step >= decision.next_step or state.step == stop
             if reading:
                 decision = _read(unread, state, request(timer, told, decision, time.monotonic()), device)
         if reading:
+            # Acted on at the next reading, by all workers together: one that stopped alone would leave others hanging.
             told = report(state.step, {"train_loss": state.recent[-1]})
         if state.step in curve_steps:
             state.add_point(lr)
+        # Before the checkpoint: a training that is resumed there starts with the next step, and needs this one's point.
         if state.step in evaluated_steps and _evaluate(state, training, ledger):
             break  # early stopping
         if reading and (decision.save or state.step == stop) and state.step < training.steps:
-            timer = _save(storage, training.id, state, timer, device)
-            ledger.commit(state.step)
-            if decision.stop:
+            timer = _save(storage, training.id, state, timer, device)  # not at the end: final weights follow
+            ledger.commit(state.step)  # after the save: a kill in between makes no lost step safe
+            if decision.stop:  # who asks to stop has asked to save as well, see `request`
                 raise _interruption(decision, state.step)
         ledger.beat()
     state.finish()
@@ -147,6 +149,7 @@ def microbatches(
     images, labels = device.put(images), device.put(labels)
     size = device.execution.microbatch or len(images)
     parts = list(zip(images.split(size), labels.split(size), strict=True))
+    # A single part standardizes its filters in its own forward pass.
     with standardized(model) if len(parts) > 1 else contextlib.nullcontext():
         for x, y in parts[:-1]:
             with _gradients_stay_here(model):
@@ -195,6 +198,7 @@ def _read(unread: list[Float[Tensor, ""]], state: State, asked: list[float], dev
     means = mean_over_workers(together, device).tolist()
     for step, value in enumerate(means[:steps], start=state.step - steps):
         if not math.isfinite(value):
+            # On all workers alike, since these are means over them: none is left waiting for the others.
             raise NonFiniteLossError(f"loss {value} at step {step}: lower base_lr or set grad_clip")
     state.recent.extend(means[:steps])
     return decide(means[steps:], step=state.step, steps=steps, now=now)
@@ -207,7 +211,7 @@ def _evaluate(state: State, training: Training, ledger: Ledger) -> bool:
             state.curve[-1]["fewshot_top1"] = training.probe(state.judged)
         if training.evaluate is not None:
             state.curve[-1]["dev_top1"] = training.evaluate(state.judged)
-    state.module.train()
+    state.module.train()  # the evaluation has left it in evaluation mode
     if training.early_stopping is None:
         return False
     scores = [point["dev_top1"] for point in state.curve if point["dev_top1"] is not None]
@@ -233,4 +237,4 @@ def _interruption(decision: Decision, step: int) -> TrainingInterruptedError:
 
 def _spread(steps: int, count: int) -> set[int]:
     """At most `count` step numbers in 1..steps, evenly spread, the last one among them."""
-    return {-(-steps * i // count) for i in range(1, count + 1)}
+    return {-(-steps * i // count) for i in range(1, count + 1)}  # rounded up: none is 0, the last is `steps`

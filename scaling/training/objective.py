@@ -60,9 +60,12 @@ def loss_of(logits: Float[Tensor, "b K"], labels: Labels, recipe: Recipe) -> Flo
     if recipe.loss == "softmax":
         return F.cross_entropy(logits, distribution(labels, logits.shape[1]), label_smoothing=smoothing)
     if labels.ndim == 1:
+        # The paper gives no formula; the official code has 1 - s and s here, not s spread over the classes.
         targets = torch.full_like(logits, smoothing).scatter_(1, labels[:, None], 1 - smoothing)
     else:
+        # Padded, because a split may lack the highest classes that the classifier has.
         targets = smoothing + (1 - 2 * smoothing) * F.pad(labels, (0, logits.shape[1] - labels.shape[1]))
+    # Summed over classes and averaged over images, as in the official code: a mean over both is K times less.
     return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(labels)
 
 

@@ -9,6 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from scaling.specs import Recipe
 
+# §4.1 does not say what is decayed: kernels, as in the authors' later code. By type, because tables have two axes too.
 LAYERS_WITH_KERNELS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
@@ -20,12 +21,14 @@ def make_optimizer(module: nn.Module, recipe: Recipe, *, fused: bool = True) -> 
     0 until `set_learning_rate`.
     """
     decayed = kernels(module) if recipe.decayed == "kernels" else list(module.parameters())
+    # By identity: `p in decayed` would compare the values of tensors.
     inside = {id(p) for p in decayed}
     others = [p for p in module.parameters() if id(p) not in inside]
     groups: list[dict[str, Any]] = [
         {"params": decayed, "weight_decay": recipe.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
+    # §4.1 says 'Adam' with weight decay 0.1, read as decoupled: added to the gradient, 0.1 would be far too strong.
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=0.0, betas=recipe.betas, fused=fused)
     return torch.optim.SGD(groups, lr=0.0, momentum=recipe.momentum, fused=fused)
@@ -34,6 +37,7 @@ def make_optimizer(module: nn.Module, recipe: Recipe, *, fused: bool = True) -> 
 def kernels(module: nn.Module) -> list[Tensor]:
     """The weights of dense and convolution layers: no biases, norms, tokens or tables of positions, of any shape."""
     weights = {id(layer.weight) for layer in module.modules() if isinstance(layer, LAYERS_WITH_KERNELS)}
+    # In the module's own order, by which the optimizer numbers its state.
     return [parameter for parameter in module.parameters() if id(parameter) in weights]
 
 

@@ -55,5 +55,6 @@ def request(timer: SaveTimer, told: Stop, last: Decision, now: float) -> list[fl
 def decide(means: Sequence[float], *, step: int, steps: int, now: float) -> Decision:
     """The decision at `step` by the workers' mean requests, `steps` steps after the last one."""
     save, stop, preempted, seconds = means
+    # By the time of the steps since the last reading, which is why the first step is read at once.
     ahead = max(1, min(READ_STEPS, int(READ_SECONDS * steps / max(seconds, 1e-9))))
     return Decision(step + ahead, now, save > 0, stop > 0, preempted > 0)

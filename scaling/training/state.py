@@ -53,6 +53,7 @@ class State:
 
     def remember(self) -> None:
         """Keep a copy of the present weights, the best so far."""
+        # Cloned, because on a CPU `.cpu()` is the tensor itself, which training goes on to change.
         self.best = {name: tensor.cpu().clone() for name, tensor in self.judged.state_dict().items()}
 
     def finish(self) -> None:
@@ -68,8 +69,10 @@ def save_state(storage: Storage, unit_id: str, state: State) -> None:
         for name, tensors in _tensors(state).items():
             save_file(tensors, folder / f"{name}.safetensors")
         progress = {"step": state.step, "curve": state.curve, "recent": list(state.recent)}
+        # NaN would be no JSON; a loss that is none has ended the training before.
         (folder / "state.json").write_text(json.dumps(progress, allow_nan=False))
 
+    # Padded with zeros, so that the sorted names of `_steps` are in the order of steps.
     storage.commit_directory(checkpoint_name(unit_id, f"{state.step:09d}"), fill)
     for name in _steps(storage, unit_id)[:-2]:
         storage.delete(name)
@@ -117,6 +120,7 @@ def save_final_weights(storage: Storage, unit_id: str, module: nn.Module, spec: 
 
     name = checkpoint_name(unit_id)
     storage.commit_directory(name, fill)
+    # Of the file as it lies there: if an earlier attempt has committed it, that one stays.
     return hashlib.sha256(storage.read(f"{name}/model.safetensors")).hexdigest()
 
 
@@ -139,10 +143,12 @@ def _steps(storage: Storage, unit_id: str) -> list[str]:
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    # Contiguous tensors are all that safetensors writes.
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
 def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    # Its groups are left out: they follow from the recipe, and the learning rate from the step.
     state = optimizer.state_dict()["state"]
     return {
         f"{index}/{key}": torch.as_tensor(value).cpu() for index, slot in state.items() for key, value in slot.items()
@@ -154,4 +160,4 @@ def _unflatten(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> 
     for name, tensor in tensors.items():
         index, key = name.split("/")
         state["state"].setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict(state)
+    optimizer.load_state_dict(state)  # brings each tensor to its parameter's device

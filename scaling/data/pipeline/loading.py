@@ -62,6 +62,7 @@ class Stream:
 
     @property
     def images(self) -> Images:
+        # Opened once per process: a stream is sent to loaders as its URI, without any image.
         return open_split(self.uri, self.cache)
 
     @cached_property
@@ -91,6 +92,7 @@ class Stream:
             return _joined(map(self.block, _cut(samples, BLOCK)), len(indices))
         skipped: Skipped = {}
         shown = replaced(self.images, indices, self.index, skipped)
+        # Crops stay those of `indices`, so that a skipped image changes nothing but itself.
         return Block(self._augmented(epochs, indices, shown), shown, skipped)
 
     def _augmented(self, epochs: np.ndarray, indices: np.ndarray, shown: np.ndarray) -> Tensor:
@@ -127,12 +129,13 @@ def batches(
     if not stream.skip and has_small(images):
         _ = images.dense  # decodes all of them now, so that a corrupt one ends the run at its start
     loaders = 0 if is_small(images) else loaders
+    # Without loaders a request is a whole batch, which `train_images` divides among threads itself.
     size = BLOCK if loaders else stream.recipe.batch_size
     requests = (part for step in range(start, stop) for part in _cut(stream.samples(step), size))
     blocks = _by_processes(stream, requests, loaders) if loaders else (stream.block(part) for part in requests)
 
     def make(step: int) -> tuple[Batch, Skipped]:
-        epochs, indices = stream.samples(step)
+        epochs, indices = stream.samples(step)  # again: the loaders' requests run ahead of this
         whole = _joined(blocks, len(indices))
         labels = targets(epochs, indices) if targets else torch.from_numpy(images.labels[whole.shown])
         return (whole.pixels, labels), whole.skipped
@@ -142,7 +145,7 @@ def batches(
             skipped.update(corrupt)
             yield batch
     finally:
-        blocks.close()
+        blocks.close()  # ends the loaders, however the training ended
 
 
 def _cut(samples: Samples, size: int) -> Iterator[Samples]:
@@ -155,6 +158,7 @@ def _cut(samples: Samples, size: int) -> Iterator[Samples]:
 def _joined(blocks: Iterator[Block], count: int) -> Block:
     """The next blocks, `count` images in all, as one block."""
     block = next(blocks)
+    # A whole batch already, which needs no copy.
     if len(block.shown) == count:
         return block
     pixels, end = block.pixels.new_empty((count, *block.pixels.shape[1:])), 0
@@ -225,6 +229,6 @@ def _end_with_trainer(number: int) -> None:
         trainer = multiprocessing.parent_process()
         assert trainer is not None
         trainer.join()
-        os._exit(1)
+        os._exit(1)  # at once: sys.exit would end this thread alone
 
     threading.Thread(target=watch, daemon=True).start()

@@ -11,6 +11,7 @@ AHEAD = 2  # batches that are prepared ahead of the one in use
 
 def prefetched(make: Callable[[int], T], start: int, stop: int) -> Iterator[T]:
     """`make(start)` to `make(stop - 1)`, in this order, computed by a thread, AHEAD of them in advance."""
+    # One thread, because `make` may take the next items of an iterator, which must stay in order.
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
     try:
         futures = deque(pool.submit(make, step) for step in range(start, min(start + AHEAD, stop)))

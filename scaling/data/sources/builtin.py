@@ -17,6 +17,7 @@ DIGITS_TRAIN, DIGITS_ALL = 1000, 1797
 
 def facts(source: Drawn | Digits) -> Facts:
     """The facts of a built-in split, without making it; its fingerprint is a hash of its parameters."""
+    # With the generator's version: another generator makes another data set.
     digest = hashlib.sha256(f"{source};generator={_generator(source)}".encode()).hexdigest()[:16]
     if isinstance(source, Drawn):
         return Facts(source.classes * source.per_class, source.classes, source.classes - 1, digest)
@@ -33,6 +34,7 @@ def cached_file(source: Drawn | Digits, cache: Storage) -> str:
     """Path of the split's Parquet file in `cache`, where it is made once."""
     name = file_name(source)
     if not cache.exists(name):
+        # Two processes may do this at once: the content is the same, and a write is whole or not at all.
         cache.write(name, content(source))
     return cache.path(name)
 
@@ -80,7 +82,7 @@ def _digits_file(source: Digits) -> bytes:
 
 def _digits(source: Digits) -> tuple[np.ndarray, np.ndarray]:
     """The split's images, float64 [N, 8, 8] in 0 to 16, and labels, int64 [N]."""
-    from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits  # here: scikit-learn takes a second to load
 
     bunch = load_digits()
     part = slice(None, DIGITS_TRAIN) if source.split == "train" else slice(DIGITS_TRAIN, None)

@@ -68,7 +68,9 @@ def _rgb(image: Image.Image) -> np.ndarray:
     if image.mode == "L":
         return _rgb_of_grey(np.asarray(image))
     if image.mode == "P" and "transparency" in image.info:
+        # By way of RGBA: Pillow warns of palettes that go straight from transparency to RGB.
         return np.array(image.convert("RGBA").convert("RGB"))
+    # A copy: an array over Pillow's memory cannot be written to, which torch warns of.
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 

@@ -41,6 +41,7 @@ def disk_cached(key: tuple[object, ...], make: Callable[[], Arrays]) -> Arrays:
         try:
             with draft.open("wb") as out:
                 np.savez_compressed(out, **dict(arrays))  # type: ignore[arg-type]  # its stubs take a name for a flag
+            # Renamed into place, so that another process reads all of it or nothing.
             draft.replace(directory() / f"{name}.npz")
         finally:
             draft.unlink(missing_ok=True)

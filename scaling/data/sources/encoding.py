@@ -19,6 +19,7 @@ def encode_parquet(images: Sequence[bytes], labels: np.ndarray, classes: Sequenc
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
     table = pa.table({"image": column, "label": pa.array(labels, pa.int64())}).replace_schema_metadata(metadata)
     sink = pa.BufferOutputStream()
+    # In small row groups: a reader loads one with its first image, and keeps those used last.
     pq.write_table(table, sink, row_group_size=1000, compression="zstd")
     return bytes(sink.getvalue().to_pybytes())
 

@@ -36,7 +36,7 @@ class Recent(Generic[V]):
                 self.values[key] = make()
                 self.weight += self.values[key][1]
             self.values.move_to_end(key)
-            while self.weight > self.limit and len(self.values) > 1:
+            while self.weight > self.limit and len(self.values) > 1:  # the newest stays, however heavy
                 self.weight -= self.values.popitem(last=False)[1][1]
             return self.values[key][0]
 
@@ -114,6 +114,7 @@ def find(path: str, inside: str, kind: str) -> list[File]:
         raise ValueError(f"cannot read {path}: {one_line(error)}") from None
     if not infos:
         raise ValueError(f"no {kind} at {path}: give a file, a directory of {inside} files or a glob")
+    # Sorted, since drivers list in orders of their own, and fingerprints follow from the order.
     return [
         File(info.path, info.size, storage, changed=info.mtime_ns) for info in sorted(infos, key=lambda info: info.path)
     ]
@@ -124,6 +125,7 @@ def _matches(store: fs.FileSystem, root: PurePosixPath, inside: str) -> list[fs.
     if info.type == fs.FileType.File:
         return [info]
     fixed = root
+    # A path that exists is itself, even with a glob's signs in its name.
     while any(set(part) & set("*?[") for part in fixed.parts) and info.type == fs.FileType.NotFound:
         fixed = fixed.parent
     pattern = root if fixed != root else root / inside

@@ -64,6 +64,7 @@ def _class_numbers(
 
     Directories called by numbers have these as labels, and no names without a classes.txt.
     """
+    # A subset: one split may have no image of some class.
     if names is not None and set(directories) <= set(names):
         return {name: names.index(name) for name in sorted(directories)}, names
     if all(name.isascii() and name.isdecimal() for name in directories):
@@ -100,7 +101,9 @@ def natural_order(paths: pa.ChunkedArray, labels: np.ndarray) -> np.ndarray:
     return np.asarray(pc.sort_indices(table, [(name, "ascending") for name in table.column_names])).astype(np.int64)
 
 
+# A path may hold spaces: all numbers at the end of the line are labels.
 LINE = r"^(?P<path>.*?\S)(?P<labels>(?:\s+[0-9]+)+)\s*$"
+# Absolute, or with '..' as a part.
 LEAVES = r"^/|(?:^|/)\.\.(?:/|$)"
 
 

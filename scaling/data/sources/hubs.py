@@ -114,10 +114,12 @@ def read_hugging_face(source: HuggingFace) -> Split:
     label = _column(source, "label", source.label, LABEL_NAMES, items.column_names)
     if not isinstance(items.features[image], datasets.Image):
         raise ValueError(f"column {image!r} of {source} must hold images, is {items.features[image]}")
+    # The label's column alone, since items with an image would decode it.
     column = items.select_columns([label]).with_format("arrow")[:][label].combine_chunks()
     values, counts = label_numbers(column, f"column {label!r} of {source}")
     feature = items.features[label]
     names = getattr(feature, "names", None) or getattr(getattr(feature, "feature", None), "names", None)
+    # Not decoded by the library: fingerprints are of the stored bytes, in every form of data.
     images = items.select_columns([image]).cast_column(image, datasets.Image(decode=False))
     labels = values if counts is None else multi_labels(values, counts, names)
     return Split(labels, names, Items(str(source), images, partial(_stored, image)))

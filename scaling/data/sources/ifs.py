@@ -32,6 +32,7 @@ def render_ifs(seed: int, label: int, numbers: np.ndarray, size: int) -> np.ndar
     Returns:
         uint8 [n, size, size, 3].
     """
+    # About two points for each pixel.
     system, steps = class_system(seed, label), int(np.clip(2 * size * size // LAP, 32, 1024))
     images = np.empty((len(numbers), size, size, 3), np.uint8)
     for i in range(0, len(numbers), BLOCK):
@@ -56,6 +57,7 @@ def class_system(seed: int, label: int) -> np.ndarray:
         systems = _candidates(u)
         bits = words(seed, _stream(5, label), numbers, (steps + SKIP) * LAP // 4)
         x, y, _ = _chaos_game(*_affine(systems), bits)
+        # All uniforms 0.5: upright, not mirrored, in the middle.
         fill = _fill(*_place(x, y, np.full((CANDIDATES, 6), 0.5)))
         good = np.flatnonzero((fill >= MIN_FILL) & (fill <= MAX_FILL))
         if len(good):
@@ -81,7 +83,7 @@ def _perturbed(system: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """The class's maps, perturbed for each image by uniforms [n, 24]."""
     noise = 2 * u[:, : 6 * len(system)].reshape(len(u), len(system), 6) - 1
     angles = system[:, :2] + 0.15 * noise[..., :2]
-    scales = np.minimum(system[:, 2:4] * (1 + 0.08 * noise[..., 2:4]), 0.95)
+    scales = np.minimum(system[:, 2:4] * (1 + 0.08 * noise[..., 2:4]), 0.95)  # contractive with any noise
     offsets = system[:, 4:] + 0.08 * noise[..., 4:]
     return _affine(np.concatenate([angles, scales, offsets], axis=-1))
 
@@ -91,6 +93,7 @@ def _affine(systems: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     theta, phi, s, t, e, f = np.moveaxis(systems, -1, 0)
     ct, st, cp, sp = np.cos(theta), np.sin(theta), np.cos(phi), np.sin(phi)
     rows = [ct * s * cp - st * t * sp, -ct * s * sp - st * t * cp, st * s * cp + ct * t * sp, ct * t * cp - st * s * sp]
+    # A map is taken as often as its image is large, which covers the attractor evenly; the rest is for flat maps.
     areas = s * t + 0.02
     return np.stack([*rows, e, f], axis=-1).astype(np.float32), areas / areas.sum(axis=-1, keepdims=True)
 

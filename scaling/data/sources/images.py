@@ -67,9 +67,10 @@ class Images:
 
         starts = range(BLOCK, len(self), BLOCK)
         small = first[..., 0].size <= SMALL_PIXELS
+        # The first block alone: a set of many sizes mostly shows so there, before threads decode all of it.
         if not fill(0) or not all(map(fill, starts) if small else in_threads(fill, starts)):
             return None
-        out.flags.writeable = False
+        out.flags.writeable = False  # every reader of the split gets this array
         return out
 
     def pixels(self, indices: np.ndarray) -> np.ndarray | list[np.ndarray]:

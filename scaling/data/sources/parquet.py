@@ -62,6 +62,7 @@ class Rows:
         return np.concatenate([[0], np.cumsum(self.group_sizes)[:-1]])
 
     def _find(self, index: int) -> tuple[int, int]:
+        # From the right: an empty row group starts where the next one does.
         group = int(np.searchsorted(self._starts, index, side="right")) - 1
         return group, index - int(self._starts[group])
 

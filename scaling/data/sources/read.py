@@ -114,9 +114,11 @@ def fingerprint(split: Split) -> str:
     count = len(split.labels)
     digest = hashlib.sha256(str(count).encode())
     for array in numbers(split.labels):
+        # Little-endian on every machine: ids follow from this.
         digest.update(array.astype("<i8").tobytes())
     for index in sorted({i * (count - 1) // (SAMPLES - 1) for i in range(SAMPLES)}):
         image = split.encoded[index] or b""
+        # The length first, so that bytes cannot pass from one image to the next unseen.
         digest.update(len(image).to_bytes(8, "little"))
         digest.update(image)
     if isinstance(split.encoded, Chosen) and isinstance(split.encoded.index, np.ndarray):

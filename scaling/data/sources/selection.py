@@ -65,6 +65,7 @@ def _listed(split: Split, path: str) -> np.ndarray:
     lines = [line.strip() for line in read_text(path, "list of images").splitlines()]
     missing = {line for line in lines if line and not line.startswith("#")}
     listed = np.zeros(len(split.labels), bool)
+    # Ends early, since a name may cost a read: a member of a tar shard has it in its header.
     for index in range(len(listed) if missing else 0):
         if (name := split.encoded.name(index)) in missing:
             listed[index] = True

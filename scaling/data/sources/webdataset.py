@@ -66,6 +66,7 @@ class Members:
         return self.files[self._shard(index)]
 
     def _shard(self, index: int) -> int:
+        # From the right: an empty shard ends where the one before it does.
         return int(np.searchsorted(self._ends, index, side="right"))
 
     @cached_property
@@ -151,13 +152,15 @@ def _scan(file: File, source: WebDataset) -> Arrays:
 def _members(file: File, stream: pa.NativeFile) -> Iterator[tarfile.TarInfo]:
     """The plain files of a shard. Raises ValueError for members of other kinds, and for a shard that is cut short."""
     try:
+        # 'r:' takes no compressed tar, in which images could not be read at their offsets.
         with tarfile.open(fileobj=stream, mode="r:") as tar:
             while (info := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # tarfile would keep all that it has read
                 if info.name.startswith("/") or ".." in info.name.split("/"):
                     raise ValueError(f"{file.name} has the member {info.name!r}, whose path leaves the shard")
-                if not (info.isfile() or info.isdir()) or info.issparse():
+                if not (info.isfile() or info.isdir()) or info.issparse():  # what is sparse lies in pieces
                     raise ValueError(f"{file.name} has the member {info.name!r}, which is not a plain file")
+                # tarfile only skips the content, and would not notice.
                 if info.offset_data + info.size > file.size:
                     raise ValueError(f"{file.name} is cut short in its member {info.name!r}")
                 if info.isfile():
@@ -222,6 +225,7 @@ def _labels(
     except (ValueError, KeyError, TypeError):
         value = None
     numbers: list[Any] = value if isinstance(value, list) else [value]
+    # By exact type: JSON's true is an int to isinstance.
     if not all(type(number) is int and 0 <= number < 2**31 for number in numbers) or (part == "cls" and not numbers):
         raise ValueError(
             f"labels of {sample_name} in .{part} must be integers, got {text[:40].decode(errors='replace')!r}"
