@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.slow  # a whole study in processes of its own, a minute and more
 MOST = 4  # frames of ours, the entry and the last function included
 STUDY = """
 from scaling.data.catalog import ifs
