@@ -4,7 +4,7 @@
     python -m tests.golden.ids --add      adds what the file lacks; it never changes a line, nor takes one away
 
 An id is a hash of a spec's fields, so what changes one of these (a field's default, a renamed class, another order of
-settings) makes a finished study start again. `scaling.identity` says how a spec grows without that.
+settings) makes a finished study start again. `scaling.specs.identity` says how a spec grows without that.
 """
 
 import importlib
@@ -13,32 +13,24 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import search_spaces
-from scaling.data import resolve_study as resolved
-from scaling.schedule import Pair
-from scaling.schedule import fixed_settings as fixed
+from scaling.data import resolve_study
+from scaling.schedule import Pair, fixed_settings
 from scaling.specs import (
-    FINETUNE,
     ZOO,
     Choice,
-    Dataset,
     FewShot,
     Halving,
-    MaskedPatches,
     Pretrain,
     Probe,
-    Recipe,
     Released,
-    ResNet,
     Scratch,
     Setting,
     Study,
     Task,
     Transfer,
     Upstream,
-    ViT,
     family,
     with_parameters,
 )
@@ -46,18 +38,17 @@ from search_spaces.grids import TASKS, adjusted, own_task
 from search_spaces.quickstart import STUDY as QUICKSTART
 from search_spaces.regularization import SEARCHES
 from search_spaces.vtab import vtab_tasks
+from tests.golden.fields import Key, Line, field_ids
 
 FILE = Path(__file__).with_name("ids.tsv")
-Key = tuple[str, str, str]  # where the spec comes from, its kind, what it is
-Line = tuple[Key, str]
 
 
 def ids() -> dict[Key, str]:
     """The ids of today's code: every paper study at both sizes, fine-tunings of each kind, the zoo, and each field."""
-    made: dict[Key, str] = {}
-    for key, found in (*_studies(), *_finetunings(), *_zoo(), *_fields()):
-        assert made.setdefault(key, found) == found, f"two specs are called {key}"
-    return made
+    by_key: dict[Key, str] = {}
+    for key, spec_id in (*_studies(), *_finetunings(), *_zoo(), *field_ids()):
+        assert by_key.setdefault(key, spec_id) == spec_id, f"two specs are called {key}"
+    return by_key
 
 
 def read(file: Path = FILE) -> dict[Key, str]:
@@ -85,7 +76,7 @@ def _studies() -> Iterator[Line]:
         found = importlib.import_module(f"search_spaces.{module.name}")
         for name in ("STUDY", "MINIATURE"):
             if isinstance(study := getattr(found, name, None), Study):
-                yield from _study(resolved(study))
+                yield from _study(resolve_study(study))
 
 
 def _study(study: Study) -> Iterator[Line]:
@@ -116,7 +107,7 @@ def _transfers(where: str, pair: Pair, seeds: tuple[int, ...], whole: bool = Tru
 
 def _settings(pair: Pair) -> list[Setting]:
     """The grid, and the corners of what is searched besides: what Optuna proposes is not ours to promise."""
-    search, settings = pair.task.search, fixed(pair)
+    search, settings = pair.task.search, fixed_settings(pair)
     if search is not None:
         ends = {name: what.values if isinstance(what, Choice) else (what.low, what.high) for name, what in search.space}
         settings += [
@@ -141,7 +132,7 @@ def _how(setting: Setting) -> str:
 
 def _finetunings() -> Iterator[Line]:
     """What `scaling.finetune_grid` makes of its options: each kind of task, on each kind of checkpoint."""
-    study = resolved(replace(QUICKSTART, tasks=tuple(_finetuning_tasks())))
+    study = resolve_study(replace(QUICKSTART, tasks=tuple(_finetuning_tasks())))
     whole: tuple[Upstream, ...] = (study.runs[0], study.runs[3])  # a ViT and a ResNet
     others: tuple[Upstream, ...] = (study.runs[6], *study.scratch, *_released())
     for upstream in whole:
@@ -175,134 +166,8 @@ def _released() -> Iterator[Released]:
 
 
 def _zoo() -> Iterator[Line]:
-    """Every model, as the control without pre-training."""
+    """Every model, as the from-scratch baseline."""
     yield from ((("zoo", "Scratch", name), Scratch(name, model).id) for name, model in ZOO.items())
-
-
-VIT, RESNET = ViT(4, 32, 2, 64, 2), ResNet((1, 1), width=64)
-DATA = Dataset("pictures", num_classes=10, num_train=1000, num_test=100, fingerprint="0123456789abcdef")
-RUN = Pretrain("tiny", VIT, DATA, 1e-3, 2.5, Recipe(batch_size=100), resolution=16, dev_fraction=0.1)
-TASK = Task("birds", DATA, (0.01,), 20, FINETUNE, resolution=16)
-FEWSHOT = FewShot(DATA, (5,), resolution=16)
-CHANGED: dict[Any, list[dict[str, Any]]] = {  # each field that is in an id, at a value that is not its default
-    RUN.recipe: [
-        {"optimizer": "sgd"},
-        {"batch_size": 64},
-        {"warmup_steps": 5},
-        {"schedule": "cosine"},
-        {"end_lr": 0.0},
-        {"schedule": "steps", "decay_at": (0.5, 0.75)},
-        {"weight_decay": 0.03},
-        {"decayed": "all"},
-        {"momentum": 0.5},
-        {"betas": (0.8, 0.99)},
-        {"dropout": 0.1},
-        {"grad_clip": 1},
-        {"loss": "softmax"},
-        {"label_smoothing": 1e-4},
-        {"mixup": 0.1},
-        {"polyak": 0.999},
-        {"head_bias": 0.0},
-        {"crop": "none"},
-        {"min_crop_area": 0.5},
-        {"crop": "random", "resize": 20},
-        {"flip": False},
-    ],
-    VIT: [
-        {"patch_size": 8},
-        {"width": 64},
-        {"depth": 3},
-        {"mlp_dim": 128},
-        {"num_heads": 4},
-        {"representation_size": 32},
-        {"pool": "gap"},
-        {"positions": "2d"},
-        {"positions_at": "every_layer"},
-        {"pool": "gap", "attention": "axial"},
-        {"kind": "vit"},
-    ],
-    RESNET: [
-        {"depths": (1, 2)},
-        {"width": 128},
-        {"stem": "small"},
-        {"groups": 16},
-        {"activation": "pre"},
-        {"spatial": "axial"},
-        {"num_heads": 4},
-        {"kind": "resnet"},
-    ],
-    DATA: [
-        {"name": "photographs"},
-        {"num_classes": 11},
-        {"num_train": 1001},
-        {"num_test": None},
-        {"fingerprint": None},
-        {"corrupt": "skip"},
-    ],
-    MaskedPatches(): [{"target": "pixels"}, {"corrupted": 0.15}, {"masked": 0.5}, {"random": 0.2}, {"bits": 2}],
-    FEWSHOT: [
-        {"data": replace(DATA, fingerprint=None)},
-        {"shots": (1, 5)},
-        {"seeds": (0,)},
-        {"l2": 1.5},
-        {"resolution": 32},
-    ],
-    RUN: [
-        {"model": RESNET},
-        {"data": replace(DATA, fingerprint=None)},
-        {"base_lr": 1 / 3},
-        {"epochs": 1e3 / 7},
-        {"recipe": FINETUNE},
-        {"resolution": 32},
-        {"seed": 1},
-        {"dev_fraction": 0.02},
-        {"subset": 500},
-        {"evaluations": 3},
-        {"early_stopping": 2},
-        {"masked": MaskedPatches()},
-        {"shuffle": "shards"},
-        {"shuffle_window": 8},
-    ],
-    TASK: [
-        {"name": "flowers"},
-        {"data": replace(DATA, fingerprint=None)},
-        {"steps": 30},
-        {"recipe": Recipe()},
-        {"dev_fraction": 0.2},
-        {"resolution": 32},
-        {"final_resolution": 32},
-        {"final_polyak": 0.9999},
-    ],
-    TASK.own: [{"base_lr": 1e-9}, {"steps": 30}, {"resolution": 32}, {"recipe": Recipe()}],
-}
-
-
-def _fields() -> Iterator[Line]:
-    """Each field of each spec but for its usual value, in the id of something that is stored."""
-    for spec, changes in CHANGED.items():
-        for change in ({}, *changes):
-            what = ", ".join(
-                f"{name}={value}" for name, value in change.items() if isinstance(value, str | int | float)
-            )
-            what = what or ", ".join(change) or "as it is"
-            yield ("fields", type(spec).__name__, what), _stored(replace(spec, **change)).id
-
-
-def _stored(spec: Any) -> Any:
-    """The smallest thing with an id that holds the spec."""
-    match spec:
-        case Recipe():
-            return replace(RUN, recipe=spec)
-        case ViT() | ResNet():
-            return Scratch("tiny", spec)
-        case Dataset():
-            return replace(RUN, data=spec)
-        case MaskedPatches():
-            return replace(RUN, masked=spec)
-        case FewShot():
-            return Probe(RUN, spec)
-        case _:
-            return spec
 
 
 def main(arguments: list[str], file: Path = FILE) -> int:

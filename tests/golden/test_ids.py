@@ -11,18 +11,21 @@ import pytest
 from scaling.data import resolve_study
 from scaling.specs import Recipe, Study, Task, added
 from tests.golden import ids
+from tests.golden.fields import CHANGED, Key
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def today() -> dict[ids.Key, str]:
+def today() -> dict[Key, str]:
     return ids.ids()
 
 
-def test_all_ids_are_as_they_were(today: dict[ids.Key, str]) -> None:
+def test_all_ids_are_as_they_were(today: dict[Key, str]) -> None:
     broken, new = ids.differences(ids.read(), today)
-    assert not broken, "ids changed: finished studies would start again. See how to add a field in scaling.identity"
+    assert not broken, (
+        "ids changed: finished studies would start again. See how to add a field in scaling.specs.identity"
+    )
     assert not new, "new ids: python -m tests.golden.ids --add"
 
 
@@ -48,11 +51,11 @@ def test_adding_changes_no_line(
     assert (ids.main([], file), ids.main(["--add"], file), ids.main([], file)) == (1, 0, 0)
 
 
-def test_each_field_inside_an_id_has_a_line_and_changes_it(today: dict[ids.Key, str]) -> None:
-    for spec, changes in ids.CHANGED.items():
+def test_each_field_inside_an_id_has_a_line_and_changes_it(today: dict[Key, str]) -> None:
+    for spec, changes in CHANGED.items():
         inside = {f.name for f in fields(spec) if f.metadata.get("identity", True)}
         assert inside == {name for change in changes for name in change}, type(spec).__name__
-    for kind in {type(spec).__name__ for spec in ids.CHANGED}:
+    for kind in {type(spec).__name__ for spec in CHANGED}:
         named = {key[2]: found for key, found in today.items() if key[:2] == ("fields", kind)}
         assert len(set(named.values())) == len(named) - sum(what.startswith("kind=") for what in named)
 
@@ -91,7 +94,7 @@ def grown(study: Study, **more: Any) -> Study:
 
 
 @pytest.mark.parametrize("module", ["quickstart", "vit_paper"])
-def test_a_study_whose_recipe_has_grown_keeps_all_its_ids(module: str, today: dict[ids.Key, str]) -> None:
+def test_a_study_whose_recipe_has_grown_keeps_all_its_ids(module: str, today: dict[Key, str]) -> None:
     study = resolve_study(__import__(f"search_spaces.{module}", fromlist=["STUDY"]).STUDY)
     before = {key: found for key, found in today.items() if key[0] == study.name}
     assert dict(ids._study(grown(study, stochastic_depth=0.0))) == before
