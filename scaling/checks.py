@@ -175,17 +175,17 @@ def check_name(kind: str, name: str) -> None:
     check(len(name) <= LONG_NAME, f"{kind} {name[:LONG]!r}... has more than {LONG_NAME} characters")
 
 
-def check_regular(path: str | Path) -> None:
-    """Raise ValueError for a path that exists and is no regular file: opening a FIFO, for one, waits for ever.
+def check_regular(path: str | Path, most: int | None = None) -> None:
+    """Raise ValueError for a path that exists and is no regular file, or has more than `most` bytes.
 
-    For what opens files itself, by their paths: `read_regular` is safer where the bytes are enough.
+    Opening a FIFO, for one, waits for ever. For what opens files itself, by their paths: `read_regular` is safer where
+    the bytes are enough.
     """
     try:
-        mode = Path(path).stat().st_mode
+        about = Path(path).stat()
     except OSError:
         return  # who opens it says why it cannot
-    if not stat.S_ISREG(mode):
-        raise _irregular(path, mode)
+    _check_regular(path, about, most)
 
 
 def read_regular(path: str | Path, most: int | None = None) -> bytes:
@@ -198,14 +198,10 @@ def read_regular(path: str | Path, most: int | None = None) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # to open a FIFO would wait for a writer
     except OSError as error:
         if error.errno == errno.ENXIO:  # of sockets, and of devices that are not there
-            raise _irregular(path, Path(path).stat().st_mode) from None
+            _check_regular(path, Path(path).stat(), most)
         raise
     try:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise _irregular(path, about.st_mode)
-        if most is not None and about.st_size > most:
-            raise ValueError(f"{path} has {about.st_size:,} bytes, where {most:,} are the most that can be right")
+        _check_regular(path, os.fstat(descriptor), most)
     except BaseException:
         os.close(descriptor)
         raise
@@ -213,6 +209,9 @@ def read_regular(path: str | Path, most: int | None = None) -> bytes:
         return file.read()
 
 
-def _irregular(path: str | Path, mode: int) -> ValueError:
+def _check_regular(path: str | Path, about: os.stat_result, most: int | None) -> None:
     kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a directory"}
-    return ValueError(f"{path} is {kinds.get(stat.S_IFMT(mode), 'a device')}, where a file is needed")
+    kind = kinds.get(stat.S_IFMT(about.st_mode), "a device")
+    check(stat.S_ISREG(about.st_mode), f"{path} is {kind}, where a file is needed")
+    if most is not None and about.st_size > most:
+        raise ValueError(f"{path} has {about.st_size:,} bytes, where {most:,} are the most that can be right")
