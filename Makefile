@@ -32,8 +32,8 @@ notebooks: $(VENV)/notebooks  ## run all notebooks on the rows of STUDY; HTML an
 			-- --storage $(RESULTS) || exit; \
 	done; done
 
-test: $(VENV)/ready  ## the tests, but for the slow ones
-	$(BIN)/python -m pytest
+test: $(VENV)/ready  ## the tests, but for the slow ones, by two processes: one mostly waits for Ray
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-slow: $(VENV)/ready  ## the slow tests: kills, jobs, the whole quickstart
 	$(BIN)/python -m pytest -m slow
