@@ -56,7 +56,9 @@ def _bench(job: Job, folder: Path) -> Bench:
     return Bench(job, before, whole, end.operations)
 
 
-@pytest.mark.parametrize("every", [SHORT, pytest.param(1, marks=pytest.mark.faults)])
+@pytest.mark.parametrize(
+    "every", [pytest.param(SHORT, marks=pytest.mark.faults), pytest.param(1, marks=pytest.mark.faults)]
+)
 @pytest.mark.parametrize("name", JOBS)
 def test_every_file_operation_may_be_the_last(
     benches: dict[str, Bench], name: str, every: int, tmp_path: Path, record_property: Any
