@@ -1,9 +1,15 @@
-"""Checks of specs and options. Each raises a ValueError with one line: what must hold, what was given, what to do."""
+"""Checks of specs and options. Each raises a ValueError with one line: what must hold, what was given, what to do.
+
+Also what a message is made of: names that can be shown, and notes that are said once.
+"""
 
 import errno
 import os
 import re
 import stat
+import sys
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -127,3 +133,31 @@ def read_regular(path: str | Path, most: int | None = None) -> bytes:
 def _irregular(path: str | Path, mode: int) -> ValueError:
     kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a directory"}
     return ValueError(f"{path} is {kinds.get(stat.S_IFMT(mode), 'a device')}, where a file is needed")
+
+
+def printable(text: str) -> str:
+    """A text as it can be shown on a terminal: control characters, which may move the cursor or change colours, line
+    breaks, signs that turn the direction of writing, and bytes that are no UTF-8 are written as escapes.
+    """
+    if text.isprintable():
+        return text
+    return "".join(map(_shown, text))
+
+
+def _shown(sign: str) -> str:
+    if 0xDC80 <= ord(sign) <= 0xDCFF:  # a byte of a file's name that is no UTF-8 (PEP 383)
+        return f"\\x{ord(sign) - 0xDC00:02x}"
+    # Of what is not printable, spaces of other widths and the joiners of emoji are harmless.
+    harmless = sign.isprintable() or unicodedata.category(sign) == "Zs" or sign in "\u200c\u200d"
+    return sign if harmless else sign.encode("unicode_escape", "surrogatepass").decode()
+
+
+def say(notes: Iterable[str]) -> None:
+    """Print each note as a line on standard error, once in this process."""
+    for note in notes:
+        _say(note)
+
+
+@cache
+def _say(note: str) -> None:
+    print(f"note: {printable(note)}", file=sys.stderr)
