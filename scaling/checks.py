@@ -1,10 +1,14 @@
-"""Checks of specs and options. Each raises a ValueError with one line: what must hold, what was given, what to do."""
+"""Checks of specs and options. Each raises a ValueError with one line: what must hold, what was given, what to do.
+
+Also what a message is made of: names that can be shown, and notes that are said once.
+"""
 
 import errno
 import os
 import re
 import stat
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -215,3 +219,31 @@ def _check_regular(path: str | Path, about: os.stat_result, most: int | None) ->
     check(stat.S_ISREG(about.st_mode), f"{path} is {kind}, where a file is needed")
     if most is not None and about.st_size > most:
         raise ValueError(f"{path} has {about.st_size:,} bytes, where {most:,} are the most that can be right")
+
+
+def printable(text: str) -> str:
+    """A text as it can be shown on a terminal: control characters, which may move the cursor or change colours, line
+    breaks, signs that turn the direction of writing, and bytes that are no UTF-8 are written as escapes.
+    """
+    if text.isprintable():
+        return text
+    return "".join(map(_shown, text))
+
+
+def _shown(sign: str) -> str:
+    if 0xDC80 <= ord(sign) <= 0xDCFF:  # a byte of a file's name that is no UTF-8 (PEP 383)
+        return f"\\x{ord(sign) - 0xDC00:02x}"
+    # Of what is not printable, spaces of other widths and the joiners of emoji are harmless.
+    harmless = sign.isprintable() or unicodedata.category(sign) == "Zs" or sign in "\u200c\u200d"
+    return sign if harmless else sign.encode("unicode_escape", "surrogatepass").decode()
+
+
+def say(notes: Iterable[str]) -> None:
+    """Print each note as a line on standard error, once in this process."""
+    for note in notes:
+        _say(note)
+
+
+@cache
+def _say(note: str) -> None:
+    print(f"note: {printable(note)}", file=sys.stderr)

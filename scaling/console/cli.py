@@ -11,7 +11,7 @@ from typing import NoReturn, TypeVar
 
 from rich.console import Console
 
-from scaling.checks import check
+from scaling.checks import check, printable
 from scaling.console.arguments import parse, program_name
 from scaling.console.trackers import Tracking
 from scaling.specs import Execution
@@ -110,7 +110,7 @@ def exit_code(work: Callable[[], int], *, goes_on: bool = False) -> int:
     try:
         return work()
     except ValueError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return USER_ERROR
     except BrokenPipeError:
         if goes_on:

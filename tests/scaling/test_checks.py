@@ -1,4 +1,4 @@
-"""What is no regular file is refused at once: nothing waits for a FIFO."""
+"""What is no regular file is refused at once, and what is shown moves no terminal."""
 
 import os
 import socket
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scaling.checks import check_regular, read_regular
+from scaling.checks import check_regular, printable, read_regular, say
 
 
 def irregular(kind: str, folder: Path) -> Path:
@@ -56,3 +56,24 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="where a file is needed"):
             read_regular(irregular(kind, tmp_path))
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain ünï 猫 👩\u200d🚀", "plain ünï 猫 👩\u200d🚀"),
+        ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+        ("a\nb\tc\r", "a\\nb\\tc\\r"),
+        ("caf\udce9.png", "caf\\xe9.png"),  # a byte that is no UTF-8
+        ("\x9b2J \u202egpj.exe \ud800 \u2028", "\\x9b2J \\u202egpj.exe \\ud800 \\u2028"),
+    ],
+)
+def test_names_are_shown_without_what_moves_a_terminal(text: str, shown: str) -> None:
+    assert printable(text) == shown
+    shown.encode()  # can be written to any stream
+
+
+def test_a_note_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    say(["a \x1b[2J folder", "another"])
+    say(["a \x1b[2J folder"])
+    assert capsys.readouterr().err == "note: a \\x1b[2J folder\nnote: another\n"

@@ -1,0 +1,15 @@
+"""The campaign's counts, printed at the end of the test session."""
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+
+@pytest.hookimpl
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """One line for each part that ran; by way of the reports, which come from other processes as well."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ())]
+    lines = [value for report in reports for name, value in report.user_properties if name == "campaign"]
+    if lines:
+        terminalreporter.section("fault campaign")
+        for line in lines:
+            terminalreporter.write_line(str(line))

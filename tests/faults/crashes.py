@@ -1,0 +1,215 @@
+"""Work in a forked child that ends at one of its file operations, as kill -9 or a lost machine would end it.
+
+A fork costs milliseconds where a fresh interpreter with torch costs seconds, so that thousands of moments can be tried.
+Only operations on files below one directory count; a write can also end half-way.
+"""
+
+import builtins
+import contextlib
+import errno
+import io
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+Moment = Literal["before", "half", "after"]
+MOMENTS: tuple[Moment, ...] = ("before", "half", "after")
+KILLED = 137  # exit code of a child that was ended; what a shell says of kill -9
+WRITES = ("write",)  # operations that can be done by half
+OS_WRITE = os.write  # as it is before it is watched
+NAMES = ("rename", "replace", "unlink", "remove", "mkdir", "rmdir", "utime", "link", "symlink", "truncate")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A moment of a piece of work: before, half-way through or after its file operation of a number."""
+
+    operation: int
+    moment: Moment
+
+
+@dataclass(frozen=True)
+class End:
+    """How a child ended."""
+
+    code: int
+    operations: tuple[str, ...]  # file operations that it began, by name
+    seconds: float  # from its start to its end
+
+    @property
+    def killed(self) -> bool:
+        return self.code in (KILLED, -signal.SIGKILL)
+
+
+def run(work: Callable[[], object], place: Path, point: Point | None = None, full: int | None = None) -> End:
+    """Run the work in a child that dies at the point. full: every write after so many operations finds a full disk."""
+
+    def body() -> None:
+        _watch(place, counter := _Counter(report, point, full))
+        work()
+        counter.tell()
+
+    reader, report = os.pipe()  # what it tells fits into a pipe's buffer of 64 KiB
+    end = wait(start(body), report)
+    with os.fdopen(reader, "rb") as pipe:
+        told = pipe.read()
+    return replace(end, operations=tuple(told.decode().split()))
+
+
+def points(operations: Sequence[str]) -> list[Point]:
+    """Every moment of some file operations, in order."""
+    return [
+        Point(number, moment)
+        for number, name in enumerate(operations)
+        for moment in MOMENTS
+        if moment != "half" or name in WRITES
+    ]
+
+
+def start(work: Callable[[], object]) -> tuple[int, float]:
+    """Begin the work in a child: its process id, and when it began."""
+    began = time.monotonic()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        return pid, began
+    code = 1
+    try:
+        work()
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)  # no fixture, thread or buffer of the parent is ended twice
+
+
+def wait(child: tuple[int, float], report: int | None = None) -> End:
+    """Wait for a child's end."""
+    pid, began = child
+    if report is not None:
+        os.close(report)
+    _, status = os.waitpid(pid, 0)
+    return End(os.waitstatus_to_exitcode(status), (), time.monotonic() - began)
+
+
+class _Counter:
+    """Counts file operations, and ends the process at its point."""
+
+    def __init__(self, report: int, point: Point | None, full: int | None) -> None:
+        self.report, self.point, self.full = report, point, full
+        self.names: list[str] = []
+
+    def tell(self) -> None:
+        OS_WRITE(self.report, " ".join(self.names).encode())
+
+    def die(self) -> None:
+        self.tell()
+        os._exit(KILLED)
+
+    def operation(self, name: str, call: Callable[[], Any], half: Callable[[], Any] | None = None) -> Any:
+        """Do one operation, or part of it."""
+        number, point = len(self.names), self.point
+        self.names.append(name)
+        if self.full is not None and number >= self.full and name in ("write", "mkdir", "open"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if point is None or number != point.operation:
+            return call()
+        if point.moment == "half" and half is not None:
+            half()
+        elif point.moment == "after":
+            with contextlib.suppress(OSError):  # an operation that fails has been done as well
+                call()
+        return self.die()
+
+
+class _File:
+    """A file that is written to: each write is an operation."""
+
+    def __init__(self, file: Any, counter: _Counter) -> None:
+        self._file, self._counter = file, counter
+
+    def write(self, data: Any) -> Any:
+        def half() -> None:
+            self._file.write(data[: len(data) // 2])
+            self._file.flush()
+
+        return self._counter.operation("write", lambda: self._file.write(data), half)
+
+    def __enter__(self) -> "_File":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def _watch(place: Path, counter: _Counter) -> None:
+    """Put the counter before every operation of this process on files below a directory."""
+    root = os.path.realpath(place)
+    ours: set[int] = set()  # open descriptors of such files
+
+    def below(path: Any, dir_fd: int | None = None) -> bool:
+        if isinstance(path, int):
+            return path in ours
+        return dir_fd is not None or os.path.abspath(os.fsdecode(path)).startswith(root)
+
+    def watched(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def operation(path: Any, *others: Any, **options: Any) -> Any:
+            if not below(path, options.get("dir_fd")):
+                return call(path, *others, **options)
+            return counter.operation(name, lambda: call(path, *others, **options))
+
+        return operation
+
+    for name in NAMES:
+        setattr(os, name, watched(name, getattr(os, name)))
+    os_open, os_write, os_fsync, os_close, io_open = os.open, os.write, os.fsync, os.close, io.open
+
+    def open_descriptor(path: Any, flags: int, *others: Any, **options: Any) -> int:
+        def call() -> int:
+            return os_open(path, flags, *others, **options)
+
+        if not below(path, options.get("dir_fd")):
+            return call()
+        made: int = counter.operation("open", call) if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) else call()
+        ours.add(made)
+        return made
+
+    def write(descriptor: int, data: Any) -> int:
+        if descriptor not in ours:
+            return os_write(descriptor, data)
+        half = lambda: os_write(descriptor, data[: len(data) // 2])  # noqa: E731
+        written: int = counter.operation("write", lambda: os_write(descriptor, data), half)
+        return written
+
+    def fsync(descriptor: Any) -> None:
+        number = descriptor if isinstance(descriptor, int) else descriptor.fileno()
+        counter.operation("fsync", lambda: os_fsync(number))
+
+    def close(descriptor: int) -> None:
+        ours.discard(descriptor)
+        os_close(descriptor)
+
+    def open_file(file: Any, mode: str = "r", *others: Any, **options: Any) -> Any:
+        def call() -> Any:
+            return io_open(file, mode, *others, **options)
+
+        if not set(mode) & set("wax+") or not below(file):
+            return call()
+        return _File(call() if isinstance(file, int) else counter.operation("open", call), counter)
+
+    for name, replacement in (("open", open_descriptor), ("write", write), ("fsync", fsync), ("close", close)):
+        setattr(os, name, replacement)
+    for module in (io, builtins):
+        setattr(module, "open", open_file)
