@@ -1,5 +1,6 @@
 """The work of the fault campaign: a tiny study's units, done one after the other as a driver without Ray would."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,9 +8,11 @@ from typing import Any
 
 from clusters.execution.perform import unit_call
 from clusters.execution.work import Work
+from scaling.console.cli import exit_code
 from scaling.data.resolve import resolve
 from scaling.specs.execution import Execution
-from scaling.specs.pretraining import Dataset, FewShot, MaskedPatches, Pretrain, Upstream
+from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Upstream
+from scaling.specs.recipe import MaskedPatches
 from scaling.specs.search import Halving
 from scaling.specs.study import Probe, Task, Transfer
 from scaling.store.lease import lease
@@ -84,3 +87,17 @@ def drive(place: Path, works: Sequence[Work], report: Callable[..., Any] = lambd
                 save_seconds=0,
             )
             call()
+
+
+def command(place: Path, works: Sequence[Work], errors: Path | None = None) -> None:
+    """`drive` as a front door would: the process ends with its exit code, its words go to a file."""
+    if errors is not None:
+        sys.stderr = errors.open("a")
+
+    def main() -> int:
+        drive(place, works)
+        return 0
+
+    code = exit_code(main, goes_on=True)
+    sys.stderr.flush()
+    sys.exit(code)

@@ -52,8 +52,10 @@ def run(work: Callable[[], object], place: Path, point: Point | None = None, ful
 
     def body() -> None:
         _watch(place, counter := _Counter(report, point, full))
-        work()
-        counter.tell()
+        try:
+            work()
+        finally:
+            counter.tell()
 
     reader, report = os.pipe()  # what it tells fits into a pipe's buffer of 64 KiB
     end = wait(start(body), report)
@@ -156,13 +158,12 @@ class _File:
 
 def _watch(place: Path, counter: _Counter) -> None:
     """Put the counter before every operation of this process on files below a directory."""
-    root = os.path.realpath(place)
     ours: set[int] = set()  # open descriptors of such files
 
     def below(path: Any, dir_fd: int | None = None) -> bool:
         if isinstance(path, int):
             return path in ours
-        return dir_fd is not None or os.path.abspath(os.fsdecode(path)).startswith(root)
+        return dir_fd is not None or Path(os.fsdecode(path)).is_relative_to(place)  # removal of trees has descriptors
 
     def watched(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def operation(path: Any, *others: Any, **options: Any) -> Any:
@@ -211,5 +212,4 @@ def _watch(place: Path, counter: _Counter) -> None:
 
     for name, replacement in (("open", open_descriptor), ("write", write), ("fsync", fsync), ("close", close)):
         setattr(os, name, replacement)
-    for module in (io, builtins):
-        setattr(module, "open", open_file)
+    io.open = builtins.open = open_file
