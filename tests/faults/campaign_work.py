@@ -1,7 +1,7 @@
 """The work of the fault campaign: a tiny study's units, done one after the other as a driver without Ray would."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -70,11 +70,11 @@ def made_data(folder: Path) -> Dataset:
     return resolve(Dataset("made", train, test))
 
 
-def drive(place: Path, works: Sequence[Work], report: Callable[..., Any] = lambda step, metrics: None) -> None:
-    """What a driver does: take the storage, do every unit that has no row, in order."""
+def drive(place: Path, works: Sequence[Work], **beats: float) -> None:
+    """What a driver does: take the storage, do every unit that has no row, in order. `beats` are of the lease."""
     storage = Storage.of(place)
     storage.make()
-    with lease(storage, STUDY):
+    with lease(storage, STUDY, **beats):
         for work in works:
             upstream = getattr(work.unit, "upstream", None)
             checkpoint = storage.path(checkpoint_name(upstream.id)) if upstream is not None else None
@@ -83,19 +83,19 @@ def drive(place: Path, works: Sequence[Work], report: Callable[..., Any] = lambd
                 storage=storage,
                 study=STUDY,
                 device=local_device(Execution("fp32"), 1),
-                report=report,
+                report=lambda step, metrics: None,
                 save_seconds=0,
             )
             call()
 
 
-def command(place: Path, works: Sequence[Work], errors: Path | None = None) -> None:
+def command(place: Path, works: Sequence[Work], errors: Path | None = None, **beats: float) -> None:
     """`drive` as a front door would: the process ends with its exit code, its words go to a file."""
     if errors is not None:
         sys.stderr = errors.open("a")
 
     def main() -> int:
-        drive(place, works)
+        drive(place, works, **beats)
         return 0
 
     code = exit_code(main, goes_on=True)
