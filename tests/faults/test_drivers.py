@@ -1,6 +1,5 @@
 """Two drivers and one storage: a stopped one is taken over and ends, of two that start at once one works."""
 
-import os
 import random
 import signal
 import time
@@ -26,7 +25,7 @@ def taken_over(bench: Bench, place: Path, rng: random.Random) -> list[str]:
     work = partial(command, place, bench.job.works, errors, **BEATS)
     first = crashes.start(work)
     time.sleep(rng.uniform(0, bench.seconds))
-    os.kill(first[0], signal.SIGSTOP)
+    first.send(signal.SIGSTOP)
     time.sleep(BEATS["stale_seconds"] + 0.3)
     second = crashes.start(work)
     early = rng.random() < 0.5  # it wakes while the second one works
@@ -34,7 +33,7 @@ def taken_over(bench: Bench, place: Path, rng: random.Random) -> list[str]:
         time.sleep(rng.uniform(0, bench.seconds))
     else:
         end = crashes.wait(second)
-    os.kill(first[0], signal.SIGCONT)
+    first.send(signal.SIGCONT)
     woken = time.monotonic()
     code = crashes.wait(first).code
     complaints = [f"the first driver ended with {code}"] if code not in (0, 2) else []
