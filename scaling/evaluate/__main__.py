@@ -94,6 +94,7 @@ def evaluation(classifier: Classifier, images: Images, targets: Targets, options
         targets.evaluated,
         prepare=prepare,
         right=targets.right.__getitem__,
+        where=images.where,
         allowed=targets.allowed,
         device=device,
     )
