@@ -49,3 +49,5 @@ class Facts:
     num_classes: int  # number of names, or the highest label + 1 where there are no names
     highest_label: int  # -1 without any
     fingerprint: str  # hash of the content
+    classes: tuple[str, ...] | None = None  # names by class number, where the source has names
+    used: tuple[int, ...] = ()  # classes that have images, ascending
