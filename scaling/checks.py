@@ -1,8 +1,18 @@
-"""Checks of specs and options. Each raises a ValueError with one line: what must hold, what was given, what to do."""
+"""Checks of specs and options. Each raises a ValueError with one line: what must hold, what was given, what to do.
 
+Also what a message is made of: names that can be shown, and notes that are said once.
+"""
+
+import errno
+import os
 import re
+import stat
+import sys
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from functools import cache
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -80,3 +90,74 @@ def check_name(kind: str, name: str) -> None:
     So it cannot leave its directory, on any file system. `kind` says what is called so.
     """
     check(bool(NAME.fullmatch(name)), f"{kind} {name!r} must match {NAME.pattern}")
+
+
+def check_regular(path: str | Path) -> None:
+    """Raise ValueError for a path that exists and is no regular file: opening a FIFO, for one, waits for ever.
+
+    For what opens files itself, by their paths: `read_regular` is safer where the bytes are enough.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError:
+        return  # who opens it says why it cannot
+    if not stat.S_ISREG(mode):
+        raise _irregular(path, mode)
+
+
+def read_regular(path: str | Path, most: int | None = None) -> bytes:
+    """The bytes of a regular file, or of a link to one.
+
+    Raises ValueError for anything else that has a name, such as a FIFO, a socket, a device or a directory, and for a
+    file of more than `most` bytes; OSError when there is no such file, or it cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # to open a FIFO would wait for a writer
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # of sockets, and of devices that are not there
+            raise _irregular(path, Path(path).stat().st_mode) from None
+        raise
+    try:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise _irregular(path, about.st_mode)
+        if most is not None and about.st_size > most:
+            raise ValueError(f"{path} has {about.st_size:,} bytes, where {most:,} are the most that can be right")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
+
+
+def _irregular(path: str | Path, mode: int) -> ValueError:
+    kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a directory"}
+    return ValueError(f"{path} is {kinds.get(stat.S_IFMT(mode), 'a device')}, where a file is needed")
+
+
+def printable(text: str) -> str:
+    """A text as it can be shown on a terminal: control characters, which may move the cursor or change colours, line
+    breaks, signs that turn the direction of writing, and bytes that are no UTF-8 are written as escapes.
+    """
+    if text.isprintable():
+        return text
+    return "".join(map(_shown, text))
+
+
+def _shown(sign: str) -> str:
+    if 0xDC80 <= ord(sign) <= 0xDCFF:  # a byte of a file's name that is no UTF-8 (PEP 383)
+        return f"\\x{ord(sign) - 0xDC00:02x}"
+    # Of what is not printable, spaces of other widths and the joiners of emoji are harmless.
+    harmless = sign.isprintable() or unicodedata.category(sign) == "Zs" or sign in "\u200c\u200d"
+    return sign if harmless else sign.encode("unicode_escape", "surrogatepass").decode()
+
+
+def say(notes: Iterable[str]) -> None:
+    """Print each note as a line on standard error, once in this process."""
+    for note in notes:
+        _say(note)
+
+
+@cache
+def _say(note: str) -> None:
+    print(f"note: {printable(note)}", file=sys.stderr)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scaling.checks import check
+from scaling.checks import check, say
 from scaling.data import uris
 from scaling.specs import Dataset, FewShot, Pretrain, Study
 
@@ -34,6 +34,7 @@ def resolve(dataset: Dataset) -> Dataset:
         facts = {split: split_facts(uris.parse_uri(uri)) for split, uri in splits.items()}
     except ValueError as error:
         raise ValueError(f"data set {dataset.name}: {error}") from None
+    say(note for part in facts.values() for note in part.notes)
     counts = {"train": dataset.num_train, "test": dataset.num_test}
     for split in [split for split in counts if split in facts]:
         part = facts[split]

@@ -17,6 +17,9 @@ from pathlib import Path, PurePosixPath
 
 from pyarrow import fs
 
+from scaling.checks import read_regular
+from scaling.store.place import check_place
+
 MANIFEST = "MANIFEST.json"
 # Not in a table's directory: polars reads `.x.parquet` there, and pyarrow `x.parquet.tmp`.
 DRAFTS = ".tmp"  # where files and directories are written before they are renamed into place
@@ -32,10 +35,12 @@ class Storage:
 
     @staticmethod
     def of(place: "str | Path | Storage") -> "Storage":
-        """The storage at a path, made absolute, or a URI. Raises ValueError when no driver knows the URI."""
+        """The storage at a path, made absolute, or a URI. Raises ValueError for what is neither, as `check_place` does,
+        and when no driver knows the URI."""
         if isinstance(place, Storage):
             return place
         text = str(place)
+        check_place(text)
         if "://" not in text:
             return Storage(str(Path(text).expanduser().absolute()))
         if text.startswith("file://"):
@@ -93,9 +98,9 @@ class Storage:
         return {info.base_name: info.mtime.timestamp() if info.mtime else None for info in infos if info.is_file}
 
     def read(self, name: str) -> bytes:
-        """The content of a file. Raises OSError when it does not exist."""
+        """The content of a file. Raises OSError when it does not exist, ValueError for a FIFO and the like."""
         if self.local is not None:  # a third of the time that Arrow's files take
-            return (self.local / name).read_bytes()
+            return read_regular(self.local / name)
         filesystem, root = self.filesystem()
         return _content(filesystem, root / name)
 

@@ -20,9 +20,9 @@ def facts(source: Drawn | Digits) -> Facts:
     # With the generator's version: another generator makes another data set.
     digest = hashlib.sha256(f"{source};generator={_generator(source)}".encode()).hexdigest()[:16]
     if isinstance(source, Drawn):
-        return Facts(source.classes * source.per_class, source.classes, source.classes - 1, digest, None, tuple(range(source.classes)))
+        return Facts(source.classes * source.per_class, source.classes, source.classes - 1, digest, used=tuple(range(source.classes)))
     count = DIGITS_TRAIN if source.split == "train" else DIGITS_ALL - DIGITS_TRAIN
-    return Facts(count, 10, 9, digest, None, tuple(range(10)))
+    return Facts(count, 10, 9, digest, used=tuple(range(10)))
 
 
 def content(source: Drawn | Digits) -> bytes:

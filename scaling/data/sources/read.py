@@ -49,7 +49,7 @@ def open_split(uri: str, cache: Storage | None) -> "Images":
     from scaling.data.sources.images import Images  # here: planning reads facts, and needs no Pillow for them
 
     split = read_split(parse_uri(uri), cache)
-    return Images(split.labels, split.classes, split.encoded)
+    return Images(split.labels, split.classes, split.encoded, split.notes)
 
 
 @lru_cache(maxsize=8)
@@ -134,7 +134,7 @@ def _facts(split: Split, num_classes: int, digest: str) -> Facts:
     highest = highest_label(split.labels)
     names = None if split.classes is None else tuple(split.classes)
     used = tuple(np.unique(numbers(split.labels)[0]).tolist())
-    return Facts(len(split.labels), num_classes or highest + 1, highest, digest, names, used)
+    return Facts(len(split.labels), num_classes or highest + 1, highest, digest, split.notes, names, used)
 
 
 def fingerprint(split: Split) -> str:
