@@ -7,9 +7,11 @@ the numbers: they are joined by name with lists that have some of them, and by n
 import re
 import unicodedata
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 import numpy as np
 
+from scaling.checks import check
 from scaling.data.sources.labels import Labels, MultiLabels, numbers
 
 Names = Sequence[str] | None
@@ -20,6 +22,9 @@ SPLIT_NAME = re.compile(
     r"(?:[ _.-]*(?:set|split|data|images?|\d+))*",
     re.IGNORECASE,
 )
+
+# As the Hugging Face hub finds splits in the names of files: a word between signs that are no letters or digits.
+SPLIT_WORD = re.compile(r"(?:^|[^a-z0-9])(?:(train|training)|(test|testing))(?=[^a-z0-9]|$)")
 
 
 def aligned(labels: Labels, names: Names, to: Names, what: str, known: str) -> Labels:
@@ -41,6 +46,7 @@ def aligned(labels: Labels, names: Names, to: Names, what: str, known: str) -> L
     assert to is not None
     values = numbers(labels)[0]
     used = np.unique(values)
+    check(used.max(initial=-1) < len(names), f"{what}: label {used.max(initial=-1)}, but only {len(names)} names")
     for reason, why in ((UNKNOWN, "are not among"), (AMBIGUOUS, "are each several of")):
         if bad := [names[label] for label in used[mapping[used] == reason]]:
             raise ValueError(f"{what} {listed(bad)} {why} the {len(to)} {known}: {listed(to)}")
@@ -93,3 +99,22 @@ def of_splits(names: Sequence[str]) -> bool:
     found = [match for name in names if (match := SPLIT_NAME.fullmatch(name.strip()))]
     kinds = {match[1] is not None for match in found}
     return len(found) > 0 and (len(found) == len(names) or len(kinds) > 1)
+
+
+def check_one_split(files: Sequence[str], source: str) -> None:
+    """Raise ValueError for files of which some are called by training and others by testing, as in the hub's data/."""
+    names = [PurePosixPath(file).name for file in files]
+    words = [{match[1] is not None for match in SPLIT_WORD.finditer(name.lower())} for name in names]
+    train, test = (next((name for name, said in zip(names, words, strict=True) if said == {of}), None) for of in (1, 0))
+    if train is not None and test is not None:
+        raise ValueError(
+            f"{source} holds files of several splits, such as {train} and {test}: name those of one by a glob, such as "
+            f"{_glob(train)}"
+        )
+
+
+def _glob(name: str) -> str:
+    """A glob of the files that are called as one is: train-*.parquet."""
+    match = SPLIT_WORD.search(name.lower())
+    assert match is not None
+    return f"{name[: match.end()]}*.{name.rpartition('.')[2]}"

@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scaling.data.sources.builtin import Unmade
 from scaling.data.sources.disk_cache import disk_cached
 from scaling.data.sources.filesystem import File, Files
 from scaling.data.sources.hubs import Items
-from scaling.data.sources.parquet import Rows
+from scaling.data.sources.parquet import Rows, whole_numbers
 from scaling.data.sources.selection import Chosen
 from scaling.data.sources.split import Encoded
 from scaling.data.sources.webdataset import Members
@@ -47,11 +48,11 @@ def shared(train: Encoded, test: Encoded) -> np.ndarray:
     Files are the same through links to directories, and links to a file that holds many images.
     """
     (ids, files, at), (test_ids, test_files, test_at) = _places(train), _places(test)
-    same = pc.index_in(test_ids, value_set=ids).fill_null(-1).to_numpy()  # the training set's number of each test file
+    same = whole_numbers(pc.fill_null(pc.index_in(test_ids, value_set=ids), -1))  # the training set's file of each
     if (same < 0).all():
         return NONE
     top = max(at.max(initial=0), test_at.max(initial=0)) + 1
-    theirs = same[test_files].astype(np.int64)
+    theirs = same[test_files]
     found: np.ndarray = np.flatnonzero((theirs >= 0) & np.isin(theirs * top + test_at, files * top + at))
     return found
 
@@ -76,8 +77,10 @@ def _places(encoded: Encoded) -> Places:
         case Items():
             count = len(encoded.items)
             return _text([encoded.place]), np.zeros(count, np.int64), np.arange(count)
-    count = int(encoded.shards.sum())  # of a built-in set, which is not made
-    return _text([encoded.where(0).partition(" of ")[2]]), np.zeros(count, np.int64), np.arange(count)
+        case Unmade():
+            name, numbers = encoded.place
+            return _text([name]), np.zeros(len(numbers), np.int64), numbers
+    raise AssertionError(f"images of a kind without a place: {type(encoded)}")
 
 
 def _text(ids: list[str]) -> pa.Array:
@@ -102,17 +105,15 @@ def _id(file: File) -> str:
 
 def _paths(files: Files) -> pa.Array:
     """The paths of images in a file each, with links to directories followed: large strings [N]."""
-    paths = pa.chunked_array(files.paths).combine_chunks() if isinstance(files.paths, list) else files.paths
-    paths = paths.cast(pa.large_string())
-    split = pc.extract_regex(pc.binary_join_element_wise("/", paths, ""), r"^(?P<folder>.*/)(?P<name>[^/]*)$")
-    folders = pc.struct_field(split, "folder").combine_chunks().dictionary_encode()
+    paths = files.paths.cast(pa.large_string()).combine_chunks()
+    folders = pc.replace_substring_regex(paths, r"[^/]*$", "").dictionary_encode()
     root = files.root
     full: Callable[[str], str] = (
-        root.path if root.local is None else lambda folder: os.path.realpath(f"{root.local}{folder}")
+        root.path if root.local is None else lambda folder: os.path.realpath(f"{root.local}/{folder}") + "/"
     )
     known = _text([full(folder) for folder in folders.dictionary.to_pylist()])
-    names = pc.struct_field(split, "name").combine_chunks()
-    return pc.binary_join_element_wise(known.take(folders.indices), names, "/")
+    names = pc.replace_substring_regex(paths, r"(?s)^.*/", "")
+    return pc.binary_join_element_wise(known.take(folders.indices), names, _text([""])[0])
 
 
 def copies(train: Encoded, test: Encoded) -> Copies:
@@ -168,8 +169,8 @@ def _sizes(encoded: Encoded) -> tuple[np.ndarray | None, Any]:
             if sum(file.size for file in encoded.files) > BYTES:
                 return None, None
             groups = [encoded.group(number) for number in range(len(encoded.group_sizes))]
-            lengths = [pc.fill_null(pc.binary_length(group), 0) for group in groups]
-            return np.concatenate([NONE, *(np.asarray(some, np.int64) for some in lengths)]), _changed(encoded.files)
+            lengths = [pc.fill_null(pc.binary_length(group), 0).combine_chunks() for group in groups]
+            return np.concatenate([NONE, *map(whole_numbers, lengths)]), _changed(encoded.files)
         case Members():
             return encoded.sizes, _changed(encoded.files)
         case Items():

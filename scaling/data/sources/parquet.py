@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from scaling.data.sources.classes import aligned
+from scaling.data.sources.classes import aligned, check_one_split
 from scaling.data.sources.filesystem import OPEN_FILES, File, Recent, find, one_line
 from scaling.data.sources.labels import multi_labels
 from scaling.data.sources.split import Split
@@ -42,8 +42,12 @@ class Rows:
 
     def __getitem__(self, index: int) -> bytes | None:
         group, row = self._find(index)
-        content: bytes | None = self.groups.get(group, lambda: self._load(group))[row].as_py()
+        content: bytes | None = self.group(group)[row].as_py()
         return content
+
+    def group(self, number: int) -> pa.ChunkedArray:
+        """The images of a row group, of the binary columns' types."""
+        return self.groups.get(number, lambda: self._load(number))
 
     def name(self, index: int) -> str:
         """The image's `path` if there are paths and no two are the same, else its row number in all files."""
@@ -97,7 +101,9 @@ class Rows:
 
 def read(source: Parquet) -> Split:
     """The split in the files of a source. Raises ValueError when there are none, or they cannot be read."""
-    return read_files(find(source.path, "*.parquet", "Parquet file"), source)
+    files = find(source.path, "*.parquet", "Parquet file")
+    check_one_split([file.name for file in files], str(source))
+    return read_files(files, source)
 
 
 def read_files(files: Sequence[File], source: Parquet) -> Split:
@@ -129,10 +135,12 @@ def class_names(schema: pa.Schema, label: str) -> list[str] | None:
     try:
         if b"classes" in metadata:
             return [str(name) for name in json.loads(metadata[b"classes"])]
-        features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-        names = features.get(label, {}).get("names")
+        feature = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {}).get(label, {})
+        while "names" not in feature:  # of a list of labels, in the library's old and new forms
+            feature = feature[0] if isinstance(feature, list) else feature["feature"]
+        names = feature["names"]
         return [str(name) for name in names] if names else None
-    except (ValueError, AttributeError, TypeError):  # metadata of another origin
+    except (ValueError, AttributeError, TypeError, LookupError):  # no names, or metadata of another origin
         return None
 
 
@@ -177,15 +185,19 @@ def label_numbers(column: pa.Array, name: str) -> tuple[np.ndarray, np.ndarray |
     """
     counts, values, null = None, column, column.null_count > 0
     if not null and not pa.types.is_integer(column.type):
-        counts, values = _numpy(pc.list_value_length(column)), pc.list_flatten(column)
+        counts, values = whole_numbers(pc.list_value_length(column)), pc.list_flatten(column)
         null = values.null_count > 0
-    numbers = np.empty(0, np.int64) if null else _numpy(values)
+    try:
+        numbers = np.empty(0, np.int64) if null else whole_numbers(values)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{name} must hold class numbers: {one_line(error)}") from None
     if null or (len(numbers) and numbers.min() < 0):
         raise ValueError(f"{name} has images without a label (null or negative)")
     return numbers, counts
 
 
-def _numpy(column: pa.Array) -> np.ndarray:
+def whole_numbers(column: pa.Array) -> np.ndarray:
+    """A column of integers without nulls as int64 [n]."""
     return np.from_dlpack(column.cast(pa.int64()))  # Arrow's own conversion imports pandas where it is installed
 
 

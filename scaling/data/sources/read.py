@@ -1,7 +1,7 @@
 """Opening a split of any form by its URI, and its facts, which are known without decoding an image."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,6 @@ from scaling.checks import check
 from scaling.data.builtin_sets import Digits, Ifs, Layouts
 from scaling.data.sources import builtin, folders, hubs, parquet, webdataset
 from scaling.data.sources.classes import aligned, listed, of_splits
-from scaling.data.sources.encoding import image_name
 from scaling.data.sources.filesystem import buffer
 from scaling.data.sources.labels import highest_label, numbers
 from scaling.data.sources.selection import Chosen, choose
@@ -117,10 +116,10 @@ def survey(source: Source | Selected) -> tuple[Facts, Encoded]:
     match source:
         case Ifs() | Layouts() | Digits():
             facts = builtin.facts(source)
-            return facts, _Unmade(str(source), facts.num_images)
+            return facts, builtin.Unmade(source, facts.num_images)
         case Selected(Ifs() | Layouts() | Digits() as base):
             whole = builtin.facts(base)
-            unmade = Split(builtin.labels(base), None, _Unmade(str(base), whole.num_images))
+            unmade = Split(builtin.labels(base), None, builtin.Unmade(base, whole.num_images))
             split = choose(unmade, source)
             assert isinstance(split.encoded, Chosen)
             digest = hashlib.sha256(whole.fingerprint.encode())
@@ -152,24 +151,3 @@ def fingerprint(split: Split) -> str:
     if isinstance(split.encoded, Chosen) and isinstance(split.encoded.index, np.ndarray):
         digest.update(split.encoded.index.astype("<i8").tobytes())
     return digest.hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class _Unmade:
-    """Images of a built-in set that were not made: only their names are known, which is enough to select some."""
-
-    uri: str
-    count: int
-
-    def __getitem__(self, index: int) -> bytes | None:
-        raise AssertionError(f"{self.where(index)} is not made")
-
-    def name(self, index: int) -> str:
-        return image_name(index)
-
-    def where(self, index: int) -> str:
-        return f"row {index} of {self.uri}"
-
-    @property
-    def shards(self) -> np.ndarray:
-        return np.array([self.count], np.int64)
