@@ -48,7 +48,7 @@ def shared(train: Encoded, test: Encoded) -> np.ndarray:
     Files are the same through links to directories, and links to a file that holds many images.
     """
     (ids, files, at), (test_ids, test_files, test_at) = _places(train), _places(test)
-    same = whole_numbers(pc.fill_null(pc.index_in(test_ids, value_set=ids), -1))  # the training set's file of each
+    same = _found(test_ids, ids)
     if (same < 0).all():
         return NONE
     top = max(at.max(initial=0), test_at.max(initial=0)) + 1
@@ -57,7 +57,17 @@ def shared(train: Encoded, test: Encoded) -> np.ndarray:
     return found
 
 
-Places = tuple[pa.Array, np.ndarray, np.ndarray]  # ids of files [F]; of each image its file [N] and place in it [N]
+Ids = list[str] | pa.Array  # of files [F]: Arrow's large strings where each is an image, of which there may be millions
+Places = tuple[Ids, np.ndarray, np.ndarray]  # ids; of each image its file, int64 [N], and its place in that [N]
+
+
+def _found(ids: Ids, among: Ids) -> np.ndarray:
+    """Where each id stands among others: int64 [F], -1 where it does not."""
+    if isinstance(ids, list) and isinstance(among, list):  # without Arrow's arrays of lists, which import pandas
+        places = {name: number for number, name in enumerate(among)}
+        return np.array([places.get(name, -1) for name in ids], np.int64)
+    arrays = [_text(some) if isinstance(some, list) else some for some in (ids, among)]
+    return whole_numbers(pc.fill_null(pc.index_in(arrays[0], value_set=arrays[1]), -1))
 
 
 def _places(encoded: Encoded) -> Places:
@@ -70,16 +80,16 @@ def _places(encoded: Encoded) -> Places:
             return _paths(encoded), np.arange(len(encoded.paths)), np.zeros(len(encoded.paths), np.int64)
         case Rows():
             ids = [_id(file) for file in encoded.files]
-            return _text(ids), np.repeat(np.arange(len(ids)), encoded.shards), _counted(encoded.shards)
+            return ids, np.repeat(np.arange(len(ids)), encoded.shards), _counted(encoded.shards)
         case Members():
             ids = [_id(file) for file in encoded.files]
-            return _text(ids), np.repeat(np.arange(len(ids)), encoded.shards), encoded.headers
+            return ids, np.repeat(np.arange(len(ids)), encoded.shards), encoded.headers
         case Items():
             count = len(encoded.items)
-            return _text([encoded.place]), np.zeros(count, np.int64), np.arange(count)
+            return [encoded.place], np.zeros(count, np.int64), np.arange(count)
         case Unmade():
             name, numbers = encoded.place
-            return _text([name]), np.zeros(len(numbers), np.int64), numbers
+            return [name], np.zeros(len(numbers), np.int64), numbers
     raise AssertionError(f"images of a kind without a place: {type(encoded)}")
 
 
@@ -169,8 +179,10 @@ def _sizes(encoded: Encoded) -> tuple[np.ndarray | None, Any]:
             if sum(file.size for file in encoded.files) > BYTES:
                 return None, None
             groups = [encoded.group(number) for number in range(len(encoded.group_sizes))]
-            lengths = [pc.fill_null(pc.binary_length(group), 0).combine_chunks() for group in groups]
-            return np.concatenate([NONE, *map(whole_numbers, lengths)]), _changed(encoded.files)
+            lengths = [pc.binary_length(group).combine_chunks() for group in groups]
+            # Filled only where there is need: Arrow's scalars import pandas where it is installed.
+            filled = [pc.fill_null(some, 0) if some.null_count else some for some in lengths]
+            return np.concatenate([NONE, *map(whole_numbers, filled)]), _changed(encoded.files)
         case Members():
             return encoded.sizes, _changed(encoded.files)
         case Items():
