@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scaling.checks import check, say
+from scaling.checks import check, check_regular, say
 from scaling.data import uris
 from scaling.data.splits import (
     aligned_labels,
@@ -19,6 +19,8 @@ from scaling.specs import Dataset, FewShot, Pretrain, Study
 
 if TYPE_CHECKING:
     from scaling.data.sources import Encoded, Facts
+
+LARGEST_WEIGHTS = 2**35  # bytes
 
 
 def resolve(dataset: Dataset) -> Dataset:
@@ -177,6 +179,8 @@ def _counted(run: Pretrain) -> Pretrain:
 def _sha256(source: str) -> str:
     import fsspec  # here: most studies have no files to hash
 
+    if "://" not in source:
+        check_regular(source, LARGEST_WEIGHTS)
     try:
         with fsspec.open(source, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
