@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 
 from scaling.checkpoints import load_upstream
 from scaling.data.pipeline import Skipped, readable
-from scaling.data.sources import Images, open_split, single_labels
+from scaling.data.sources import Images, open_beside, open_split, single_labels
 from scaling.models import BiTResNet, NonFiniteError, VisionTransformer, build
 from scaling.randomness import permute
 from scaling.specs import Dataset, FewShot, Probe, family, whole_patches
@@ -17,10 +17,13 @@ BIAS = 100.0  # constant feature: large, so that the penalty hardly shrinks the 
 
 
 def splits(data: Dataset, storage: Storage) -> tuple[Images, Images]:
-    """The training and test images. Raises ValueError when the data set has no URI of one, or it cannot be opened."""
+    """The training and test images, with the classes of the first.
+
+    Raises ValueError when the data set has no URI of one, it cannot be opened, or the classes do not fit.
+    """
     if data.train is None or data.test is None:
         raise ValueError(f"data set {data.name} needs a train= and a test= URI in the study to run it")
-    return open_split(data.train, storage), open_split(data.test, storage)
+    return open_split(data.train, storage), open_beside(data.test, data.train, storage)
 
 
 def fewshot_top1(
