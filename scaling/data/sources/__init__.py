@@ -10,7 +10,8 @@ from scaling.data.sources.encoding import encode_parquet
 from scaling.data.sources.filesystem import read_text
 from scaling.data.sources.ifs import render_ifs
 from scaling.data.sources.labels import Labels, MultiLabels, highest_label, multi_labels, single_labels
-from scaling.data.sources.read import open_split, split_facts
+from scaling.data.sources.lists import list_text, quoted
+from scaling.data.sources.read import open_announced, open_split, split_facts
 from scaling.data.sources.split import Facts
 from scaling.data.sources.threads import available_cores
 
@@ -34,8 +35,11 @@ __all__ = [
     "encode_parquet",
     "highest_label",
     "image_size",
+    "list_text",
     "multi_labels",
+    "open_announced",
     "open_split",
+    "quoted",
     "read_text",
     "render_ifs",
     "single_labels",

@@ -8,7 +8,7 @@ the schema's metadata. A row group is read when its first image is asked for, an
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,8 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from scaling.checks import check
 from scaling.data.sources.filesystem import OPEN_FILES, File, Recent, find, one_line
 from scaling.data.sources.labels import multi_labels
+from scaling.data.sources.listing import LeftOut
 from scaling.data.sources.split import Split
 from scaling.data.uris import Parquet
 
@@ -46,7 +48,10 @@ class Rows:
 
     def name(self, index: int) -> str:
         """The image's `path` if there are paths and no two are the same, else its row number in all files."""
-        return str(index) if self._paths is None else self._paths[index].as_py()
+        if self._paths is None:
+            return str(index)
+        path: bytes = self._paths[index].as_py()
+        return path.decode("utf-8", "surrogateescape")
 
     def where(self, index: int) -> str:
         group, row = self._find(index)
@@ -89,14 +94,17 @@ class Rows:
                 if column not in [reader.schema.column(i).path for i in range(len(reader.schema))]:
                     return None
                 batches = _batches(reader, [column], file)
-                parts += [pc.struct_field(batch.column(0), [0]).cast(pa.string()) for batch in batches]
-        paths = pa.chunked_array(parts, pa.string())
+                # As bytes: what another program has written as text need not be UTF-8.
+                parts += [pc.struct_field(batch.column(0), [0]).cast(pa.binary()) for batch in batches]
+        paths = pa.chunked_array(parts, pa.binary())
         return paths if pc.count_distinct(paths, mode="all").as_py() == len(paths) and not paths.null_count else None
 
 
 def read(source: Parquet) -> Split:
     """The split in the files of a source. Raises ValueError when there are none, or they cannot be read."""
-    return read_files(find(source.path, "*.parquet", "Parquet file"), source)
+    left = LeftOut()
+    split = read_files(find(source.path, "*.parquet", "Parquet file", left), source)
+    return replace(split, notes=(*split.notes, *left.notes(source)))
 
 
 def read_files(files: Sequence[File], source: Parquet) -> Split:
@@ -210,6 +218,7 @@ def _image_column(schema: pa.Schema, source: Parquet, file: File) -> str:
 def _column(schema: pa.Schema, asked: str | None, usual: tuple[str, ...], file: File) -> str:
     for name in (asked,) if asked else usual:
         if name in schema.names:
+            check(schema.names.count(name) == 1, f"{file.name} has the column {name!r} twice: write it with one")
             return name
     raise ValueError(
         f"no column {asked or ' or '.join(usual)!r} in {file.name}: name it in the URI, ?{usual[0]}=COLUMN, "
