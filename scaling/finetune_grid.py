@@ -10,6 +10,7 @@ from typing import Literal
 import polars as pl
 import tyro
 from rich.console import Console
+from rich.text import Text
 
 from scaling.checkpoints import checkpoint_directory, is_weights_file, model_of_file, read_spec
 from scaling.console import (
@@ -28,7 +29,19 @@ from scaling.console import (
 )
 from scaling.data import resolve_study
 from scaling.schedule import chosen_settings, is_finished, known_settings, search_pairs, trial_results
-from scaling.specs import FewShot, Halving, Pretrain, Probe, Released, Search, Study, Task, Transfer, check_batches
+from scaling.specs import (
+    FewShot,
+    Halving,
+    Pretrain,
+    Probe,
+    Released,
+    Search,
+    Study,
+    Task,
+    Transfer,
+    check_batches,
+    check_sizes,
+)
 from scaling.store import Storage, command_typed, lease, read_table, record_command, skipped_images
 
 PRETRAINING_FLAGS = ("workers", "min_workers")  # of a Machine
@@ -108,10 +121,13 @@ def main(options: Options) -> int:
     probes = (FewShot(task.data, options.shots, resolution=task.resolution),) if options.shots else ()
     study = resolve_study(Study("finetune", runs, (task,), probes, released=released, seeds=options.seeds))
     storage = storage_of(options.storage)
+    finished = is_finished(study, storage, given)
+    if not finished:
+        check_sizes(study)
     storage.make()
 
     out, failed = console(quiet=options.json), 0
-    if not is_finished(study, storage, given):
+    if not finished:
         with lease(storage, f"grid of {upstream.name} on {options.task}"):
             from clusters.execution import prepare_trackers  # not before: a finished grid should not wait for ray
             from clusters.run import run
@@ -252,7 +268,8 @@ def _show(study: Study, storage: Storage, out: Console) -> None:
             tests = ", ".join(f"{top1:.2%} (seed {seed})" for seed, top1 in line.finals.items())
             values = list(line.finals.values())
             seeds = f" over {len(values)} seeds" if len(values) > 1 else ""
-            out.print(f"test accuracy at {at}: [bold]{accuracy_text(values)}{seeds}[/bold]: {tests}", soft_wrap=True)
+            line = Text.assemble(f"test accuracy at {at}: ", (f"{accuracy_text(values)}{seeds}", "bold"), f": {tests}")
+            out.print(line, soft_wrap=True)
     for (shots,), rows in _probed(study, storage).group_by("shots", maintain_order=True):
         top1 = rows["test_top1"].to_list()
         out.print(f"few-shot accuracy with {shots} images a class: {accuracy_text(top1)} over {len(top1)} seeds")

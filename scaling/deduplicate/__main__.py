@@ -12,10 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tyro
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from scaling.checks import check, printable
+from scaling.checks import check
 from scaling.console import command_line, console, storage_of
 from scaling.data import Selected, parse_uri
 from scaling.data.sources import Images, available_cores, list_text, open_announced, quoted
@@ -136,28 +135,24 @@ def _name(images: Images, number: int) -> str:
 
 def _show(report: dict[str, Any], place: Storage, out: Console) -> None:
     upstream, removed = report["upstream"], report["removed"]
-    table = Table(title=escape(f"Copies of test images in {printable(upstream['uri'])}"), title_justify="left")
+    table = Table(title=f"Copies of test images in {upstream['uri']}", title_justify="left")
     for heading in ("test set", "images", "of them with a copy upstream"):
         table.add_column(heading, justify="left" if heading == "test set" else "right")
     for test in report["tests"]:
-        table.add_row(escape(printable(test["uri"])), f"{test['images']:,}", f"{test['with_copies']:,}")
+        table.add_row(test["uri"], f"{test['images']:,}", f"{test['with_copies']:,}")
     out.print(table)
     kinds = {"bytes": "the same file", "whole": "a copy of the whole image", "crop": "a copy of a part"}
     counts = ", ".join(f"{kinds[kind]}: {count:,}" for kind, count in report["by_kind"].items())
     out.print(f"[bold]{removed:,} of {upstream['images']:,} upstream images[/bold] ({counts})", markup=True)
     out.print(f"not compared: {upstream['flat']:,} without contrast, {upstream['unreadable']:,} that cannot be read")
     for reason in upstream["first_unreadable"]:
-        out.print(f"  {printable(reason)}", markup=False)
+        out.print(f"  {reason}")
     rate = upstream["images"] / max(report["seconds"]["upstream"], 1e-9)
     removed_list = place.path("removed.txt")
-    out.print(f"{rate:,.0f} upstream images per second; list: {printable(removed_list)}", soft_wrap=True, markup=False)
+    out.print(f"{rate:,.0f} upstream images per second; list: {removed_list}", soft_wrap=True)
     source = parse_uri(upstream["uri"])
     if removed and not isinstance(source, Selected):  # in the URI's own quoting, which a path may need
-        out.print(
-            f"train without them: {printable(str(Selected(source, without=removed_list)))}",
-            soft_wrap=True,
-            markup=False,
-        )
+        out.print(f"train without them: {Selected(source, without=removed_list)}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,17 @@
-"""The campaign's counts, printed at the end of the test session."""
+"""What the parts of the campaign share: its benches, and its counts, printed at the end of the test session."""
 
 import pytest
 from _pytest.terminal import TerminalReporter
+
+from tests.faults.bench import Bench, bench
+from tests.faults.campaign_work import jobs, made_data
+
+
+@pytest.fixture(scope="package")
+def benches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bench]:
+    """The benches by name."""
+    folder = tmp_path_factory.mktemp("benches")
+    return {job.name: bench(job, folder / job.name) for job in jobs(made_data(folder / "data"))}
 
 
 @pytest.hookimpl

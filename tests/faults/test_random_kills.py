@@ -1,62 +1,36 @@
 """kill -9 at random moments, again and again, until the work is done: as if nothing had happened, and all accounted."""
 
-import os
 import random
-import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from scaling.specs.pretraining import Dataset
 from scaling.store.results import finished_ids, read_rows
 from scaling.store.storage import Storage
 from tests.faults import crashes
-from tests.faults.campaign_work import Job, drive, jobs, made_data
-from tests.faults.outcome import results, wrong
+from tests.faults.bench import Bench
+
+IN_A_ROW = 8  # kills, at most, before a run is left to end
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dataset]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # a fork has no other threads
-    yield made_data(tmp_path_factory.mktemp("data"))
-    torch.set_num_threads(threads)
-
-
-def whole(job: Job, folder: Path) -> tuple[Path, dict[str, Any], float]:
-    """The storage before a job, what an undisturbed run of it leaves, and how many seconds that takes."""
-    before, place = folder / "before", folder / "whole"
-    drive(before, job.before)
-    shutil.copytree(before, place)
-    drive(place, job.works)  # here first: what it imports is there in every fork
-    shutil.rmtree(place)
-    shutil.copytree(before, place)
-    end = crashes.wait(crashes.start(partial(drive, place, job.works)))
-    assert end.code == 0
-    return before, results(place), end.seconds
-
-
-def killed_until_done(job: Job, place: Path, rng: random.Random, seconds: float, kills: int) -> tuple[int, float]:
+def killed_until_done(bench: Bench, place: Path, rng: random.Random, kills: int) -> tuple[int, float]:
     """How many of the kills there were until the work was done, and the seconds of all processes."""
     done, lived = 0, 0.0
     while done < kills:
-        child = crashes.start(partial(drive, place, job.works))
-        time.sleep(rng.uniform(0, seconds))
-        os.kill(child[0], signal.SIGKILL)
+        child = bench.start(place)
+        time.sleep(rng.uniform(0, bench.seconds))
+        child.send(signal.SIGKILL)
         end = crashes.wait(child)
         lived += end.seconds
         if not end.killed:
-            return done, lived
+            break
         done += 1
-    end = crashes.wait(crashes.start(partial(drive, place, job.works)))
-    assert end.code == 0, end
+    end = bench.run(place)
+    assert end.code == 0
     return done, lived + end.seconds
 
 
@@ -70,22 +44,21 @@ def accounted(place: Path) -> float:
 @pytest.mark.parametrize(
     "kills", [pytest.param(12, marks=pytest.mark.faults), pytest.param(1500, marks=pytest.mark.faults)]
 )
-def test_killed_again_and_again(data: Dataset, tmp_path: Path, kills: int, record_property: Any) -> None:
+def test_killed_again_and_again(benches: dict[str, Bench], tmp_path: Path, kills: int, record_property: Any) -> None:
     rng, complaints, count = random.Random(kills), Counter[str](), 0
     lived = account = 0.0
-    kinds = [(job, *whole(job, tmp_path / job.name)) for job in jobs(data)]
+    place = tmp_path / "storage"
     while count < kills:
-        job, before, expected, seconds = kinds[count % len(kinds)]
-        place = tmp_path / "storage"
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(before, place)
+        bench = rng.choice(list(benches.values()))
+        bench.again(place)
         already = accounted(place)
-        done, process_seconds = killed_until_done(job, place, rng, seconds, min(8, kills - count))
-        count, lived = count + done, lived + process_seconds
+        done, seconds = killed_until_done(bench, place, rng, min(IN_A_ROW, kills - count))
+        count, lived = count + done, lived + seconds
         account += accounted(place) - already
-        complaints.update(f"{job.name}: {line}" for line in wrong(place, expected))
-    share = account / lived
+        complaints.update(f"{bench.job.name}: {line}" for line in bench.wrong(place))
     record_property(
-        "campaign", f"random kills: {count}, {sum(complaints.values())} complaints; account {share:.3f} of the seconds"
+        "campaign",
+        f"random kills: {count}, {sum(complaints.values())} complaints; "
+        f"the account has {account / lived:.3f} of the processes' seconds",
     )
     assert not complaints

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scaling.checks import check, check_regular
+from scaling.data.sources.classes import listed, of_splits
 from scaling.data.sources.disk_cache import disk_cached
 from scaling.data.sources.filesystem import IMAGES, Files, filesystem, head, one_line
 from scaling.data.sources.labels import ragged, select
@@ -25,6 +26,7 @@ from scaling.data.uris import ImageFolder, ListFile
 from scaling.store import Storage, is_clutter
 
 CLASS_NAMES = "classes.txt"
+MOST_NAMES = 1 << 16  # names that are made of directories called by numbers, at most
 DIGITS = 24  # digits up to which numbers in names are compared
 BLOCK = 10_000  # files without an extension from which on it is kept which of them are images
 
@@ -40,6 +42,11 @@ def read_folder(source: ImageFolder) -> Split:
     try:
         directories, named = folders(store, place, left, CLASS_NAMES)
         check(bool(directories), f"no class directories in {source.path}: an image folder has one directory per class")
+        check(
+            not of_splits(directories),
+            f"the class directories of {source.path} are called {listed(sorted(directories))}, as splits are: give one "
+            f"of them, such as imagefolder:{source.path}/{min(directories)}",
+        )
         names = _class_names(root, directories) if named else None
         labels, classes = _class_numbers(directories, names, source.path)
         paths, sizes, numbers = [], [], []
@@ -68,7 +75,8 @@ def _class_numbers(
 ) -> tuple[dict[str, int], list[str] | None]:
     """The label of each directory, and the class names: those of classes.txt, or else the directories' own.
 
-    Directories called by numbers have these as labels, and no names without a classes.txt.
+    Directories called by numbers have these as labels; between them, missing numbers are names too. Without a
+    classes.txt, numbers from MOST_NAMES on have no names.
     """
     # A subset: one split may have no image of some class.
     if names is not None and set(directories) <= set(names):
@@ -76,6 +84,9 @@ def _class_numbers(
     if all(name.isascii() and name.isdecimal() for name in directories):
         labels = {name: int(name) for name in sorted(directories, key=int)}
         check(len(set(labels.values())) == len(labels), f"two class directories of {where} have the same number")
+        if names is None and max(labels.values()) < MOST_NAMES:
+            called = {label: name for name, label in labels.items()}
+            names = [called.get(label, str(label)) for label in range(max(called) + 1)]
         return labels, names
     if names is not None:
         unknown = sorted(set(directories) - set(names))[0]

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from scaling.checks import check, printable
+from scaling.data.sources.classes import check_one_split
 from scaling.data.sources.disk_cache import Arrays, disk_cached
 from scaling.data.sources.filesystem import MOST_BYTES, OPEN_FILES, File, Recent, find, one_line
 from scaling.data.sources.labels import ragged
@@ -98,6 +99,7 @@ def read(source: WebDataset) -> Split:
     """
     left = LeftOut()
     files = [file for path in expand(source.path) for file in find(path, "*.tar", "tar shard", left)]
+    check_one_split([file.name for file in files], str(source))
     with ThreadPoolExecutor(8) as pool:
         scans = list(pool.map(lambda file: _cached_scan(file, source), files))
     for scan in scans:

@@ -210,7 +210,7 @@ def test_a_column_that_is_there_twice(tmp_path: Path) -> None:
         columns = {"image": pa.array(IMAGES, pa.binary()), "label": pa.array(LABELS)}
         pq.write_table(pa.Table.from_arrays([columns[name] for name in names], names), tmp_path / "x.parquet")
         twice = names[1]
-        with pytest.raises(ValueError, match=rf"x\.parquet has the column '{twice}' twice"):
+        with pytest.raises(ValueError, match=rf"x\.parquet has the column '{twice}' 2 times"):
             open_split(f"parquet:{tmp_path}/x.parquet", None)
 
 
