@@ -95,16 +95,6 @@ def check_numbers(spec: Any) -> None:
                 raise ValueError(f"{name} of {label} must be {wanted}, got {short(value)}")
 
 
-def check_flag(name: str, value: float | None, *, zero: bool = False) -> None:
-    """Raise ValueError unless a flag that is given is positive (or `zero`) and within MOST; `name` as a field's."""
-    if value is None:
-        return
-    flag = f"--{name.replace('_', '-')}"
-    wanted = "not be negative" if zero else "be positive"
-    check(value > 0 or (zero and value == 0), f"{flag} must {wanted}, got {value}")
-    check(value <= MOST[name], f"{flag} must be at most {MOST[name]:,}, got {value}")
-
-
 @cache
 def _annotations(cls: Any) -> tuple[tuple[str, Any, Callable[[Any], bool]], ...]:
     """Of each field its name, annotation and check; cached, since searches make many specs of few classes."""

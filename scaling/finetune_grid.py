@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.text import Text
 
 from scaling.checkpoints import checkpoint_directory, is_weights_file, model_of_file, read_spec
-from scaling.checks import check_flag
 from scaling.console import (
     GridTable,
     Machine,
     TrialRow,
     accuracy_text,
+    check_flag,
     check_flags,
     command_line,
     console,

@@ -220,7 +220,7 @@ COMMANDS = [
             ("checkpoints/fifo-spec", "spec.json is a FIFO"),
             ("checkpoints/fifo-weights", "model.safetensors is a FIFO"),
             ("checkpoints/empty-weights", "model.safetensors"),
-            ("bomb.npz --model ViT-micro-S/4", "bomb.npz cannot be read: it has 419,430,"),
+            ("bomb.npz --model ViT-micro-S/4", "bytes unpack to 419,430,"),
             ("sparse.npz --model ViT-micro-S/4", "sparse.npz cannot be read: it has 42,949,672,960 bytes"),
             ("sparse.safetensors --model ViT-micro-S/4", "sparse.safetensors cannot be read: it has 42,949,672,960"),
             ("fifo.npz --model ViT-micro-S/4", "fifo.npz is a FIFO"),
