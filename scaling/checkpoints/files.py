@@ -65,7 +65,7 @@ def _check_size(size: int, most: int | None, times: int = TRAINING) -> None:
 def _read_npz(file: Path | io.BytesIO, most: int | None) -> dict[str, np.ndarray]:
     with file.open("rb") if isinstance(file, Path) else file as stream:
         arrays = np.load(stream, allow_pickle=False)
-        if not isinstance(arrays, np.lib.npyio.NpzFile):
+        if not isinstance(arrays, np.lib.npyio.NpzFile) or arrays.zip is None:
             raise ValueError("it must hold named arrays, and holds a single one without a name")
         prefix = _prefix(arrays.files)
         wanted = [name for name in arrays.files if name.startswith(prefix)]
