@@ -52,7 +52,8 @@ def aligned(labels: Labels, names: Names, to: Names, what: str, known: str) -> L
             raise ValueError(f"{what} {listed(bad)} {why} the {len(to)} {known}: {listed(to)}")
     if isinstance(labels, MultiLabels):
         return MultiLabels(mapping[values], labels.offsets, len(to))
-    return mapping[values]
+    renumbered: np.ndarray = mapping[values]
+    return renumbered
 
 
 def class_numbers(names: Names, to: Names) -> np.ndarray | None:
@@ -64,7 +65,7 @@ def class_numbers(names: Names, to: Names) -> np.ndarray | None:
     if not names or not to:
         return None
     own, other = [_plain(name) for name in names], [_plain(name) for name in to]
-    if own == other[: len(own)]:
+    if own == other or (own == other[: len(own)] and not set(own) & set(other[len(own) :])):
         return None
     plain = [are_numbers(own), are_numbers(other)]
     if all(plain) or (any(plain) and not set(own) & set(other)):

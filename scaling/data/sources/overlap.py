@@ -57,7 +57,7 @@ def shared(train: Encoded, test: Encoded) -> np.ndarray:
     return found
 
 
-Ids = list[str] | pa.Array  # of files [F]: Arrow's large strings where each is an image, of which there may be millions
+Ids = Any  # of files [F]: a list; Arrow's large strings where each file is an image, of which there may be millions
 Places = tuple[Ids, np.ndarray, np.ndarray]  # ids; of each image its file, int64 [N], and its place in that [N]
 
 
@@ -99,7 +99,8 @@ def _text(ids: list[str]) -> pa.Array:
 
 def _counted(sizes: np.ndarray) -> np.ndarray:
     """0, 1, 2, ... in each of the files: int64 [N]."""
-    return np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    places: np.ndarray = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return places
 
 
 def _id(file: File) -> str:
