@@ -94,6 +94,7 @@ def evaluation(classifier: Classifier, images: Images, targets: Targets, options
         targets.evaluated,
         prepare=prepare,
         right=targets.right.__getitem__,
+        where=images.where,
         allowed=targets.allowed,
         device=device,
     )
@@ -155,7 +156,8 @@ def _show(row: dict[str, Any], place: Storage | None) -> None:
     how = f"short side {row['resize']}, centre " if row["resize"] else ""
     left_out = f", {row['left_out']:,} left out" if row["left_out"] else ""
     out.print(f"{row['name']} on {row['data']} ({how}{row['resolution']} pixels)", markup=False, soft_wrap=True)
-    out.print(f"[bold]top-1 {row['top1']:.2%}, top-5 {row['top5']:.2%}[/bold] of {row['images']:,} images{left_out}")
+    scores = f"[bold]top-1 {row['top1']:.2%}, top-5 {row['top5']:.2%}[/bold]"
+    out.print(f"{scores} of {row['images']:,} images{left_out}", markup=True)
     if place is not None:
         out.print(place.path(row_file("evaluation", row["evaluation_id"])), markup=False, soft_wrap=True)
 

@@ -26,6 +26,7 @@ from scaling.training import (
     attempt,
     classification,
     clear_checkpoints,
+    evaluated_at,
     save_final_weights,
     train,
 )
@@ -84,7 +85,7 @@ def finetune(
         trained = train(
             module, training, storage=storage, device=device, ledger=ledger, report=report, save_seconds=save_seconds
         )
-        with ledger.doing("evaluating"):
+        with ledger.doing("evaluating"), evaluated_at(trained.steps):
             result = _evaluated(transfer, trained, module, images, dev_index, storage, device, skipped)
         row = {**known_columns(transfer), "train_loss": trained.train_loss, **result}
         if device.rank == 0:

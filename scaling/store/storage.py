@@ -19,7 +19,7 @@ from pyarrow import fs
 
 from scaling.checks import read_regular
 from scaling.store.place import check_place
-from scaling.store.uri import as_written, encoded, opened_by_arrow
+from scaling.store.uri import as_written, encoded, opened_by_arrow, shown
 
 MANIFEST = "MANIFEST.json"
 # Not in a table's directory: polars reads `.x.parquet` there, and pyarrow `x.parquet.tmp`.
@@ -64,9 +64,7 @@ class Storage:
             filesystem, root = fs.FileSystem.from_uri(encoded(self.uri))
         except (ValueError, OSError) as error:  # none of Arrow's own drivers: take any of fsspec's that is installed
             if opened_by_arrow(self.uri):
-                from scaling.store.provenance import without_secrets  # here: it imports this module
-
-                place = without_secrets(self.uri.partition("?")[0])  # settings may hold keys too
+                place = shown(self.uri)
                 raise ValueError(f"storage {place} cannot be opened: {str(error).splitlines()[0]}") from None
             filesystem, root = _fsspec(self.uri)
         return filesystem, PurePosixPath(root)
