@@ -105,6 +105,9 @@ def test_a_folder_of_splits_is_no_folder_of_classes(tmp_path: Path) -> None:
     refused(f"imagefolder:{tmp_path}/pets", None, "'annotations', 'train', 'validation', as splits are: give one of")
     made = write_parquet(tmp_path / "x.parquet", IMAGES, LABELS % 2, ["test", "train"])
     refused(made, None, "are called 'test', 'train', as splits are")
+    for label, name in enumerate(PETS):
+        write_folder(tmp_path / "turned" / name, IMAGES[label * 8 :][:8], np.arange(8) % 2, ["train", "test"])
+    refused(f"imagefolder:{tmp_path}/turned", None, "/turned/cat holds images of several splits, in 'test', 'train':")
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
