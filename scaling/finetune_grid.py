@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from scaling.checkpoints import check_upstream, checkpoint_directory, is_weights_file, model_of_file, read_spec
+from scaling.checks import check_flag
 from scaling.console import (
     GridTable,
     Machine,
@@ -29,7 +30,15 @@ from scaling.console import (
     trial_rows,
 )
 from scaling.data import resolve_study
-from scaling.schedule import chosen_settings, is_finished, known_settings, search_pairs, trial_results, without_result
+from scaling.schedule import (
+    check_units,
+    chosen_settings,
+    is_finished,
+    known_settings,
+    search_pairs,
+    trial_results,
+    without_result,
+)
 from scaling.specs import (
     FewShot,
     Halving,
@@ -41,7 +50,6 @@ from scaling.specs import (
     Task,
     Transfer,
     check_batches,
-    check_sizes,
 )
 from scaling.store import Storage, command_typed, lease, read_table, record_command, skipped_images
 
@@ -124,7 +132,7 @@ def main(options: Options) -> int:
     storage = storage_of(options.storage)
     finished = is_finished(study, storage, given)
     if not finished:
-        check_sizes(study)
+        check_units(study)
         check_upstream(upstream, given.get(upstream.id), task.resolution)
     storage.make()
 
@@ -146,7 +154,9 @@ def main(options: Options) -> int:
 
 
 def _check_flags(options: Options) -> None:
-    """Raise ValueError for a flag that this search would ignore."""
+    """Raise ValueError for a flag that this search would ignore, or that no fine-tuning can have."""
+    for name in ("steps", "batch_size", "resolution", "final_resolution"):
+        check_flag(name, getattr(options, name))
     check_flags(options, "a fine-tuning: --trial-workers says its workers", ignored=PRETRAINING_FLAGS)
     if options.search is None:
         check_flags(options, "a grid without --search", ignored=("trials", "search_seed"))
