@@ -10,6 +10,7 @@ from scaling.schedule.pending import (
     missing_runs,
     open_searches,
     trial_results,
+    without_result,
 )
 from scaling.schedule.sampler import RESULT_COLUMNS, Result, Results, objectives, result_of
 from scaling.schedule.status import render_status, study_status
@@ -42,4 +43,5 @@ __all__ = [
     "study_status",
     "trial_results",
     "trials_left",
+    "without_result",
 ]
