@@ -77,6 +77,8 @@ STUDIES = [
         "STUDY = of(task=replace(TASK, search=Search((('batch_size', Range(8.0, 64.0)),), 3)))",
         "batch_size of Recipe must be an integer, got 8.0",
     ),
+    ("STUDY = of(replace(RUN, data=ifs(classes=10**6, images=10**6)))", "1,000,000,000,000 images are more than"),
+    ("STUDY = of(replace(RUN, data=ifs(classes='8')))", "classes of Ifs must be an integer, got '8'"),
     ("STUDY = of(task=replace(TASK, name='../x'))", "task name '../x' must match"),
     ("import sys\nsys.exit()", "line 12 ends the process, by sys.exit(None)"),
     ("while True:\n  pass", "is not at its end after 1 s"),
@@ -188,6 +190,8 @@ COMMANDS = [
             ("--shots 5 5", "shots of few-shot evaluation must differ, got (5, 5)"),
             ("--model ViT-B/16", "--model does not go with"),
             ("--vtab IN/empty", "digits"),
+            ("--task vtab-dtd --vtab IN/empty", "train800val200.txt not found"),
+            ("--task vtab-dtd --vtab IN/vtab", "train800val200.txt is a FIFO"),
             ("--train parquet:IN/fifo.parquet --test digits:test", "fifo.parquet"),
         )
     ),
