@@ -79,6 +79,8 @@ class Options:
     """Directory of VTAB-1k's lists, for its tasks by name: vtab-dtd, vtab-pets, ..."""
     corrupt: Literal["fail", "skip"] = "fail"
     """What happens with an image that cannot be decoded: it ends the run, or is counted and skipped."""
+    max_copies: float = 0.01
+    """Share of the test images that may have the bytes of a training image."""
     base_lrs: tuple[float, ...] | None = None
     """The grid. Default: the task's."""
     search: str | None = None
@@ -149,7 +151,7 @@ def _check_flags(options: Options) -> None:
     if options.search is None:
         check_flags(options, "a grid without --search", ignored=("trials", "search_seed"))
     if options.vtab is not None:
-        where = ("train", "test", "dev", "corrupt")
+        where = ("train", "test", "dev", "corrupt", "max_copies")
         check_flags(options, "--vtab, which says where the images are", ignored=where)
     if is_weights_file(options.checkpoint):
         check_flags(options, f"the file {options.checkpoint}", ignored=("runs",))
@@ -201,6 +203,7 @@ def _named(options: Options) -> Task:
         test=options.test or task.data.test,
         dev=options.dev or task.data.dev,
         corrupt=options.corrupt,
+        max_copies=options.max_copies,
     )
     if data.train is None or data.test is None:
         raise ValueError(f"task {task.name} has no data of its own: give --train and --test, such as parquet:PATH")
