@@ -90,6 +90,12 @@ def check_classes(
     if few:
         notes.append(f"only {train.num_images:,} training images for {count:,} classes")
     if test is not None:
+        unknown = np.setdiff1d(used["test"], used["train"])
+        check(
+            not labelled or len(unknown) < len(used["test"]),
+            f"data set {data.name}: no test image is of a class that has training images; tested are"
+            f"{_named(used['test'], train)}, trained on{_named(used['train'], train)}",
+        )
         notes += _test_notes(data, train, test, used, named)
     return [f"data set {data.name}: {note}" for note in notes]
 
