@@ -20,7 +20,6 @@ from scaling.store import Storage
 V = TypeVar("V")
 OPEN_FILES = 64  # handles kept open by a reader
 MOST_BYTES = 1 << 30  # of one encoded image: twice the pixels that an image may have, uncompressed
-IMAGES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "pbm", "pnm")  # extensions
 
 
 class Recent(Generic[V]):

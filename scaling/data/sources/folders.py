@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 from scaling.checks import check, check_regular
 from scaling.data.sources.classes import listed, of_several_splits, of_splits
 from scaling.data.sources.disk_cache import disk_cached
-from scaling.data.sources.filesystem import IMAGES, Files, filesystem, head, one_line
+from scaling.data.sources.filesystem import Files, filesystem, head, one_line
 from scaling.data.sources.labels import ragged, select
 from scaling.data.sources.listing import LeftOut, Listed, folders, tree
 from scaling.data.sources.lists import LABELS, read_class_names, read_lines, unquoted
-from scaling.data.sources.magic import MAGIC_BYTES, is_image
+from scaling.data.sources.magic import IMAGES, MAGIC_BYTES, is_image
 from scaling.data.sources.split import Split
 from scaling.data.sources.threads import in_threads
 from scaling.data.uris import ImageFolder, ListFile
