@@ -14,7 +14,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from scaling.checks import check
+from scaling.checks import check, check_flag
 from scaling.console import command_line, console, storage_of
 from scaling.data import Selected, parse_uri
 from scaling.data.sources import Images, available_cores, list_text, open_announced, quoted
@@ -53,8 +53,10 @@ def main(options: Options) -> int:
         options.upstream not in options.against, f"--against {options.upstream} is the upstream set: give test splits"
     )
     processes = options.processes if options.processes is not None else available_cores()
-    check(processes > 0, f"--processes must be positive, got {processes}")
+    check_flag("processes", processes)
     place = storage_of(options.out)
+    # Before anything is written or compared: these say what cannot be read.
+    upstream, splits = open_announced(options.upstream), [open_announced(uri) for uri in options.against]
     place.make()
     began = time.monotonic()
     tests = describe_tests(options.against, processes)
@@ -62,7 +64,6 @@ def main(options: Options) -> int:
     matches = find_copies(options.upstream, tests, processes)
     seconds = {"tests": described - began, "upstream": time.monotonic() - described}
 
-    upstream, splits = open_announced(options.upstream), [open_announced(uri) for uri in tests.uris]
     report = summary(options.upstream, tests, matches, seconds)
     place.write("pairs.parquet", _parquet(upstream, splits, tests, matches))
     place.write("report.json", json.dumps(report, indent=1).encode())

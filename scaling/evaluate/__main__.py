@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from scaling.checkpoints import Classifier, load_classifier
-from scaling.checks import check, say
+from scaling.checks import check, check_flag, say
 from scaling.console import command_line, console, storage_of
 from scaling.data import parse_uri
 from scaling.data.pipeline import eval_images
@@ -58,6 +58,8 @@ def main(options: Options) -> int:
         options.labels is None or options.classes is None,
         "--labels and --classes both say which classes are right: give one of them",
     )
+    for name in ("resolution", "resize"):
+        check_flag(name, getattr(options, name))
     place = None if options.storage is None else storage_of(options.storage)
     classifier = load_classifier(
         options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scaling.checks import check, check_regular
-from scaling.data.sources.classes import listed, of_splits
+from scaling.data.sources.classes import listed, of_several_splits, of_splits
 from scaling.data.sources.disk_cache import disk_cached
 from scaling.data.sources.filesystem import Files, filesystem, head, one_line
 from scaling.data.sources.labels import ragged, select
@@ -53,6 +53,12 @@ def read_folder(source: ImageFolder) -> Split:
         for directory, label in labels.items():
             inside = _images(root, list(tree(store, place, directory, left)), left)
             check(len(inside) > 0, f"class directory {source.path}/{directory} holds no images: fill or remove it")
+            deeper = {parts[1] for file in inside if len(parts := file.path.split("/", 2)) > 2}
+            check(
+                not of_several_splits(deeper),
+                f"class directory {source.path}/{directory} holds images of several splits, in "
+                f"{listed(sorted(deeper))}: give each split a directory of its own, with the class directories inside",
+            )
             paths.append(pa.array([os.fsencode(file.path) for file in inside], pa.binary()))
             sizes.append(np.array([file.size for file in inside], np.int64))
             numbers.append(np.full(len(inside), label, np.int64))

@@ -57,7 +57,7 @@ def shared(train: Encoded, test: Encoded) -> np.ndarray:
     return found
 
 
-Ids = list[str] | pa.Array  # of files [F]: Arrow's large binaries where each is one of millions of images
+Ids = Any  # of files [F]: a list; Arrow's large binaries where each file is an image, of which there may be millions
 Places = tuple[Ids, np.ndarray, np.ndarray]  # ids; of each image its file, int64 [N], and its place in that [N]
 
 
@@ -99,7 +99,8 @@ def _text(ids: list[str]) -> pa.Array:
 
 def _counted(sizes: np.ndarray) -> np.ndarray:
     """0, 1, 2, ... in each of the files: int64 [N]."""
-    return np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    places: np.ndarray = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return places
 
 
 def _id(file: File) -> str:
@@ -202,7 +203,8 @@ def _sizes_of_files(files: Files) -> tuple[np.ndarray | None, Any]:
     for index, path in enumerate(files.paths.to_pylist()):
         text.update(path + b"\n")
         try:
-            found = os.stat(f"{files.root.local}/{os.fsdecode(path)}")  # noqa: PTH116 - a Path of each of millions takes seconds
+            # A Path of each of millions would take seconds.
+            found = os.stat(os.fsencode(f"{files.root.local}/") + path)  # noqa: PTH116
         except OSError:
             continue  # who opens it says why it cannot
         about[index] = found.st_size, found.st_mtime_ns
