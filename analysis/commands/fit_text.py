@@ -9,7 +9,8 @@ from rich.text import Text
 
 from analysis.laws import Fit, Fitted, TooFew, held_out_text, lack_of_fit_text, lacking_sentence
 from analysis.names import family_name
-from scaling.console import WideTable
+from scaling.checks import printable
+from scaling.console import PlainConsole, WideTable
 
 
 def show(one: Any) -> None:
@@ -41,7 +42,7 @@ def show_lacking(answers: Sequence[Fitted], advice: str = "") -> None:
     lacking = [one for one in answers if is_lacking(one)]
     groups = [(_named(one), one.answer if isinstance(one.answer, TooFew) else one.reason) for one in lacking]
     if said := lacking_sentence(groups, len(answers), advice):
-        print(said)
+        print(printable(said))
     if len(answers) == 1:
         for one in lacking:
             _notes(_console(), (*one.notes, *(one.answer.notes if isinstance(one.answer, TooFew) else ())))
@@ -96,13 +97,13 @@ def show_next(one: Any, budget: float) -> None:
 
 
 def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(width=140, highlight=False)
+    console = PlainConsole()
+    return console if console.is_terminal else PlainConsole(width=140)
 
 
 def _heading(console: Console, one: Any) -> None:
     if one.about:
-        console.print(Text(_named(one), style="bold underline"))
+        console.print(Text(printable(_named(one)), style="bold underline"))
 
 
 def _named(one: Fitted) -> str:
@@ -172,12 +173,12 @@ def _method(answer: Any) -> Any:
 
 def _sentences(console: Console, lines: list[str]) -> None:
     for line in lines:
-        console.print(Text(line), soft_wrap=False)
+        console.print(Text(printable(line)), soft_wrap=False)
 
 
 def _notes(console: Console, notes: tuple[str, ...]) -> None:
     for note in notes:
-        console.print(Text(f"Note: {note}."))
+        console.print(Text(printable(f"Note: {note}.")))
     console.print()
 
 

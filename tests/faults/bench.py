@@ -1,13 +1,14 @@
 """A job with the storage before it and what an undisturbed run leaves: what each part of the campaign starts from."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from scaling.store.storage import Storage
 from tests.faults import crashes
-from tests.faults.campaign_work import Job, command, drive
+from tests.faults.campaign_work import Job, command
 from tests.faults.outcome import results, wrong
 
 
@@ -30,25 +31,24 @@ class Bench:
         """The job in a fork, as a command; `how` goes to `crashes.run`."""
         return crashes.run(partial(command, place, self.job.works, errors), place, **how)
 
-    def start(self, place: Path, errors: Path | None = None) -> tuple[int, float]:
+    def start(self, place: Path, errors: Path | None = None) -> crashes.Child:
         """The job in a fork that nothing watches."""
-        return crashes.start(partial(command, place, self.job.works, errors))
+        return crashes.start(command, place, self.job.works, errors)
 
     def wrong(self, place: Path) -> list[str]:
         """What is not as after the undisturbed run."""
-        return wrong(place, self.whole)
+        return wrong(Storage.of(place), self.whole)
 
 
 def bench(job: Job, folder: Path) -> Bench:
-    """Do a job twice: here, so that what it imports is there in every fork, and in a fork."""
+    """Do a job undisturbed."""
     before, place = folder / "before", folder / "whole"
-    drive(before, job.before)
-    shutil.copytree(before, place)
-    drive(place, job.works)
-    shutil.rmtree(place)
-    shutil.copytree(before, place)
-    end = crashes.run(partial(command, place, job.works), place)
+    for where, works in ((before, job.before), (place, (*job.before, *job.works))):
+        assert crashes.wait(crashes.start(command, where, works)).code == 0
+    whole = results(Storage.of(place))
+    assert wrong(Storage.of(place), whole) == []
+    undisturbed = Bench(job, before, whole, (), 0.0)
+    undisturbed.again(place)
+    end = undisturbed.run(place)
     assert end.code == 0
-    whole = results(place)
-    assert wrong(place, whole) == []
-    return Bench(job, before, whole, end.operations, end.seconds)
+    return replace(undisturbed, operations=end.operations, seconds=end.seconds)

@@ -1,7 +1,7 @@
 """The work of the fault campaign: a tiny study's units, done one after the other as a driver without Ray would."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ class Job:
     """Units that are done one after the other, and what is there before them."""
 
     name: str
+    data: Dataset
     works: tuple[Work, ...]
     before: tuple[Work, ...] = ()  # units that are done already: a fine-tuning has an upstream
 
@@ -47,12 +48,12 @@ def jobs(data: Dataset, seed: int = 0) -> list[Job]:
     climbing = [Work(_transfer(run, rungs, seed + 1, "dev"), until=until) for until in (2, 4, 8)]
     done = (Work(run),)
     return [
-        Job("pre-training", (Work(averaged),)),
-        Job("early stopping", (Work(stopped),)),
-        Job("masked", (Work(masked),)),
-        Job("fine-tuning", tuple(map(Work, transfers)), done),
-        Job("rungs", tuple(climbing), done),
-        Job("few-shot", (Work(probe),), done),
+        Job("pre-training", data, (Work(averaged),)),
+        Job("early stopping", data, (Work(stopped),)),
+        Job("masked", data, (Work(masked),)),
+        Job("fine-tuning", data, tuple(map(Work, transfers)), done),
+        Job("rungs", data, tuple(climbing), done),
+        Job("few-shot", data, (Work(probe),), done),
     ]
 
 
@@ -70,11 +71,11 @@ def made_data(folder: Path) -> Dataset:
     return resolve(Dataset("made", train, test))
 
 
-def drive(place: Path, works: Sequence[Work], report: Callable[..., Any] = lambda step, metrics: None) -> None:
-    """What a driver does: take the storage, do every unit that has no row, in order."""
+def drive(place: Path | str, works: Sequence[Work], **beats: float) -> None:
+    """What a driver does: take the storage, do every unit that has no row, in order. `beats` are of the lease."""
     storage = Storage.of(place)
     storage.make()
-    with lease(storage, STUDY):
+    with lease(storage, STUDY, **beats):
         for work in works:
             upstream = getattr(work.unit, "upstream", None)
             checkpoint = storage.path(checkpoint_name(upstream.id)) if upstream is not None else None
@@ -83,19 +84,19 @@ def drive(place: Path, works: Sequence[Work], report: Callable[..., Any] = lambd
                 storage=storage,
                 study=STUDY,
                 device=local_device(Execution("fp32"), 1),
-                report=report,
+                report=lambda step, metrics: None,
                 save_seconds=0,
             )
             call()
 
 
-def command(place: Path, works: Sequence[Work], errors: Path | None = None) -> None:
+def command(place: Path | str, works: Sequence[Work], errors: Path | None = None, **beats: float) -> None:
     """`drive` as a front door would: the process ends with its exit code, its words go to a file."""
     if errors is not None:
         sys.stderr = errors.open("a")
 
     def main() -> int:
-        drive(place, works)
+        drive(place, works, **beats)
         return 0
 
     code = exit_code(main, goes_on=True)

@@ -1,9 +1,6 @@
 """What the parts of the campaign share: its benches, and its counts, printed at the end of the test session."""
 
-from collections.abc import Iterator
-
 import pytest
-import torch
 from _pytest.terminal import TerminalReporter
 
 from tests.faults.bench import Bench, bench
@@ -11,12 +8,10 @@ from tests.faults.campaign_work import jobs, made_data
 
 
 @pytest.fixture(scope="package")
-def benches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Bench]]:
+def benches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bench]:
     """The benches by name."""
-    folder, threads = tmp_path_factory.mktemp("benches"), torch.get_num_threads()
-    torch.set_num_threads(1)  # a fork has no other threads
-    yield {job.name: bench(job, folder / job.name) for job in jobs(made_data(folder / "data"))}
-    torch.set_num_threads(threads)
+    folder = tmp_path_factory.mktemp("benches")
+    return {job.name: bench(job, folder / job.name) for job in jobs(made_data(folder / "data"))}
 
 
 @pytest.hookimpl

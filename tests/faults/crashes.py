@@ -1,20 +1,22 @@
 """Work in a forked child that ends at one of its file operations, as kill -9 or a lost machine would end it.
 
 A fork costs milliseconds where a fresh interpreter with torch costs seconds, so that thousands of moments can be tried.
-Only operations on files below one directory count; a write can also end half-way.
+The forks are of a server process, which has done some work before and has no threads, as this one may have. Only
+operations on files below one directory count; a write can also end half-way.
 """
 
 import builtins
 import contextlib
 import errno
 import io
+import multiprocessing
 import os
 import signal
-import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +24,8 @@ Moment = Literal["before", "half", "after"]
 MOMENTS: tuple[Moment, ...] = ("before", "half", "after")
 KILLED = 137  # exit code of a child that was ended; what a shell says of kill -9
 WRITES = ("write",)  # operations that can be done by half
-OS_WRITE = os.write  # as it is before it is watched
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["tests.faults.warm"])
 NAMES = ("rename", "replace", "unlink", "remove", "mkdir", "rmdir", "utime", "link", "symlink", "truncate")
 
 
@@ -47,21 +50,45 @@ class End:
         return self.code in (KILLED, -signal.SIGKILL)
 
 
+@dataclass(frozen=True)
+class Child:
+    """A running piece of work."""
+
+    process: ForkServerProcess
+    began: float  # `time.monotonic`
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, if it has not ended."""
+        assert self.process.pid is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
+
+
 def run(work: Callable[[], object], place: Path, point: Point | None = None, full: int | None = None) -> End:
     """Run the work in a child that dies at the point. full: every write after so many operations finds a full disk."""
+    reader, report = FORKS.Pipe(duplex=False)
+    end = wait(start(_watched, work, place, report, point, full))
+    report.close()
+    told = reader.recv_bytes().decode() if reader.poll() else ""
+    reader.close()
+    return replace(end, operations=tuple(told.split()))
 
-    def body() -> None:
-        _watch(place, counter := _Counter(report, point, full))
-        try:
-            work()
-        finally:
-            counter.tell()
 
-    reader, report = os.pipe()  # what it tells fits into a pipe's buffer of 64 KiB
-    end = wait(start(body), report)
-    with os.fdopen(reader, "rb") as pipe:
-        told = pipe.read()
-    return replace(end, operations=tuple(told.decode().split()))
+def start(work: Callable[..., object], *arguments: Any) -> Child:
+    """Begin the work, which can be pickled, in a child."""
+    process = FORKS.Process(target=work, args=arguments)
+    began = time.monotonic()
+    process.start()
+    return Child(process, began)
+
+
+def wait(child: Child) -> End:
+    """Wait for a child's end."""
+    child.process.join()
+    seconds, code = time.monotonic() - child.began, child.process.exitcode
+    child.process.close()
+    assert code is not None
+    return End(code, (), seconds)
 
 
 def points(operations: Sequence[str]) -> list[Point]:
@@ -74,44 +101,25 @@ def points(operations: Sequence[str]) -> list[Point]:
     ]
 
 
-def start(work: Callable[[], object]) -> tuple[int, float]:
-    """Begin the work in a child: its process id, and when it began."""
-    began = time.monotonic()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid:
-        return pid, began
-    code = 1
+def _watched(
+    work: Callable[[], object], place: Path, report: Connection, point: Point | None, full: int | None
+) -> None:
+    _watch(place, counter := _Counter(report, point, full))
     try:
         work()
-        code = 0
-    except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else 1
-    except BaseException:
-        traceback.print_exc()
     finally:
-        os._exit(code)  # no fixture, thread or buffer of the parent is ended twice
-
-
-def wait(child: tuple[int, float], report: int | None = None) -> End:
-    """Wait for a child's end."""
-    pid, began = child
-    if report is not None:
-        os.close(report)
-    _, status = os.waitpid(pid, 0)
-    return End(os.waitstatus_to_exitcode(status), (), time.monotonic() - began)
+        counter.tell()
 
 
 class _Counter:
     """Counts file operations, and ends the process at its point."""
 
-    def __init__(self, report: int, point: Point | None, full: int | None) -> None:
+    def __init__(self, report: Connection, point: Point | None, full: int | None) -> None:
         self.report, self.point, self.full = report, point, full
         self.names: list[str] = []
 
     def tell(self) -> None:
-        OS_WRITE(self.report, " ".join(self.names).encode())
+        self.report.send_bytes(" ".join(self.names).encode())
 
     def die(self) -> None:
         self.tell()

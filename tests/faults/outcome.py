@@ -1,45 +1,47 @@
 """What must be the same, and what must not be left, whatever happened on the way."""
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
-from scaling.store.results import finished_ids, read_rows
-from scaling.store.schemas import TABLES
+from scaling.store.results import checkpoint_name, finished_ids, read_rows
 from scaling.store.storage import DRAFTS, Storage
 
 RESULTS = ("pretrain", "curve", "trial", "transfer", "fewshot")
 CLAIMS = ".lease"
 
 
-def results(place: Path) -> dict[str, Any]:
+def results(storage: Storage) -> dict[str, Any]:
     """All result rows, and the digests of the final weights, by name."""
-    storage = Storage.of(place)
     rows: dict[str, Any] = {
         f"{table}/{unit}": read_rows(storage, table, unit) for table in RESULTS for unit in finished_ids(storage, table)
     }
-    weights = sorted(place.glob("checkpoints/*/final/model.safetensors"))
-    return rows | {file.parent.parent.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in weights}
+    return rows | {name: hashlib.sha256(storage.read(name)).hexdigest() for name in _weights(storage)}
 
 
-def wrong(place: Path, whole: dict[str, Any]) -> list[str]:
+def _weights(storage: Storage) -> list[str]:
+    names = [f"{checkpoint_name(unit)}/model.safetensors" for unit in storage.list("checkpoints")]
+    return [name for name in names if storage.exists(name)]
+
+
+def wrong(storage: Storage, whole: dict[str, Any]) -> list[str]:
     """What is not as after an undisturbed run, one line each."""
-    found = results(place)
+    found = results(storage)
     complaints = [f"{name} is missing" for name in whole.keys() - found.keys()]
     complaints += [f"{name} is too many" for name in found.keys() - whole.keys()]
     complaints += [f"{name} differs" for name in whole.keys() & found.keys() if whole[name] != found[name]]
-    return complaints + _left(place) + _account(place)
+    return complaints + _left(storage) + _account(storage)
 
 
-def _left(place: Path) -> list[str]:
+def _left(storage: Storage) -> list[str]:
     """Drafts, claims and checkpoints that nobody needs any more."""
-    stray = [*place.glob(f"{DRAFTS}/*"), *place.glob(f"{CLAIMS}/*"), *place.glob("checkpoints/*/[0-9]*")]
-    return [f"left behind: {path.relative_to(place)}" for path in stray]
+    folders = [DRAFTS, CLAIMS, *(f"checkpoints/{unit}" for unit in storage.list("checkpoints"))]
+    found = [(folder, name) for folder in folders for name in storage.list(folder)]
+    return [f"left behind: {folder}/{name}" for folder, name in found if name != "final"]
 
 
-def _account(place: Path) -> list[str]:
+def _account(storage: Storage) -> list[str]:
     """Every unit is done once, no attempt is open, and the steps of the attempts follow on each other."""
-    storage, complaints = Storage.of(place), []
+    complaints = []
     attempts = [row for name in finished_ids(storage, "attempt") for row in read_rows(storage, "attempt", name)]
     for unit in sorted({row["unit_id"] for row in attempts}):
         tries = sorted((row for row in attempts if row["unit_id"] == unit), key=lambda row: row["started"])
@@ -54,8 +56,6 @@ def _account(place: Path) -> list[str]:
 
 
 def _rungs(storage: Storage, unit: str) -> list[int]:
+    """The rungs that a trial has reached, each by an attempt of its own."""
     rows = read_rows(storage, "trial", unit)
     return rows[0]["rung_steps"] if rows else []
-
-
-assert set(RESULTS) <= set(TABLES)

@@ -1,6 +1,5 @@
 """kill -9 at random moments, again and again, until the work is done: as if nothing had happened, and all accounted."""
 
-import os
 import random
 import signal
 import time
@@ -24,7 +23,7 @@ def killed_until_done(bench: Bench, place: Path, rng: random.Random, kills: int)
     while done < kills:
         child = bench.start(place)
         time.sleep(rng.uniform(0, bench.seconds))
-        os.kill(child[0], signal.SIGKILL)
+        child.send(signal.SIGKILL)
         end = crashes.wait(child)
         lived += end.seconds
         if not end.killed:
