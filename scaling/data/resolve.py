@@ -76,8 +76,10 @@ def _resolved(dataset: Dataset, surveys: Surveys, *, labelled: bool) -> tuple[Da
     )
     if "train" in splits and "test" in splits:
         notes += check_copies(dataset, train, test)
-    known = {"num_classes": classes, "num_train": counts["train"], "num_test": counts["test"]}
-    return replace(dataset, fingerprint=fingerprint, **known), notes
+    whole = replace(
+        dataset, num_classes=classes, num_train=counts["train"], num_test=counts["test"], fingerprint=fingerprint
+    )
+    return whole, notes
 
 
 def _facts(dataset: Dataset, splits: dict[str, str], surveys: Surveys) -> "dict[str, Facts]":
@@ -165,7 +167,8 @@ def _of_labels(study: Study) -> set[Dataset]:
 def _check_upstream(study: Study, surveys: Surveys) -> None:
     """Raise ValueError for test images of a task, or of few-shot data, that models are pre-trained on."""
     upstream = {run.data.train: run.data.name for run in study.runs if run.data.train in surveys}
-    tested = {each.data.test: each.data.name for each in (*study.tasks, *study.fewshot) if each.data.test in surveys}
+    sets = [task.data for task in study.tasks] + [few.data for few in study.fewshot]
+    tested = {data.test: data.name for data in sets if data.test in surveys}
     for train, run in upstream.items():
         for test, task in tested.items():
             check_apart(f"test images of {task} in the pre-training set {run}", surveys[train][1], surveys[test][1])

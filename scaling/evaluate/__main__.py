@@ -13,7 +13,7 @@ from scaling.checks import check, say
 from scaling.console import command_line, console, storage_of
 from scaling.data import parse_uri
 from scaling.data.pipeline import eval_images
-from scaling.data.sources import Images, are_numbers, class_numbers, open_split, read_text, split_facts
+from scaling.data.sources import Images, are_numbers, class_numbers, open_announced, read_text, split_facts
 from scaling.evaluate.center_crop import center_crops
 from scaling.evaluate.targets import Targets, by_labels, by_lists, by_mapping
 from scaling.specs import Execution, Precision
@@ -67,7 +67,7 @@ def main(options: Options) -> int:
         resize is None or resize >= classifier.resolution,
         f"--resize must be at least the crop's {classifier.resolution} pixels, got {resize}",
     )
-    images = open_split(options.data, None)
+    images = open_announced(options.data)
     row = evaluation(classifier, images, _targets(options, images, classifier), options)
     if place is not None:
         place.make()

@@ -17,7 +17,7 @@ from scaling.checkpoints import Classifier, load_classifier
 from scaling.console import command_line, console, storage_of
 from scaling.data import parse_uri
 from scaling.data.pipeline import eval_images
-from scaling.data.sources import Images, open_split, split_facts
+from scaling.data.sources import Images, open_announced, split_facts
 from scaling.inspection.attention import (
     mean_distances,
     position_similarities,
@@ -75,7 +75,7 @@ def main(options: Options) -> int:
     classifier = load_classifier(
         options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution
     )
-    tables = inspection_rows(classifier, open_split(options.data, None), options, local_device(FP32))
+    tables = inspection_rows(classifier, open_announced(options.data), options, local_device(FP32))
     storage.make()
     for table, rows in tables.items():
         if rows:

@@ -19,7 +19,7 @@ FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
 def is_clutter(path: str) -> bool:
     """Whether a relative path names a file that is no data, or lies in a folder of such files.
 
-    These are hidden files and folders (`.DS_Store`, `._photo.png`, `.ipynb_checkpoints`, `.Trash-1000`), the FOLDERS and
+    These are hidden files and folders (`.DS_Store`, `._photo.png`, `.ipynb_checkpoints`, `.Trash-1000`), FOLDERS and
     FILES of operating systems, and backup copies (`photo.png~`).
     """
     *folders, name = path.lower().split("/")

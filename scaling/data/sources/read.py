@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scaling.checks import check
+from scaling.checks import check, say
 from scaling.data.builtin_sets import Digits, Ifs, Layouts
 from scaling.data.sources import builtin, folders, hubs, parquet, webdataset
 from scaling.data.sources.classes import aligned, listed, of_splits
@@ -49,6 +49,13 @@ def open_split(uri: str, cache: Storage | None) -> "Images":
 
     split = read_split(parse_uri(uri), cache)
     return Images(split.labels, split.classes, split.encoded, split.notes)
+
+
+def open_announced(uri: str) -> "Images":
+    """`open_split` for a command: what was found and is not used is said."""
+    images = open_split(uri, None)
+    say(images.notes)
+    return images
 
 
 @lru_cache(maxsize=8)
