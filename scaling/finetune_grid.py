@@ -141,9 +141,13 @@ def main(options: Options) -> int:
     out = console(quiet=options.json)
     if not finished:
         with lease(storage, f"grid of {upstream.name} on {options.task}"):
-            from clusters.execution import prepare_trackers  # not before: a finished grid should not wait for ray
+            from clusters.execution import (  # not before: a finished grid should not wait for ray
+                check_mirror,
+                prepare_trackers,
+            )
             from clusters.run import run
 
+            check_mirror(options.machine.optuna_storage)
             prepare_trackers(options.machine.tracking, study.name)
             record_command(storage, command_typed())
             view = GridTable(search_pairs(study)[0], study.seeds, storage)

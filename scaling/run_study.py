@@ -99,9 +99,10 @@ def main(options: Options) -> int:
         out.print("Nothing to do: every unit has its row.")  # diverged trials, too
     else:
         with lease(storage, f"study {study.name}"):
-            from clusters.execution import prepare_trackers
+            from clusters.execution import check_mirror, prepare_trackers
             from clusters.run import run
 
+            check_mirror(options.machine.optuna_storage)
             prepare_trackers(options.machine.tracking, study.name)
             storage.write("study.json", to_json(study).encode())
             record_command(storage, command_typed())

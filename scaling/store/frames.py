@@ -1,5 +1,6 @@
 """The rows of many units as polars frames. Workers never import this: they write the rows of one unit."""
 
+import contextlib
 import io
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -41,8 +42,9 @@ def _read(storage: Storage, table: str, names: list[str], empty: pl.DataFrame) -
         return empty
     if all(map(_is_current, contents)):
         files: list[Any] = [io.BytesIO(content) for content in contents]
-        frame = pl.read_parquet(files, columns=empty.columns)  # all at once: a fifth of Arrow's time for small files
-        return frame.select(empty.columns).cast(empty.schema)
+        with contextlib.suppress(pl.exceptions.PolarsError):  # a column is missing, or of another type
+            frame = pl.read_parquet(files, columns=empty.columns)  # all at once: a fifth of Arrow's time
+            return frame.select(empty.columns).cast(empty.schema)
     # One by one, to name the file that is broken, or to read files of earlier versions.
     parts = [table_of(table, storage.path(name), content) for name, content in zip(names, contents, strict=True)]
     return _frame(pa.concat_tables(parts).select(empty.columns))

@@ -113,7 +113,10 @@ def table_of(name: str, path: str, content: bytes) -> pa.Table:
         raise ValueError(
             f"{path} has schema version {version}, this project reads versions {min(ADDED) - 1} to {SCHEMA_VERSION}"
         )
-    return table.cast(schema)
+    try:
+        return table.cast(schema)
+    except (pa.ArrowException, ValueError) as error:
+        raise ValueError(f"{path} has a column of another type than {name} has: {str(error).splitlines()[0]}") from None
 
 
 def _upgraded(table: pa.Table, name: str, schema: pa.Schema, version: str) -> pa.Table:
