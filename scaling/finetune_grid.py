@@ -29,7 +29,7 @@ from scaling.console import (
 from scaling.data import resolve_study
 from scaling.schedule import chosen_settings, is_finished, known_settings, search_pairs, trial_results
 from scaling.specs import FewShot, Halving, Pretrain, Probe, Released, Search, Study, Task, Transfer, check_batches
-from scaling.store import Storage, command_typed, lease, read_table, record_command, skipped_images
+from scaling.store import Storage, clear_leftovers, command_typed, lease, read_table, record_command, skipped_images
 
 PRETRAINING_FLAGS = ("workers", "min_workers")  # of a Machine
 
@@ -111,15 +111,17 @@ def main(options: Options) -> int:
     storage.make()
 
     out, failed = console(quiet=options.json), 0
-    if not is_finished(study, storage, given):
-        with lease(storage, f"grid of {upstream.name} on {options.task}"):
+    if is_finished(study, storage, given):
+        clear_leftovers(storage, f"grid of {upstream.name}")
+    else:
+        with lease(storage, f"grid of {upstream.name} on {options.task}") as held:
             from clusters.execution import prepare_trackers  # not before: a finished grid should not wait for ray
             from clusters.run import run
 
             prepare_trackers(options.machine.tracking, study.name)
-            record_command(storage, command_typed())
+            record_command(held, command_typed())
             view = GridTable(search_pairs(study)[0], study.seeds, storage)
-            failed = run(study, storage, out, options.machine, given=given, view=view)
+            failed = run(study, held, out, options.machine, given=given, view=view)
     if options.json:
         print(json.dumps(_summary(study, storage), indent=1))
     else:

@@ -18,7 +18,7 @@ from scaling.checks import check
 from scaling.console import Machine, check_flags, command_line, console, storage_of
 from scaling.data import resolve_study
 from scaling.specs import Study, check_batches, to_json
-from scaling.store import Storage, command_typed, lease, read_table, record_command, skipped_images
+from scaling.store import Storage, clear_leftovers, command_typed, lease, read_table, record_command, skipped_images
 from search_spaces.catalog import load_study, select_models
 
 if TYPE_CHECKING:
@@ -91,15 +91,16 @@ def main(options: Options) -> int:
     out, failed = console(quiet=options.json), 0
     if is_finished(study, storage, {}):
         out.print("Nothing to do: every unit has its row.")
+        clear_leftovers(storage, f"study {study.name}")
     else:
-        with lease(storage, f"study {study.name}"):
+        with lease(storage, f"study {study.name}") as held:
             from clusters.execution import prepare_trackers
             from clusters.run import run
 
             prepare_trackers(options.machine.tracking, study.name)
-            storage.write("study.json", to_json(study).encode())
-            record_command(storage, command_typed())
-            failed = run(study, storage, out, options.machine, save_seconds=options.save_seconds)
+            held.write("study.json", to_json(study).encode())
+            record_command(held, command_typed())
+            failed = run(study, held, out, options.machine, save_seconds=options.save_seconds)
     report(storage)
     _summarise(storage, failed, out)
     if options.json:
