@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from scaling.checks import check_regular
 from scaling.store import files
 from scaling.store.errors import cannot
 from scaling.store.files import MANIFEST, Digest
@@ -42,12 +43,14 @@ class Committed:
 
     def read(self, file: str) -> bytes:
         """The content of a file, as it was written. Raises DamagedError, which names the file, if it is not."""
+        self._check_size(file)
         content = self._found(file, self.storage.read)
         self._check(file, digest(content))
         return content
 
     def digest(self, file: str) -> Digest:
         """Bytes and SHA-256 of a file, as it was written. Raises DamagedError if it is not."""
+        self._check_size(file)
         found = self._found(file, self.storage.digest)
         self._check(file, found)
         return found
@@ -56,6 +59,16 @@ class Committed:
         """Raise DamagedError, naming the first file that is not as it was written."""
         for file in self.files or ():
             self.digest(file)
+
+    def _check_size(self, file: str) -> None:
+        """On a disk, before all of it is read: it may be of any size."""
+        expected = (self.files or {}).get(file)
+        if self.storage.local is not None:
+            path = self.storage.local / self._name(file)
+            check_regular(path)
+            size = self._found(file, lambda name: path.stat().st_size)
+            if size == 0 or (expected is not None and size != expected[0]):
+                self._check(file, (size, ""))
 
     def _found(self, file: str, read: Callable[[str], T]) -> T:
         try:

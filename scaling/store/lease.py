@@ -74,7 +74,7 @@ def lease(
     after that, by whomever, raises LostLeaseError.
     """
     claim = new_claim(work)
-    held = _Held(storage.under(None), claim, beat_seconds, stale_seconds)
+    held = _Held(storage.under(None), claim, min(beat_seconds, stale_seconds / 4), stale_seconds)
     try:
         _acquire(held.storage, claim, stale_seconds)
         with _interruptible(held):
@@ -86,6 +86,7 @@ def lease(
                 yield storage.under(claim.token)
             finally:
                 held.ended.set()
+                threads[1].join()  # or it might interrupt what comes after the block
                 # Before the claim is withdrawn: on an object store a last heartbeat would put it there again.
                 threads[0].join(GRACE_SECONDS)
         with contextlib.suppress(OSError):  # what is done is done
@@ -235,7 +236,7 @@ def _watch(held: _Held) -> None:
         heard, last = held.heard, now
         if silent > held.stale_seconds * SILENT_SHARE:
             held.lose(f"took no heartbeat for {silent:.0f} s, so that another process may take over")
-    if not held.lost:
+    if not held.lost or held.ended.is_set():
         return
     # As Ctrl-C, since only the main thread can end its block.
     os.kill(os.getpid(), signal.SIGINT)

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 
 from pyarrow import fs
 
-from scaling.checks import read_regular
+from scaling.checks import check_regular, read_regular
 from scaling.store import files
 from scaling.store.claims import abandoned, claim_file, driver_directory, marker, owner_of, process_draft
 from scaling.store.errors import LostLeaseError, StorageError, cannot, reason
@@ -178,6 +178,7 @@ class Storage:
         """Bytes and SHA-256 of a file. Raises FileNotFoundError when it does not exist."""
         if self.local is not None:  # without a copy in memory
             with self._local(name, "read") as target:
+                check_regular(target)  # a pipe would be waited for
                 return files.digest_of(target)
         content = self.read(name)
         return len(content), hashlib.sha256(content).hexdigest()
