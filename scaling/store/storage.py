@@ -266,10 +266,8 @@ class Storage:
         path = below(self.local, name) if name or done != "read" else self.local
         try:
             yield path
-        except StorageError:
-            raise
         except OSError as error:
-            if done == "read" and isinstance(error, FileNotFoundError):
+            if isinstance(error, StorageError) or (done == "read" and isinstance(error, FileNotFoundError)):
                 raise
             raise cannot(str(path), done, error) from error
 
