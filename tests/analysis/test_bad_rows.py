@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.__main__ import main
-from scaling.store.results import row_file, write_row_file
+from scaling.store.results import write_row_file
 from scaling.store.schemas import TABLES
 from scaling.store.storage import Storage
 from tests.helpers.rows import example
