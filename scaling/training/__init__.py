@@ -17,7 +17,7 @@ from scaling.training.loop import Report, Trained, Training, microbatches, train
 from scaling.training.objective import Objective, classification
 from scaling.training.optim import make_optimizer, set_learning_rate
 from scaling.training.saving import SAVE_SECONDS, Stop
-from scaling.training.state import clear_checkpoints, save_final_weights
+from scaling.training.state import save_final_weights
 
 __all__ = [
     "EVAL_BATCH",
@@ -37,7 +37,6 @@ __all__ = [
     "attempt",
     "broadcast",
     "classification",
-    "clear_checkpoints",
     "evaluated_at",
     "features",
     "host_alone",

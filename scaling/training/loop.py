@@ -173,7 +173,7 @@ def _begin(module: nn.Module, training: Training, storage: Storage, device: Devi
     average = None if polyak is None else running_average(module, polyak)
     recent: deque[float] = deque(maxlen=max(1, training.steps // 10))
     state = State(module, make_optimizer(module, training.recipe, fused=device.fused), average, recent)
-    checkpoint = broadcast(latest_state(storage, training.id), device)  # one decision for all ranks
+    checkpoint = broadcast(latest_state(storage, training.id) if device.rank == 0 else None, device)
     if checkpoint:
         resume_state(storage, checkpoint, state)
     return state
