@@ -5,11 +5,12 @@ Functions that return frames of many rows load with their first use: they need p
 
 from typing import TYPE_CHECKING, Any
 
+from scaling.store.accounts import CLOCKS, settle
 from scaling.store.directories import DAMAGED, Committed, commit_directory, open_directory, set_aside
 from scaling.store.drivers import still_environment
 from scaling.store.errors import LostLeaseError, StorageError
 from scaling.store.lease import lease, lease_holder
-from scaling.store.leftovers import clear_checkpoints, clear_finished, clear_leftovers, step_checkpoints
+from scaling.store.leftovers import clear_checkpoints, clear_finished, clear_leftovers
 from scaling.store.manifest import DamagedError
 from scaling.store.notes import say
 from scaling.store.provenance import Command, command_typed, record_command, recorded_commands, without_secrets
@@ -23,12 +24,14 @@ from scaling.store.results import (
     write_rows,
 )
 from scaling.store.schemas import TABLES, UNIT_TABLES
+from scaling.store.steps import step_checkpoints
 from scaling.store.storage import Storage
 
 if TYPE_CHECKING:
     from scaling.store.frames import best_trials, open_attempts, read_table, skipped_images
 
 __all__ = [
+    "CLOCKS",
     "DAMAGED",
     "TABLES",
     "UNIT_TABLES",
@@ -58,6 +61,7 @@ __all__ = [
     "row_file",
     "say",
     "set_aside",
+    "settle",
     "skipped_images",
     "step_checkpoints",
     "still_environment",
