@@ -28,7 +28,19 @@ from scaling.console import (
 )
 from scaling.data import resolve_study
 from scaling.schedule import chosen_settings, is_finished, known_settings, search_pairs, trial_results
-from scaling.specs import FewShot, Halving, Pretrain, Probe, Released, Search, Study, Task, Transfer, check_batches
+from scaling.specs import (
+    FewShot,
+    Halving,
+    Pretrain,
+    Probe,
+    Released,
+    Search,
+    Study,
+    Task,
+    Transfer,
+    check_batches,
+    check_sizes,
+)
 from scaling.store import Storage, clear_leftovers, command_typed, lease, read_table, record_command, skipped_images
 
 PRETRAINING_FLAGS = ("workers", "min_workers")  # of a Machine
@@ -108,10 +120,13 @@ def main(options: Options) -> int:
     probes = (FewShot(task.data, options.shots, resolution=task.resolution),) if options.shots else ()
     study = resolve_study(Study("finetune", runs, (task,), probes, released=released, seeds=options.seeds))
     storage = storage_of(options.storage)
+    finished = is_finished(study, storage, given)
+    if not finished:
+        check_sizes(study)
     storage.make()
 
     out, failed = console(quiet=options.json), 0
-    if is_finished(study, storage, given):
+    if finished:
         clear_leftovers(storage, f"grid of {upstream.name}")
     else:
         with lease(storage, f"grid of {upstream.name} on {options.task}") as held:

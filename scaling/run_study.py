@@ -17,7 +17,7 @@ from rich.console import Console
 from scaling.checks import check
 from scaling.console import Machine, check_flags, command_line, console, storage_of
 from scaling.data import resolve_study
-from scaling.specs import Study, check_batches, to_json
+from scaling.specs import Study, check_batches, check_sizes, to_json
 from scaling.store import Storage, clear_leftovers, command_typed, lease, read_table, record_command, skipped_images
 from search_spaces.catalog import load_study, select_models
 
@@ -63,6 +63,7 @@ class Options:
 
 STATUS_FLAGS = ("study", "miniature", "status", "storage", "json")
 PLAN_FLAGS = ("study", "miniature", "plan", "storage", "only", "json")
+MOST_SECONDS = 10**9  # between two checkpoints
 CHIP_FLAGS = ("hardware", "utilisation", "slice", "measured")  # of a plan
 
 
@@ -77,19 +78,24 @@ def main(options: Options) -> int:
         check(options.plan or getattr(options, flag) is None, f"--{flag} goes with --plan")
     check(options.slice is None or options.hardware is None, "--slice says the chip: leave --hardware out")
     check(options.measured is None or options.utilisation is None, "give --measured or --utilisation: one rate")
+    _check_seconds(options.save_seconds)
     study = resolve_study(select_models(load_study(options.study, options.miniature), options.only))
     if options.plan:
         return _plan(study, options)
     _check_runnable(study, options)
 
     storage = storage_of(options.storage, _default_storage(options, study.name))
+    from scaling.schedule import is_finished
+
+    finished = is_finished(study, storage, {})
+    if not finished:
+        check_sizes(study)  # what is done is done, with whatever sizes
     storage.make()
 
     from analysis.report import report  # not before: a plan should not wait for charts, nor a finished study for ray
-    from scaling.schedule import is_finished
 
     out, failed = console(quiet=options.json), 0
-    if is_finished(study, storage, {}):
+    if finished:
         out.print("Nothing to do: every unit has its row.")
         clear_leftovers(storage, f"study {study.name}")
     else:
@@ -153,6 +159,7 @@ def _plan(study: Study, options: Options) -> int:
     from analysis.accounting import plan_study, render_plan
     from clusters.hardware import chip_named, slice_named
 
+    check_sizes(study)
     on = slice_named(options.slice) if options.slice else None
     chip = on.chip if on else chip_named(options.hardware or study.hardware)
     costs = plan_study(study, chip, options.utilisation, _measured(study, chip, options), on)
@@ -177,6 +184,10 @@ def _measured(study: Study, chip: "Hardware", options: Options) -> "Rates":
         options.measured is None or rates != {}, f"{place.uri} has no costs of {chip.name}: its rows are of {devices}"
     )
     return rates
+
+
+def _check_seconds(seconds: float) -> None:
+    check(0 <= seconds <= MOST_SECONDS, f"--save-seconds must be 0 to {MOST_SECONDS:,}, got {seconds}")
 
 
 def _check_runnable(study: Study, options: Options) -> None:

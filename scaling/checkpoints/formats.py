@@ -18,7 +18,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from scaling.checkpoints.files import Checkpoint, old_name, parse_arrays, read_arrays, write_arrays
+from scaling.checkpoints.files import Checkpoint, most_bytes, old_name, parse_arrays, read_arrays, write_arrays
 from scaling.checkpoints.names import HEADS, POSITIONS, Layout, export_weights, layout_entries
 from scaling.checks import check
 from scaling.models import load_pretrained
@@ -44,7 +44,7 @@ def load_weights(module: nn.Module, source: str | Path | Mapping[str, Any], *, h
     checkpoint = (
         parse_arrays(source, "the mapping")
         if isinstance(source, Mapping)
-        else parse_arrays(read_arrays(source), str(source))
+        else parse_arrays(read_arrays(source, most_bytes(module)), str(source))
     )
     parts_out = get_args(Head).index(head)
     # The parts are listed with the classifier first, so the first 0, 1 or 2 of them are left out.

@@ -4,6 +4,7 @@ from safetensors.torch import load, load_file
 from torch import Tensor, nn
 
 from scaling.checkpoints.formats import load_weights
+from scaling.checks import check_regular
 from scaling.models import load_pretrained
 from scaling.specs import Released, Upstream
 from scaling.store import Storage
@@ -25,6 +26,7 @@ def read_weights(checkpoint: Storage) -> dict[str, Tensor]:
     """The weights in a checkpoint directory, by name. Raises ValueError when there are none."""
     try:
         if checkpoint.local is not None:  # without a second copy of the file in memory
+            check_regular(checkpoint.local / "model.safetensors")
             return load_file(checkpoint.local / "model.safetensors")
         return load(checkpoint.read("model.safetensors"))
     except FileNotFoundError:

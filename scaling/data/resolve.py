@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scaling.checks import check
+from scaling.checks import check, check_regular, say
 from scaling.data import uris
 from scaling.specs import Dataset, FewShot, Pretrain, Study
 
 if TYPE_CHECKING:
     from scaling.data.sources import Facts
+
+LARGEST_WEIGHTS = 2**35  # bytes
 
 
 def resolve(dataset: Dataset) -> Dataset:
@@ -34,6 +36,7 @@ def resolve(dataset: Dataset) -> Dataset:
         facts = {split: split_facts(uris.parse_uri(uri)) for split, uri in splits.items()}
     except ValueError as error:
         raise ValueError(f"data set {dataset.name}: {error}") from None
+    say(note for part in facts.values() for note in part.notes)
     counts = {"train": dataset.num_train, "test": dataset.num_test}
     for split in [split for split in counts if split in facts]:
         part = facts[split]
@@ -122,6 +125,8 @@ def _counted(run: Pretrain) -> Pretrain:
 def _sha256(source: str) -> str:
     import fsspec  # here: most studies have no files to hash
 
+    if "://" not in source:
+        check_regular(source, LARGEST_WEIGHTS)
     try:
         with fsspec.open(source, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

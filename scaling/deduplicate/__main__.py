@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scaling.checks import check
-from scaling.console import command_line, console
+from scaling.console import command_line, console, storage_of
 from scaling.data.sources import Images, available_cores, open_split
 from scaling.deduplicate.matching import KINDS, Catalogue, Matches, describe_tests, find_copies
 from scaling.store import Storage
@@ -53,7 +53,7 @@ def main(options: Options) -> int:
     )
     processes = options.processes if options.processes is not None else available_cores()
     check(processes > 0, f"--processes must be positive, got {processes}")
-    place = Storage.of(options.out)
+    place = storage_of(options.out)
     place.make()
     began = time.monotonic()
     tests = describe_tests(options.against, processes)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scaling.checkpoints import Classifier, load_classifier
 from scaling.checks import check
-from scaling.console import command_line, console
+from scaling.console import command_line, console, storage_of
 from scaling.data import parse_uri
 from scaling.data.pipeline import eval_images
 from scaling.data.sources import Images, open_split, read_text, split_facts
@@ -58,6 +58,7 @@ def main(options: Options) -> int:
         options.labels is None or options.classes is None,
         "--labels and --classes both say which classes are right: give one of them",
     )
+    place = None if options.storage is None else storage_of(options.storage)
     classifier = load_classifier(
         options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution
     )
@@ -68,14 +69,13 @@ def main(options: Options) -> int:
     )
     images = open_split(options.data, None)
     row = evaluation(classifier, images, _targets(options, images, classifier.num_classes), options)
-    if options.storage is not None:
-        place = Storage.of(options.storage)
+    if place is not None:
         place.make()
         write_rows(place, "evaluation", [row])
     if options.json:
         print(json.dumps(row, indent=1))
     else:
-        _show(row, options)
+        _show(row, place)
     return 0
 
 
@@ -135,14 +135,14 @@ def _content(options: Options) -> str:
     return ""
 
 
-def _show(row: dict[str, Any], options: Options) -> None:
+def _show(row: dict[str, Any], place: Storage | None) -> None:
     out = console()
     how = f"short side {row['resize']}, centre " if row["resize"] else ""
     left_out = f", {row['left_out']:,} left out" if row["left_out"] else ""
     out.print(f"{row['name']} on {row['data']} ({how}{row['resolution']} pixels)", markup=False, soft_wrap=True)
     out.print(f"[bold]top-1 {row['top1']:.2%}, top-5 {row['top5']:.2%}[/bold] of {row['images']:,} images{left_out}")
-    if options.storage is not None:
-        out.print(Storage.of(options.storage).path(row_file("evaluation", row["evaluation_id"])))
+    if place is not None:
+        out.print(place.path(row_file("evaluation", row["evaluation_id"])), markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from rich.table import Table
 from torch import Tensor
 
 from scaling.checkpoints import Classifier, load_classifier
-from scaling.console import command_line, console
+from scaling.console import command_line, console, storage_of
 from scaling.data import parse_uri
 from scaling.data.pipeline import eval_images
 from scaling.data.sources import Images, open_split, split_facts
@@ -71,11 +71,11 @@ def main(options: Options) -> int:
     for flag, least in (("images", 1), ("rollouts", 0), ("components", 1)):
         if (value := getattr(options, flag)) < least:
             raise ValueError(f"--{flag} must be at least {least}, got {value}")
+    storage = storage_of(options.storage)
     classifier = load_classifier(
         options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution
     )
     tables = inspection_rows(classifier, open_split(options.data, None), options, local_device(FP32))
-    storage = Storage.of(options.storage)
     storage.make()
     for table, rows in tables.items():
         if rows:

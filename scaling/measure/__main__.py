@@ -17,13 +17,13 @@ import torch
 import tyro
 
 from scaling.checks import check
-from scaling.console import WideTable, command_line, console
+from scaling.console import WideTable, command_line, console, storage_of
 from scaling.flops import train_flops
 from scaling.measure import memory, steps
 from scaling.measure.timing import GEMM_SIZES, gemm_rate
 from scaling.models import build
 from scaling.specs import Architecture, Execution, Precision, family, to_json, whole_patches, zoo_model
-from scaling.store import Storage, write_rows
+from scaling.store import write_rows
 from scaling.training import Device, local_device
 
 SIZES = (64, 128, 224, 384, 512)  # Figure 12
@@ -78,7 +78,7 @@ def main(options: Options) -> int:
     out = console(options.json)
     kinds = " and ".join(GEMM_SIZES)
     check(device.kind in GEMM_SIZES, f"costs are measured on {kinds} so far, and this is {device.kind}")
-    place = None if options.storage is None else Storage.of(options.storage)
+    place = None if options.storage is None else storage_of(options.storage)
     if place is not None:
         place.make()
     gemm = gemm_rate(device, device.precision)

@@ -6,13 +6,13 @@ Functions that return frames of many rows load with their first use: they need p
 from typing import TYPE_CHECKING, Any
 
 from scaling.store.accounts import CLOCKS, settle
+from scaling.store.clutter import is_clutter
 from scaling.store.directories import DAMAGED, Committed, commit_directory, open_directory, set_aside
-from scaling.store.drivers import still_environment
 from scaling.store.errors import LostLeaseError, StorageError
 from scaling.store.lease import lease, lease_holder
 from scaling.store.leftovers import clear_checkpoints, clear_finished, clear_leftovers
 from scaling.store.manifest import DamagedError
-from scaling.store.notes import say
+from scaling.store.place import check_lasting, check_place
 from scaling.store.provenance import Command, command_typed, record_command, recorded_commands, without_secrets
 from scaling.store.results import (
     checkpoint_name,
@@ -26,6 +26,7 @@ from scaling.store.results import (
 from scaling.store.schemas import TABLES, UNIT_TABLES
 from scaling.store.steps import step_checkpoints
 from scaling.store.storage import Storage
+from scaling.store.uri import still_environment
 
 if TYPE_CHECKING:
     from scaling.store.frames import best_trials, open_attempts, read_table, skipped_images
@@ -42,6 +43,8 @@ __all__ = [
     "Storage",
     "StorageError",
     "best_trials",
+    "check_lasting",
+    "check_place",
     "checkpoint_name",
     "clear_checkpoints",
     "clear_finished",
@@ -49,6 +52,7 @@ __all__ = [
     "command_typed",
     "commit_directory",
     "finished_ids",
+    "is_clutter",
     "lease",
     "lease_holder",
     "open_attempts",
@@ -59,7 +63,6 @@ __all__ = [
     "record_command",
     "recorded_commands",
     "row_file",
-    "say",
     "set_aside",
     "settle",
     "skipped_images",

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from scaling.store import files
-from scaling.store.drivers import told
-from scaling.store.files import Digest
-from scaling.store.manifest import MANIFEST, DamagedError, Files, check_digest, digest, manifest_of, parse_manifest
+from scaling.store.errors import cannot
+from scaling.store.files import MANIFEST, Digest
+from scaling.store.manifest import DamagedError, Files, check_digest, digest, manifest_of, parse_manifest
 from scaling.store.storage import Storage
 
 T = TypeVar("T")
@@ -98,9 +98,12 @@ def commit_directory(storage: Storage, name: str, fill: Callable[[Path], None]) 
 
 
 def _upload(storage: Storage, name: str, fill: Callable[[Path], None]) -> Mapping[str, Digest]:
-    with told(tempfile.gettempdir(), "written"), tempfile.TemporaryDirectory() as folder:
-        fill(Path(folder))
-        contents = {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir())}
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            fill(Path(folder))
+            contents = {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir())}
+    except OSError as error:
+        raise cannot(tempfile.gettempdir(), "written", error) from error
     digests = {file: digest(content) for file, content in contents.items()}
     there = _there(storage, name, digests)
     if there is not None:

@@ -10,11 +10,9 @@ import errno
 import hashlib
 import os
 import shutil
-import stat
 from pathlib import Path, PurePosixPath
 
-from scaling.store.errors import StorageError
-
+MANIFEST = "MANIFEST.json"  # of a committed directory
 Digest = tuple[int, str]  # bytes and SHA-256 of a file
 
 
@@ -24,15 +22,6 @@ def below(root: Path, name: str) -> Path:
     if not parts or name.startswith("/") or ".." in parts or "\0" in name:
         raise ValueError(f"{name!r} is no name of a file in a storage")
     return root / name
-
-
-def read(path: Path) -> bytes:
-    """The content of a file. Raises StorageError for what is no file, such as a pipe, which would be waited for."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise StorageError(f"{path} is no regular file: move it away")
-        return file.read()
 
 
 def write(draft: Path, target: Path, content: bytes) -> None:
@@ -64,11 +53,8 @@ def flushed_digests(directory: Path) -> dict[str, Digest]:
 
 
 def digest_of(path: Path) -> Digest:
-    """Bytes and SHA-256 of a file. Raises StorageError for what is no file."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise StorageError(f"{path} is no regular file: move it away")
+    """Bytes and SHA-256 of a file."""
+    with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return file.tell(), digest
 
@@ -125,9 +111,9 @@ def take_away(root: Path, target: Path, draft: Path) -> None:
 
 
 def refuse_link(directory: Path) -> None:
-    """Raise StorageError if a directory of a storage is a link: it may lead anywhere."""
+    """Raise OSError if a directory of a storage is a link: it may lead anywhere."""
     if directory.is_symlink():
-        raise StorageError(f"{directory} is a link: nothing behind it is removed; put a directory in its place")
+        raise OSError(errno.ELOOP, f"{directory} is a link, and may lead anywhere: put a directory in its place")
 
 
 def _fill(path: Path, content: bytes) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from scaling.store.notes import say
+from scaling.checks import say
 from scaling.store.results import DamagedRowsError, finished_ids, row_file, table_of, whole
 from scaling.store.schemas import SCHEMA_VERSION, TABLES, UNIT_TABLES
 from scaling.store.storage import Storage
@@ -96,7 +96,7 @@ def _readable(storage: Storage, ids: Iterable[str], columns: Sequence[str] | Non
         try:
             yield read_table(storage, "attempt", columns, [attempt])
         except DamagedRowsError as error:
-            say(f"{error}: left out here")
+            say([f"{error}: left out here"])
 
 
 def best_trials(trials: pl.DataFrame) -> pl.DataFrame:

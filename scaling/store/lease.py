@@ -23,11 +23,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from types import FrameType
 
-from scaling.store.claims import CLAIMS, Claim, claim_bytes, claim_file, marker, new_claim, parse_claim
-from scaling.store.drivers import still_environment
+from scaling.store.claims import CLAIMS, TOKEN, Claim, claim_bytes, claim_file, marker, new_claim, parse_claim
 from scaling.store.errors import LostLeaseError
-from scaling.store.owners import TOKEN
 from scaling.store.storage import Storage
+from scaling.store.uri import still_environment
 
 BEAT_SECONDS = 10.0  # between heartbeats
 CHECK_SECONDS = 2.0  # between looks whether the lease is still held

@@ -5,9 +5,8 @@ import json
 from collections.abc import Mapping
 
 from scaling.checks import NAME
-from scaling.store.files import Digest
+from scaling.store.files import MANIFEST, Digest
 
-MANIFEST = "MANIFEST.json"
 Files = dict[str, Digest | None]  # by name; None: the manifest is of an earlier version and lists names alone
 
 

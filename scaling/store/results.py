@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scaling.checks import check, check_name
-from scaling.store.notes import say
+from scaling.checks import check, check_name, say
+from scaling.store.clutter import is_clutter
 from scaling.store.schemas import ADDED, SCHEMA_VERSION, TABLES
 from scaling.store.storage import Storage
 
@@ -65,11 +65,11 @@ def finished_ids(storage: Storage, table: str) -> set[str]:
     """Ids of the units that have their rows. An empty file, as a loss of power may leave, is none, and is named."""
     finished = set()
     for name, size in storage.sizes(table).items():
-        if name.endswith(".parquet"):
+        if name.endswith(".parquet") and not is_clutter(name):
             if size:
                 finished.add(name.removesuffix(".parquet"))
             else:
-                say(f"{storage.shown(f'{table}/{name}')} is empty: it counts as absent")
+                say([f"{storage.shown(f'{table}/{name}')} is empty: it counts as absent"])
     return finished
 
 

@@ -12,7 +12,7 @@ directory away first; on an object store the driver's marker is looked up before
 """
 
 import contextlib
-import time
+import hashlib
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,17 +21,16 @@ from pathlib import Path, PurePosixPath
 
 from pyarrow import fs
 
+from scaling.checks import read_regular
 from scaling.store import files
-from scaling.store.claims import claim_file, marker, parse_claim
-from scaling.store.drivers import file_system, place_of, told
+from scaling.store.claims import abandoned, claim_file, driver_directory, marker, owner_of, process_draft
 from scaling.store.errors import LostLeaseError, StorageError, cannot, reason
-from scaling.store.files import Digest, below
-from scaling.store.manifest import MANIFEST, digest
-from scaling.store.owners import Owner, driver_directory, owner_of, process_draft
+from scaling.store.files import MANIFEST, Digest, below
+from scaling.store.place import check_place
+from scaling.store.uri import as_written, file_system, opened_by_arrow, place_of
 
 # Not in a table's directory: polars reads `.x.parquet` there, and pyarrow `x.parquet.tmp`.
 DRAFTS = ".tmp"  # where files and directories are written before they are renamed into place
-OLD_SECONDS = 3600.0  # age from which on a draft is a dead process's, where nothing else tells
 READERS = 32  # requests to an object store at once
 
 
@@ -47,10 +46,12 @@ class Storage:
 
     @staticmethod
     def of(place: "str | Path | Storage") -> "Storage":
-        """The storage at a path, made absolute, or a URI. Raises ValueError when no driver knows the URI."""
+        """The storage at a path, made absolute, or a URI. Raises ValueError for what is neither, as `check_place` does,
+        and when no driver knows the URI."""
         if isinstance(place, Storage):
             return place
         text = str(place)
+        check_place(text)
         if "://" not in text:
             return Storage(str(Path(text).expanduser().absolute()))
         if text.startswith("file://"):
@@ -73,17 +74,23 @@ class Storage:
         """Arrow's file system, and the path of this storage in it."""
         if self.local is not None:
             return fs.LocalFileSystem(), PurePosixPath(self.uri)
-        return file_system(self.uri)
+        try:
+            return file_system(self.uri)
+        except OSError as error:
+            raise cannot(f"storage {self.place}", "opened", error) from error
 
     def path(self, name: str) -> str:
         """The full path or URI of a file in this storage, as polars or a person opens it."""
-        place, mark, settings = self.uri.partition("?") if self.local is None else (self.uri, "", "")
-        return f"{place}/{name}{mark}{settings}"
+        if self.local is not None:
+            return f"{self.uri}/{name}"
+        place, mark, settings = self.uri.partition("?")
+        return f"{place}/{as_written(name) if opened_by_arrow(self.uri) else name}{mark}{settings}"
 
     def exists(self, name: str) -> bool:
         """Whether there is a file, or a directory, of this name."""
         if self.local is not None:
-            return (self.local / name).exists()  # of what may not be looked at: no
+            with self._local(name, "read") as path:
+                return path.exists()
         with self.requesting(name, "read") as (filesystem, path):
             return bool(filesystem.get_file_info(str(path)).type != fs.FileType.NotFound)
 
@@ -107,16 +114,23 @@ class Storage:
         if self.local is not None:
             with self._local(directory, "read") as path:
                 return dict(files.times(path))
-        infos = self._infos(directory)
-        return {info.base_name: info.mtime.timestamp() if info.mtime else None for info in infos if info.is_file}
+        infos = [info for info in self._infos(directory) if info.is_file]
+        return {info.base_name: info.mtime.timestamp() if info.mtime else None for info in infos}
 
     def read(self, name: str) -> bytes:
-        """The content of a file. Raises FileNotFoundError when it does not exist."""
+        """The content of a file. Raises FileNotFoundError without one, ValueError for a FIFO and the like."""
         if self.local is not None:  # a third of the time that Arrow's files take
             with self._local(name, "read") as target:
-                return files.read(target)
+                return read_regular(target)
         with self.requesting(name, "read") as (filesystem, path), filesystem.open_input_file(str(path)) as file:
             return bytes(file.read())
+
+    def read_or_none(self, name: str) -> bytes | None:
+        """The content of a file; None when it does not exist."""
+        try:
+            return self.read(name)
+        except FileNotFoundError:
+            return None
 
     def read_all(self, names: Sequence[str]) -> Sequence[bytes]:
         """The contents of many files; of an object store several at once, since each costs a round trip."""
@@ -165,7 +179,8 @@ class Storage:
         if self.local is not None:  # without a copy in memory
             with self._local(name, "read") as target:
                 return files.digest_of(target)
-        return digest(self.read(name))
+        content = self.read(name)
+        return len(content), hashlib.sha256(content).hexdigest()
 
     def shown(self, name: str) -> str:
         """The path or URI of a file for people: without the URI's settings, which may hold keys."""
@@ -173,7 +188,7 @@ class Storage:
 
     @property
     def place(self) -> str:
-        """The storage itself for people, as `shown`."""
+        """The storage itself, as `shown`."""
         return self.uri if self.local is not None else place_of(self.uri)
 
     def make(self) -> None:
@@ -191,10 +206,14 @@ class Storage:
 
         What belongs to a living process stays, and so does what has no name of ours.
         """
+        free = self.under(None)
         for name, changed in self._drafts().items():
-            with contextlib.suppress(ValueError):
-                if self._abandoned(owner_of(name), changed, lost):
-                    self.under(None).delete(f"{DRAFTS}/{name}")
+            owner = owner_of(name)
+            token = owner.token if owner else None
+            claim = self.read_or_none(claim_file(token)) if token and token not in lost else None
+            if owner is not None and abandoned(owner, changed, claim):
+                free.remove(f"{DRAFTS}/{name}")
+                free.delete(f"{DRAFTS}/{name}")
 
     def scratch(self) -> str:
         """A new name for a directory of Ray's, which goes with the driver, or the process, that writes here."""
@@ -219,39 +238,31 @@ class Storage:
             changed[name] = max(changed.get(name, 0.0), info.mtime.timestamp() if info.mtime else 0.0)
         return changed
 
-    def _abandoned(self, owner: Owner | None, changed: float, lost: Collection[str]) -> bool:
-        """Whether the owner of a draft, last changed at `changed`, has ended."""
-        lives: bool | None = None
-        if owner is not None and owner.token is not None:
-            if owner.token in lost or not self.exists(claim_file(owner.token)):
-                return True  # a claim is there before its drafts, and longer
-            claim = parse_claim(self.read(claim_file(owner.token)), owner.token)
-            if claim is not None:
-                return claim.died
-        elif owner is not None:
-            lives = owner.lives
-        return time.time() - changed > OLD_SECONDS if lives is None else not lives
-
     def _infos(self, directory: str, recursive: bool = False) -> Sequence[fs.FileInfo]:
         with self.requesting(directory, "read") as (filesystem, path):
             selector = fs.FileSelector(str(path), allow_not_found=True, recursive=recursive)
-            return filesystem.get_file_info(selector)
+            return list(filesystem.get_file_info(selector))
 
     @contextlib.contextmanager
     def requesting(self, name: str, done: str) -> Iterator[tuple[fs.FileSystem, PurePosixPath]]:
         """An object store's file system and a path in it; errors name the path, and changes need the lease."""
-        below(Path("/"), name)
+        if name or done != "read":  # the whole storage can be listed, not removed
+            below(Path("/"), name)
         if done != "read" and self.token is not None and not self.exists(marker(self.token)):
             raise self._lost()
-        with told(self.shown(name), done):
+        try:
             filesystem, root = self.filesystem()
             yield filesystem, root / name
+        except (FileNotFoundError, StorageError):
+            raise
+        except Exception as error:  # drivers have classes of their own
+            raise cannot(self.shown(name), done, error) from error
 
     @contextlib.contextmanager
     def _local(self, name: str, done: str) -> Iterator[Path]:
         """A path in a local storage; errors name it."""
         assert self.local is not None
-        path = below(self.local, name)
+        path = below(self.local, name) if name or done != "read" else self.local
         try:
             yield path
         except StorageError:

@@ -14,6 +14,7 @@ from safetensors.torch import load, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from scaling.checks import say
 from scaling.store import (
     Committed,
     DamagedError,
@@ -21,7 +22,6 @@ from scaling.store import (
     checkpoint_name,
     commit_directory,
     open_directory,
-    say,
     set_aside,
     step_checkpoints,
 )
@@ -119,10 +119,10 @@ def latest_state(storage: Storage, unit_id: str) -> str | None:
             state.check() if state.checked else _check_unlisted(state)
         except DamagedError as error:
             aside = set_aside(storage, name)
-            say(f"{error}: that checkpoint is now {storage.shown(aside)}, and the training goes on from the one before")
+            say([f"{error}: it is now in {storage.shown(aside)}, and the training goes on from the checkpoint before"])
             continue
         if not state.checked:
-            say(f"{storage.shown(name)} was written without digests: it is resumed, but cannot be checked")
+            say([f"{storage.shown(name)} was written without digests: it is resumed, but cannot be checked"])
         return name
     return None
 

@@ -26,6 +26,7 @@ class Images:
     labels: Labels  # int64 [N]; of a multi-label set, multi-hot float32 [n, K] at indices [n]
     classes: list[str] | None
     encoded: Encoded
+    notes: tuple[str, ...] = ()  # lines about what was found and is not used, for `scaling.checks.say`
 
     def __len__(self) -> int:
         return len(self.labels)

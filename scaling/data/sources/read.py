@@ -48,7 +48,7 @@ def open_split(uri: str, cache: Storage | None) -> "Images":
     from scaling.data.sources.images import Images  # here: planning reads facts, and needs no Pillow for them
 
     split = read_split(parse_uri(uri), cache)
-    return Images(split.labels, split.classes, split.encoded)
+    return Images(split.labels, split.classes, split.encoded, split.notes)
 
 
 def read_split(source: Source | Selected, cache: Storage | None) -> Split:
@@ -106,7 +106,7 @@ def split_facts(source: Source | Selected) -> Facts:
 
 def _facts(split: Split, num_classes: int, digest: str) -> Facts:
     highest = highest_label(split.labels)
-    return Facts(len(split.labels), num_classes or highest + 1, highest, digest)
+    return Facts(len(split.labels), num_classes or highest + 1, highest, digest, split.notes)
 
 
 def fingerprint(split: Split) -> str:

@@ -57,7 +57,7 @@ def choose(split: Split, selected: Selected) -> Split:
         check(len(index) > 0, f"{selected} selects no image: its lists leave none")
         if len(index) == stop - start:
             index = range(start, stop)  # lists that leave out nothing do not change the fingerprint
-    return Split(select(split.labels, index), split.classes, Chosen(split.encoded, index))
+    return Split(select(split.labels, index), split.classes, Chosen(split.encoded, index), split.notes)
 
 
 def _listed(split: Split, path: str) -> np.ndarray:

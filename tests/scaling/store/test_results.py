@@ -50,7 +50,7 @@ def test_an_empty_file_counts_as_absent_and_is_named(storage: Storage, capsys: p
     assert storage.local is not None
     os.mkfifo(storage.local / "trial" / "p.parquet")
     assert results.finished_ids(storage, "trial") == set()
-    with pytest.raises(ValueError, match=r"p\.parquet is no regular file"):
+    with pytest.raises(ValueError, match=r"p\.parquet is a FIFO"):
         results.read_row(storage, "trial", "p")
 
 

@@ -1,17 +1,41 @@
-"""File systems of object stores: one per URI and process, whose errors are one line each."""
+"""Object stores: URIs as people write them, made into those that Arrow's drivers take, and a driver for each."""
 
 import contextlib
 import os
+import re
 import threading
 from collections.abc import Iterator
 from functools import cache
 from pathlib import PurePosixPath
+from urllib.parse import quote
 
 from pyarrow import fs
 
-from scaling.store.errors import StorageError, cannot
-
+OWN_DRIVERS = ("s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss")  # schemes that Arrow opens itself
+LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+SAFE = "%/:@!$&'()*+,;=~"  # may stand in a path as they are
 _environment = threading.RLock()
+
+
+def encoded(uri: str) -> str:
+    """A URI whose key has any characters, such as `s3://bucket/my runs/#1 ü`, percent-encoded as Arrow needs it.
+
+    What is encoded already stays: `%20` is a space, as it always was, and a percent sign before two hexadecimal digits
+    is written `%25`. The first question mark begins the driver's settings: one in a key is written `%3F`.
+    """
+    place, mark, settings = LONE_PERCENT.sub("%25", uri).partition("?")
+    scheme, colon, rest = place.partition("://")
+    return scheme + colon + quote(rest, safe=SAFE) + mark + quote(settings, safe=SAFE + "?")
+
+
+def as_written(name: str) -> str:
+    """A file's name as a part of a URI that `encoded` reads back: only what would mean something else is encoded."""
+    return name.replace("%", "%25").replace("?", "%3F")
+
+
+def opened_by_arrow(uri: str) -> bool:
+    """Whether Arrow has a driver of its own for it, so that nothing has to be installed."""
+    return uri.partition("://")[0] in OWN_DRIVERS
 
 
 @contextlib.contextmanager
@@ -40,11 +64,12 @@ def file_system(uri: str) -> tuple[fs.FileSystem, PurePosixPath]:
 @cache
 def _made(uri: str, process: int) -> tuple[fs.FileSystem, PurePosixPath]:
     try:
-        filesystem, root = fs.FileSystem.from_uri(uri)
-    except (ValueError, NotImplementedError):  # none of Arrow's own drivers: take any of fsspec's that is installed
+        filesystem, root = fs.FileSystem.from_uri(encoded(uri))
+    except (ValueError, OSError, NotImplementedError) as error:
+        if opened_by_arrow(uri) and not isinstance(error, NotImplementedError):
+            raise OSError(str(error)) from None
+        # None of Arrow's own drivers: take any of fsspec's that is installed.
         filesystem, root = _fsspec(uri)
-    except OSError as error:
-        raise cannot(place_of(uri), "opened", error) from error
     return filesystem, PurePosixPath(root)
 
 
@@ -54,7 +79,7 @@ def _fsspec(uri: str) -> tuple[fs.FileSystem, str]:
     try:
         filesystem, root = fsspec.core.url_to_fs(uri)
     except (ValueError, ImportError) as error:
-        raise ValueError(f"storage {uri}: {error}") from None
+        raise ValueError(f"storage {place_of(uri)}: {error}") from None
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), root
 
 
@@ -62,14 +87,3 @@ def place_of(uri: str) -> str:
     """A URI without its settings and login, which may hold keys."""
     scheme, mark, rest = uri.partition("?")[0].partition("://")
     return f"{scheme}{mark}{rest.rpartition('@')[2]}"
-
-
-@contextlib.contextmanager
-def told(path: str, done: str) -> Iterator[None]:
-    """Turn a driver's error into a StorageError of one line; that a file does not exist stays FileNotFoundError."""
-    try:
-        yield
-    except (FileNotFoundError, StorageError):
-        raise
-    except Exception as error:  # drivers have classes of their own
-        raise cannot(path, done, error) from error
