@@ -10,6 +10,7 @@ from typing import Literal
 import polars as pl
 import tyro
 from rich.console import Console
+from rich.text import Text
 
 from scaling.checkpoints import checkpoint_directory, is_weights_file, model_of_file, read_spec
 from scaling.console import (
@@ -269,7 +270,8 @@ def _show(study: Study, storage: Storage, out: Console) -> None:
             tests = ", ".join(f"{top1:.2%} (seed {seed})" for seed, top1 in line.finals.items())
             values = list(line.finals.values())
             seeds = f" over {len(values)} seeds" if len(values) > 1 else ""
-            out.print(f"test accuracy at {at}: [bold]{accuracy_text(values)}{seeds}[/bold]: {tests}", soft_wrap=True)
+            line = Text.assemble(f"test accuracy at {at}: ", (f"{accuracy_text(values)}{seeds}", "bold"), f": {tests}")
+            out.print(line, soft_wrap=True)
     for (shots,), rows in _probed(study, storage).group_by("shots", maintain_order=True):
         top1 = rows["test_top1"].to_list()
         out.print(f"few-shot accuracy with {shots} images a class: {accuracy_text(top1)} over {len(top1)} seeds")

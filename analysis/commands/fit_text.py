@@ -8,7 +8,8 @@ from rich.text import Text
 
 from analysis.laws import Fit, TooFew, held_out_text, lack_of_fit_text
 from analysis.names import family_name
-from scaling.console import WideTable
+from scaling.checks import printable
+from scaling.console import PlainConsole, WideTable
 
 
 def show(one: Any) -> None:
@@ -17,7 +18,7 @@ def show(one: Any) -> None:
     _heading(console, one)
     if one.answer is None or isinstance(one.answer, TooFew):
         reason = one.reason if one.answer is None else str(one.answer)
-        console.print(Text(f"No law: {reason}."), soft_wrap=True)
+        console.print(Text(printable(f"No law: {reason}.")), soft_wrap=True)
         _notes(console, (*one.notes, *(() if one.answer is None else one.answer.notes)))
         return
     if isinstance(one.answer, Fit):
@@ -61,14 +62,14 @@ def show_next(one: Any, budget: float) -> None:
 
 
 def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(width=140, highlight=False)
+    console = PlainConsole()
+    return console if console.is_terminal else PlainConsole(width=140)
 
 
 def _heading(console: Console, one: Any) -> None:
     if one.about:
         named = [f"{key} {family_name(str(v)) if key == 'family' else v}" for key, v in one.about.items()]
-        console.print(Text(", ".join(named), style="bold underline"))
+        console.print(Text(printable(", ".join(named)), style="bold underline"))
 
 
 def _law(console: Console, law: Fit, target: str) -> None:
@@ -130,12 +131,12 @@ def _method(answer: Any) -> Any:
 
 def _sentences(console: Console, lines: list[str]) -> None:
     for line in lines:
-        console.print(Text(line), soft_wrap=False)
+        console.print(Text(printable(line)), soft_wrap=False)
 
 
 def _notes(console: Console, notes: tuple[str, ...]) -> None:
     for note in notes:
-        console.print(Text(f"Note: {note}."))
+        console.print(Text(printable(f"Note: {note}.")))
     console.print()
 
 

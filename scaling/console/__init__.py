@@ -11,6 +11,7 @@ from scaling.console.grid_table import (
     number_text,
     trial_rows,
 )
+from scaling.console.plain import PlainConsole
 from scaling.console.progress import Phase, View, phase
 from scaling.console.trackers import Log, Tracking, event_files, run_directory, scalars
 from scaling.console.wide_table import WideTable
@@ -22,6 +23,7 @@ __all__ = [
     "Log",
     "Machine",
     "Phase",
+    "PlainConsole",
     "Tracking",
     "TrialRow",
     "View",

@@ -25,7 +25,7 @@ from scaling.inspection.attention import (
     reduce_attention,
     rollout,
 )
-from scaling.models import VisionTransformer, normalise
+from scaling.models import NonFiniteError, VisionTransformer, non_finite_origin, normalise
 from scaling.store import Storage, write_rows
 from scaling.training import FP32, Device, local_device
 
@@ -138,7 +138,10 @@ def _choose_images(count: int, most: int, seed: int) -> np.ndarray:
 def distances_and_rollouts(
     module: VisionTransformer, images: Images, chosen: np.ndarray, rollouts: int, resolution: int, device: Device
 ) -> tuple[Tensor, Tensor]:
-    """Attention distances [layers, k] in patches, averaged over images, and rollouts [n, N] of the first n of them."""
+    """Attention distances [layers, k] in patches, averaged over images, and rollouts [n, N] of the first n of them.
+
+    Raises NonFiniteError where attention weights are NaN or infinite.
+    """
     class_token = module.cls_token is not None
     sums, shares = torch.zeros((), dtype=torch.float64), []
 
@@ -149,6 +152,9 @@ def distances_and_rollouts(
         x = normalise(eval_images(images, chosen[start : start + BATCH], resolution).to(device.torch))
         layers = reduce_attention(module, x, reduce)
         sums = sums + torch.stack([distance for distance, _ in layers]).cpu()
+        if not torch.isfinite(sums).all():
+            where, why = images.where(int(chosen[start])), non_finite_origin(module, x)
+            raise NonFiniteError(f"attention in {where} or those after it is NaN or infinite: {why}")
         if start < rollouts:
             shares.append(rollout([heads for _, heads in layers], class_token).cpu())
     return sums / len(chosen), torch.cat(shares)[:rollouts] if shares else torch.zeros(0, 0)

@@ -33,6 +33,14 @@ def as_written(name: str) -> str:
     return name.replace("%", "%25").replace("?", "%3F")
 
 
+def shown(uri: str) -> str:
+    """A URI for a message: without the login before its bucket, and without settings, either of which may hold keys."""
+    scheme, colon, rest = uri.partition("?")[0].partition("://")
+    login, at, place = rest.rpartition("@")
+    # an at sign after a slash may be the key's own: then the bucket's name stands before it
+    return f"{scheme}{colon}" + (f"...@{place}" if at and ":" in login else rest)
+
+
 def opened_by_arrow(uri: str) -> bool:
     """Whether Arrow has a driver of its own for it, so that nothing has to be installed."""
     return uri.partition("://")[0] in OWN_DRIVERS

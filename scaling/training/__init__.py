@@ -13,7 +13,7 @@ from scaling.training.devices import (
 )
 from scaling.training.evaluation import EVAL_BATCH, accuracy, features, topk
 from scaling.training.holding import devices_taken
-from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError, Unit, attempt
+from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError, Unit, attempt, evaluated_at
 from scaling.training.loop import Report, Trained, Training, microbatches, train
 from scaling.training.objective import Objective, classification
 from scaling.training.optim import make_optimizer, set_learning_rate
@@ -39,6 +39,7 @@ __all__ = [
     "broadcast",
     "classification",
     "devices_taken",
+    "evaluated_at",
     "features",
     "host_alone",
     "local_device",

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from scaling.data.pipeline import Skipped
+from scaling.models import NonFiniteError
 from scaling.store import CLOCKS, Storage, finished_ids, read_row, row_file, settle, write_rows
 from scaling.training.devices import Device
 from scaling.training.holding import devices_used, seconds_held
@@ -25,7 +26,7 @@ TOUCH_SECONDS = 0.2  # s between two signs of life in between, where they cost n
 
 
 class NonFiniteLossError(RuntimeError):
-    """The loss of a step is NaN or infinite."""
+    """A training has diverged: the loss of a step, or what comes of the weights after it, is NaN or infinite."""
 
 
 class TrainingInterruptedError(RuntimeError):
@@ -205,6 +206,15 @@ def start_reason(earlier: Sequence[dict[str, Any]], workers: int) -> StartReason
     if last["outcome"] == "interrupted":
         return "preemption" if last["reason"].startswith(PreemptedError.__name__) else "interrupted"
     return "failure"
+
+
+@contextlib.contextmanager
+def evaluated_at(step: int) -> Iterator[None]:
+    """Scores that are no numbers are those of a training that has diverged by this step: NonFiniteLossError says so."""
+    try:
+        yield
+    except NonFiniteError as error:
+        raise NonFiniteLossError(f"after step {step} {error}: lower base_lr or set grad_clip") from None
 
 
 @contextlib.contextmanager

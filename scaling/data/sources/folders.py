@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pyarrow import fs
 
 from scaling.checks import check
+from scaling.data.sources.classes import listed, of_splits
 from scaling.data.sources.filesystem import IMAGES, Files, filesystem, one_line, read_text
 from scaling.data.sources.labels import ragged
 from scaling.data.sources.split import Split
@@ -18,6 +19,7 @@ from scaling.data.uris import ImageFolder, ListFile
 from scaling.store import Storage
 
 CLASS_NAMES = "classes.txt"
+MOST_NAMES = 1 << 16  # names that are made of directories called by numbers, at most
 DIGITS = 24  # digits up to which numbers in names are compared
 BLOCK = 10_000  # files whose existence is asked for at once
 
@@ -36,6 +38,11 @@ def read_folder(source: ImageFolder) -> Split:
         raise ValueError(f"cannot read the image folder {source.path}: {one_line(error)}") from None
     directories = [i.base_name for i in infos if i.type == fs.FileType.Directory and i.base_name[0] != "."]
     check(bool(directories), f"no class directories in {source.path}: an image folder has one directory per class")
+    check(
+        not of_splits(directories),
+        f"the class directories of {source.path} are called {listed(sorted(directories))}, as splits are: give one of "
+        f"them, such as imagefolder:{source.path}/{min(directories)}",
+    )
     named = any(i.base_name == CLASS_NAMES for i in infos)
     names = _class_names(root) if named else None
     labels, classes = _class_numbers(directories, names, source.path)
@@ -62,7 +69,8 @@ def _class_numbers(
 ) -> tuple[dict[str, int], list[str] | None]:
     """The label of each directory, and the class names: those of classes.txt, or else the directories' own.
 
-    Directories called by numbers have these as labels, and no names without a classes.txt.
+    Directories called by numbers have these as labels; between them, missing numbers are names too. Without a
+    classes.txt, numbers from MOST_NAMES on have no names.
     """
     # A subset: one split may have no image of some class.
     if names is not None and set(directories) <= set(names):
@@ -70,6 +78,9 @@ def _class_numbers(
     if all(name.isascii() and name.isdecimal() for name in directories):
         labels = {name: int(name) for name in sorted(directories, key=int)}
         check(len(set(labels.values())) == len(labels), f"two class directories of {where} have the same number")
+        if names is None and max(labels.values()) < MOST_NAMES:
+            called = {label: name for name, label in labels.items()}
+            names = [called.get(label, str(label)) for label in range(max(called) + 1)]
         return labels, names
     if names is not None:
         unknown = sorted(set(directories) - set(names))[0]

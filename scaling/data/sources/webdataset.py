@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from scaling.data.sources.classes import check_one_split
 from scaling.data.sources.disk_cache import Arrays, disk_cached
 from scaling.data.sources.filesystem import IMAGES, OPEN_FILES, File, Recent, find, one_line
 from scaling.data.sources.labels import ragged
@@ -89,6 +90,7 @@ def read(source: WebDataset) -> Split:
     without an image or a label.
     """
     files = [file for path in expand(source.path) for file in find(path, "*.tar", "tar shard")]
+    check_one_split([file.name for file in files], str(source))
     with ThreadPoolExecutor(8) as pool:
         scans = list(pool.map(lambda file: _cached_scan(file, source), files))
     shards = np.array([len(scan["headers"]) for scan in scans], np.int64)
