@@ -27,7 +27,9 @@ Head = Literal["keep", "reset", "drop"]  # in this order they leave out none, on
 NAMES_SHOWN = 3  # of each kind of mismatch, in an error line
 
 
-def load_weights(module: nn.Module, source: str | Path | Mapping[str, Any], *, head: Head = "keep") -> None:
+def load_weights(
+    module: nn.Module, source: str | Path | Mapping[str, Any], *, head: Head = "keep", label: str = "the mapping"
+) -> None:
     """Load weights into a module. The layout is recognised from the names; positions are resized to the module's grid.
 
     Args:
@@ -36,13 +38,14 @@ def load_weights(module: nn.Module, source: str | Path | Mapping[str, Any], *, h
             from names to arrays or tensors.
         head: 'keep' loads the whole head, which must fit; 'reset' loads the hidden layer of the pre-training head and
             sets the classifier to zero; 'drop' leaves the module's head as it is (§B.1.1).
+        label: what messages call a mapping.
 
     Raises ValueError, and changes nothing, when the source cannot be read, or a parameter is missing, left over, of
     another shape, or holds NaN or infinite values; it names the parameter as the file does.
     """
     check(head in get_args(Head), f"head must be one of {', '.join(get_args(Head))}, got {head!r}")
     checkpoint = (
-        parse_arrays(source, "the mapping")
+        parse_arrays(source, label)
         if isinstance(source, Mapping)
         else parse_arrays(read_arrays(source, most_bytes(module)), str(source))
     )

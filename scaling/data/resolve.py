@@ -60,6 +60,7 @@ def _resolved(dataset: Dataset, surveys: Surveys, *, labelled: bool) -> tuple[Da
             f"data set {dataset.name} says num_{split}={given}, but its files hold {part.num_images} images",
         )
     notes = [note for part in facts.values() for note in part.notes]
+    notes += _broken(dataset, facts)
     if "train" in splits and "test" in splits:
         train, test = (surveys[splits[split]][1] for split in uris.SPLITS)
         check_apart(f"data set {dataset.name}", train, test)
@@ -76,8 +77,10 @@ def _resolved(dataset: Dataset, surveys: Surveys, *, labelled: bool) -> tuple[Da
     )
     if "train" in splits and "test" in splits:
         notes += check_copies(dataset, train, test)
-    known = {"num_classes": classes, "num_train": counts["train"], "num_test": counts["test"]}
-    return replace(dataset, fingerprint=fingerprint, **known), notes
+    whole = replace(
+        dataset, num_classes=classes, num_train=counts["train"], num_test=counts["test"], fingerprint=fingerprint
+    )
+    return whole, notes
 
 
 def _facts(dataset: Dataset, splits: dict[str, str], surveys: Surveys) -> "dict[str, Facts]":
@@ -90,6 +93,16 @@ def _facts(dataset: Dataset, splits: dict[str, str], surveys: Surveys) -> "dict[
     except ValueError as error:
         raise ValueError(f"data set {dataset.name}: {error}") from None
     return {split: surveys[uri][0] for split, uri in splits.items()}
+
+
+def _broken(dataset: Dataset, facts: "dict[str, Facts]") -> list[str]:
+    """A note about images that hold no image, where the data set skips them. Raises ValueError where it does not."""
+    broken = [image for part in facts.values() for image in part.broken]
+    if not broken:
+        return []
+    said = f"data set {dataset.name}: {broken[0]}" + (f", and {len(broken) - 1:,} more" if len(broken) > 1 else "")
+    check(dataset.corrupt == "skip", f"{said}: remove or mend it, or count and skip such images: corrupt='skip'")
+    return [said]
 
 
 def _fingerprint(facts: "dict[str, Facts]") -> str:
@@ -165,7 +178,8 @@ def _of_labels(study: Study) -> set[Dataset]:
 def _check_upstream(study: Study, surveys: Surveys) -> None:
     """Raise ValueError for test images of a task, or of few-shot data, that models are pre-trained on."""
     upstream = {run.data.train: run.data.name for run in study.runs if run.data.train in surveys}
-    tested = {each.data.test: each.data.name for each in (*study.tasks, *study.fewshot) if each.data.test in surveys}
+    sets = [task.data for task in study.tasks] + [few.data for few in study.fewshot]
+    tested = {data.test: data.name for data in sets if data.test in surveys}
     for train, run in upstream.items():
         for test, task in tested.items():
             check_apart(f"test images of {task} in the pre-training set {run}", surveys[train][1], surveys[test][1])

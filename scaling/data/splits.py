@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from scaling.data.sources import Copies, Encoded, Facts
 
 MANY_CLASSES, MANY_A_LABEL = 1000, 50  # from so many outputs on, so many for each label that there is are a mistake
-FEW_TEST = 50  # test images below which an accuracy is said to be coarse
+FEW_TEST = 10  # test images below which an accuracy is said to be coarse
 FEW_A_CLASS = 2  # training images per class
 
 
@@ -84,7 +84,7 @@ def check_classes(
     notes = []
     absent = np.setdiff1d(np.arange(count), used["train"])
     if len(absent):
-        notes.append(f"{len(absent):,} of {count:,} classes have no training image{_named(absent, train)}")
+        notes.append(f"no training image of {len(absent):,} of the {count:,} classes{_named(absent, train)}")
     few = train.num_images < FEW_A_CLASS * count
     if few:
         notes.append(f"only {train.num_images:,} training images for {count:,} classes")
@@ -106,7 +106,7 @@ def _test_notes(data: Dataset, train: "Facts", test: "Facts", used: Mapping[str,
     notes = []
     unseen = np.setdiff1d(used["test"], used["train"])
     if len(unseen):
-        notes.append(f"{len(unseen):,} classes of test images have no training image{_named(unseen, train)}")
+        notes.append(f"test images of classes without a training image{_named(unseen, train)}")
     if len(used["test"]) == 1:
         notes.append(f"the {test.num_images:,} test images are all of one class{_named(used['test'], train)}")
     test_named = test.classes is not None and not are_numbers(test.classes)

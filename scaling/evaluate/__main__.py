@@ -9,11 +9,11 @@ import numpy as np
 from torch import Tensor
 
 from scaling.checkpoints import Classifier, load_classifier
-from scaling.checks import check, say
+from scaling.checks import check, check_flag, say
 from scaling.console import command_line, console, storage_of
 from scaling.data import parse_uri
 from scaling.data.pipeline import eval_images
-from scaling.data.sources import Images, are_numbers, class_numbers, open_split, read_text, split_facts
+from scaling.data.sources import Images, are_numbers, class_numbers, open_announced, read_text, split_facts
 from scaling.evaluate.center_crop import center_crops
 from scaling.evaluate.targets import Targets, by_labels, by_lists, by_mapping
 from scaling.specs import Execution, Precision
@@ -58,6 +58,8 @@ def main(options: Options) -> int:
         options.labels is None or options.classes is None,
         "--labels and --classes both say which classes are right: give one of them",
     )
+    for name in ("resolution", "resize"):
+        check_flag(name, getattr(options, name))
     place = None if options.storage is None else storage_of(options.storage)
     classifier = load_classifier(
         options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution
@@ -67,7 +69,7 @@ def main(options: Options) -> int:
         resize is None or resize >= classifier.resolution,
         f"--resize must be at least the crop's {classifier.resolution} pixels, got {resize}",
     )
-    images = open_split(options.data, None)
+    images = open_announced(options.data)
     row = evaluation(classifier, images, _targets(options, images, classifier), options)
     if place is not None:
         place.make()

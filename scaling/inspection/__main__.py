@@ -14,10 +14,11 @@ from rich.table import Table
 from torch import Tensor
 
 from scaling.checkpoints import Classifier, load_classifier
+from scaling.checks import check, check_flag
 from scaling.console import command_line, console, storage_of
 from scaling.data import parse_uri
 from scaling.data.pipeline import eval_images
-from scaling.data.sources import Images, open_split, split_facts
+from scaling.data.sources import Images, open_announced, split_facts
 from scaling.inspection.attention import (
     mean_distances,
     position_similarities,
@@ -71,11 +72,14 @@ def main(options: Options) -> int:
     for flag, least in (("images", 1), ("rollouts", 0), ("components", 1)):
         if (value := getattr(options, flag)) < least:
             raise ValueError(f"--{flag} must be at least {least}, got {value}")
+        check_flag(flag, value, zero=True)
+    check_flag("resolution", options.resolution)
+    check(options.seed >= 0, f"--seed must not be negative, got {options.seed}")
     storage = storage_of(options.storage)
     classifier = load_classifier(
         options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution
     )
-    tables = inspection_rows(classifier, open_split(options.data, None), options, local_device(FP32))
+    tables = inspection_rows(classifier, open_announced(options.data), options, local_device(FP32))
     storage.make()
     for table, rows in tables.items():
         if rows:

@@ -133,7 +133,8 @@ def test_pre_training_diverges_at_its_evaluation(
 
     def broken(module: nn.Module, *rest: object) -> tuple[float, float]:
         poison(module, "norm.weight", float("inf"))
-        return whole(module, *rest)  # type: ignore[arg-type]
+        result: tuple[float, float] = whole(module, *rest)
+        return result
 
     monkeypatch.setattr(pretraining, "accuracy", broken)
     with pytest.raises(NonFiniteLossError, match=r"after step 5 the logits of 10 of 10 images .* of norm\.weight"):
@@ -142,11 +143,12 @@ def test_pre_training_diverges_at_its_evaluation(
     assert frames.read_table(storage, "pretrain").is_empty()
 
 
-def test_weights_that_the_last_step_broke_are_not_kept(tiny_run: Pretrain, storage: Storage) -> None:
+def test_weights_that_the_last_step_broke_are_not_kept(
+    tiny_run: Pretrain, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without any evaluation: each step's loss is of the weights before it."""
-    run = replace(
-        tiny_run, dev_fraction=0.0, base_lr=3e38, epochs=8 / 96, recipe=replace(tiny_run.recipe, warmup_steps=0)
-    )
+    monkeypatch.setattr("scaling.training.loop.learning_rate", lambda step, **_: np.inf)
+    run = replace(tiny_run, dev_fraction=0.0, epochs=8 / 96, recipe=replace(tiny_run.recipe, warmup_steps=0))
     assert run.steps == 1
     with pytest.raises(NonFiniteLossError, match=r"after step 1 the weights cannot be used: .* lower base_lr"):
         pretrain(run, storage=storage, study="x", device=local_device(), report=ignore)

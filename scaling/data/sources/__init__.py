@@ -11,8 +11,9 @@ from scaling.data.sources.encoding import encode_parquet
 from scaling.data.sources.filesystem import read_text
 from scaling.data.sources.ifs import render_ifs
 from scaling.data.sources.labels import Labels, MultiLabels, highest_label, multi_labels, single_labels
+from scaling.data.sources.lists import list_text, quoted
 from scaling.data.sources.overlap import Copies, copies, shared
-from scaling.data.sources.read import open_beside, open_split, split_facts, survey
+from scaling.data.sources.read import open_announced, open_beside, open_split, split_facts, survey
 from scaling.data.sources.split import Encoded, Facts
 from scaling.data.sources.threads import available_cores
 
@@ -43,10 +44,13 @@ __all__ = [
     "encode_parquet",
     "highest_label",
     "image_size",
+    "list_text",
     "listed",
     "multi_labels",
+    "open_announced",
     "open_beside",
     "open_split",
+    "quoted",
     "read_text",
     "render_ifs",
     "shared",

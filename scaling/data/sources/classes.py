@@ -6,7 +6,7 @@ the numbers: they are joined by name with lists that have some of them, and by n
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -52,7 +52,8 @@ def aligned(labels: Labels, names: Names, to: Names, what: str, known: str) -> L
             raise ValueError(f"{what} {listed(bad)} {why} the {len(to)} {known}: {listed(to)}")
     if isinstance(labels, MultiLabels):
         return MultiLabels(mapping[values], labels.offsets, len(to))
-    return mapping[values]
+    renumbered: np.ndarray = mapping[values]
+    return renumbered
 
 
 def class_numbers(names: Names, to: Names) -> np.ndarray | None:
@@ -64,7 +65,7 @@ def class_numbers(names: Names, to: Names) -> np.ndarray | None:
     if not names or not to:
         return None
     own, other = [_plain(name) for name in names], [_plain(name) for name in to]
-    if own == other[: len(own)]:
+    if own == other or (own == other[: len(own)] and not set(own) & set(other[len(own) :])):
         return None
     plain = [are_numbers(own), are_numbers(other)]
     if all(plain) or (any(plain) and not set(own) & set(other)):
@@ -96,9 +97,14 @@ def of_splits(names: Sequence[str]) -> bool:
 
     A lone 'train' among others is a class, as in CIFAR-100.
     """
-    found = [match for name in names if (match := SPLIT_NAME.fullmatch(name.strip()))]
-    kinds = {match[1] is not None for match in found}
-    return len(found) > 0 and (len(found) == len(names) or len(kinds) > 1)
+    found = [name for name in names if SPLIT_NAME.fullmatch(name.strip())]
+    return len(found) > 0 and (len(found) == len(names) or of_several_splits(found))
+
+
+def of_several_splits(names: Iterable[str]) -> bool:
+    """Whether some of the names are of a training split, and some of another one."""
+    found = [SPLIT_NAME.fullmatch(name.strip()) for name in names]
+    return len({match[1] is not None for match in found if match}) > 1
 
 
 def check_one_split(files: Sequence[str], source: str) -> None:

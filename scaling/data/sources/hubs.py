@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from scaling.data.sources.filesystem import one_line
+from scaling.checks import read_regular
+from scaling.data.sources.filesystem import MOST_BYTES, one_line
 from scaling.data.sources.labels import multi_labels
 from scaling.data.sources.parquet import IMAGE_NAMES, LABEL_NAMES, label_numbers, whole_numbers
 from scaling.data.sources.split import Split
@@ -34,7 +35,7 @@ class Items:
     def __getitem__(self, index: int) -> bytes | None:
         try:
             return self.encoded(self.items[index])
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise ValueError(f"cannot read {self.where(index)}: {one_line(error)}") from None
 
     def name(self, index: int) -> str:
@@ -103,8 +104,13 @@ def _item_labels(items: Any, source: Torchvision) -> np.ndarray:
 
 def _lossless(item: tuple[Any, int]) -> bytes:
     """An item's PIL image as a PNG that is not compressed: it is decoded again soon."""
+    from PIL import Image  # here: planning needs no Pillow
+
+    from scaling.data.sources.decoding import rgb_pixels
+
     image, out = item[0], io.BytesIO()
-    (image if image.mode in PNG_MODES else image.convert("RGB")).save(out, "PNG", compress_level=0)
+    image = image if image.mode in PNG_MODES else Image.fromarray(rgb_pixels(image))
+    image.save(out, "PNG", compress_level=0)
     return out.getvalue()
 
 
@@ -146,7 +152,7 @@ def _sizes(items: Any, column: str) -> np.ndarray:
 def _stored(column: str, item: dict[str, Any]) -> bytes | None:
     """The bytes of an image, which are in the table or in a file that it names."""
     data, path = item[column]["bytes"], item[column]["path"]
-    return Path(path).read_bytes() if data is None and path else data
+    return read_regular(path, MOST_BYTES) if data is None and path else data
 
 
 def _column(source: HuggingFace, option: str, asked: str | None, usual: tuple[str, ...], names: list[str]) -> str:

@@ -57,7 +57,7 @@ def shared(train: Encoded, test: Encoded) -> np.ndarray:
     return found
 
 
-Ids = list[str] | pa.Array  # of files [F]: Arrow's large strings where each is an image, of which there may be millions
+Ids = Any  # of files [F]: a list; Arrow's large binaries where each file is an image, of which there may be millions
 Places = tuple[Ids, np.ndarray, np.ndarray]  # ids; of each image its file, int64 [N], and its place in that [N]
 
 
@@ -94,12 +94,13 @@ def _places(encoded: Encoded) -> Places:
 
 
 def _text(ids: list[str]) -> pa.Array:
-    return pa.array(ids, pa.large_string())
+    return pa.array(map(os.fsencode, ids), pa.large_binary())  # names of files need not be UTF-8
 
 
 def _counted(sizes: np.ndarray) -> np.ndarray:
     """0, 1, 2, ... in each of the files: int64 [N]."""
-    return np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    places: np.ndarray = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return places
 
 
 def _id(file: File) -> str:
@@ -114,14 +115,14 @@ def _id(file: File) -> str:
 
 
 def _paths(files: Files) -> pa.Array:
-    """The paths of images in a file each, with links to directories followed: large strings [N]."""
-    paths = files.paths.cast(pa.large_string()).combine_chunks()
+    """The paths of images in a file each, with links to directories followed: large binaries [N]."""
+    paths = files.paths.cast(pa.large_binary()).combine_chunks()
     folders = pc.replace_substring_regex(paths, r"[^/]*$", "").dictionary_encode()
     root = files.root
     full: Callable[[str], str] = (
         root.path if root.local is None else lambda folder: os.path.realpath(f"{root.local}/{folder}") + "/"
     )
-    known = _text([full(folder) for folder in folders.dictionary.to_pylist()])
+    known = _text([full(folder) for folder in map(os.fsdecode, folders.dictionary.to_pylist())])
     names = pc.replace_substring_regex(paths, r"(?s)^.*/", "")
     return pc.binary_join_element_wise(known.take(folders.indices), names, _text([""])[0])
 
@@ -200,9 +201,10 @@ def _sizes_of_files(files: Files) -> tuple[np.ndarray | None, Any]:
         return None, None
     about, text = np.zeros((len(files.paths), 2), np.int64), hashlib.sha256(str(files.root.local).encode())
     for index, path in enumerate(files.paths.to_pylist()):
-        text.update(os.fsencode(path) + b"\n")
+        text.update(path + b"\n")
         try:
-            found = os.stat(f"{files.root.local}/{path}")  # noqa: PTH116 - a Path of each of millions takes seconds
+            # A Path of each of millions would take seconds.
+            found = os.stat(os.fsencode(f"{files.root.local}/") + path)  # noqa: PTH116
         except OSError:
             continue  # who opens it says why it cannot
         about[index] = found.st_size, found.st_mtime_ns

@@ -8,7 +8,7 @@ the schema's metadata. A row group is read when its first image is asked for, an
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from scaling.data.sources.classes import aligned, check_one_split
 from scaling.data.sources.filesystem import OPEN_FILES, File, Recent, find, one_line
 from scaling.data.sources.labels import multi_labels
+from scaling.data.sources.listing import LeftOut
 from scaling.data.sources.split import Split
 from scaling.data.uris import Parquet
 
@@ -51,7 +52,10 @@ class Rows:
 
     def name(self, index: int) -> str:
         """The image's `path` if there are paths and no two are the same, else its row number in all files."""
-        return str(index) if self._paths is None else self._paths[index].as_py()
+        if self._paths is None:
+            return str(index)
+        path: bytes = self._paths[index].as_py()
+        return path.decode("utf-8", "surrogateescape")
 
     def where(self, index: int) -> str:
         group, row = self._find(index)
@@ -94,16 +98,19 @@ class Rows:
                 if column not in [reader.schema.column(i).path for i in range(len(reader.schema))]:
                     return None
                 batches = _batches(reader, [column], file)
-                parts += [pc.struct_field(batch.column(0), [0]).cast(pa.string()) for batch in batches]
-        paths = pa.chunked_array(parts, pa.string())
+                # As bytes: what another program has written as text need not be UTF-8.
+                parts += [pc.struct_field(batch.column(0), [0]).cast(pa.binary()) for batch in batches]
+        paths = pa.chunked_array(parts, pa.binary())
         return paths if pc.count_distinct(paths, mode="all").as_py() == len(paths) and not paths.null_count else None
 
 
 def read(source: Parquet) -> Split:
     """The split in the files of a source. Raises ValueError when there are none, or they cannot be read."""
-    files = find(source.path, "*.parquet", "Parquet file")
+    left = LeftOut()
+    files = find(source.path, "*.parquet", "Parquet file", left)
     check_one_split([file.name for file in files], str(source))
-    return read_files(files, source)
+    split = read_files(files, source)
+    return replace(split, notes=(*split.notes, *left.notes(source)))
 
 
 def read_files(files: Sequence[File], source: Parquet) -> Split:

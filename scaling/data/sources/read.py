@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scaling.checks import check
+from scaling.checks import check, say
 from scaling.data.builtin_sets import Digits, Ifs, Layouts
 from scaling.data.sources import builtin, folders, hubs, parquet, webdataset
 from scaling.data.sources.classes import aligned, listed, of_splits
-from scaling.data.sources.filesystem import buffer
+from scaling.data.sources.filesystem import Files, buffer
+from scaling.data.sources.first_look import FirstLook
 from scaling.data.sources.labels import highest_label, numbers
 from scaling.data.sources.selection import Chosen, choose
 from scaling.data.sources.split import Encoded, Facts, Split
@@ -49,6 +50,13 @@ def open_split(uri: str, cache: Storage | None) -> "Images":
 
     split = read_split(parse_uri(uri), cache)
     return Images(split.labels, split.classes, split.encoded, split.notes)
+
+
+def open_announced(uri: str) -> "Images":
+    """`open_split` for a command: what was found and is not used is said."""
+    images = open_split(uri, None)
+    say(images.notes)
+    return images
 
 
 @lru_cache(maxsize=8)
@@ -126,7 +134,15 @@ def survey(source: Source | Selected) -> tuple[Facts, Encoded]:
             digest.update(np.asarray(split.encoded.index, "<i8").tobytes())
             return _facts(split, whole.num_classes, digest.hexdigest()[:16]), split.encoded
     split = read_split(source, None)
-    return _facts(split, len(split.classes or ()), fingerprint(split)), split.encoded
+    seen = FirstLook(split.encoded)
+    facts = _facts(split, len(split.classes or ()), fingerprint(split, seen))
+    match split.encoded:
+        case Files() as files:
+            seen.add_files(files, np.arange(len(split.labels)))
+        case Chosen(Files() as files, index):
+            seen.add_files(files, np.asarray(index))
+    notes = (*facts.notes, *seen.notes(source))
+    return replace(facts, notes=notes, broken=tuple(seen.broken.values())), split.encoded
 
 
 def _facts(split: Split, num_classes: int, digest: str) -> Facts:
@@ -136,8 +152,8 @@ def _facts(split: Split, num_classes: int, digest: str) -> Facts:
     return Facts(len(split.labels), num_classes or highest + 1, highest, digest, split.notes, names, used)
 
 
-def fingerprint(split: Split) -> str:
-    """16 hexadecimal digits of a hash of the content, as `split_facts` says."""
+def fingerprint(split: Split, seen: FirstLook | None = None) -> str:
+    """16 hexadecimal digits of a hash of the content, as `survey` says. Its images are looked at by the way."""
     count = len(split.labels)
     digest = hashlib.sha256(str(count).encode())
     for array in numbers(split.labels):
@@ -145,6 +161,8 @@ def fingerprint(split: Split) -> str:
         digest.update(array.astype("<i8").tobytes())
     for index in sorted({i * (count - 1) // (SAMPLES - 1) for i in range(SAMPLES)}):
         image = split.encoded[index] or b""
+        if seen is not None:
+            seen.add(index, image)
         # The length first, so that bytes cannot pass from one image to the next unseen.
         digest.update(len(image).to_bytes(8, "little"))
         digest.update(image)
