@@ -54,10 +54,12 @@ def settle(storage: Storage, rows: Sequence[Mapping[str, Any]], step: int, accou
     """
     running = [row for row in rows if row["outcome"] == "running"]
     result = _result(storage, rows[0]) if running else None
+    kept = 0  # steps that the attempts before have kept: a row is older than that if its attempt had not begun to train
     for row in rows:
         closed = _closed(row, step, account, _seen(storage, row))
-        if row["outcome"] == "running" and row is rows[-1] and _came_to(result, row):
+        if row["outcome"] == "running" and row is rows[-1] and _came_to(result, row, max(kept, row["first_step"])):
             closed = _finished(closed, result)
+        kept = max(kept, closed["committed_step"])
         if closed != row:
             write_rows(storage, "attempt", [closed])
 
@@ -100,9 +102,9 @@ def _result(storage: Storage, row: Mapping[str, Any]) -> dict[str, Any] | None:
     return read_row(storage, row["kind"], row["unit_id"]) if row["kind"] in UNIT_TABLES else None
 
 
-def _came_to(result: Mapping[str, Any] | None, row: Mapping[str, Any]) -> bool:
-    """Whether the result is of this attempt: a trial that pauses at rungs has a result of an earlier one."""
-    return result is not None and (row["kind"] == "fewshot" or _steps(result) > row["first_step"])
+def _came_to(result: Mapping[str, Any] | None, row: Mapping[str, Any], first: int) -> bool:
+    """Whether the result is of this attempt, from step `first`: a trial that pauses at rungs has earlier results."""
+    return result is not None and (row["kind"] == "fewshot" or _steps(result) > first)
 
 
 def _steps(result: Mapping[str, Any]) -> int:

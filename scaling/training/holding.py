@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 _LOADED = time.monotonic()
-_since: float | None = None  # `time.monotonic` when the last attempt ended, or a task began; None: as this process does
+_since: tuple[int, float] | None = None  # of a process: when its last attempt ended, or its task began (monotonic)
 
 
 def seconds_held(asked: float = 0.0) -> float:
@@ -18,8 +18,9 @@ def seconds_held(asked: float = 0.0) -> float:
     Of a fresh process that is its age, but no more than `asked`, the seconds since its group was asked for, where that
     is known: Ray starts some processes in advance, which hold nothing yet.
     """
-    if _since is not None:
-        return time.monotonic() - _since
+    if _used():
+        assert _since is not None
+        return time.monotonic() - _since[1]
     age = _age()
     return min(age, asked) if asked else age
 
@@ -27,13 +28,18 @@ def seconds_held(asked: float = 0.0) -> float:
 def devices_used() -> None:
     """Note that an attempt has ended, and has accounted for the time up to now."""
     global _since
-    _since = time.monotonic()
+    _since = os.getpid(), time.monotonic()
 
 
 def devices_taken() -> None:
     """Note that devices are held from now on, in a process that held none since its last attempt."""
-    if _since is not None:
+    if _used():
         devices_used()
+
+
+def _used() -> bool:
+    """Whether this process, not one that it was forked from, has had devices before."""
+    return _since is not None and _since[0] == os.getpid()
 
 
 def _age() -> float:
