@@ -5,11 +5,12 @@ Functions that return frames of many rows load with their first use: they need p
 
 from typing import TYPE_CHECKING, Any
 
+from scaling.store.accounts import CLOCKS, settle
 from scaling.store.clutter import is_clutter
 from scaling.store.directories import DAMAGED, Committed, commit_directory, open_directory, set_aside
 from scaling.store.errors import LostLeaseError, StorageError
 from scaling.store.lease import lease, lease_holder
-from scaling.store.leftovers import clear_checkpoints, clear_finished, clear_leftovers, step_checkpoints
+from scaling.store.leftovers import clear_checkpoints, clear_finished, clear_leftovers
 from scaling.store.manifest import DamagedError
 from scaling.store.place import check_lasting, check_place
 from scaling.store.provenance import Command, command_typed, record_command, recorded_commands, without_secrets
@@ -23,6 +24,7 @@ from scaling.store.results import (
     write_rows,
 )
 from scaling.store.schemas import TABLES, UNIT_TABLES
+from scaling.store.steps import step_checkpoints
 from scaling.store.storage import Storage
 from scaling.store.uri import still_environment
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from scaling.store.frames import best_trials, open_attempts, read_table, skipped_images
 
 __all__ = [
+    "CLOCKS",
     "DAMAGED",
     "TABLES",
     "UNIT_TABLES",
@@ -61,6 +64,7 @@ __all__ = [
     "recorded_commands",
     "row_file",
     "set_aside",
+    "settle",
     "skipped_images",
     "step_checkpoints",
     "still_environment",

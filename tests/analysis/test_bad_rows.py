@@ -215,7 +215,7 @@ def answers(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         assert told.err.startswith("error: ")
 
 
-@pytest.mark.parametrize("name", [name for name in BAD])
+@pytest.mark.parametrize("name", list(BAD))
 def test_every_command_answers(name: str, whole: Storage, tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     import shutil
 
