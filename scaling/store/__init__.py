@@ -6,7 +6,14 @@ Functions that return frames of many rows load with their first use: they need p
 from typing import TYPE_CHECKING, Any
 
 from scaling.store.lease import lease, lease_holder
-from scaling.store.provenance import Command, command_typed, record_command, recorded_commands, without_secrets
+from scaling.store.provenance import (
+    Command,
+    command_typed,
+    record_command,
+    recorded_commands,
+    refuse_secrets,
+    without_secrets,
+)
 from scaling.store.results import (
     checkpoint_name,
     finished_ids,
@@ -40,6 +47,7 @@ __all__ = [
     "read_table",
     "record_command",
     "recorded_commands",
+    "refuse_secrets",
     "row_file",
     "skipped_images",
     "without_secrets",
