@@ -12,7 +12,7 @@ NOTEBOOKS := $(wildcard analysis/notebooks/*.py)
 # the paper's experiments; `make miniatures` runs each in the small
 PAPER := vit_paper data_requirements transformer_shape position_embeddings head_type sgd_vs_adam self_supervision axial
 
-.PHONY: help study miniatures notebooks test test-slow test-xla xla lint format benchmark docs clean
+.PHONY: help study miniatures notebooks test test-slow test-faults test-xla xla lint format benchmark docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,11 +32,14 @@ notebooks: $(VENV)/notebooks  ## run all notebooks on the rows of STUDY; HTML an
 			-- --storage $(RESULTS) || exit; \
 	done; done
 
-test: $(VENV)/ready  ## the tests, but for the slow ones
-	$(BIN)/python -m pytest
+test: $(VENV)/ready  ## the tests, but for the slow ones, by two processes: one mostly waits for Ray
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-slow: $(VENV)/ready  ## the slow tests: kills, jobs, the whole quickstart
 	$(BIN)/python -m pytest -m slow
+
+test-faults: $(VENV)/ready  ## the fault campaign: crashes, kills, damaged files, lost drivers; its counts at the end
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m faults
 
 test-xla: xla  ## training by torch-xla, on XLA's CPU devices (its environment takes 9 GB)
 	PJRT_DEVICE=CPU PYTHONPATH=. $(XLA_VENV)/bin/python -m pytest tests/xla

@@ -7,6 +7,7 @@ python -m clusters launch slurm --slice h100:16 --storage /shared/study
 """
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import tyro
 
 from clusters.hardware import slice_named, slice_wanted
 from clusters.launch import LaunchKind, LaunchRequest, LineError, launch_file, mistakes
-from scaling.checks import check
+from scaling.checks import check, printable, read_regular
 from scaling.console import USER_ERROR, WideTable, console, exit_code, parse_command
 
 
@@ -88,6 +89,7 @@ class Check:
 
 
 Command = Slices | Launch | Check
+LARGEST = 2**18  # bytes of a launch file
 COMMANDS: dict[str, type[Command]] = {"slices": Slices, "launch": Launch, "check": Check}
 
 
@@ -134,10 +136,16 @@ def launch(options: Launch) -> int:
         print(text, end="")
         return 0
     try:
-        options.out.write_text(text)
+        with open(options.out, "w", encoding="utf-8", opener=_without_waiting) as file:
+            file.write(text)
     except OSError as error:
         raise ValueError(f"--out {options.out}: {error.strerror}") from None
     return 0
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a file; of a FIFO that nobody reads it says so, instead of waiting for a reader."""
+    return os.open(path, flags | os.O_NONBLOCK, 0o666)
 
 
 def check_files(options: Check) -> int:
@@ -146,16 +154,16 @@ def check_files(options: Check) -> int:
     for file in options.files:
         kind, mistakes = _read(file)
         for mistake in mistakes:
-            print(f"{file}:{mistake.line}: {' '.join(str(mistake).split())}", file=sys.stderr)
+            print(printable(f"{file}:{mistake.line}: {' '.join(str(mistake).split())}"), file=sys.stderr)
         if not mistakes:
-            print(f"{file}: {kind}, no mistakes found")
+            print(printable(f"{file}: {kind}, no mistakes found"))
         wrong += len(mistakes)
     return USER_ERROR if wrong else 0
 
 
 def _read(file: Path) -> tuple[str, list[LineError]]:
     try:
-        return mistakes(file.read_text())
+        return mistakes(read_regular(file, LARGEST).decode())
     except LineError as mistake:
         return "unknown", [mistake]
     except (OSError, UnicodeDecodeError) as error:

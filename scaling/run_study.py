@@ -9,13 +9,14 @@ if __name__ == "__main__":  # as a script, its own directory is first on the pat
 
 import json
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
 
 from scaling.checks import check
-from scaling.console import Machine, check_flags, command_line, console, storage_of
+from scaling.console import Machine, check_flags, command_line, console, helping, said_missing, storage_of
 from scaling.data import resolve_study
 from scaling.specs import Study, check_batches, to_json
 from scaling.store import Storage, command_typed, lease, read_table, record_command, skipped_images
@@ -63,6 +64,7 @@ class Options:
 
 STATUS_FLAGS = ("study", "miniature", "status", "storage", "json")
 PLAN_FLAGS = ("study", "miniature", "plan", "storage", "only", "json")
+MOST_SECONDS = 10**9  # between two checkpoints
 CHIP_FLAGS = ("hardware", "utilisation", "slice", "measured")  # of a plan
 
 
@@ -77,20 +79,24 @@ def main(options: Options) -> int:
         check(options.plan or getattr(options, flag) is None, f"--{flag} goes with --plan")
     check(options.slice is None or options.hardware is None, "--slice says the chip: leave --hardware out")
     check(options.measured is None or options.utilisation is None, "give --measured or --utilisation: one rate")
+    _check_seconds(options.save_seconds)
     study = resolve_study(select_models(load_study(options.study, options.miniature), options.only))
     if options.plan:
         return _plan(study, options)
     _check_runnable(study, options)
 
     storage = storage_of(options.storage, _default_storage(options, study.name))
+    from scaling.schedule import check_units, is_finished, without_result
+
+    finished = is_finished(study, storage, {})
+    if not finished:
+        check_units(study)  # what is done is done, with whatever sizes
+        _check_released(study)
     storage.make()
 
-    from analysis.report import report  # not before: a plan should not wait for charts, nor a finished study for ray
-    from scaling.schedule import is_finished
-
-    out, failed = console(quiet=options.json), 0
-    if is_finished(study, storage, {}):
-        out.print("Nothing to do: every unit has its row.")
+    out = console(quiet=options.json)
+    if finished:
+        out.print("Nothing to do: every unit has its row.")  # diverged trials, too
     else:
         with lease(storage, f"study {study.name}"):
             from clusters.execution import prepare_trackers
@@ -99,12 +105,17 @@ def main(options: Options) -> int:
             prepare_trackers(options.machine.tracking, study.name)
             storage.write("study.json", to_json(study).encode())
             record_command(storage, command_typed())
-            failed = run(study, storage, out, options.machine, save_seconds=options.save_seconds)
-    report(storage)
-    _summarise(storage, failed, out)
+            run(study, storage, out, options.machine, save_seconds=options.save_seconds)
+    with helping("the report"):
+        from analysis.report import report  # here: a plan should not wait for charts, nor a finished study for ray
+
+        report(storage)
+    _summarise(storage, out)
+    missing = without_result(study, storage, {})
     if options.json:
-        print(json.dumps({"storage": storage.uri, "report": storage.path("report.html"), "failed": failed}))
-    return 1 if failed else 0
+        about = {"storage": storage.uri, "report": storage.path("report.html"), "failed": len(missing)}
+        print(json.dumps({**about, "without_result": missing}))
+    return said_missing(missing)
 
 
 def _default_storage(options: Options, name: str) -> str | Path:
@@ -114,20 +125,19 @@ def _default_storage(options: Options, name: str) -> str | Path:
     return (folder or ".") if stored else ROOT / "results" / name
 
 
-def _summarise(storage: Storage, failed: int, out: Console) -> None:
+def _summarise(storage: Storage, out: Console) -> None:
     """What came out, and where to look next."""
-    from analysis.report import summary_sentences
-    from analysis.rows import accuracies, load_rows
-    from analysis.tables import results_table, to_rich
+    with helping("the summary"):
+        from analysis.report import summary_sentences
+        from analysis.rows import accuracies, load_rows
+        from analysis.tables import results_table, to_rich
 
-    rows = load_rows(storage)
-    out.print(to_rich(results_table(rows), "Results"))
-    for sentence in summary_sentences(rows, accuracies(rows)):
-        out.print(f"- {sentence}", markup=False)
-    for line in skipped_images(storage):
-        out.print(line, markup=False, soft_wrap=True)
-    if failed:
-        out.print(f"{failed} units failed: their attempt rows say why; the same command tries them again.")
+        rows = load_rows(storage)
+        out.print(to_rich(results_table(rows), "Results"))
+        for sentence in summary_sentences(rows, accuracies(rows)):
+            out.print(f"- {sentence}", markup=False)
+        for line in skipped_images(storage):
+            out.print(line, markup=False, soft_wrap=True)
     out.print(f"report   {storage.path('report.html')}", soft_wrap=True)
     out.print(f"rows     {storage.path('*/*.parquet')}", soft_wrap=True)
     out.print(f"account  python -m analysis core-days {storage.uri}", soft_wrap=True)
@@ -151,7 +161,9 @@ def _status(options: Options) -> int:
 def _plan(study: Study, options: Options) -> int:
     from analysis.accounting import plan_study, render_plan
     from clusters.hardware import chip_named, slice_named
+    from scaling.schedule import check_units
 
+    check_units(study)
     on = slice_named(options.slice) if options.slice else None
     chip = on.chip if on else chip_named(options.hardware or study.hardware)
     costs = plan_study(study, chip, options.utilisation, _measured(study, chip, options), on)
@@ -178,6 +190,10 @@ def _measured(study: Study, chip: "Hardware", options: Options) -> "Rates":
     return rates
 
 
+def _check_seconds(seconds: float) -> None:
+    check(0 <= seconds <= MOST_SECONDS, f"--save-seconds must be 0 to {MOST_SECONDS:,}, got {seconds}")
+
+
 def _check_runnable(study: Study, options: Options) -> None:
     """All that can be known to go wrong is said before anything is written."""
     options.machine.check()
@@ -187,6 +203,15 @@ def _check_runnable(study: Study, options: Options) -> None:
             raise ValueError(
                 f"data set {data.name} has no URI: give its train= in the study to run it (--plan needs none)"
             )
+
+
+def _check_released(study: Study) -> None:
+    """Files of weights fit their models: not found out by every trial."""
+    if study.released:
+        from scaling.checkpoints import check_upstream  # here: it loads torch
+
+        for upstream, task in product(study.released, study.tasks):
+            check_upstream(upstream, None, task.resolution)
 
 
 def _check_batches(study: Study, options: Options) -> None:

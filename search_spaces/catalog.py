@@ -1,15 +1,27 @@
 """Studies by name or by the path of a user's file, whole or cut down to some models."""
 
+import contextlib
 import fnmatch
 import importlib.util
+import os
 import pkgutil
+import re
+import signal
+import threading
 import traceback
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
 
 import search_spaces
+from scaling.checks import check, check_regular, short
 from scaling.specs import Study, from_json
+
+LARGEST_FILE, LARGEST_JSON = 2**24, 2**28  # bytes of a study file, and of a stored study
+SECONDS = "STUDY_SECONDS"  # environment variable: how long a study file may take to make its values
 
 
 def study_names() -> list[str]:
@@ -29,24 +41,73 @@ def load_study(place: str, miniature: bool = False) -> Study:
         if miniature:
             raise ValueError(f"--miniature is for a study of search_spaces or of your own; {place} is run as it is")
         return _stored_study(place)
-    spec = _module_of(place)
+    module = _read(_module_of(place), place)
+    name = "MINIATURE" if miniature else "STUDY"
+    study = vars(module).get(name)
+    if not isinstance(study, Study):
+        found = "" if study is None else f": it is {short(study)}"
+        raise ValueError(f"study {place} has no {name} = Study(...){found}")
+    return study
+
+
+class _TooLongError(BaseException):
+    """A study file does not come to its end. Not an Exception: the file's own `except` must not take it."""
+
+
+def _read(spec: ModuleSpec, place: str) -> ModuleType:
+    """The module, run. Raises ValueError, in one line with the line of the file, for all that ends it otherwise."""
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    seconds = _seconds()
     try:
-        spec.loader.exec_module(module)
-    except ValueError as error:
-        raise ValueError(f"study {place}{_line_of(error, spec.origin)}: {error}") from None
-    except SyntaxError as error:
-        where = f", line {error.lineno}" if error.filename == spec.origin else _line_of(error, spec.origin)
-        raise ValueError(f"study {place}{where}: {type(error).__name__}: {error.msg}") from None
-    except Exception as error:
-        why = f"{type(error).__name__}: {error}"
-        raise ValueError(f"study {place}{_line_of(error, spec.origin)} cannot be read: {why}") from None
-    name = "MINIATURE" if miniature else "STUDY"
-    study = getattr(module, name, None)
-    if not isinstance(study, Study):
-        raise ValueError(f"study {place} has no {name} = Study(...)")
-    return study
+        with _at_most(seconds):
+            spec.loader.exec_module(module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a file can also end the process, by sys.exit
+        where = _line_of(error, spec.origin)
+        match error:
+            case ValueError():
+                why = f": {error}"
+            case SyntaxError():
+                where = f", line {error.lineno}" if error.filename == spec.origin and error.lineno else where
+                why = f": {type(error).__name__}: {error.msg}"
+            case SystemExit():
+                why = f" ends the process, by sys.exit({short(error.code)}): a study file makes values"
+            case _TooLongError():
+                why = f" is not at its end after {seconds:g} s: a study file makes values ({SECONDS} gives it longer)"
+            case _:
+                why = f" cannot be read: {type(error).__name__}: {error}"
+        raise ValueError(" ".join(f"study {place}{where}{why}".split())) from None
+    return module
+
+
+def _seconds() -> float:
+    text = os.environ.get(SECONDS, "15")
+    check(re.fullmatch(r"\d+(\.\d+)?", text) is not None, f"{SECONDS} must be a number of seconds, got {text!r}")
+    return float(text)
+
+
+@contextlib.contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Raise _TooLongError inside after so many seconds (0: never), and again each second, in case it is caught there.
+
+    Only the main thread has signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(signum: int, frame: object) -> NoReturn:
+        raise _TooLongError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _module_of(place: str) -> ModuleSpec:
@@ -64,10 +125,11 @@ def _module_of(place: str) -> ModuleSpec:
         raise ValueError(
             f"unknown study {place!r}: take one of {names}, or the path of a .py file or of a storage's study.json"
         )
-    if not path.is_file():
+    if not path.exists():
         raise ValueError(f"study file {place} not found")
+    check_regular(path, LARGEST_FILE)
     spec = importlib.util.spec_from_file_location(f"study_{path.stem}", path.absolute())
-    if spec is None:
+    if spec is None or path.suffix != ".py":
         raise ValueError(f"study file {place} must be a .py file that holds STUDY = Study(...), or a study.json")
     return spec
 
@@ -80,8 +142,10 @@ def _stored_study(place: str) -> Study:
     storage = Storage.of(folder or ".")
     if not storage.exists(name):
         raise ValueError(f"study file {place} not found")
+    if storage.local is not None:
+        check_regular(storage.local / name, LARGEST_JSON)
     try:
-        return from_json(Study, storage.read(name).decode())
+        return from_json(Study, storage.read(name))
     except ValueError as error:
         raise ValueError(f"study {place}: {error}") from None
 

@@ -24,6 +24,15 @@ settings.register_profile("untimed", settings(), deadline=None)
 settings.load_profile("untimed")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Two processes share the tests by file, and one of them gets all that need the cluster, so that there is one."""
+    if not config.pluginmanager.hasplugin("xdist"):  # torch-xla's environment has none
+        return
+    for item in items:
+        needs_cluster = "cluster" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("cluster" if needs_cluster else item.path.as_posix()))
+
+
 @pytest.fixture(autouse=True)
 def _fresh_compiler() -> None:
     forget_compiled_code()

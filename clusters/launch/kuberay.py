@@ -4,7 +4,7 @@ import json
 from textwrap import indent
 
 from clusters.hardware import Slice
-from clusters.launch.request import LaunchRequest, indented, ray_image, ray_version, title
+from clusters.launch.request import LaunchRequest, indented, ray_image, ray_version, title, yaml_quoted, yaml_text
 from scaling.checks import check
 
 HOME = "/home/ray/scaling-studies"
@@ -23,7 +23,7 @@ def ray_cluster(request: LaunchRequest) -> str:
 apiVersion: ray.io/v1
 kind: RayCluster
 metadata:
-  name: {request.name}
+  name: {yaml_text(request.name)}
 spec:
   {indented(_cluster_spec(request), 2)}
 """
@@ -37,9 +37,9 @@ def ray_job(request: LaunchRequest) -> str:
 apiVersion: ray.io/v1
 kind: RayJob
 metadata:
-  name: {request.name}
+  name: {yaml_text(request.name)}
 spec:
-  entrypoint: {json.dumps(f"python {HOME}/{request.command}")}
+  entrypoint: {yaml_quoted(f"python {HOME}/{request.command}")}
   submissionMode: K8sJobMode
   backoffLimit: 3  # a new cluster goes on from the last checkpoints
   activeDeadlineSeconds: {request.hours * 3600}
@@ -106,7 +106,7 @@ def _numbers(shape: Slice) -> str:
 def _container(request: LaunchRequest, resources: dict[str, str]) -> str:
     asked = json.dumps(resources)
     return f"""\
-image: {request.image or "scaling-studies:latest"}  # change: where you pushed it
+image: {yaml_text(request.image or "scaling-studies:latest")}  # change: where you pushed it
 securityContext: {{allowPrivilegeEscalation: false}}
 resources:
   limits: {asked}
@@ -139,8 +139,8 @@ def _storage(request: LaunchRequest, *, shared_memory: bool, spaces: int) -> str
         mounts.append("  - {name: shared-memory, mountPath: /dev/shm}")
         volumes.append("  - {name: shared-memory, emptyDir: {medium: Memory}}")
     if request.storage is not None and request.storage.startswith("/"):
-        mounts.append(f"  - {{name: storage, mountPath: {json.dumps(request.storage)}}}")
-        claim = f"persistentVolumeClaim: {{claimName: {request.claim}}}"
+        mounts.append(f"  - {{name: storage, mountPath: {yaml_quoted(request.storage)}}}")
+        claim = f"persistentVolumeClaim: {{claimName: {yaml_text(request.claim)}}}"
         volumes.append(f"  - {{name: storage, {claim}}}  # change: a claim that many nodes may write to")
     if not mounts:
         return ""

@@ -2,7 +2,7 @@
 
 import json
 
-from clusters.launch.request import LaunchRequest, indented, ray_image, title
+from clusters.launch.request import LaunchRequest, indented, ray_image, title, yaml_text
 from scaling.checks import check
 
 HEAD = {"gcp": "n2-standard-8", "aws": "m6i.2xlarge"}
@@ -25,14 +25,14 @@ def ray_up_cluster(request: LaunchRequest) -> str:
 #   RAY_AUTH_MODE=token RAY_API_SERVER_ADDRESS=http://127.0.0.1:8265 ray job submit --working-dir . -- \\
 #     python {request.command}
 #   ray down FILE
-cluster_name: {request.name}
+cluster_name: {yaml_text(request.name)}
 max_workers: {number}
 idle_timeout_minutes: 30
 {_provider(request, cloud)}
 auth:
   ssh_user: ubuntu
 docker:
-  image: {request.image or ray_image(request.slice.chip.kind)}  # Ray and Python as here
+  image: {yaml_text(request.image or ray_image(request.slice.chip.kind))}  # Ray and Python as here
   container_name: ray
   pull_before_run: true{_PRIVILEGED if tpu else ""}
 file_mounts:
@@ -80,7 +80,7 @@ def _provider(request: LaunchRequest, cloud: str) -> str:
   type: gcp
   region: {zone.rpartition("-")[0]}
   availability_zone: {zone}  # change: one where you have a quota for {machine}
-  project_id: {request.project or "my-project"}  # change: yours"""
+  project_id: {yaml_text(request.project or "my-project")}  # change: yours"""
 
 
 def _resources(request: LaunchRequest) -> dict[str, int]:
@@ -128,7 +128,7 @@ def _gcp_node(request: LaunchRequest) -> str:
     if chip.gcp_attached:
         zone = f"projects/{request.project or 'my-project'}/zones/{request.zone or 'us-central1-a'}"
         attached = f"""guestAccelerators:
-  - acceleratorType: {zone}/acceleratorTypes/{chip.gcp_attached}
+  - acceleratorType: {yaml_text(f"{zone}/acceleratorTypes/{chip.gcp_attached}")}
     acceleratorCount: {request.slice.chips_on_host}
 """
     # GCP restarts no preemptible machine, and refuses to be asked for it.

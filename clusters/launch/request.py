@@ -2,19 +2,25 @@
 
 import re
 import shlex
+import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from textwrap import indent
 from typing import Literal
 
+import yaml
+
 from clusters.hardware import Slice
 from scaling.checks import check
+from scaling.store import check_place
 
 LaunchKind = Literal["ray-up-gcp", "ray-up-aws", "raycluster", "rayjob", "slurm", "skypilot"]
 WITH_HEAD = ("ray-up-gcp", "ray-up-aws", "raycluster", "rayjob")  # Ray's head is a machine of its own there
 WITHOUT_TPU = ("ray-up-aws", "slurm")
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
-WORD = re.compile(r"[A-Za-z0-9._:/@=+-]+")  # what needs no quotes in YAML, shell or Slurm
+WORD = re.compile(r"[A-Za-z0-9._:/@=+-]+")  # what needs no quotes in shell or Slurm, nor in YAML unless it means more
+ZONES = {"ray-up-gcp": re.compile(r"[a-z]+-[a-z]+\d+-[a-z]"), "ray-up-aws": re.compile(r"[a-z]+(-[a-z]+)+-\d+[a-z]")}
+MOST_HOURS = 24 * 365
 ON_ONE_LINE = ("study", "storage")
 
 
@@ -40,11 +46,20 @@ class LaunchRequest:
         check(NAME.fullmatch(self.name) is not None, f"--name {self.name!r}: small letters, digits and -, up to 40")
         for flag in ("image", "zone", "project", "claim", "partition"):
             value = getattr(self, flag)
-            check(value is None or WORD.fullmatch(value) is not None, f"--{flag} {value!r} has a character it cannot")
+            known = value is None or WORD.fullmatch(value) is not None
+            check(known, f"--{flag} {value!r} has a character it cannot have: letters, digits and ._:/@=+- are allowed")
+            check(value is None or value[0].isalnum(), f"--{flag} {value!r} must begin with a letter or digit")
         for flag in ON_ONE_LINE:
             value = getattr(self, flag)
-            check(value is None or value.isprintable(), f"--{flag} {value!r} is not one line")
+            check(value is None or value.isprintable(), f"--{flag} {value!r} is not one line of printable text")
+            check(value is None or value.strip() != "", f"--{flag} must not be empty, got {value!r}")
+        if self.storage is not None:
+            check_place(self.storage)
+        zone = ZONES.get(self.kind)
+        known = self.zone is None or zone is None or zone.fullmatch(self.zone) is not None
+        check(known, f"--zone {self.zone!r} is none of {self.kind}: such as us-central1-a of GCP, us-east-1a of AWS")
         check(self.hours > 0, f"--hours must be positive, got {self.hours}")
+        check(self.hours <= MOST_HOURS, f"--hours must be at most a year's {MOST_HOURS:,}, got {self.hours}")
         check(self.workers is None or self.workers > 0, f"--workers must be positive, got {self.workers}")
         chip = self.slice.chip
         tpu = chip.kind == "tpu"
@@ -114,3 +129,17 @@ def title(request: LaunchRequest, how: str) -> str:
 def indented(text: str, spaces: int) -> str:
     """A block moved to the right, but for its first line: that stands where it is put into a template."""
     return indent(text, " " * spaces).lstrip()
+
+
+def yaml_text(value: str) -> str:
+    """A text as YAML reads it back: bare where that is the same text, also inside braces; else in double quotes."""
+    try:
+        bare = yaml.safe_load(f"{{key: {value}}}") == yaml.safe_load(f"key: {value}") == {"key": value}
+    except (yaml.YAMLError, ValueError):
+        bare = False
+    return value if bare else yaml_quoted(value)
+
+
+def yaml_quoted(value: str) -> str:
+    """A text in YAML's double quotes, on one line, however long; emoji as they are, where JSON writes two halves."""
+    return str(yaml.safe_dump(value, default_style='"', allow_unicode=True, width=sys.maxsize)).rstrip("\n")

@@ -2,7 +2,7 @@
 
 import json
 
-from clusters.launch.request import LaunchRequest, title
+from clusters.launch.request import LaunchRequest, title, yaml_text
 from scaling.checks import check
 
 PORT = 6379  # SkyPilot's own Ray has another
@@ -15,7 +15,7 @@ def skypilot_task(request: LaunchRequest) -> str:
     return f"""\
 {title(request, "SkyPilot")}
 # Then: sky launch -c {request.name} --secret RAY_AUTH_TOKEN="$(ray get-auth-token --generate)" FILE
-name: {request.name}
+name: {yaml_text(request.name)}
 workdir: .
 num_nodes: {1 if tpu else shape.hosts}{_pod(request)}
 resources:
@@ -85,4 +85,4 @@ def _pod(request: LaunchRequest) -> str:
 
 
 def _image(request: LaunchRequest) -> str:
-    return f"\n  image_id: docker:{request.image}" if request.image else ""
+    return f"\n  image_id: {yaml_text(f'docker:{request.image}')}" if request.image else ""

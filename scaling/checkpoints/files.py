@@ -13,20 +13,26 @@ import fsspec
 import numpy as np
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from scaling.checkpoints.names import POSITIONS, TIMM_VARIANTS, Layout
+from scaling.checks import check_regular
+
+MOST_CLASSES = 2**15  # of a classifier that is left out: ImageNet-21k's 21,843 and JFT's 18,291 are below it
+TRAINING = 4  # times as many bytes as the weights have: of a file with the state of its training
+SPARE = 2**26  # bytes beside the parameters: names, shapes, tables of positions for larger images
 
 # --- bytes -------------------------------------------------------------------------------------------------------
 
 
-def read_arrays(source: str | Path) -> dict[str, Any]:
+def read_arrays(source: str | Path, most: int | None = None) -> dict[str, Any]:
     """Arrays or tensors by name, from a `.npz` or `.safetensors` file at a path or URI; nothing is unpickled.
 
-    From a `.npz` with the state of a training only the parameters are read. Raises ValueError when there is no such
-    file or it cannot be read.
+    From a `.npz` with the state of a training only the parameters are read. `most`: their bytes, at most, as the file
+    declares them, compared before they are read: `most_bytes` of the model. Raises ValueError when there is no such
+    file, it cannot be read or has more.
     """
-    text = str(source)
+    text = str(source).removeprefix("file://")
     reader = READERS.get(_suffix(text))
     if reader is None:
         raise ValueError(
@@ -35,25 +41,47 @@ def read_arrays(source: str | Path) -> dict[str, Any]:
         )
     with _errors_in_one_line(text, "read"):
         if "://" not in text:
-            return reader(Path(text).expanduser())
+            path = Path(text).expanduser()
+            check_regular(path)
+            _check_size(path.stat().st_size, most)
+            return reader(path, most)
         with fsspec.open(text, "rb") as file:
-            return reader(io.BytesIO(file.read()))
+            _check_size(getattr(file, "size", None) or 0, most)
+            return reader(io.BytesIO(file.read()), most)
 
 
-def _read_npz(file: Path | io.BytesIO) -> dict[str, np.ndarray]:
+def most_bytes(module: nn.Module) -> int:
+    """The most bytes that a file of weights for such a model may have: in 64 bits, with another classifier."""
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    head = getattr(module, "head", None)
+    width = head.in_features if isinstance(head, nn.Linear) else 0
+    return 8 * (parameters + width * MOST_CLASSES) + SPARE
+
+
+def _check_size(size: int, most: int | None, times: int = TRAINING) -> None:
+    if most is not None and size > times * most:
+        raise ValueError(f"it has {size:,} bytes of weights, where the model has {most:,} at most: of another model?")
+
+
+def _read_npz(file: Path | io.BytesIO, most: int | None) -> dict[str, np.ndarray]:
     with file.open("rb") if isinstance(file, Path) else file as stream:
         arrays = np.load(stream, allow_pickle=False)
         if not isinstance(arrays, np.lib.npyio.NpzFile):
             raise ValueError("it must hold named arrays, and holds a single one without a name")
         prefix = _prefix(arrays.files)
-        return {name: arrays[name] for name in arrays.files if name.startswith(prefix)}
+        wanted = [name for name in arrays.files if name.startswith(prefix)]
+        sizes = {info.filename.removesuffix(".npy"): info.file_size for info in arrays.zip.infolist()}
+        _check_size(
+            sum(sizes[name] for name in wanted), most, times=1
+        )  # a small file may unpack to more than the memory
+        return {name: arrays[name] for name in wanted}
 
 
-def _read_safetensors(file: Path | io.BytesIO) -> dict[str, Tensor]:
+def _read_safetensors(file: Path | io.BytesIO, most: int | None) -> dict[str, Tensor]:
     return safetensors.torch.load_file(file) if isinstance(file, Path) else safetensors.torch.load(file.getvalue())
 
 
-READERS: dict[str, Callable[[Path | io.BytesIO], dict[str, Any]]] = {
+READERS: dict[str, Callable[[Path | io.BytesIO, int | None], dict[str, Any]]] = {
     ".npz": _read_npz,
     ".safetensors": _read_safetensors,
 }

@@ -3,11 +3,12 @@
 import json
 
 from scaling import store
-from scaling.checks import check
+from scaling.checks import check, check_regular
 from scaling.specs import Architecture, Pretrain, Transfer, from_json, zoo_model
 from scaling.store import Storage, checkpoint_name
 
 WEIGHT_SUFFIXES = (".npz", ".safetensors")  # of the official codes, timm, and our own
+LARGEST_SPEC = 2**24  # bytes
 
 
 def is_weights_file(checkpoint: str) -> bool:
@@ -41,9 +42,38 @@ def checkpoint_directory(checkpoint: str, runs: str | None) -> Storage:
 
 
 def read_spec(directory: Storage) -> Pretrain | Transfer:
-    """The spec of the run, or of the fine-tuning, whose checkpoint a directory holds."""
-    text = directory.read("spec.json").decode()
-    return from_json(Transfer, text) if "upstream" in json.loads(text) else from_json(Pretrain, text)
+    """The spec of the run, or of the fine-tuning, whose checkpoint a directory holds.
+
+    Raises ValueError, naming the file, when it is none.
+    """
+    if directory.local is not None:
+        check_regular(directory.local / "spec.json", LARGEST_SPEC)
+    try:
+        content = directory.read("spec.json")
+        value = json.loads(content)
+        kind = Transfer if isinstance(value, dict) and "upstream" in value else Pretrain
+        return from_json(kind, content)
+    except (ValueError, RecursionError) as error:
+        why = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise ValueError(f"{directory.path('spec.json')}: {why}") from None
+
+
+def read_classes(directory: Storage, count: int) -> list[str] | None:
+    """Names of a checkpoint's `count` classes, by number; None where none are kept, as before there were any.
+
+    Raises ValueError for a file that is no list of names.
+    """
+    if not directory.exists("classes.json"):
+        return None
+    try:
+        names = json.loads(directory.read("classes.json"))
+    except (ValueError, RecursionError):
+        names = None
+    check(
+        isinstance(names, list) and all(isinstance(name, str) for name in names),
+        f"{directory.path('classes.json')} must be a JSON list of the names of classes",
+    )
+    return list(names[:count])
 
 
 def _directory_in(runs: str, name: str) -> Storage:

@@ -4,7 +4,8 @@ from safetensors.torch import load, load_file
 from torch import Tensor, nn
 
 from scaling.checkpoints.formats import load_weights
-from scaling.models import load_pretrained
+from scaling.checks import check_regular
+from scaling.models import check_finite_weights, load_pretrained
 from scaling.specs import Released, Upstream
 from scaling.store import Storage
 
@@ -13,18 +14,22 @@ def load_upstream(module: nn.Module, upstream: Upstream, checkpoint: str | None)
     """Put the upstream's weights into a module that has the upstream's body; the module's classifier stays as it is.
 
     `checkpoint` is the checkpoint directory of a pre-training run, and None for a from-scratch baseline, whose fresh
-    weights stay. Raises ValueError when the weights cannot be read or do not fit.
+    weights stay. Raises ValueError when the weights cannot be read, do not fit, or hold NaN or infinite values.
     """
     if isinstance(upstream, Released):
         load_weights(module, upstream.source, head="drop")
     elif checkpoint is not None:
-        load_pretrained(module, read_weights(Storage.of(checkpoint)))
+        weights = read_weights(Storage.of(checkpoint))
+        body = {name: value for name, value in weights.items() if not name.startswith("head.")}
+        check_finite_weights(body, f"checkpoint {checkpoint}")
+        load_pretrained(module, body)
 
 
 def read_weights(checkpoint: Storage) -> dict[str, Tensor]:
     """The weights in a checkpoint directory, by name. Raises ValueError when there are none."""
     try:
         if checkpoint.local is not None:  # without a second copy of the file in memory
+            check_regular(checkpoint.local / "model.safetensors")
             return load_file(checkpoint.local / "model.safetensors")
         return load(checkpoint.read("model.safetensors"))
     except FileNotFoundError:

@@ -11,11 +11,12 @@ from typing import NoReturn, TypeVar
 
 from rich.console import Console
 
-from scaling.checks import check
+from scaling.checks import check, printable
 from scaling.console.arguments import parse, program_name
+from scaling.console.plain import PlainConsole
 from scaling.console.trackers import Tracking
 from scaling.specs import Execution
-from scaling.store import Storage
+from scaling.store import Storage, check_lasting
 
 Options = TypeVar("Options")
 USER_ERROR, INTERRUPTED = 2, 130
@@ -62,21 +63,24 @@ class Machine:
 def storage_of(given: str | None, default: str | Path | None = None) -> Storage:
     """The storage that a command was given, or else the default.
 
-    Raises ValueError in a Ray job for one inside the job's copy of the working directory, which goes with the job.
+    Raises ValueError for what keeps nothing, as `check_lasting` does, and in a Ray job for one inside the job's copy of
+    the working directory, which goes with the job.
     """
+    if given is not None:
+        check_lasting(given)
     lasting = given is not None and ("://" in given or Path(given).expanduser().is_absolute())
     check(
         lasting or IN_JOB not in os.environ,
         "a Ray job works in a copy of the directory, which is deleted: --storage must be an absolute path that all "
         f"nodes see, or a URI, not {given or 'the default'}",
     )
-    return Storage.of(given or default or ".")
+    return Storage.of(given if given is not None else default or ".")
 
 
 def console(quiet: bool = False) -> Console:
     """Standard output; `quiet` prints nothing. A job's log is given a width that tables fit into."""
     width = None if sys.stdout.isatty() else 140
-    return Console(quiet=quiet, width=width, highlight=False)
+    return PlainConsole(quiet=quiet, width=width)
 
 
 def command_line(
@@ -107,7 +111,7 @@ def exit_code(work: Callable[[], int], *, goes_on: bool = False) -> int:
     try:
         return work()
     except ValueError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return USER_ERROR
     except BrokenPipeError:
         if goes_on:

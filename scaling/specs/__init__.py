@@ -30,7 +30,7 @@ from scaling.specs.search import (
     parameters_of,
     with_parameters,
 )
-from scaling.specs.study import Probe, Study, Task, Transfer
+from scaling.specs.study import Probe, Study, Task, Transfer, check_sizes
 from scaling.specs.zoo import ZOO, zoo_model
 
 __all__ = [
@@ -65,6 +65,7 @@ __all__ = [
     "ViT",
     "added",
     "check_batches",
+    "check_sizes",
     "family",
     "from_json",
     "identity",

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from scaling.checks import check, check_types
+from scaling.checks import as_tuples, check, check_numbers, check_types
+
+STAGES = 8  # of a ResNet, at most: each halves the image and doubles the channels
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class ViT:
             not axial or self.positions != "relative",
             "axial attention has no relative positions: take positions='1d', '2d' or 'none'",
         )
+        check_numbers(self)
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,10 @@ class ResNet:
     kind: Literal["resnet"] = "resnet"  # tells the architectures apart in JSON
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "depths", tuple(self.depths))
+        as_tuples(self, "depths")
         check_types(self)
         check(len(self.depths) > 0 and min(self.depths) > 0, f"ResNet depths must be positive, got {self.depths}")
+        check(len(self.depths) <= STAGES, f"ResNet depths must be of at most {STAGES} stages, got {len(self.depths)}")
         check(
             self.width > 0 and self.groups > 0,
             f"ResNet width and groups must be positive, got {self.width}, {self.groups}",
@@ -97,6 +101,7 @@ class ResNet:
                 heads > 0 and self.width % (2 * heads) == 0,
                 f"ResNet width {self.width} is not a multiple of twice num_heads {heads}: keys are half as wide",
             )
+        check_numbers(self)
 
     @property
     def stride(self) -> int:
@@ -120,6 +125,9 @@ class Hybrid:
     backbone: ResNet  # the ResNet that sees the image
     encoder: ViT  # the Transformer on its last feature map
     kind: Literal["hybrid"] = "hybrid"  # tells the architectures apart in JSON
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
     @property
     def representation_size(self) -> int | None:

@@ -11,7 +11,7 @@ from dataclasses import asdict, fields, is_dataclass
 from functools import cache, cached_property
 from typing import Any, TypeVar
 
-from scaling.checks import check
+from scaling.checks import check, short
 
 T = TypeVar("T")
 OUTSIDE = {"identity": False}  # metadata of a field that is no part of the identity: labels, paths, a search's width
@@ -92,10 +92,10 @@ def to_json(spec: Any) -> str:
     return json.dumps(asdict(spec), sort_keys=True)
 
 
-def from_json(cls: type[T], text: str) -> T:
+def from_json(cls: type[T], text: str | bytes) -> T:
     """The spec of class `cls` that `to_json` wrote, today or before fields were added.
 
-    Raises ValueError when the text is not one.
+    Raises ValueError, in one line, when the text is not one: no JSON, too deeply nested, of other fields or values.
     """
     from pydantic import ValidationError  # here: planning should not wait for the import
 
@@ -104,9 +104,11 @@ def from_json(cls: type[T], text: str) -> T:
         spec: T = _reader(kind).validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        raise ValueError(
-            f"not a {getattr(kind, '__name__', kind)}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-        ) from None
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        # A spec's own check names the value; of text that is no JSON, all of it would be given.
+        given = "" if first["type"] in ("value_error", "json_invalid", "missing") else f", got {short(first['input'])}"
+        said = " ".join(first["msg"].split())
+        raise ValueError(f"not a {getattr(kind, '__name__', kind)}: {where}: {said}{given}") from None
     return spec
 
 

@@ -4,7 +4,7 @@ weights that were trained elsewhere."""
 from dataclasses import dataclass, field
 from typing import Literal
 
-from scaling.checks import check, check_name, check_types
+from scaling.checks import as_tuples, check, check_label, check_name, check_numbers, check_types
 from scaling.specs.architectures import Architecture, ViT, token_stride
 from scaling.specs.identity import OUTSIDE, Identified
 from scaling.specs.recipe import PRETRAIN, MaskedPatches, Recipe
@@ -19,6 +19,7 @@ class Dataset:
     whose images are among those of `train`; without one a share of `train` is held out at random. Where the files lie
     is outside the identity: `fingerprint` says what is in them. `corrupt` decides about an image that cannot be
     decoded: 'fail' ends the run; 'skip' counts it, trains on the next image in its place, and evaluates without it.
+    A larger share than `max_copies` of test images that are training images, byte by byte, is refused.
     """
 
     name: str  # name in tables and figures; part of the identity
@@ -30,6 +31,7 @@ class Dataset:
     num_test: int | None = None  # number of test images
     fingerprint: str | None = None  # hash of the content, the same in every form of storage
     corrupt: Literal["fail", "skip"] = "fail"  # an image that cannot be decoded ends the run, or is skipped and counted
+    max_copies: float = field(metadata=OUTSIDE, default=0.01)  # share of test images with the bytes of a training image
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -37,6 +39,9 @@ class Dataset:
         for name in ("num_classes", "num_train", "num_test"):
             value = getattr(self, name)
             check(value is None or value >= 0, f"{name} of data set {self.name} must not be negative, got {value}")
+        check_numbers(self)
+        share = self.max_copies
+        check(0 <= share <= 1, f"max_copies of data set {self.name} must be in [0, 1], got {share}")
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,16 @@ class FewShot:
     resolution: int = 224  # pixels on a side
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shots", tuple(self.shots))
-        object.__setattr__(self, "seeds", tuple(self.seeds))
+        as_tuples(self, "shots", "seeds")
         check_types(self)
         check(len(self.shots) > 0 and min(self.shots) > 0, f"shots must be positive, got {self.shots}")
         check(len(self.seeds) > 0, "few-shot evaluation needs at least one seed")
         check(self.l2 > 0, f"l2 must be positive, got {self.l2}")
+        check(self.resolution > 0, f"resolution of few-shot evaluation must be positive, got {self.resolution}")
+        for name in ("shots", "seeds"):
+            values = getattr(self, name)
+            check(len(set(values)) == len(values), f"{name} of few-shot evaluation must differ, got {values}")
+        check_numbers(self)
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,7 @@ class Pretrain(Identified):
 
     def __post_init__(self) -> None:
         check_types(self)
-        check(bool(self.name) and self.name.isprintable(), f"run name {self.name!r} must be printable")
+        check_label("run name", self.name)
         check(self.base_lr > 0, f"base_lr of {self.name} must be positive, got {self.base_lr}")
         check(self.epochs > 0, f"epochs of {self.name} must be positive, got {self.epochs}")
         check(0 <= self.dev_fraction < 1, f"dev_fraction of {self.name} must be in [0, 1), got {self.dev_fraction}")
@@ -125,6 +134,7 @@ class Pretrain(Identified):
             f"fewshot of {self.name} is one curve: give it one number of shots, and the run's resolution "
             f"{self.resolution}",
         )
+        check_numbers(self)
 
     def _check_masked(self) -> None:
         model, objective = self.model, f"masked patch prediction of {self.name}"
@@ -176,6 +186,10 @@ class Scratch(Identified):
     model: Architecture  # the architecture that is fine-tuned from initial weights
     seed: int = 0  # seed of the initial weights
 
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_label("name of a baseline", self.name)
+
 
 @dataclass(frozen=True)
 class Released(Identified):
@@ -188,6 +202,11 @@ class Released(Identified):
     model: Architecture  # the architecture that the weights are of
     source: str = field(metadata=OUTSIDE)  # path or URI of the file
     sha256: str | None = None  # SHA-256 of the file, hexadecimal; None: computed from it
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_label("name of released weights", self.name)
+        check(self.source != "", f"released weights {self.name} must have a source, a path or URI, got ''")
 
     @property
     def seed(self) -> int:

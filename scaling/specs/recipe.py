@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from scaling.checks import check, check_types
+from scaling.checks import as_tuples, check, check_numbers, check_types
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,7 @@ class Recipe:
     flip: bool = True  # mirror half of the training images left to right
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "betas", tuple(self.betas))
-        object.__setattr__(self, "decay_at", tuple(self.decay_at))
+        as_tuples(self, "betas", "decay_at")
         check_types(self)
         check(self.batch_size > 0, f"batch_size must be positive, got {self.batch_size}")
         check(self.warmup_steps >= 0, f"warmup_steps must not be negative, got {self.warmup_steps}")
@@ -63,7 +62,9 @@ class Recipe:
             (self.resize is not None) == (self.crop == "random"),
             f"resize belongs to crop 'random', got {self.resize} with {self.crop!r}",
         )
+        check(self.resize is None or self.resize > 0, f"resize must be positive, got {self.resize}")
         check(0 < self.min_crop_area <= 1, f"min_crop_area must be in (0, 1], got {self.min_crop_area}")
+        check_numbers(self)
 
 
 PRETRAIN = Recipe()
@@ -128,6 +129,7 @@ class MaskedPatches:
             f"masked and random must be shares of 1, got {self.masked} and {self.random}",
         )
         check(1 <= self.bits <= 4, f"bits must be 1 to 4, got {self.bits}")
+        check_numbers(self)
 
     def count(self, patches: int) -> int:
         """How many of an image's `patches` are corrupted, at least one."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from math import prod
 from typing import Literal
 
-from scaling.checks import check, check_types
+from scaling.checks import MOST, as_tuples, check, check_numbers, check_types
 from scaling.specs.identity import Identified
 from scaling.specs.recipe import Recipe
 
@@ -25,6 +26,7 @@ class Setting(Identified):
         check(self.base_lr > 0, f"base_lr must be positive, got {self.base_lr}")
         check(self.steps > 0, f"steps must be positive, got {self.steps}")
         check(self.resolution > 0, f"resolution must be positive, got {self.resolution}")
+        check_numbers(self)
 
 
 RECIPE_FIELDS = {field.name for field in fields(Recipe)}
@@ -55,6 +57,7 @@ class Range:
         check_types(self)
         check(self.low < self.high, f"low of a Range must be below high, got {self.low} to {self.high}")
         check(not self.log or self.low > 0, f"low of a Range with log must be positive, got {self.low}")
+        check_numbers(self)
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,11 @@ class Choice:
     values: tuple[Value, ...]  # the values, each once
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", tuple(self.values))
+        as_tuples(self, "values")
         check_types(self)
         check(len(self.values) > 0, "values of a Choice must not be empty")
         check(len(set(self.values)) == len(self.values), f"values of a Choice must differ, got {self.values}")
+        check_numbers(self)
 
 
 Distribution = Range | Choice
@@ -95,12 +99,15 @@ class Search:
     objectives: tuple[Objective, ...] = ("dev_top1",)  # dev accuracy, or dev accuracy against FLOPs
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "space", tuple((name, values) for name, values in self.space))
-        object.__setattr__(self, "objectives", tuple(self.objectives))
+        as_tuples(self, "space", "objectives")
+        if isinstance(self.space, tuple):
+            pairs = tuple(tuple(pair) if isinstance(pair, list) else pair for pair in self.space)
+            object.__setattr__(self, "space", pairs)
         check_types(self)
         check(len(self.space) > 0, "space of a search must name a parameter")
         unknown = sorted(set(self.names) - PARAMETERS)
         check(not unknown, f"cannot search {', '.join(unknown)}: take base_lr, steps, resolution or a field of Recipe")
+        check(len(set(self.names)) == len(self.names), f"space of a search has a parameter twice: {self.names}")
         check(
             self.objectives in (("dev_top1",), ("dev_top1", "flops")),
             f"objectives must be ('dev_top1',) or ('dev_top1', 'flops'), got {self.objectives}",
@@ -110,11 +117,15 @@ class Search:
             ranges = [name for name, values in self.space if isinstance(values, Range)]
             check(not ranges, f"a grid needs a Choice of every parameter, not a Range of {', '.join(ranges)}")
             check(self.trials is None, f"a grid tries all combinations: take trials=None, got {self.trials}")
+            size = prod(len(values.values) for _, values in self.space if isinstance(values, Choice))
+            check(size <= MOST["trials"], f"a grid of {size:,} combinations is more than {MOST['trials']:,}")
         else:
             check(
                 self.trials is not None and self.trials > 0,
                 f"trials of a {self.sampler} search must be positive, got {self.trials}",
             )
+        check(0 <= self.seed < 2**32, f"seed of a search must be in [0, 2**32), got {self.seed}")
+        check_numbers(self)
 
     @property
     def learns(self) -> bool:
@@ -143,6 +154,7 @@ class Halving:
         check_types(self)
         check(self.first > 0, f"first of halving must be positive, got {self.first}")
         check(self.factor > 1, f"factor of halving must be 2 or more, got {self.factor}")
+        check_numbers(self)
 
     def rungs(self, steps: int) -> list[int]:
         """The rungs of a trial of `steps` steps: each at least `factor` times the one before, the last all of them."""

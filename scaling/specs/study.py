@@ -3,12 +3,14 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from scaling.checks import check, check_name, check_types
+from scaling.checks import MOST, as_tuples, check, check_name, check_numbers, check_types
 from scaling.specs.architectures import token_stride, whole_patches
 from scaling.specs.identity import OUTSIDE, Identified
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
 from scaling.specs.recipe import FINETUNE, Recipe
-from scaling.specs.search import Halving, Search, Setting
+from scaling.specs.search import Choice, Halving, Search, Setting, with_parameters
+
+TOGETHER = ("schedule", "decay_at", "crop", "resize")  # fields of a recipe that are right or wrong in pairs
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,7 @@ class Task(Identified):
     keep: bool = field(metadata=OUTSIDE, default=False)  # keep the weights of the final runs as checkpoints
 
     def __post_init__(self) -> None:
-        for name in ("base_lrs", "convolutional_base_lrs", "resnet_settings"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        as_tuples(self, "base_lrs", "convolutional_base_lrs", "resnet_settings")
         check_types(self)
         check_name("task name", self.name)
         base_lrs = (*self.base_lrs, *self.convolutional_base_lrs)
@@ -62,6 +63,9 @@ class Task(Identified):
             self.halving is None or len(steps) == 1,
             f"halving of task {self.name} needs settings of equal steps, got {steps}",
         )
+        polyak = self.final_polyak
+        check(polyak is None or 0 <= polyak < 1, f"final_polyak of task {self.name} must be in [0, 1), got {polyak}")
+        check_numbers(self)
 
     def _check_search(self, search: Search) -> None:
         label = f"search of task {self.name}"
@@ -70,6 +74,13 @@ class Task(Identified):
             check("steps" not in search.names, f"{label}: halving does not go with a search of steps")
             check(not search.learns, f"{label}: halving goes with sampler 'grid' or 'random', not {search.sampler!r}")
             check(search.objectives == ("dev_top1",), f"{label}: halving goes with one objective")
+        for name, values in search.space:
+            for value in values.values if isinstance(values, Choice) else (values.low, values.high):
+                try:
+                    if name not in TOGETHER:
+                        with_parameters(self.own, {name: value})
+                except ValueError as error:
+                    raise ValueError(f"{label}: {error}") from None
 
     @property
     def own(self) -> Setting:
@@ -132,6 +143,9 @@ class Probe(Identified):
     upstream: Upstream  # the weights whose features are evaluated
     fewshot: FewShot  # the data set and the protocol
 
+    def __post_init__(self) -> None:
+        check_types(self)
+
 
 @dataclass(frozen=True)
 class Study:
@@ -147,8 +161,7 @@ class Study:
     hardware: str = "tpu-v3"  # chip of `clusters.hardware` that a plan assumes unless told otherwise
 
     def __post_init__(self) -> None:
-        for name in ("runs", "tasks", "fewshot", "scratch", "released", "seeds"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        as_tuples(self, "runs", "tasks", "fewshot", "scratch", "released", "seeds")
         check_types(self)
         check_name("study name", self.name)
         check(
@@ -160,3 +173,28 @@ class Study:
             check(len(set(names)) == len(names), f"study {self.name} has the same {kind} twice: {list(names)}")
         twice = [run.name for i, run in enumerate(self.runs) if run in self.runs[:i]]
         check(not twice, f"study {self.name} has the same run twice: {twice}")
+
+
+def check_sizes(study: Study) -> None:
+    """Whether batches and warm-ups fit the numbers of images and steps, as far as those of images are known.
+
+    Raises ValueError naming the run or task. Specs alone may differ: a data set may not be read yet.
+    """
+    for run in study.runs:
+        if run.data.num_train is not None:
+            check(
+                run.steps <= MOST["steps"], f"epochs of {run.name} make {run.steps:,} steps: {MOST['steps']:,} at most"
+            )
+            _check_fit(run.name, run.recipe, run.steps, run.num_images)
+    for task in study.tasks:
+        for setting in (task.own, *task.resnet_settings):
+            _check_fit(f"task {task.name}", setting.recipe, setting.steps, task.data.num_train)
+
+
+def _check_fit(label: str, recipe: Recipe, steps: int, images: int | None) -> None:
+    batch, warmup = recipe.batch_size, recipe.warmup_steps
+    check(
+        images is None or batch <= images,
+        f"batch_size of {label} must be at most the {images} images that it is trained on, got {batch}",
+    )
+    check(warmup <= steps, f"warmup_steps of {label} must be at most its {steps} steps, got {warmup}")

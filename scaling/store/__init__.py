@@ -5,7 +5,9 @@ Functions that return frames of many rows load with their first use: they need p
 
 from typing import TYPE_CHECKING, Any
 
+from scaling.store.clutter import is_clutter
 from scaling.store.lease import lease, lease_holder
+from scaling.store.place import check_lasting, check_place
 from scaling.store.provenance import (
     Command,
     command_typed,
@@ -36,9 +38,12 @@ __all__ = [
     "Command",
     "Storage",
     "best_trials",
+    "check_lasting",
+    "check_place",
     "checkpoint_name",
     "command_typed",
     "finished_ids",
+    "is_clutter",
     "lease",
     "lease_holder",
     "open_attempts",

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scaling.store.clutter import is_clutter
 from scaling.store.schemas import ADDED, SCHEMA_VERSION, TABLES
 from scaling.store.storage import Storage
 
@@ -54,7 +55,8 @@ def write_row_file(storage: Storage, table: str, name: str, rows: Iterable[Mappi
 
 def finished_ids(storage: Storage, table: str) -> set[str]:
     """Ids of the units that have their rows."""
-    return {name.removesuffix(".parquet") for name in storage.list(table) if name.endswith(".parquet")}
+    names = storage.list(table)
+    return {name.removesuffix(".parquet") for name in names if name.endswith(".parquet") and not is_clutter(name)}
 
 
 def read_row(storage: Storage, table: str, unit_id: str) -> dict[str, Any] | None:

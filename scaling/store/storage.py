@@ -17,6 +17,10 @@ from pathlib import Path, PurePosixPath
 
 from pyarrow import fs
 
+from scaling.checks import read_regular
+from scaling.store.place import check_place
+from scaling.store.uri import as_written, encoded, opened_by_arrow, shown
+
 MANIFEST = "MANIFEST.json"
 # Not in a table's directory: polars reads `.x.parquet` there, and pyarrow `x.parquet.tmp`.
 DRAFTS = ".tmp"  # where files and directories are written before they are renamed into place
@@ -32,10 +36,12 @@ class Storage:
 
     @staticmethod
     def of(place: "str | Path | Storage") -> "Storage":
-        """The storage at a path, made absolute, or a URI. Raises ValueError when no driver knows the URI."""
+        """The storage at a path, made absolute, or a URI. Raises ValueError for what is neither, as `check_place` does,
+        and when no driver knows the URI."""
         if isinstance(place, Storage):
             return place
         text = str(place)
+        check_place(text)
         if "://" not in text:
             return Storage(str(Path(text).expanduser().absolute()))
         if text.startswith("file://"):
@@ -55,15 +61,20 @@ class Storage:
         if self.local is not None:
             return fs.LocalFileSystem(), PurePosixPath(self.uri)
         try:
-            filesystem, root = fs.FileSystem.from_uri(self.uri)
-        except (ValueError, OSError):  # none of Arrow's own drivers: take any of fsspec's that is installed
+            filesystem, root = fs.FileSystem.from_uri(encoded(self.uri))
+        except (ValueError, OSError) as error:  # none of Arrow's own drivers: take any of fsspec's that is installed
+            if opened_by_arrow(self.uri):
+                place = shown(self.uri)
+                raise ValueError(f"storage {place} cannot be opened: {str(error).splitlines()[0]}") from None
             filesystem, root = _fsspec(self.uri)
         return filesystem, PurePosixPath(root)
 
     def path(self, name: str) -> str:
         """The full path or URI of a file in this storage, as polars or a person opens it."""
-        place, mark, settings = self.uri.partition("?") if self.local is None else (self.uri, "", "")
-        return f"{place}/{name}{mark}{settings}"
+        if self.local is not None:
+            return f"{self.uri}/{name}"
+        place, mark, settings = self.uri.partition("?")
+        return f"{place}/{as_written(name) if opened_by_arrow(self.uri) else name}{mark}{settings}"
 
     def make(self) -> None:
         """Create the directory. Raises ValueError when nothing can be written there."""
@@ -93,9 +104,9 @@ class Storage:
         return {info.base_name: info.mtime.timestamp() if info.mtime else None for info in infos if info.is_file}
 
     def read(self, name: str) -> bytes:
-        """The content of a file. Raises OSError when it does not exist."""
+        """The content of a file. Raises OSError when it does not exist, ValueError for a FIFO and the like."""
         if self.local is not None:  # a third of the time that Arrow's files take
-            return (self.local / name).read_bytes()
+            return read_regular(self.local / name)
         filesystem, root = self.filesystem()
         return _content(filesystem, root / name)
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -111,12 +112,19 @@ def resume_state(storage: Storage, name: str, state: State) -> None:
     state.recent.extend(progress["recent"])
 
 
-def save_final_weights(storage: Storage, unit_id: str, module: nn.Module, spec: str) -> str:
-    """Commit the trained weights with the spec (JSON) they belong to. Returns the SHA-256 of the weights' file."""
+def save_final_weights(
+    storage: Storage, unit_id: str, module: nn.Module, spec: str, classes: Sequence[str] | None = None
+) -> str:
+    """Commit the trained weights with the spec (JSON) they belong to, and the names of the classes if they have some.
+
+    Returns the SHA-256 of the weights' file.
+    """
 
     def fill(folder: Path) -> None:
         save_file(_contiguous(module.state_dict()), folder / "model.safetensors")
         (folder / "spec.json").write_text(spec)
+        if classes is not None:
+            (folder / "classes.json").write_text(json.dumps(list(classes)))  # names that are no UTF-8 become escapes
 
     name = checkpoint_name(unit_id)
     storage.commit_directory(name, fill)

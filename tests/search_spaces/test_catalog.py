@@ -1,5 +1,6 @@
 """Studies by name, by a user's file and by what a storage holds; mistakes in a user's file name its line."""
 
+import os
 import re
 from pathlib import Path
 
@@ -30,7 +31,7 @@ BEGIN = "from scaling.specs import *\nfrom scaling.data import FASHION\n"
         ),
         (BEGIN + "Recipe(batch_size='many')", "mine.py, line 3: batch_size of Recipe must be an integer, got 'many'"),
         (BEGIN + "Study('s', runs=('x',))", "mine.py, line 3: runs of Study must be a tuple of Pretrain, got"),
-        (BEGIN + "Study('s', runs=3)", "mine.py, line 3 cannot be read: TypeError"),
+        (BEGIN + "Study('s', runs=3)", "mine.py, line 3: runs of Study must be a tuple of Pretrain, got 3"),
     ],
 )
 def test_a_mistake_in_a_file_names_its_line(tmp_path: Path, text: str, message: str) -> None:
@@ -39,6 +40,57 @@ def test_a_mistake_in_a_file_names_its_line(tmp_path: Path, text: str, message: 
     with pytest.raises(ValueError, match=re.escape(message)) as raised:
         load_study(str(file))
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"import sys\nsys.exit()", "mine.py, line 2 ends the process, by sys.exit(None): a study file makes values"),
+        (b"import sys\n\nsys.exit(3)", "mine.py, line 3 ends the process, by sys.exit(3)"),
+        (b"raise SystemExit('bye')", "mine.py, line 1 ends the process, by sys.exit('bye')"),
+        (b"raise GeneratorExit", "mine.py, line 1 cannot be read: GeneratorExit"),
+        (b"raise OSError('two\\nlines')", "mine.py, line 1 cannot be read: OSError: two lines"),
+        (b"x = 1\nopen('/not/there')", "mine.py, line 2 cannot be read: FileNotFoundError"),
+        (b"def f(): f()\nf()", "mine.py, line 1 cannot be read: RecursionError"),
+        (b"x = 1\nwhile True:\n    pass", "mine.py, line "),
+        (b"import time\ntime.sleep(1e6)", "mine.py, line 2 is not at its end after 0.2 s"),
+        (b"while True:\n  try:\n    while True: pass\n  except Exception: pass", "is not at its end after 0.2 s"),
+        (b"\x00\x01\x02", "mine.py"),
+        (b"\xff\xfe\xfa = 1", "mine.py"),
+        (bytes(range(256)), "mine.py"),
+        (b"STUDY = {'runs': 3}", "mine.py has no STUDY = Study(...): it is {'runs': 3}"),
+        (b"from scaling.specs import Study\nSTUDY = Study", "mine.py has no STUDY = Study(...): it is <class"),
+        (b"STUDY = None", "mine.py has no STUDY = Study(...)"),
+        (b"", "mine.py has no STUDY = Study(...)"),
+    ],
+)
+def test_a_file_that_makes_no_study_is_one_line(
+    content: bytes, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUDY_SECONDS", "0.2")
+    (tmp_path / "mine.py").write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(message)) as raised:
+        load_study(str(tmp_path / "mine.py"))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["mine.py", "study.json"])
+def test_a_fifo_or_a_file_without_an_end_is_no_study(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ValueError, match=f"{name} is a FIFO, where a file is needed"):
+        load_study(str(tmp_path / name))
+    (tmp_path / name).unlink()
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(40 * 2**30)
+    with pytest.raises(ValueError, match=rf"{name} has 42,949,672,960 bytes, where .* are the most"):
+        load_study(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("name", ["mine.so", "mine.pyc", "mine"])
+def test_a_study_file_ends_in_py(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"\x00" * 20)
+    with pytest.raises(ValueError, match=r"must be a \.py file that holds STUDY"):
+        load_study(str(tmp_path / name))
 
 
 def test_a_stored_study_is_a_study(tiny_run: Pretrain, storage: Storage) -> None:

@@ -39,6 +39,7 @@ class Split:
     labels: Labels
     classes: list[str] | None  # names by class number, where the source has names
     encoded: Encoded
+    notes: tuple[str, ...] = ()  # lines about what was found and is not used, to be said once
 
 
 @dataclass(frozen=True)
@@ -49,3 +50,7 @@ class Facts:
     num_classes: int  # number of names, or the highest label + 1 where there are no names
     highest_label: int  # -1 without any
     fingerprint: str  # hash of the content
+    notes: tuple[str, ...] = ()  # lines about the split, to be said once
+    classes: tuple[str, ...] | None = None  # names by class number, where the source has names
+    used: tuple[int, ...] = ()  # classes that have images, ascending
+    broken: tuple[str, ...] = ()  # images, of those that were looked at, that hold no image: where, and what is wrong

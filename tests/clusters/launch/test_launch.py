@@ -1,5 +1,7 @@
 """Launch files: written for every slice, checked, and refused with a line when they are spoilt."""
 
+import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -132,6 +134,22 @@ def test_the_line_of_what_is_missing_is_that_of_what_it_is_missing_from() -> Non
         ("a: \x00\n", 1, "not YAML"),
         ("- 1\n", 1, "this is no file of"),
         ("", 1, "one document is expected, there are 0"),
+        ("a: &a [1, *a]\n", 1, "*a holds itself"),
+        ("x: 1\na: &a\n  b: {c: *a}\n", 3, "*a holds itself"),
+        ("a: &a 1\n<<: *a\n", 1, "not YAML"),
+        ("a: *b\n", 1, "not YAML: found undefined alias"),
+        ("[" * 5000, 1, "more than 60 levels"),
+        ("- " * 5000, 1, "more than 60 levels"),
+        ("a: " + "{b: " * 100 + "1" + "}" * 100, 1, "more than 60 levels"),
+        ("a: 1\nb: [" + "1," * 30_000 + "]", 2, "more than 20,000 parts"),
+        ("a: 1\nb: 2026-13-45\n", 2, "not YAML: ValueError: month must be in 1..12"),
+        ("a: 1\nb: !!bool maybe\n", 2, "not YAML"),
+        ("a: 1\nb: !!timestamp maybe\n", 2, "not YAML"),
+        ("a: 1\nb: !!python/object/apply:os.system [ls]\n", 2, "not YAML"),
+        ("a: " + "9" * 5000, 1, "not YAML"),
+        ("a: 1\n8265: x\n", 2, "the key 8265 is no text: put it in quotes"),
+        ("a: 1\n? [1, 2]\n: x\n", 2, "the key of several parts is no text"),
+        ("a: 1\nno: x\n", 2, "the key no is no text"),
     ],
 )
 def test_what_is_no_launch_file(
@@ -143,6 +161,23 @@ def test_what_is_no_launch_file(
     told = capsys.readouterr().err
     assert told.startswith(f"{file}:{line}: ")
     assert says in told
+
+
+def bomb(levels: int, merged: bool) -> str:
+    """Nine aliases of what is above, on each level: 9 to the power of `levels` parts when they are written out."""
+    lines = ["a0: &a0 {x: 1}" if merged else "a0: &a0 [x, x, x]"]
+    for level in range(1, levels):
+        nine = ", ".join([f"*a{level - 1}"] * 9)
+        lines.append(f"a{level}: &a{level} " + (f"{{<<: [{nine}], y{level}: 1}}" if merged else f"[{nine}]"))
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_aliases_do_not_grow(merged: bool) -> None:
+    with pytest.raises(LineError, match="more than 20,000 parts, aliases written out") as raised:
+        load_yaml(bomb(40, merged))
+    assert raised.value.line < 10
+    assert load_yaml(bomb(3, merged)).value["a2"]
 
 
 VALUES = st.recursive(
@@ -219,6 +254,17 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (Launch("slurm", slice="h100:8", name="My job"), "--name 'My job'"),
         (Launch("slurm", slice="h100:8", study="a\nb"), "--study .* is not one line"),
         (Launch("skypilot", slice="h100:8", image="x y"), "--image 'x y' has a character"),
+        (
+            Launch("rayjob", slice="h100:8", image="@x", storage="s3://b"),
+            "--image '@x' must begin with a letter or dig",
+        ),
+        (Launch("rayjob", slice="h100:8", image="", storage="s3://b"), "--image '' has a character"),
+        (Launch("rayjob", slice="h100:8", image="\U0001f600", storage="s3://b"), "--image '.' has a character"),
+        (Launch("rayjob", slice="h100:8", storage="s3://"), "'s3://' names no bucket"),
+        (Launch("rayjob", slice="h100:8", storage="s3://b", study=" "), "--study must not be empty, got ' '"),
+        (Launch("ray-up-gcp", slice="h100:8", storage="s3://b", zone="a"), "--zone 'a' is none of ray-up-gcp"),
+        (Launch("ray-up-aws", slice="h100:8", storage="s3://b", zone="us-east-1"), "--zone 'us-east-1' is none of"),
+        (Launch("slurm", slice="h100:8", hours=10**9), "--hours must be at most a year's 8,760, got 1000000000"),
         (Launch("ray-up-aws", slice="h100:2", storage="s3://b/s"), "the machines have 8 h100, not 2"),
         (Launch("ray-up-aws", slice="mi300x:8", storage="s3://b/s"), "on no AWS machine"),
         (Launch("skypilot", slice="v7x-8"), "no software version is known"),
@@ -232,6 +278,62 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_mistakes_are_named(options: Command, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         main(options)
+
+
+PRINTABLE = st.text(min_size=1).filter(lambda text: text.isprintable() and text.strip() and not text.startswith("-"))
+WORDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:/@=+-]{0,8}", fullmatch=True) | st.sampled_from(
+    ["null", "true", "no", "on", "1", "1e3", "0x1f", "12:30:45", "2026-01-01", "1.5", "a:", "a=", "x/y:tag@sha256:1"]
+)
+NAMES = st.sampled_from(["null", "true", "no", "y", "on", "nan", "a", "e1"])
+
+
+@settings(max_examples=80)
+@given(st.sampled_from(["rayjob", "raycluster", "skypilot", "ray-up-gcp", "ray-up-aws"]), st.data())
+def test_what_was_asked_for_reads_back_from_the_file(kind: LaunchKind, data: st.DataObject) -> None:
+    """Emoji, quotes, signs that mean something in YAML, words that are numbers or truth values there."""
+    study = data.draw(PRINTABLE | st.sampled_from(["@x", "a'b\"c.py", "# no", "{a: b}", "\U0001f600.py", "%x", "- a"]))
+    path = "/" + data.draw(PRINTABLE | st.sampled_from(["\U0001f600 'x'", "a: b", "x #y", '"', "\\"]))
+    image, claim, name = data.draw(WORDS), data.draw(WORDS), data.draw(NAMES)
+    request = LaunchRequest(
+        kind, slice_named("h100:8"), name, study, path, image=image, claim=claim, project=data.draw(WORDS)
+    )
+    text = launch_file(request)
+    document, command = load_yaml(text), ["scaling/run_study.py", study, "--storage", path]
+    assert shlex.split(request.command)[:4] == command
+    match kind:
+        case "rayjob":
+            assert shlex.split(document.get("spec", "entrypoint"))[2:5] == command[1:]
+            root: tuple[str, ...] = ("spec", "rayClusterSpec")
+        case "raycluster":
+            root = ("spec",)
+        case "skypilot":
+            assert f".venv/bin/python {request.command}\n" in document.value["run"]
+            assert (document.value["name"], document.get("resources", "image_id")) == (name, f"docker:{image}")
+            return
+        case _:
+            assert f"#     python {request.command}\n" in text
+            assert (document.value["cluster_name"], document.get("docker", "image")) == (name, image)
+            if kind == "ray-up-gcp":
+                assert document.get("provider", "project_id") == request.project
+            return
+    pod = document.get(*root, "workerGroupSpecs", 0, "template", "spec")
+    (container,) = pod["containers"]
+    assert document.get("metadata", "name") == name
+    assert container["image"] == image
+    assert container["volumeMounts"][1]["mountPath"] == path
+    assert pod["volumes"][1]["persistentVolumeClaim"]["claimName"] == claim
+
+
+def test_a_fifo_is_neither_read_nor_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(ValueError, match="fifo is a FIFO, where a file is needed"):
+        main(Check((tmp_path / "fifo",)))
+    with pytest.raises(ValueError, match=r"--out .*fifo: No such device or address"):
+        main(Launch("slurm", slice="h100:8", out=tmp_path / "fifo"))
+    with (tmp_path / "sparse.yaml").open("wb") as file:
+        file.truncate(40 * 2**30)
+    with pytest.raises(ValueError, match="has 42,949,672,960 bytes"):
+        main(Check((tmp_path / "sparse.yaml",)))
 
 
 def test_one_machine_needs_no_storage() -> None:

@@ -1,15 +1,19 @@
 import io
+import os
 import pickle
 import sys
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
 
+from scaling.checkpoints.classifier import load_classifier
 from scaling.checkpoints.formats import load_weights, save_npz, save_safetensors
 from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT
 from tests.helpers.kinds import known
@@ -176,6 +180,44 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
             load_weights(random_model(VIT), missing)
     with pytest.raises(ValueError, match="cannot be read: Protocol not known: nowhere"):
         load_weights(random_model(VIT), "nowhere://model.npz")
+
+
+def bomb(path: Path) -> None:
+    """100 MB of zeros in 100 kB, under the name of a parameter."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as whole, whole.open("head/bias.npy", "w") as entry:
+        np.lib.format.write_array_header_1_0(entry, {"descr": "<f4", "fortran_order": False, "shape": (25 * 2**20,)})
+        for _ in range(100):
+            entry.write(bytes(2**20))
+
+
+@pytest.mark.parametrize("prefix", ["", "memory://", "file://"])
+def test_a_small_file_that_unpacks_to_more_than_a_model_is_refused_unread(
+    prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bomb(tmp_path / "bomb.npz")
+    place = f"{prefix}{tmp_path}/bomb.npz"
+    if prefix == "memory://":
+        with fsspec.open(place, "wb") as file:
+            file.write((tmp_path / "bomb.npz").read_bytes())
+    monkeypatch.setattr(np.lib.npyio.NpzFile, "__getitem__", lambda *_: pytest.fail("it was read"))
+    for load in (
+        lambda: load_weights(random_model(VIT), place),
+        lambda: load_classifier(place, runs=None, model="ViT-micro-S/4", resolution=16),
+    ):
+        with pytest.raises(ValueError, match=r"bomb.npz cannot be read: it has 104,857,\d+ bytes of weights, where"):
+            load()
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_a_fifo_or_a_file_of_any_size_is_refused(suffix: str, tmp_path: Path) -> None:
+    os.mkfifo(fifo := tmp_path / f"fifo{suffix}")
+    for place in (fifo, f"file://{fifo}"):
+        with pytest.raises(ValueError, match=f"fifo{suffix} cannot be read: .* is a FIFO, where a file is needed"):
+            load_weights(random_model(VIT), place)
+    with (tmp_path / f"sparse{suffix}").open("wb") as file:
+        file.truncate(40 * 2**30)
+    with pytest.raises(ValueError, match=f"sparse{suffix} cannot be read: it has 42,949,672,960 bytes of weights"):
+        load_weights(random_model(VIT), tmp_path / f"sparse{suffix}")
 
 
 @pytest.mark.parametrize(("uri", "package"), [("gs://b/m.npz", "gcsfs"), ("s3://b/m.safetensors", "s3fs")])

@@ -120,6 +120,24 @@ def test_mistakes_are_named_with_their_value(make: Callable[[], object], message
         make()
 
 
-def test_text_that_is_no_spec_is_an_error() -> None:
-    with pytest.raises(ValueError, match="not a Pretrain"):
-        from_json(Pretrain, '{"name": 1}')
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"name": 1}', "not a Pretrain: name: Input should be a valid string, got 1"),
+        ('{"name": "x"}', "not a Pretrain: model: Field required"),
+        ("null", "the whole: Input should be an object, got None"),
+        ("3", "the whole: Input should be an object, got 3"),
+        ("[]", "the whole: Input should be an object, got []"),
+        ("", "the whole: Invalid JSON: EOF"),
+        (b"\xff", "the whole: Invalid JSON"),
+        ("[" * 10**5, "the whole: Invalid JSON: recursion limit exceeded"),
+        ('{"model":' * 10**4, "the whole: Invalid JSON: recursion limit exceeded"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Pretrain, Transfer, Study])
+def test_text_that_is_no_spec_is_an_error(kind: type, text: str | bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=f"not a {kind.__name__}: ") as raised:
+        from_json(kind, text)
+    assert "\n" not in str(raised.value)
+    if kind is Pretrain or "the whole" in message:
+        assert message.removeprefix("not a Pretrain: ") in str(raised.value)

@@ -100,7 +100,7 @@ def test_no_secret_survives(secret: str, form: str, sentence: str) -> None:
 
 @given(SECRETS, st.sampled_from(FORMS))
 def test_a_uri_with_a_secret_is_refused_without_saying_it(secret: str, form: str) -> None:
-    with pytest.raises(ValueError, match="data set cats, train: .* holds a login or key") as error:
+    with pytest.raises(ValueError, match=r"data set cats, train: .* holds a login or key") as error:
         refuse_secrets(form.format(secret), "data set cats, train:")
     assert secret not in str(error.value)
 

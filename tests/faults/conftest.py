@@ -1,0 +1,25 @@
+"""What the parts of the campaign share: its benches, and its counts, printed at the end of the test session."""
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+from tests.faults.bench import Bench, bench
+from tests.faults.campaign_work import jobs, made_data
+
+
+@pytest.fixture(scope="package")
+def benches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bench]:
+    """The benches by name."""
+    folder = tmp_path_factory.mktemp("benches")
+    return {job.name: bench(job, folder / job.name) for job in jobs(made_data(folder / "data"))}
+
+
+@pytest.hookimpl
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """One line for each part that ran; by way of the reports, which come from other processes as well."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ())]
+    lines = [value for report in reports for name, value in report.user_properties if name == "campaign"]
+    if lines:
+        terminalreporter.section("fault campaign")
+        for line in lines:
+            terminalreporter.write_line(str(line))

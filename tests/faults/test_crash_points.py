@@ -1,0 +1,35 @@
+"""A crash at every file operation: the same command goes on, and nothing is lost, doubled or left behind."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults import crashes
+from tests.faults.bench import Bench
+
+SHORT = 23  # `make test` takes one of so many points
+NAMES = ("pre-training", "early stopping", "masked", "fine-tuning", "rungs", "few-shot")
+
+
+@pytest.mark.parametrize(
+    "every", [pytest.param(SHORT, marks=pytest.mark.faults), pytest.param(1, marks=pytest.mark.faults)]
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_file_operation_may_be_the_last(
+    benches: dict[str, Bench], name: str, every: int, tmp_path: Path, record_property: Any
+) -> None:
+    bench, place, complaints = benches[name], tmp_path / "storage", Counter[str]()
+    points = crashes.points(bench.operations)[::every]
+    assert points
+    for point in points:
+        bench.again(place)
+        crash = bench.run(place, point=point)
+        assert crash.killed, f"{point} of {bench.operations[point.operation]} was not reached"
+        resumed = bench.run(place)
+        found = bench.wrong(place) if resumed.code == 0 else [f"the next run ended with {resumed.code}"]
+        for line in found:
+            complaints[f"{point.moment} {bench.operations[point.operation]}: {line}"] += 1
+    record_property("campaign", f"crash points of {name}: {len(points)}, {sum(complaints.values())} complaints")
+    assert not complaints
