@@ -13,7 +13,14 @@ from scaling.store.lease import lease, lease_holder
 from scaling.store.leftovers import clear_checkpoints, clear_finished, clear_leftovers
 from scaling.store.manifest import DamagedError
 from scaling.store.place import check_lasting, check_place
-from scaling.store.provenance import Command, command_typed, record_command, recorded_commands, without_secrets
+from scaling.store.provenance import (
+    Command,
+    command_typed,
+    record_command,
+    recorded_commands,
+    refuse_secrets,
+    without_secrets,
+)
 from scaling.store.results import (
     checkpoint_name,
     finished_ids,
@@ -62,6 +69,7 @@ __all__ = [
     "read_table",
     "record_command",
     "recorded_commands",
+    "refuse_secrets",
     "row_file",
     "set_aside",
     "settle",
