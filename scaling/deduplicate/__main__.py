@@ -14,8 +14,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from scaling.checks import check, check_flag
-from scaling.console import command_line, console, storage_of
+from scaling.checks import check
+from scaling.console import check_flag, command_line, console, storage_of
 from scaling.data import Selected, parse_uri
 from scaling.data.sources import Images, available_cores, list_text, open_announced, quoted
 from scaling.deduplicate.matching import KINDS, Catalogue, Matches, describe_tests, find_copies
