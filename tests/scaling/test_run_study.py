@@ -273,3 +273,11 @@ def test_a_study_on_s3(mine: Write, s3: Storage) -> None:
     assert b"</html>" in s3.read("report.html")
     again = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "Nothing to do" in again.stdout
+
+
+def test_a_name_with_markup_is_planned_as_it_is(
+    mine: Write, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    study = mine("STUDY = Study('s', (replace(RUN, name='[/x] :smile: [bold]a'),))")
+    assert call(run_study, monkeypatch, study, "--plan") == 0
+    assert "[/x] :smile: [bold]a" in capfd.readouterr().out
