@@ -75,16 +75,22 @@ MOST = {
     "num_classes": 10**7,
     **dict.fromkeys(("shots", "evaluations", "early_stopping", "shuffle_window", "trials", "factor"), 10**6),
     "generation": 10**4,
+    # flags of commands that are no field of a spec
+    **dict.fromkeys(("max_batch_size", "images", "rollouts", "components"), 2**20),
+    **dict.fromkeys(("threads", "processes"), 10**4),
+    "seconds": 3600,
+    "memory": 10**6,  # GiB
 }
 
 
 def check_numbers(spec: Any) -> None:
     """The numbers in a dataclass's fields, and in its tuples of numbers, are finite and within MOST."""
-    for name, most in _numeric(type(spec)):
+    cls: Any = type(spec)
+    for name, most in _numeric(cls):
         value = getattr(spec, name)
         for each in value if isinstance(value, tuple | list) else (value,):
             if isinstance(each, int | float) and not -most <= each <= most:
-                label = getattr(spec, "name", type(spec).__name__)
+                label = getattr(spec, "name", cls.__name__)
                 finite = isinstance(each, int) or isfinite(each)
                 wanted = f"at most {most:,}" if finite else "finite"
                 raise ValueError(f"{name} of {label} must be {wanted}, got {short(value)}")

@@ -18,6 +18,7 @@ from scaling.console import (
     Machine,
     TrialRow,
     accuracy_text,
+    check_flag,
     check_flags,
     command_line,
     console,
@@ -29,7 +30,15 @@ from scaling.console import (
     trial_rows,
 )
 from scaling.data import resolve_study
-from scaling.schedule import chosen_settings, is_finished, known_settings, search_pairs, trial_results, without_result
+from scaling.schedule import (
+    check_units,
+    chosen_settings,
+    is_finished,
+    known_settings,
+    search_pairs,
+    trial_results,
+    without_result,
+)
 from scaling.specs import (
     FewShot,
     Halving,
@@ -41,7 +50,6 @@ from scaling.specs import (
     Task,
     Transfer,
     check_batches,
-    check_sizes,
 )
 from scaling.store import Storage, command_typed, lease, read_table, record_command, skipped_images
 
@@ -80,6 +88,8 @@ class Options:
     """Directory of VTAB-1k's lists, for its tasks by name: vtab-dtd, vtab-pets, ..."""
     corrupt: Literal["fail", "skip"] = "fail"
     """What happens with an image that cannot be decoded: it ends the run, or is counted and skipped."""
+    max_copies: float = 0.01
+    """Share of the test images that may have the bytes of a training image."""
     base_lrs: tuple[float, ...] | None = None
     """The grid. Default: the task's."""
     search: str | None = None
@@ -124,7 +134,7 @@ def main(options: Options) -> int:
     storage = storage_of(options.storage)
     finished = is_finished(study, storage, given)
     if not finished:
-        check_sizes(study)
+        check_units(study)
         check_upstream(upstream, given.get(upstream.id), task.resolution)
     storage.make()
 
@@ -150,12 +160,14 @@ def main(options: Options) -> int:
 
 
 def _check_flags(options: Options) -> None:
-    """Raise ValueError for a flag that this search would ignore."""
+    """Raise ValueError for a flag that this search would ignore, or that no fine-tuning can have."""
+    for name in ("steps", "batch_size", "resolution", "final_resolution"):
+        check_flag(name, getattr(options, name))
     check_flags(options, "a fine-tuning: --trial-workers says its workers", ignored=PRETRAINING_FLAGS)
     if options.search is None:
         check_flags(options, "a grid without --search", ignored=("trials", "search_seed"))
     if options.vtab is not None:
-        where = ("train", "test", "dev", "corrupt")
+        where = ("train", "test", "dev", "corrupt", "max_copies")
         check_flags(options, "--vtab, which says where the images are", ignored=where)
     if is_weights_file(options.checkpoint):
         check_flags(options, f"the file {options.checkpoint}", ignored=("runs",))
@@ -207,6 +219,7 @@ def _named(options: Options) -> Task:
         test=options.test or task.data.test,
         dev=options.dev or task.data.dev,
         corrupt=options.corrupt,
+        max_copies=options.max_copies,
     )
     if data.train is None or data.test is None:
         raise ValueError(f"task {task.name} has no data of its own: give --train and --test, such as parquet:PATH")
@@ -274,8 +287,8 @@ def _show(study: Study, storage: Storage, out: Console) -> None:
             tests = ", ".join(f"{top1:.2%} (seed {seed})" for seed, top1 in line.finals.items())
             values = list(line.finals.values())
             seeds = f" over {len(values)} seeds" if len(values) > 1 else ""
-            line = Text.assemble(f"test accuracy at {at}: ", (f"{accuracy_text(values)}{seeds}", "bold"), f": {tests}")
-            out.print(line, soft_wrap=True)
+            text = Text.assemble(f"test accuracy at {at}: ", (f"{accuracy_text(values)}{seeds}", "bold"), f": {tests}")
+            out.print(text, soft_wrap=True)
     for (shots,), rows in _probed(study, storage).group_by("shots", maintain_order=True):
         top1 = rows["test_top1"].to_list()
         out.print(f"few-shot accuracy with {shots} images a class: {accuracy_text(top1)} over {len(top1)} seeds")

@@ -18,7 +18,7 @@ from rich.console import Console
 from scaling.checks import check
 from scaling.console import Machine, check_flags, command_line, console, helping, said_missing, storage_of
 from scaling.data import resolve_study
-from scaling.specs import Study, check_batches, check_sizes, to_json
+from scaling.specs import Study, check_batches, to_json
 from scaling.store import Storage, command_typed, lease, read_table, record_command, skipped_images
 from search_spaces.catalog import load_study, select_models
 
@@ -86,11 +86,11 @@ def main(options: Options) -> int:
     _check_runnable(study, options)
 
     storage = storage_of(options.storage, _default_storage(options, study.name))
-    from scaling.schedule import is_finished, without_result
+    from scaling.schedule import check_units, is_finished, without_result
 
     finished = is_finished(study, storage, {})
     if not finished:
-        check_sizes(study)  # what is done is done, with whatever sizes
+        check_units(study)  # what is done is done, with whatever sizes
         _check_released(study)
     storage.make()
 
@@ -162,8 +162,9 @@ def _status(options: Options) -> int:
 def _plan(study: Study, options: Options) -> int:
     from analysis.accounting import plan_study, render_plan
     from clusters.hardware import chip_named, slice_named
+    from scaling.schedule import check_units
 
-    check_sizes(study)
+    check_units(study)
     on = slice_named(options.slice) if options.slice else None
     chip = on.chip if on else chip_named(options.hardware or study.hardware)
     costs = plan_study(study, chip, options.utilisation, _measured(study, chip, options), on)

@@ -51,8 +51,8 @@ def read_spec(directory: Storage) -> Pretrain | Transfer:
     try:
         content = directory.read("spec.json")
         value = json.loads(content)
-        kind = Transfer if isinstance(value, dict) and "upstream" in value else Pretrain
-        return from_json(kind, content)
+        tuned = isinstance(value, dict) and "upstream" in value
+        return from_json(Transfer, content) if tuned else from_json(Pretrain, content)
     except (ValueError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else error
         raise ValueError(f"{directory.path('spec.json')}: {why}") from None

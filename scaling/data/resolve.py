@@ -12,6 +12,7 @@ from scaling.data.splits import (
     check_apart,
     check_classes,
     check_copies,
+    check_dev,
     check_held_out,
     number_of_classes,
 )
@@ -60,9 +61,12 @@ def _resolved(dataset: Dataset, surveys: Surveys, *, labelled: bool) -> tuple[Da
             f"data set {dataset.name} says num_{split}={given}, but its files hold {part.num_images} images",
         )
     notes = [note for part in facts.values() for note in part.notes]
+    notes += _broken(dataset, facts)
     if "train" in splits and "test" in splits:
         train, test = (surveys[splits[split]][1] for split in uris.SPLITS)
         check_apart(f"data set {dataset.name}", train, test)
+    if "train" in splits and "dev" in splits:
+        check_dev(dataset, surveys[splits["train"]][1], surveys[splits["dev"]][1])
     classes = dataset.num_classes or number_of_classes(facts)
     try:
         used = aligned_labels(facts)
@@ -92,6 +96,16 @@ def _facts(dataset: Dataset, splits: dict[str, str], surveys: Surveys) -> "dict[
     except ValueError as error:
         raise ValueError(f"data set {dataset.name}: {error}") from None
     return {split: surveys[uri][0] for split, uri in splits.items()}
+
+
+def _broken(dataset: Dataset, facts: "dict[str, Facts]") -> list[str]:
+    """A note about images that hold no image, where the data set skips them. Raises ValueError where it does not."""
+    broken = [image for part in facts.values() for image in part.broken]
+    if not broken:
+        return []
+    said = f"data set {dataset.name}: {broken[0]}" + (f", and {len(broken) - 1:,} more" if len(broken) > 1 else "")
+    check(dataset.corrupt == "skip", f"{said}: remove or mend it, or count and skip such images: corrupt='skip'")
+    return [said]
 
 
 def _fingerprint(facts: "dict[str, Facts]") -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scaling.checkpoints import Classifier, load_classifier
 from scaling.checks import check, say
-from scaling.console import command_line, console, storage_of
+from scaling.console import check_flag, command_line, console, storage_of
 from scaling.data import parse_uri
 from scaling.data.pipeline import eval_images
 from scaling.data.sources import Images, are_numbers, class_numbers, open_announced, read_text, split_facts
@@ -58,6 +58,8 @@ def main(options: Options) -> int:
         options.labels is None or options.classes is None,
         "--labels and --classes both say which classes are right: give one of them",
     )
+    for name in ("resolution", "resize"):
+        check_flag(name, getattr(options, name))
     place = None if options.storage is None else storage_of(options.storage)
     classifier = load_classifier(
         options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution

@@ -99,6 +99,8 @@ def _json(path: str, kind: str) -> Any:
         return json.loads(read_text(path, kind))
     except json.JSONDecodeError as error:
         raise ValueError(f"{kind} {path} must be JSON: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{kind} {path} must be JSON: it is nested too deeply") from None
 
 
 def _classes(item: Any, num_classes: int, where: str) -> list[int]:

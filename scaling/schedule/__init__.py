@@ -1,6 +1,6 @@
 """Which units of work a study still has to do, by its rows alone."""
 
-from scaling.schedule.pairs import Pair, final_runs, fixed_settings, planned_trials, search_pairs
+from scaling.schedule.pairs import Pair, check_units, final_runs, fixed_settings, planned_trials, search_pairs
 from scaling.schedule.pending import (
     Checkpoints,
     checkpoint_of,
@@ -23,6 +23,7 @@ __all__ = [
     "Result",
     "Results",
     "Trial",
+    "check_units",
     "checkpoint_of",
     "chosen_settings",
     "due_trials",

@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 from scaling.checks import check, check_regular
 from scaling.data.sources.classes import listed, of_several_splits, of_splits
 from scaling.data.sources.disk_cache import disk_cached
-from scaling.data.sources.filesystem import IMAGES, Files, filesystem, head, one_line
+from scaling.data.sources.filesystem import Files, filesystem, head, one_line
 from scaling.data.sources.labels import ragged, select
 from scaling.data.sources.listing import LeftOut, Listed, folders, tree
 from scaling.data.sources.lists import LABELS, read_class_names, read_lines, unquoted
-from scaling.data.sources.magic import MAGIC_BYTES, is_image
+from scaling.data.sources.magic import IMAGES, MAGIC_BYTES, is_image
 from scaling.data.sources.split import Split
 from scaling.data.sources.threads import in_threads
 from scaling.data.uris import ImageFolder, ListFile
@@ -44,8 +44,9 @@ def read_folder(source: ImageFolder) -> Split:
         check(bool(directories), f"no class directories in {source.path}: an image folder has one directory per class")
         check(
             not of_splits(directories),
-            f"the class directories of {source.path} are called {listed(sorted(directories))}, as splits are: give one "
-            f"of them, such as imagefolder:{source.path}/{min(directories)}",
+            f"the class directories of {source.path} are called {listed(sorted(directories))}, as splits or kinds of "
+            "files are: give the directory above those of the classes, such as "
+            f"imagefolder:{source.path}/{_likely(directories)}",
         )
         names = _class_names(root, directories) if named else None
         labels, classes = _class_numbers(directories, names, source.path)
@@ -68,6 +69,11 @@ def read_folder(source: ImageFolder) -> Split:
     order = natural_order(all_paths, all_labels)
     files = Files(root, all_paths.take(pa.array(order)), np.concatenate(sizes)[order])
     return Split(all_labels[order], classes, files, left.notes(source))
+
+
+def _likely(directories: list[str]) -> str:
+    """The directory that the training images are in, it seems."""
+    return max(directories, key=lambda name: (name.lower().startswith("train"), name.lower().startswith("im"), name))
 
 
 def _class_names(root: Storage, directories: list[str]) -> list[str]:

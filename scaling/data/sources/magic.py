@@ -1,5 +1,6 @@
-"""What the first bytes of a file say: whether it is of the form of an image."""
+"""Which files are images: by their names, and by their first bytes."""
 
+IMAGES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "pbm", "pnm")  # extensions
 MAGIC_BYTES = 16
 STARTS = (
     b"\xff\xd8\xff",  # JPEG

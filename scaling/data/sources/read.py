@@ -11,7 +11,8 @@ from scaling.checks import check, say
 from scaling.data.builtin_sets import Digits, Ifs, Layouts
 from scaling.data.sources import builtin, folders, hubs, parquet, webdataset
 from scaling.data.sources.classes import aligned, listed, of_splits
-from scaling.data.sources.filesystem import buffer
+from scaling.data.sources.filesystem import Files, buffer
+from scaling.data.sources.first_look import FirstLook
 from scaling.data.sources.labels import highest_label, numbers
 from scaling.data.sources.selection import Chosen, choose
 from scaling.data.sources.split import Encoded, Facts, Split
@@ -84,7 +85,8 @@ def read_split(source: Source | Selected, cache: Storage | None) -> Split:
         raise ValueError(f"{source} has label {label}, but only {len(split.classes)} class names")
     check(
         not of_splits(split.classes or ()),
-        f"the classes of {source} are called {listed(split.classes or ())}, as splits are: give the data of one split",
+        f"the classes of {source} are called {listed(split.classes or ())}, as splits or kinds of files are: give the "
+        "data of one split",
     )
     return split
 
@@ -133,7 +135,15 @@ def survey(source: Source | Selected) -> tuple[Facts, Encoded]:
             digest.update(np.asarray(split.encoded.index, "<i8").tobytes())
             return _facts(split, whole.num_classes, digest.hexdigest()[:16]), split.encoded
     split = read_split(source, None)
-    return _facts(split, len(split.classes or ()), fingerprint(split)), split.encoded
+    seen = FirstLook(split.encoded)
+    facts = _facts(split, len(split.classes or ()), fingerprint(split, seen))
+    match split.encoded:
+        case Files() as files:
+            seen.add_files(files, np.arange(len(split.labels)))
+        case Chosen(Files() as files, index):
+            seen.add_files(files, np.asarray(index))
+    notes = (*facts.notes, *seen.notes(source))
+    return replace(facts, notes=notes, broken=tuple(seen.broken.values())), split.encoded
 
 
 def _facts(split: Split, num_classes: int, digest: str) -> Facts:
@@ -143,8 +153,8 @@ def _facts(split: Split, num_classes: int, digest: str) -> Facts:
     return Facts(len(split.labels), num_classes or highest + 1, highest, digest, split.notes, names, used)
 
 
-def fingerprint(split: Split) -> str:
-    """16 hexadecimal digits of a hash of the content, as `split_facts` says."""
+def fingerprint(split: Split, seen: FirstLook | None = None) -> str:
+    """16 hexadecimal digits of a hash of the content, as `survey` says. Its images are looked at by the way."""
     count = len(split.labels)
     digest = hashlib.sha256(str(count).encode())
     for array in numbers(split.labels):
@@ -152,6 +162,8 @@ def fingerprint(split: Split) -> str:
         digest.update(array.astype("<i8").tobytes())
     for index in sorted({i * (count - 1) // (SAMPLES - 1) for i in range(SAMPLES)}):
         image = split.encoded[index] or b""
+        if seen is not None:
+            seen.add(index, image)
         # The length first, so that bytes cannot pass from one image to the next unseen.
         digest.update(len(image).to_bytes(8, "little"))
         digest.update(image)

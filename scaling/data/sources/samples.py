@@ -9,8 +9,8 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scaling.data.sources.filesystem import IMAGES
 from scaling.data.sources.listing import LeftOut
+from scaling.data.sources.magic import IMAGES
 from scaling.data.uris import WebDataset
 from scaling.store import is_clutter
 

@@ -53,3 +53,4 @@ class Facts:
     notes: tuple[str, ...] = ()  # lines about the split, to be said once
     classes: tuple[str, ...] | None = None  # names by class number, where the source has names
     used: tuple[int, ...] = ()  # classes that have images, ascending
+    broken: tuple[str, ...] = ()  # images, of those that were looked at, that hold no image: where, and what is wrong

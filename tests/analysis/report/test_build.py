@@ -46,13 +46,13 @@ def test_the_report_is_one_page_that_needs_no_network(study: Storage, tmp_path: 
     assert "<title>ViT-S/4: 80" in text  # the tooltip of a point
     for part in (
         "R14+ViT-S is best",
-        "every step of compute",
+        "rises at every step of compute",
         "from scratch",
         "points",
         "core-minutes",
         "How to go on",
-        "no law: too few points",
-        "killed, or not ended yet",
+        "No law for Hybrid, ResNet and ViT: too few points",
+        "killed or not ended yet",
         "done by another attempt",
         "loss is nan at step 7",
         "Chosen learning rates",
@@ -115,7 +115,7 @@ def test_a_single_point(storage: Storage) -> None:
 
 def test_equal_points(storage: Storage) -> None:
     text = odd(storage, 1e12, 0.5, count=7)
-    assert "ViT: no law: too few points" in text
+    assert "No law for ViT: too few points" in text
     assert "all models took the same compute" in text
 
 
@@ -185,6 +185,24 @@ def test_the_results_table(study: Storage) -> None:
     assert (row["family"], row["pre-training (teraFLOPs)"], row["parameters"]) == ("ViT", "1,600", "1.6 M")
     assert re.fullmatch(r"8\d\.\d\d ± \d\.\d\d", row["digits (%)"])
     assert "ViT-S/8 from scratch" in table["model"]
+
+
+def test_the_results_say_what_was_pretrained_on_and_how_well(storage: Storage) -> None:
+    about = {"family": "vit", "epochs": 1.0, "train_flops": 1e12, "train_flops_valid": 1e12}
+    for name, dataset, top in (("a", "ifs-10", 0.5), ("b", "jft", math.nan), ("c", None, None)):
+        write_rows(
+            storage, "pretrain", [made.row("pretrain", run_id=name, name=name, dataset=dataset, dev_top1=top, **about)]
+        )
+    table = tables.results_table(load_rows(storage))
+    assert table["pre-trained on"].to_list() == ["ifs-10", "jft", "–"]
+    assert table["upstream (%)"].to_list() == ["50.00", "–", "–"]
+
+
+def test_every_table_is_in_a_box_that_scrolls(study: Storage, tmp_path: Path) -> None:
+    report(study, Storage.of(tmp_path))
+    text = page(Storage.of(tmp_path))
+    assert text.count("<table>") == len(re.findall(r'<div class="scroll"[^>]*><table>', text)) > 5
+    assert ".scroll { overflow-x: auto" in text
 
 
 def test_markdown_cells_stay_in_their_cells() -> None:
