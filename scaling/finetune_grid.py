@@ -51,7 +51,7 @@ from scaling.specs import (
     Transfer,
     check_batches,
 )
-from scaling.store import Storage, command_typed, lease, read_table, record_command, skipped_images
+from scaling.store import Storage, clear_leftovers, command_typed, lease, read_table, record_command, skipped_images
 
 PRETRAINING_FLAGS = ("workers", "min_workers")  # of a Machine
 
@@ -137,21 +137,20 @@ def main(options: Options) -> int:
         check_units(study)
         check_upstream(upstream, given.get(upstream.id), task.resolution)
     storage.make()
-
     out = console(quiet=options.json)
-    if not finished:
-        with lease(storage, f"grid of {upstream.name} on {options.task}"):
-            from clusters.execution import (  # not before: a finished grid should not wait for ray
-                check_mirror,
-                prepare_trackers,
-            )
+    if finished:
+        clear_leftovers(storage, f"grid of {upstream.name}")
+    else:
+        with lease(storage, f"grid of {upstream.name} on {options.task}") as held:
+            # not before: a finished grid should not wait for ray
+            from clusters.execution import check_mirror, prepare_trackers
             from clusters.run import run
 
             check_mirror(options.machine.optuna_storage)
             prepare_trackers(options.machine.tracking, study.name)
-            record_command(storage, command_typed())
+            record_command(held, command_typed())
             view = GridTable(search_pairs(study)[0], study.seeds, storage)
-            run(study, storage, out, options.machine, given=given, view=view)
+            run(study, held, out, options.machine, given=given, view=view)
     if options.json:
         print(json.dumps(_summary(study, storage), indent=1))
     else:

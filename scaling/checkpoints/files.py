@@ -1,6 +1,7 @@
 """Files of weights: arrays read from and written to paths and URIs, and the names in old files brought up to date."""
 
 import io
+import os
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -102,7 +103,10 @@ def write_arrays(path: str | Path, content: bytes, suffix: str) -> None:
         # Written beside its place and renamed: a process that dies leaves the old file or none, never half of one.
         draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
-            draft.write_bytes(content)
+            with draft.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             draft.replace(target)
         finally:
             draft.unlink(missing_ok=True)
