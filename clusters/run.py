@@ -33,12 +33,13 @@ from scaling.schedule import (
     missing_probes,
     missing_runs,
     open_searches,
+    search_pairs,
     trial_results,
     trials_left,
 )
 from scaling.specs import Pretrain, Probe, Study, Transfer
-from scaling.store import Storage
-from scaling.training import SAVE_SECONDS, clear_checkpoints
+from scaling.store import Storage, clear_checkpoints, clear_finished
+from scaling.training import SAVE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,12 @@ def run(
     their number. Raises ValueError when the machine's numbers do not fit the cluster.
     """
     machine = machine or Machine()
+    clear_finished(storage)
     console.print("Making the built-in data and starting Ray ...")
     with ThreadPoolExecutor(max_workers=1) as pool:
         data = pool.submit(_make_data, study, storage)  # takes seconds, and so does Ray
+        if storage.local is None:  # no requests beside Ray's start, see `still_environment`
+            data.result()
         with session():
             # Its error ends the study here, before any worker begins.
             data.result()
@@ -129,6 +133,7 @@ def _search(stages: Stages) -> int:
     storage, placement = stages.storage, stages.placement
     pairs = open_searches(stages.study, storage, stages.given)
     if not pairs:
+        _clear_paused(search_pairs(stages.study), storage)  # what a kill has left
         return 0
     known, errors = trial_results(storage), list[str]()
     with (
@@ -203,11 +208,12 @@ def _watch_trials(works: Sequence[Work], done: Done, follow: Follow | None) -> W
 
 def _clear_paused(pairs: Sequence[Pair], storage: Storage) -> None:
     """Remove the checkpoints of trials that halving left behind, where the search is over."""
-    known = trial_results(storage)
-    for pair in pairs:
+    known, there = trial_results(storage), set(storage.list("checkpoints"))
+    for pair in pairs if there else ():
         if pair.task.halving is not None and due_trials(pair, known)[1]:
             for setting in known_settings(pair, known)[0]:
-                clear_checkpoints(storage, pair.dev(setting).id)
+                if (trial := pair.dev(setting).id) in there:
+                    clear_checkpoints(storage, trial)
 
 
 def _measure(stages: Stages) -> int:

@@ -85,24 +85,15 @@ MOST = {
 
 def check_numbers(spec: Any) -> None:
     """The numbers in a dataclass's fields, and in its tuples of numbers, are finite and within MOST."""
-    for name, most in _numeric(type(spec)):
+    cls: Any = type(spec)
+    for name, most in _numeric(cls):
         value = getattr(spec, name)
         for each in value if isinstance(value, tuple | list) else (value,):
             if isinstance(each, int | float) and not -most <= each <= most:
-                label = getattr(spec, "name", type(spec).__name__)
+                label = getattr(spec, "name", cls.__name__)
                 finite = isinstance(each, int) or isfinite(each)
                 wanted = f"at most {most:,}" if finite else "finite"
                 raise ValueError(f"{name} of {label} must be {wanted}, got {short(value)}")
-
-
-def check_flag(name: str, value: float | None, *, zero: bool = False) -> None:
-    """Raise ValueError unless a flag that is given is positive (or `zero`) and within MOST; `name` as a field's."""
-    if value is None:
-        return
-    flag = f"--{name.replace('_', '-')}"
-    wanted = "not be negative" if zero else "be positive"
-    check(value > 0 or (zero and value == 0), f"{flag} must {wanted}, got {value}")
-    check(value <= MOST[name], f"{flag} must be at most {MOST[name]:,}, got {value}")
 
 
 @cache

@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.text import Text
 
 from scaling.checkpoints import check_upstream, checkpoint_directory, is_weights_file, model_of_file, read_spec
-from scaling.checks import check_flag
 from scaling.console import (
     GridTable,
     Machine,
     TrialRow,
     accuracy_text,
+    check_flag,
     check_flags,
     command_line,
     console,
@@ -51,7 +51,7 @@ from scaling.specs import (
     Transfer,
     check_batches,
 )
-from scaling.store import Storage, command_typed, lease, read_table, record_command, skipped_images
+from scaling.store import Storage, clear_leftovers, command_typed, lease, read_table, record_command, skipped_images
 
 PRETRAINING_FLAGS = ("workers", "min_workers")  # of a Machine
 
@@ -88,6 +88,8 @@ class Options:
     """Directory of VTAB-1k's lists, for its tasks by name: vtab-dtd, vtab-pets, ..."""
     corrupt: Literal["fail", "skip"] = "fail"
     """What happens with an image that cannot be decoded: it ends the run, or is counted and skipped."""
+    max_copies: float = 0.01
+    """Share of the test images that may have the bytes of a training image."""
     base_lrs: tuple[float, ...] | None = None
     """The grid. Default: the task's."""
     search: str | None = None
@@ -137,15 +139,21 @@ def main(options: Options) -> int:
     storage.make()
 
     out = console(quiet=options.json)
-    if not finished:
-        with lease(storage, f"grid of {upstream.name} on {options.task}"):
-            from clusters.execution import prepare_trackers  # not before: a finished grid should not wait for ray
+    if finished:
+        clear_leftovers(storage, f"grid of {upstream.name}")
+    else:
+        with lease(storage, f"grid of {upstream.name} on {options.task}") as held:
+            from clusters.execution import (  # not before: a finished grid should not wait for ray
+                check_mirror,
+                prepare_trackers,
+            )
             from clusters.run import run
 
+            check_mirror(options.machine.optuna_storage)
             prepare_trackers(options.machine.tracking, study.name)
-            record_command(storage, command_typed())
+            record_command(held, command_typed())
             view = GridTable(search_pairs(study)[0], study.seeds, storage)
-            run(study, storage, out, options.machine, given=given, view=view)
+            run(study, held, out, options.machine, given=given, view=view)
     if options.json:
         print(json.dumps(_summary(study, storage), indent=1))
     else:
@@ -161,7 +169,7 @@ def _check_flags(options: Options) -> None:
     if options.search is None:
         check_flags(options, "a grid without --search", ignored=("trials", "search_seed"))
     if options.vtab is not None:
-        where = ("train", "test", "dev", "corrupt")
+        where = ("train", "test", "dev", "corrupt", "max_copies")
         check_flags(options, "--vtab, which says where the images are", ignored=where)
     if is_weights_file(options.checkpoint):
         check_flags(options, f"the file {options.checkpoint}", ignored=("runs",))
@@ -213,6 +221,7 @@ def _named(options: Options) -> Task:
         test=options.test or task.data.test,
         dev=options.dev or task.data.dev,
         corrupt=options.corrupt,
+        max_copies=options.max_copies,
     )
     if data.train is None or data.test is None:
         raise ValueError(f"task {task.name} has no data of its own: give --train and --test, such as parquet:PATH")
@@ -280,8 +289,8 @@ def _show(study: Study, storage: Storage, out: Console) -> None:
             tests = ", ".join(f"{top1:.2%} (seed {seed})" for seed, top1 in line.finals.items())
             values = list(line.finals.values())
             seeds = f" over {len(values)} seeds" if len(values) > 1 else ""
-            line = Text.assemble(f"test accuracy at {at}: ", (f"{accuracy_text(values)}{seeds}", "bold"), f": {tests}")
-            out.print(line, soft_wrap=True)
+            text = Text.assemble(f"test accuracy at {at}: ", (f"{accuracy_text(values)}{seeds}", "bold"), f": {tests}")
+            out.print(text, soft_wrap=True)
     for (shots,), rows in _probed(study, storage).group_by("shots", maintain_order=True):
         top1 = rows["test_top1"].to_list()
         out.print(f"few-shot accuracy with {shots} images a class: {accuracy_text(top1)} over {len(top1)} seeds")

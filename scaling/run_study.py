@@ -19,7 +19,7 @@ from scaling.checks import check
 from scaling.console import Machine, check_flags, command_line, console, helping, said_missing, storage_of
 from scaling.data import resolve_study
 from scaling.specs import Study, check_batches, to_json
-from scaling.store import Storage, command_typed, lease, read_table, record_command, skipped_images
+from scaling.store import Storage, clear_leftovers, command_typed, lease, read_table, record_command, skipped_images
 from search_spaces.catalog import load_study, select_models
 
 if TYPE_CHECKING:
@@ -97,15 +97,17 @@ def main(options: Options) -> int:
     out = console(quiet=options.json)
     if finished:
         out.print("Nothing to do: every unit has its row.")  # diverged trials, too
+        clear_leftovers(storage, f"study {study.name}")
     else:
-        with lease(storage, f"study {study.name}"):
-            from clusters.execution import prepare_trackers
+        with lease(storage, f"study {study.name}") as held:
+            from clusters.execution import check_mirror, prepare_trackers
             from clusters.run import run
 
+            check_mirror(options.machine.optuna_storage)
             prepare_trackers(options.machine.tracking, study.name)
-            storage.write("study.json", to_json(study).encode())
-            record_command(storage, command_typed())
-            run(study, storage, out, options.machine, save_seconds=options.save_seconds)
+            held.write("study.json", to_json(study).encode())
+            record_command(held, command_typed())
+            run(study, held, out, options.machine, save_seconds=options.save_seconds)
     with helping("the report"):
         from analysis.report import report  # here: a plan should not wait for charts, nor a finished study for ray
 

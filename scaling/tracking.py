@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from scaling.checks import check, printable
+from scaling.checks import check, check_name, printable
 from scaling.console import Tracking, command_line, event_files, run_directory, scalars
 from scaling.store import Storage
 
@@ -43,7 +43,10 @@ def of_rows(storage: Storage, out: Path) -> int:
 
     runs = read_table(storage, "curve").sort("run_id", "step").partition_by("run_id")
     for curve in runs:
+        check_name("run", str(curve["run_id"][0]))  # of a row from anywhere, and about to be removed by its name
+    for curve in runs:
         directory = out / run_directory(curve["name"][0], curve["run_id"][0])
+        check(not directory.is_symlink(), f"{directory} is a link, and may lead anywhere: remove it")
         rmtree(directory, ignore_errors=True)  # else TensorBoard shows both
         log, close = event_files(directory)
         for point in curve.iter_rows(named=True):

@@ -15,13 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from scaling.checks import check
+from scaling.checks import check, read_regular
 from scaling.data import ListFile, Selected
 from scaling.specs import FINETUNE, Dataset, Task
 
 Group = Literal["natural", "specialized", "structured"]
 NUM_DEV, NUM_TRAIN = 200, 1000
 BASE_LR, STEPS, RESIZE, RESOLUTION = 0.01, 2500, 448, 384
+LARGEST_LIST = 2**24  # bytes
 
 
 @dataclass(frozen=True)
@@ -109,5 +110,9 @@ def _lists(folder: Path) -> tuple[str, str, str]:
 
 
 def _lines(file: Path) -> list[str]:
-    check(file.is_file(), f"VTAB-1k list {file} not found")
-    return [line.strip() for line in file.read_text().splitlines() if line.strip()]
+    check(file.exists(), f"VTAB-1k list {file} not found")
+    try:
+        text = read_regular(file, LARGEST_LIST).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"VTAB-1k list {file} cannot be read: {error}") from None
+    return [line.strip() for line in text.splitlines() if line.strip()]

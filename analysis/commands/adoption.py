@@ -6,6 +6,7 @@ before anything is written, a column at a time, so that a million rows take seco
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ import polars as pl
 import pyarrow as pa
 
 from analysis.laws import read_points_table
+from analysis.rows import read_csv
+from scaling.checks import say
 from scaling.store import TABLES, Storage, write_row_file
 
 PREFIXES = {"": 0, "kilo": 3, "mega": 6, "giga": 9, "tera": 12, "peta": 15, "exa": 18, "zetta": 21, "yotta": 24}
@@ -34,6 +37,7 @@ ROLES = {  # role: (what it is, the units that it may have)
     "seed": ("seed; without it rows alike are numbered", {}),
 }
 NOTHING = {"", "na", "n/a", "nan", "null", "none", "-", "–"}
+LONGEST = 200  # characters of a name
 MODEL = ("name", "family", "train_flops_valid", "parameters", "images")  # what tells two models apart
 
 
@@ -48,21 +52,44 @@ class Column:
 
 def adopt(file: str, mapping: Sequence[str], out: Storage) -> tuple[int, int, int]:
     """Write the file's runs into `out` as rows of pretrain and transfer: how many models, accuracies, and file rows
-    without an accuracy.
+    without an accuracy. Says on standard error how the file was read, and which names differ in case or spaces alone.
 
     Raises ValueError, in one line, for a file, mapping or value that does not fit; then nothing is written.
     """
-    if Path(file).suffix.lower() not in (".csv", ".tsv", ".parquet"):
-        raise ValueError(f"{file} is none of .csv, .tsv and .parquet")
-    frame, _ = read_points_table(file)
+    frame, how = _read(file)
     columns = [parsed(text, frame) for text in mapping]
     _complete(columns)
     models, finals, without = tables(frame, columns, file)
+    say([*how, *_alike(models, "family", file), *_alike(models, "name", file)])
     name = f"adopted-{hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]}"  # the file again replaces its rows
     for table, rows in (("pretrain", models), ("transfer", finals)):
         if rows.height:
             write_row_file(out, table, name, _whole(table, rows))
     return models.height, finals.height, without
+
+
+def _read(file: str) -> tuple[pl.DataFrame, list[str]]:
+    """The file's table, of a CSV with every column as it is written, and how it was read."""
+    kind = Path(file).suffix.lower()
+    if kind not in (".csv", ".tsv", ".parquet"):
+        raise ValueError(f"{file} is none of .csv, .tsv and .parquet")
+    if kind == ".parquet":
+        return read_points_table(file)[0], []
+    if not Path(file).is_file():
+        raise ValueError(f"file {file} does not exist: give a .csv, .tsv or .parquet file")
+    frame, how = read_csv(file, as_text=True)
+    if frame.is_empty():
+        raise ValueError(f"file {file} holds no rows")
+    return frame, [f"{file} was read as {how}"]
+
+
+def _alike(models: pl.DataFrame, column: str, file: str) -> list[str]:
+    """A note for values that differ in case or spaces alone: they stay apart, and look alike in figures."""
+    words = models[column].unique().sort()
+    groups = words.to_frame().group_by(words.str.to_lowercase().str.replace_all(r"\s+", "").alias("_same"))
+    several = [row for row in groups.agg(column).sort("_same")[column].to_list() if len(row) > 1]
+    said = "; ".join(" and ".join(repr(word) for word in group) for group in several[:3])
+    return [f"{file}: {column} {said} differ in case or spaces alone, and stay apart"] if several else []
 
 
 def parsed(text: str, frame: pl.DataFrame) -> Column:
@@ -76,10 +103,14 @@ def parsed(text: str, frame: pl.DataFrame) -> Column:
         raise ValueError(f"no column {name or rest!r} for {role}; there are: {', '.join(frame.columns)}")
     known = ", ".join(text for text in units if text)
     size = units.get(unit.lower(), _number(unit)) if units else 1.0
+    if units and size is not None and not (math.isfinite(size) and size > 0):
+        raise ValueError(f"{role}={rest}: the unit must be a finite number above 0, got {unit}")
     if unit and (not units or size is None):
         raise ValueError(f"{role}={rest}: no unit {unit!r}" + (f"; there are {known}, or a number" if units else ""))
     if role == "compute" and not unit:
         raise ValueError(f"compute={rest} has no unit: say compute={rest}:exaFLOPs; there are {known}, or a number")
+    if role in ("accuracy", "error") and not (name or rest).isprintable():  # it becomes the data set's name
+        raise ValueError(f"{role}={rest!r}: the column's name holds a control character: rename it")
     return Column(role, name or rest, 1.0 if size is None else size)
 
 
@@ -114,7 +145,7 @@ def tables(frame: pl.DataFrame, columns: Sequence[Column], file: str) -> tuple[p
             **{role: _words(frame, at[role], file) for role in ("name", "family")},
             **{"train_flops": flops, "train_flops_valid": flops},
             **{
-                target: _numbers(frame, at[role], file).round().cast(pl.Int64)
+                target: _whole_numbers(_numbers(frame, at[role], file).round(), frame, at[role], file)
                 for role, target in (("parameters", "parameters"), ("samples", "images"))
                 if role in at
             },
@@ -140,11 +171,14 @@ def _finals(frame: pl.DataFrame, about: pl.DataFrame, column: Column, at: dict[s
     """The accuracies of one column, with the row of the file that each is in."""
     values = _numbers(frame, column, file, most=1.0)
     task = _words(frame, at["task"], file) if "task" in at else pl.lit(column.name)
-    seed = _numbers(frame, at["seed"], file) if "seed" in at else pl.lit(0)
+    seed = pl.lit(0, pl.Int64)
+    if "seed" in at:
+        seeds = _numbers(frame, at["seed"], file)
+        seed = pl.lit(_whole_numbers(seeds, frame, at["seed"], file))
     return about.with_columns(
         task=task,
         task_id=task,
-        seed=seed.cast(pl.Int64),
+        seed=seed,
         test_top1=1 - values if column.role == "error" else values,
         _row=pl.int_range(1, pl.len() + 1),
     )
@@ -159,11 +193,28 @@ def _single(finals: pl.DataFrame, file: str) -> pl.DataFrame:
 
 
 def _words(frame: pl.DataFrame, column: Column, file: str) -> pl.Series:
-    words = frame[column.name].cast(pl.String)
+    raw = frame[column.name]
+    if raw.dtype.is_nested() or raw.dtype == pl.Binary:
+        raise ValueError(f"{file}: column {column.name!r} for {column.role} holds {raw.dtype}, no text")
+    words = raw.cast(pl.String)
     bad = words.is_null() | (words.str.strip_chars() == "")
     if bad.any():
         raise ValueError(f"{file} row {_first(bad)}: no {column.role} in column {column.name!r}{_more(bad)}")
+    _refuse(words.str.contains(r"\p{C}"), words, f"{file} row {{}}: {column.role} {{}} holds a control character")
+    _refuse(
+        words.str.len_chars() > LONGEST, words, f"{file} row {{}}: {column.role} {{:.40}}... is too long for a name"
+    )
     return words
+
+
+def _whole_numbers(values: pl.Series, frame: pl.DataFrame, column: Column, file: str) -> pl.Series:
+    """The values as 64-bit integers. Raises ValueError for one that is not whole, too large, or a seed that is none."""
+    raw, where = frame[column.name], f"{file} row {{}}: {column.role} {{}}"
+    _refuse((values != values.round()).fill_null(False), raw, where + " is no whole number")
+    _refuse((values >= 2.0**63).fill_null(False), raw, where + " is too large for 64 bits")
+    if column.role == "seed":
+        _refuse(values.is_null(), raw, where + " is no seed: give every row one, or leave seed= out")
+    return values.cast(pl.Int64)
 
 
 def _numbers(
@@ -171,12 +222,16 @@ def _numbers(
 ) -> pl.Series:
     """A column in base units, null where there is none (empty, NaN, NA). Raises ValueError naming the first bad row."""
     raw = frame[column.name]
+    if not (raw.dtype.is_numeric() or raw.dtype in (pl.String, pl.Null)):
+        raise ValueError(f"{file}: column {column.name!r} for {column.role} holds {raw.dtype}, no numbers")
     if raw.dtype == pl.String:
         text = raw.str.strip_chars()
         raw = text.set(text.str.to_lowercase().is_in(list(NOTHING)), None)
     values = raw.cast(pl.Float64, strict=False)
     where = f"{file} row {{}}: {column.role} {{}}"
-    _refuse(values.is_null() & raw.is_not_null(), raw, where + " is no number")
+    comma = raw.dtype == pl.String and bool(raw.str.contains(r"^\s*-?\d+,\d+\s*$").any())
+    hint = ": write decimals with a point and thousands without a sign" if comma else ""
+    _refuse(values.is_null() & raw.is_not_null(), raw, where + " is no number" + hint)
     values = values.fill_nan(None) * column.unit
     _refuse(values.is_infinite().fill_null(False), raw, where + " is not finite")
     if least is not None:
@@ -190,7 +245,9 @@ def _numbers(
 def _refuse(bad: pl.Series, raw: pl.Series, text: str) -> None:
     if bad.any():
         row = _first(bad)
-        raise ValueError(text.format(row, repr(raw[row - 1])) + _more(bad))
+        value = raw[row - 1]
+        number = isinstance(value, str) and _number(value) is not None
+        raise ValueError(text.format(row, value if number else repr(value)) + _more(bad))
 
 
 def _first(bad: pl.Series) -> int:

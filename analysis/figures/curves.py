@@ -32,7 +32,9 @@ def curves_chart(curve: pl.DataFrame) -> Any:
     panels = [_curve_panel(shown.filter(pl.col("family") == family), domain, log, families) for family in families]
     note = f"Each line is one run, smoothed over neighbouring steps.{note_of_some}"
     title = style.titled("Training loss during pre-training", note)
-    return style.styled(alt.concat(*panels, columns=min(len(panels), 3), spacing=24), title)
+    # four families in rows of two: none is alone beside empty columns
+    columns = 2 if len(panels) == 4 else min(len(panels), 3)
+    return style.styled(alt.concat(*panels, columns=columns, spacing=24), title)
 
 
 def _smooth(curve: pl.DataFrame) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from analysis.figures import style
 HEIGHT = 260  # px, of a panel whose lines are named
 
 
-NAMED_LINES = 14  # of a panel; of more, none is named
+NAMED_LINES = 20  # of a panel, as many as its height holds; of more, none is named
 
 
 def end_labels(last: pl.DataFrame, x: str, y: str, domain: list[float], log: bool = False) -> Any:

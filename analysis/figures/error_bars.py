@@ -22,6 +22,15 @@ def with_error_bars(frame: pl.DataFrame) -> pl.DataFrame:
     return shown.with_columns(low=pl.col("percent") - pl.col("spread"), high=pl.col("percent") + pl.col("spread"))
 
 
+def over_seeds(shown: pl.DataFrame) -> str:
+    """What the bars of a figure are, with the number of seeds; '' where no model has several."""
+    seeds = shown.filter(pl.col("top1_std").is_not_null())["seeds"].drop_nulls()
+    if seeds.is_empty():
+        return ""
+    low, high = int(seeds.min()), int(seeds.max())  # type: ignore[arg-type]
+    return f" Bars: ± one standard deviation over {low if low == high else f'{low} to {high}'} seeds."
+
+
 def accuracy_sentence(row: dict[str, Any], where: str) -> str:
     """The tooltip of a point: its label and accuracy, and `where` it was measured."""
     deviation = "" if row["top1_std"] is None else f" ± {row['spread']:.2f}"

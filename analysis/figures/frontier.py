@@ -1,83 +1,122 @@
 """Accuracy (%) against pre-training compute (in the SI unit that fits the study), with the Pareto frontier."""
 
-import math
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import altair as alt
 import polars as pl
 
-from analysis.figures import label_placement as labels
 from analysis.figures import style
-from analysis.figures.error_bars import accuracy_sentence, padded_extent, with_error_bars
+from analysis.figures.error_bars import accuracy_sentence, over_seeds, padded_extent, with_error_bars
+from analysis.figures.point_labels import Panel, Records, labelled
 from analysis.names import flops_unit
-from analysis.rows import fewer_points, is_crowded, shown_task, tasks_of
+from analysis.rows import fewer_points, is_crowded, shown_task, spread_over, tasks_of
 
-WIDTH, HEIGHT = 300, 260  # px, of one panel
-Records = list[dict[str, Any]]
+WIDTH, HEIGHT = 390, 270  # px, of one of two panels side by side
+BASELINES, LINES = 12, 4  # from-scratch baselines of a panel, and how many of them have a line across
+BASELINE_STRIP = 0.16  # of the points' range of log compute, to the left of them
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The compute axis of all panels: its ends, and where the points without pre-training stand, if there are any."""
+
+    low: float
+    high: float
+    none: float | None
+    unit: str
+
+    def x(self) -> alt.X:
+        """The logarithmic axis. It has no 0, so baselines stand at a place of their own, called 'none'."""
+        ticks = style.log_ticks(self.low, self.high)
+        low = self.low
+        axis: dict[str, Any] = {"values": ticks, "format": ",~g", "grid": False}
+        if self.none is not None:
+            low = self.none**2 / self.low  # as far left of the baselines as the first point's margin is right of them
+            label = f"datum.value < {self.low!r} ? 'none' : format(datum.value, ',~g')"
+            axis = {"values": [self.none, *ticks], "labelExpr": label, "grid": False}
+        # nice=False: labels are placed for exactly these ranges, which Vega would round otherwise
+        scaled = alt.X("compute:Q", title=f"pre-training compute ({self.unit})")
+        return scaled.scale(type="log", domain=[low, self.high], nice=False).axis(**axis)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        return (self.low if self.none is None else self.none**2 / self.low), self.high
 
 
 def frontier_chart(frontier: pl.DataFrame) -> Any:
     """Accuracy against compute (`exaflops_valid`, log), one panel per task; `frontier` is `compare.frontier`'s frame.
 
     Lines join the points of a family in order of compute, or only those of its frontier where there are very many.
-    Bars are one standard deviation over seeds; the thin dark steps are the Pareto frontier of all models. Raises
-    NothingToDrawError when no pre-trained model has compute.
+    From-scratch baselines are hollow, at 'none'. Bars are one standard deviation over seeds; the thin dark steps are
+    the Pareto frontier of all models. Raises NothingToDrawError when no pre-trained model has compute.
     """
-    points = with_error_bars(frontier.filter(pl.col("pretrained") & (pl.col("exaflops_valid") > 0)))
+    known = with_error_bars(frontier).filter(pl.col("percent").is_finite())
+    points = known.filter(pl.col("pretrained") & (pl.col("exaflops_valid") > 0))
     if points.is_empty():
         raise style.NothingToDrawError("no pre-trained model with an accuracy to draw")
+    tasks = tasks_of(points)
+    scratch = [spread_over(known.filter(~pl.col("pretrained"), task=task), "percent", BASELINES) for task in tasks]
+    baselines = pl.concat(scratch)
     points = fewer_points(points)
     size, unit = flops_unit(points["exaflops_valid"])
     points = points.with_columns(compute=pl.col("exaflops_valid") / size).sort("compute", "percent")
     # all panels share the range of compute, so that they can be compared
     low, high = style.extent(points["compute"])
     margin = max((high / low) ** 0.1, 1.25)
-    scales = style.family_scales(points["family"])
+    strip = max((high / low) ** BASELINE_STRIP, 1.6)
+    axis = Axis(low / margin, high * margin, None if baselines.is_empty() else low / margin / strip**0.5, unit)
+    shown = pl.concat([points, baselines.with_columns(compute=pl.lit(axis.none or 1.0))])
+    scales = style.family_scales(shown["family"])
+    widths = style.panel_widths(len(tasks), WIDTH)
     panels = [
-        _frontier_panel(points.filter(pl.col("task") == task), unit, (low / margin, high * margin), scales)
-        for task in tasks_of(points)
+        _frontier_panel(shown.filter(task=task), axis, scales, width) for task, width in zip(tasks, widths, strict=True)
     ]
-    seeds = "" if points["top1_std"].null_count() == len(points) else " Bars: ± one standard deviation over seeds."
-    title = style.titled("Accuracy by pre-training compute", f"Thin dark steps: Pareto frontier of all models.{seeds}")
-    return style.styled(alt.concat(*panels, columns=min(len(panels), 2), spacing=28), title)
+    hollow = "" if baselines.is_empty() else " Hollow, at 'none': from scratch."
+    note = f"Thin dark steps: Pareto frontier of all models.{hollow}{over_seeds(shown)}"
+    return style.styled(style.in_rows(panels), style.titled("Accuracy by pre-training compute", note))
 
 
-def _frontier_panel(points: pl.DataFrame, unit: str, x: tuple[float, float], scales: style.Scales) -> Any:
-    title = shown_task(points["task"][0])
-    y = padded_extent(points["low", "high"], 0.14)
+def _frontier_panel(points: pl.DataFrame, axis: Axis, scales: style.Scales, width: int) -> Any:
+    title, y = shown_task(points["task"][0]), padded_extent(points["low", "high"], 0.14)
     records = points.to_dicts()
     for row in records:
-        row["about"] = accuracy_sentence(row, f"on {row['task']}, {row['compute']:.4g} {unit} of pre-training")
-    # nice=False: labels are placed for exactly these ranges, which Vega would round otherwise
-    compute = alt.X("compute:Q", title=f"pre-training compute ({unit})").scale(type="log", domain=x, nice=False)
-    accuracy = alt.Y("percent:Q", title="accuracy (%)").scale(domain=y, nice=False, zero=False)
-    compute = compute.axis(values=style.log_ticks(*x), format=",~g", grid=False)
+        row["label"] += "" if row["pretrained"] else " from scratch"
+        compute = f"{row['compute']:.4g} {axis.unit} of" if row["pretrained"] else "without"
+        row["about"] = accuracy_sentence(row, f"on {row['task']}, {compute} pre-training")
+    trained, scratch = ([row for row in records if row["pretrained"] is kind] for kind in (True, False))
+    x, accuracy = axis.x(), alt.Y("percent:Q", title="accuracy (%)").scale(domain=y, nice=False, zero=False)
     colour = alt.Color("shown:N", title=None, scale=scales[0])
-    base = alt.Chart(style.data(records)).encode(x=compute)
-    crowded = is_crowded(points)
-    joined = [row for row in records if row["on_family_frontier"]] if crowded else records
+    shape = alt.Shape("shown:N", title=None, scale=scales[1])
+    crowded = is_crowded(points.filter("pretrained"))
+    joined = [row for row in trained if row["on_family_frontier"]] if crowded else trained
     mark: dict[str, Any] = {"size": 16, "strokeWidth": 0} if crowded else {"size": 62, "strokeWidth": 0.8}
-    path = alt.Chart(style.data(joined)).mark_line(strokeWidth=1.8, opacity=0.8, aria=False)
-    steps = alt.Chart(style.data(_steps(records, x[1]))).mark_line(
+    about = {"tooltip": alt.Tooltip("about:N", title=title), "description": "about:N"}
+    steps = alt.Chart(style.data(_steps(trained, axis.high))).mark_line(
         interpolate="step-after", color=style.INK, strokeWidth=1, opacity=0.75, aria=False
     )
+    path = alt.Chart(style.data(joined)).mark_line(strokeWidth=1.8, opacity=0.8, aria=False)
+    bars, base = (alt.Chart(style.data(part)).encode(x=x) for part in (records, trained))
+    level = [row | {"end": axis.high} for row in scratch] if len(scratch) <= LINES else []
+    across = alt.Chart(style.data(level)).mark_rule(strokeDash=[2, 4], opacity=0.6, aria=False)
+    hollow = alt.Chart(style.data(scratch)).mark_point(size=62, strokeWidth=1.8, opacity=1, fill="white")
+    drawn, key = labelled(joined + scratch, _lines(joined, trained, axis), Panel(axis.ends, y, width, HEIGHT))
     layers = [
-        steps.encode(x=compute, y=accuracy),
-        path.encode(x=compute, y=accuracy, color=colour),
-        base.mark_rule(strokeWidth=1.5, aria=False).encode(
+        steps.encode(x=x, y=accuracy),
+        path.encode(x=x, y=accuracy, color=colour),
+        across.encode(x=x, x2="end:Q", y=accuracy, color=colour),
+        bars.mark_rule(strokeWidth=1.5, aria=False).encode(
             y=alt.Y("low:Q").title("accuracy (%)"), y2="high:Q", color=colour
         ),
         base.mark_point(**mark, filled=True, opacity=1, stroke="white").encode(
-            y=accuracy,
-            color=colour,
-            shape=alt.Shape("shown:N", title=None, scale=scales[1]),
-            tooltip=alt.Tooltip("about:N", title=title),
-            description="about:N",
+            y=accuracy, color=colour, shape=shape, **about
         ),
-        _point_labels(joined, x, y),
+        hollow.encode(x=x, y=accuracy, stroke=alt.Stroke("shown:N", title=None, scale=scales[0]), shape=shape, **about),
+        drawn,
     ]
-    return alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=style.panel_title(title))
+    layers = [layer for layer, rows in zip(layers, (1, 1, level, 1, 1, scratch, 1), strict=True) if rows]
+    return alt.layer(*layers).properties(width=width, height=HEIGHT, title=style.panel_title(title, key))
 
 
 def _steps(records: Records, end: float) -> Records:
@@ -86,32 +125,10 @@ def _steps(records: Records, end: float) -> Records:
     return [*corners, {"compute": end, "percent": corners[-1]["percent"]}] if corners else []
 
 
-def _point_labels(records: Records, x: tuple[float, float], y: tuple[float, float]) -> Any:
-    """The names of the points; they are placed in pixels, where text has a size, then converted to the axes' units."""
-    span = math.log(x[1] / x[0])
-
-    def pixels(row: dict[str, Any], value: str) -> tuple[float, float]:
-        return math.log(row["compute"] / x[0]) / span * WIDTH, (y[1] - row[value]) / (y[1] - y[0]) * HEIGHT
-
-    points = [(*pixels(row, "percent"), row["label"]) for row in records]
-    bars = [
-        labels.Box(px, py, 3, abs(pixels(row, "low")[1] - py) * 2)
-        for row, (px, py, _) in zip(records, points, strict=True)
-    ]
-    families = sorted({row["family"] for row in records})
-    lines = [[pixels(row, "percent") for row in records if row["family"] == family] for family in families]
-    corners = [pixels(row, "percent") for row in _steps(records, x[1])]
-    lines.append([point for a, b in pairwise(corners) for point in (a, (b[0], a[1]), b)])
-    boxes = labels.place(points, (WIDTH, HEIGHT), bars, lines)
-    placed = [(row, box) for row, box in zip(records, boxes, strict=True) if box is not None]
-    return style.texts(
-        [
-            {
-                "x": x[0] * math.exp(box.x / WIDTH * span),
-                "y": y[1] - box.y / HEIGHT * (y[1] - y[0]),
-                "text": row["label"],
-            }
-            | {"colour": style.text_colour(row["family"])}
-            for row, box in placed
-        ]
-    )
+def _lines(joined: Records, trained: Records, axis: Axis) -> list[list[tuple[float, float]]]:
+    """The drawn lines that labels should not cover, as (compute, percent): the families', and the frontier's steps."""
+    families = sorted({row["family"] for row in joined})
+    lines = [[(row["compute"], row["percent"]) for row in joined if row["family"] == family] for family in families]
+    corners = [(row["compute"], row["percent"]) for row in _steps(trained, axis.high)]
+    stairs = [point for a, b in pairwise(corners) for point in (a, (b[0], a[1]), b)]
+    return [*lines, stairs]

@@ -109,6 +109,7 @@ def _candidates(x: float, y: float, text: str) -> list[Box]:
     offsets += [(dx * side * 0.9, dy * up * 0.8) for dx in (1, -1) for dy in (-1, 1)]
     offsets += [(dx * side * 0.5, dy * up * far) for far in (1.2, 1.8) for dx in (1, -1) for dy in (-1, 1)]
     offsets += [(dx * side * 0.9, dy * up * 1.5) for dx in (1, -1) for dy in (-1, 1)]
+    offsets += [(dx * side, dy * up * far) for far in (0.8, 1.5, 2.2) for dx in (1, -1) for dy in (-1, 1)]
     return [Box(x + dx, y + dy, width, LINE) for dx, dy in offsets]
 
 

@@ -6,8 +6,10 @@ import altair as alt
 import polars as pl
 
 from analysis.figures import style
-from analysis.figures.error_bars import accuracy_sentence, padded_extent, with_error_bars
+from analysis.figures.error_bars import accuracy_sentence, over_seeds, padded_extent, with_error_bars
 from analysis.rows import pretraining_pairs, shown_task, tasks_of
+
+WIDTH, LETTER = 320, 7  # px, of one of two panels side by side, and of a character of the models' names
 
 
 def pretraining_chart(accuracies: pl.DataFrame) -> Any:
@@ -22,16 +24,19 @@ def pretraining_chart(accuracies: pl.DataFrame) -> Any:
     shown = with_error_bars(pairs).with_columns(start=start)
     domain = list(padded_extent(shown["low", "high"], 0.06))
     order = shown.filter("pretrained").sort("exaflops_valid")["name"].unique(maintain_order=True).to_list()
+    tasks = tasks_of(shown)
+    widths = style.panel_widths(len(tasks), WIDTH)
+    # a name takes as much room as the axis of numbers that the wide panel of other figures makes up for
+    widths = [width + max(map(len, order)) * LETTER - style.BETWEEN if width > WIDTH else width for width in widths]
     panels = [
-        _pair_panel(shown.filter(pl.col("task") == task), shown_task(task), domain, order) for task in tasks_of(shown)
+        _pair_panel(shown.filter(task=task), shown_task(task), domain, order, int(width))
+        for task, width in zip(tasks, widths, strict=True)
     ]
-    title = style.titled(
-        "What pre-training gains", "Test accuracy after fine-tuning. Bars: ± one standard deviation over seeds."
-    )
-    return style.styled(alt.concat(*panels, columns=min(len(panels), 2), spacing=28), title)
+    title = style.titled("What pre-training gains", f"Test accuracy after fine-tuning.{over_seeds(shown)}")
+    return style.styled(style.in_rows(panels), title)
 
 
-def _pair_panel(shown: pl.DataFrame, title: str, domain: list[float], order: list[str]) -> Any:
+def _pair_panel(shown: pl.DataFrame, title: str, domain: list[float], order: list[str], width: int) -> Any:
     records = shown.to_dicts()
     for row in records:
         row["about"] = accuracy_sentence(row, f"on {row['task']}, {row['start']}")
@@ -50,5 +55,4 @@ def _pair_panel(shown: pl.DataFrame, title: str, domain: list[float], order: lis
         ),
         base.mark_point(filled=True, size=80, opacity=1).encode(x=accuracy, color=colour, shape=shape, **about),
     ]
-    size = {"width": 250, "height": alt.Step(30)}
-    return alt.layer(*layers).properties(**size, title=style.panel_title(title))
+    return alt.layer(*layers).properties(width=width, height=alt.Step(30), title=style.panel_title(title))

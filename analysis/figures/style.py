@@ -21,6 +21,9 @@ PART_COLOURS = {
 }
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 FONT_SIZE, LABEL_SIZE = 13, 11.5  # px
+# a browser without these fonts takes a wider one, whose text would be cut at the sides
+PADDING = {"left": 24, "right": 24, "top": 12, "bottom": 12}  # px
+SPACING, BETWEEN = 28, 55  # px, between panels, and of the second one's axis
 Scales = tuple[alt.Scale, alt.Scale]  # colour and marker
 
 
@@ -75,7 +78,22 @@ def titled(text: str, subtitle: str = "") -> alt.TitleParams:
     return alt.TitleParams(text, anchor="start", offset=14, subtitle=subtitle or alt.Undefined)
 
 
-def panel_title(text: str, subtitle: str = "") -> alt.TitleParams:
+def panel_widths(count: int, width: int) -> list[int]:
+    """The widths of panels in rows of two: the last of an odd number is as wide as two with the axis between them."""
+    widths = [width] * count
+    return [*widths[:-1], 2 * width + SPACING + BETWEEN] if count > 1 and count % 2 else widths
+
+
+def in_rows(panels: list[Any], columns: int = 2) -> Any:
+    """Panels in rows. A last one that is alone is to be as wide as its row (`panel_widths`), beside no empty column."""
+    if len(panels) <= columns or not len(panels) % columns:
+        return alt.concat(*panels, columns=min(len(panels), columns), spacing=SPACING)
+    # rows of their own: in one grid a wide panel would push the others apart
+    rows = [panels[place : place + columns] for place in range(0, len(panels), columns)]
+    return alt.vconcat(*(alt.hconcat(*row, spacing=SPACING) for row in rows), spacing=SPACING)
+
+
+def panel_title(text: str, subtitle: str | list[str] = "") -> alt.TitleParams:
     """The title of one panel, smaller than the figure's."""
     return alt.TitleParams(
         text,
@@ -108,24 +126,23 @@ def texts(records: list[dict[str, Any]], **mark: Any) -> alt.LayerChart:
 
 def styled(chart: Any, title: alt.TitleParams) -> Any:
     """The figure with the common look, on white wherever it is shown."""
-    return (
-        chart.properties(title=title, background="white", padding=12)
-        .configure(font=FONT)
-        .configure_view(stroke=None)
-        .configure_axis(
-            **{"labelFontSize": FONT_SIZE, "titleFontSize": FONT_SIZE, "titleFontWeight": "normal", "labelColor": INK},
-            **{"titleColor": INK, "gridColor": LIGHT, "gridOpacity": 0.7, "domainColor": GREY, "tickColor": GREY},
-            **{"titlePadding": 8, "labelLimit": 220},
-        )
-        .configure_legend(
-            **{
-                "orient": "top",
-                "labelFontSize": FONT_SIZE,
-                "titleFontSize": FONT_SIZE,
-                "labelColor": INK,
-                "symbolSize": 90,
-            },
-            **{"labelLimit": 260, "titleFontWeight": "normal", "columns": 0, "columnPadding": 28, "rowPadding": 6},
-        )
-        .configure_title(fontSize=15, subtitleFontSize=FONT_SIZE, subtitleColor=GREY, color=INK, subtitlePadding=5)
+    text: dict[str, Any] = {
+        "labelFontSize": FONT_SIZE,
+        "titleFontSize": FONT_SIZE,
+        "titleFontWeight": "normal",
+        "labelColor": INK,
+    }
+    lines = {"gridColor": LIGHT, "gridOpacity": 0.7, "domainColor": GREY, "tickColor": GREY}
+    config = alt.Config(
+        font=FONT,
+        view=alt.ViewConfig(stroke=None),
+        axis=alt.AxisConfig(**text | lines, titleColor=INK, titlePadding=8, labelLimit=220),
+        legend=alt.LegendConfig(
+            **text, orient="top", symbolSize=90, labelLimit=260, columns=0, columnPadding=28, rowPadding=6
+        ),
+        title=alt.TitleConfig(
+            fontSize=15, subtitleFontSize=FONT_SIZE, subtitleColor=GREY, color=INK, subtitlePadding=5
+        ),
     )
+    # at once: altair copies the whole chart for each call
+    return chart.properties(title=title, background="white", padding=PADDING, config=config)

@@ -7,12 +7,11 @@ from typing import Any
 
 import polars as pl
 
-from analysis.rows import accuracies, load_rows
+from analysis.rows import accuracies, load_rows, read_csv
 
-# the types of text columns are inferred from all rows: the first ones may be whole numbers by chance
 READERS: dict[str, Callable[[str], pl.DataFrame]] = {
-    ".csv": lambda path: pl.read_csv(path, infer_schema_length=None),
-    ".tsv": lambda path: pl.read_csv(path, separator="\t", infer_schema_length=None),
+    ".csv": lambda path: read_csv(path, as_text=False)[0],
+    ".tsv": lambda path: read_csv(path, as_text=False)[0],
     ".parquet": pl.read_parquet,
 }
 

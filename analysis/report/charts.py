@@ -29,7 +29,7 @@ CAPTIONS = {
     "fewshot": "Accuracy of a linear classifier by training images per class.",
     "curves": "Training loss by images seen, one line per run.",
     "core_days": "Core time used by kind of work, productive and not.",
-    "sweeps": "Accuracy on the dev split by learning rate, one line per model, the chosen learning rates marked.",
+    "sweeps": "Accuracy on the dev split by learning rate, one line per model; the chosen learning rates are marked.",
     "laws": "Error by pre-training compute, with the law of each family that has enough points.",
 }
 

@@ -15,6 +15,7 @@ STYLE = """
 :root { color-scheme: light; }
 body { background: #fff; color: #1a1a1a; font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Arial, sans-serif;
   max-width: 62rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; overflow-wrap: break-word; }
+@media (min-width: 75rem) { body { max-width: 76rem; } p, li, figcaption { max-width: 62rem; } }
 h1 { font-size: 1.7rem; line-height: 1.25; margin-bottom: .3rem; }
 h3 { font-size: 1.05rem; margin: 1.6rem 0 .4rem; }
 h2 { font-size: 1.3rem; margin: 2.8rem 0 .6rem; padding-top: .8rem; border-top: 1px solid #d9d9d9; }
@@ -27,11 +28,17 @@ dt { color: #4d4d4d; font-size: .85rem; } dd { margin: 0; font-size: 1.25rem; fo
 dd small { display: block; font-size: .85rem; font-weight: 400; color: #4d4d4d; }
 figure { margin: 1.5rem 0; } figure svg { max-width: 100%; height: auto; display: block; overflow: visible; }
 figcaption { color: #4d4d4d; font-size: .9rem; margin-top: .5rem; }
-.scroll { overflow-x: auto; margin: 1rem 0; } table { border-collapse: collapse; font-size: .875rem; }
+/* a box that scrolls has a shadow at the side where there is more, which the content covers at its end */
+.scroll { overflow-x: auto; margin: 1rem 0; background:
+  linear-gradient(to right, #fff 40%, #fff0) left / 2.5rem 100% no-repeat local,
+  linear-gradient(to left, #fff 40%, #fff0) right / 2.5rem 100% no-repeat local,
+  linear-gradient(to right, #0003, #0000) left / .8rem 100% no-repeat scroll,
+  linear-gradient(to left, #0003, #0000) right / .8rem 100% no-repeat scroll, #fff; }
+table { border-collapse: collapse; font-size: .875rem; }
 .scroll:focus-visible, summary:focus-visible, a:focus-visible { outline: 3px solid #0072b2; outline-offset: 2px; }
 caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 thead th { border-bottom: 2px solid #1a1a1a; vertical-align: bottom; }
-th, td { padding: .3rem .5rem; text-align: right; border-bottom: 1px solid #d9d9d9; vertical-align: top; }
+th, td { padding: .3rem .45rem; text-align: right; border-bottom: 1px solid #d9d9d9; vertical-align: top; }
 td { white-space: nowrap; font-variant-numeric: tabular-nums; } td.text { text-align: left; }
 td.long { text-align: left; white-space: normal; min-width: 12rem; overflow-wrap: anywhere; }
 tbody th, thead th:first-child, thead th.text { text-align: left; font-weight: 600; } tbody th { white-space: nowrap; }

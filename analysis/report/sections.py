@@ -131,8 +131,11 @@ def laws_section(view: View, figures: Figures) -> str:
 
 def results_section(view: View, figures: Figures) -> str:
     """Every model with its accuracies."""
+    shown = results_table(view.rows)
     caption = "Models and accuracies: mean ± standard deviation over seeds"
-    return html.table(results_table(view.rows), caption, text=["family"]) + figures["fewshot"]
+    if "upstream (%)" in shown.columns:
+        caption += "; upstream: on the held-out share of what the model was pre-trained on"
+    return html.table(shown, caption, text=["family", "pre-trained on"]) + figures["fewshot"]
 
 
 def sweeps_section(view: View, figures: Figures) -> str:

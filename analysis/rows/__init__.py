@@ -17,6 +17,7 @@ from analysis.rows.merge import with_rows_of
 from analysis.rows.models import merge_seeds, models_by_run, with_display_name, with_pretraining, with_run_names
 from analysis.rows.published import PAPER_FIGURES, PUBLISHED, is_published, printed_table, published_storage
 from analysis.rows.study import stored_study
+from analysis.rows.text_table import read_csv
 from analysis.rows.thinning import (
     OPEN_ROWS,
     PANEL_LINES,
@@ -53,6 +54,7 @@ __all__ = [
     "pretraining_pairs",
     "printed_table",
     "published_storage",
+    "read_csv",
     "shown_task",
     "spread_over",
     "stored_study",

@@ -6,6 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from analysis.rows import published
+from analysis.rows.usable import usable
+from scaling.checks import say
 from scaling.store import Storage, read_table
 
 
@@ -27,11 +29,14 @@ def open_rows(storage: str | Path | Storage) -> Storage:
 
 
 def load_rows(storage: str | Path | Storage) -> Rows:
-    """The rows of a storage. Raises ValueError, in one line, when it does not exist or holds no rows."""
+    """The rows of a storage that can be used; what cannot is said once. Raises ValueError, in one line, for no rows."""
     place = open_rows(storage)
     if place.local is not None and not place.local.is_dir():
         raise ValueError(f"storage {place.uri} does not exist: give the directory or URI of a study's --storage")
-    rows = Rows(**{field.name: read_table(place, field.name) for field in fields(Rows)})
+    found = {field.name: read_table(place, field.name) for field in fields(Rows)}
+    checked = {table: usable(table, frame) for table, frame in found.items()}
+    rows = Rows(**{table: frame for table, (frame, _) in checked.items()})
+    say(note for _, notes in checked.values() for note in notes)
     if all(getattr(rows, field.name).is_empty() for field in fields(Rows)):
         raise ValueError(f"storage {place.uri} holds no rows: run a study with --storage {place.uri} first")
     return replace(rows, trial=_with_settings(rows.trial), transfer=_with_settings(rows.transfer))

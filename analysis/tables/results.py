@@ -10,15 +10,16 @@ from analysis.tables.cells import percent
 
 
 def results_table(rows: Rows, shots: int | None = None) -> pl.DataFrame:
-    """One row per model, by family and compute: compute, parameters, and accuracies (%, mean ± deviation over seeds).
+    """One row per model, by family and compute: compute, parameters, what it was pre-trained on, and accuracies (%).
 
-    Accuracies are by task, then with few shots: `shots` per class, by default 5 as in §4.1, or else the most there are.
+    `upstream` is the accuracy on the held-out share of that data. The others are means ± deviations over seeds, by
+    task, then with few shots: `shots` per class, by default 5 as in §4.1, or else the most there are.
     """
     scores = accuracies(rows)
     same = models_by_run(rows.pretrain, rows.transfer)
-    sizes = rows.pretrain.select("run_id", "parameters")
+    upstream = rows.pretrain.select("run_id", "parameters", "dataset", pl.col("dev_top1").fill_nan(None))
     runs = merge_seeds(_all_runs(rows, scores), same).unique("run_id", keep="first", maintain_order=True)
-    runs = runs.join(sizes, on="run_id", how="left")
+    runs = runs.join(upstream, on="run_id", how="left")
     size, unit = flops_unit(runs["exaflops_valid"].drop_nulls())
     shown = with_display_name(runs).sort("family", "exaflops_valid", "label", "run_id")
     cells: dict[str, list[str]] = {
@@ -29,6 +30,11 @@ def results_table(rows: Rows, shots: int | None = None) -> pl.DataFrame:
         ],
         "parameters": [_count(value) for value in shown["parameters"]],
     }
+    # published tables, and studies without a held-out share, do not know these
+    if shown["dataset"].count():
+        cells["pre-trained on"] = [name or "–" for name in shown["dataset"]]
+    if shown["dev_top1"].count():
+        cells["upstream (%)"] = [percent(value) for value in shown["dev_top1"]]
     for task in tasks_of(scores):
         by_run = {row["run_id"]: percent(row["top1_mean"], row["top1_std"]) for row in _of(scores, task)}
         cells[_heading(f"{task} (%)" if task != MEAN else "mean (%)", cells)] = [

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clusters.execution.optuna_mirror import mirrored
+    from clusters.execution.optuna_mirror import check_mirror, mirrored
     from clusters.execution.placement import Placement, describe_slice
     from clusters.execution.queue import Snapshot
     from clusters.execution.ray_session import place, session
@@ -24,6 +24,7 @@ MODULES = {
     "Snapshot": "queue",
     "Watch": "ray_train",
     "Work": "work",
+    "check_mirror": "optuna_mirror",
     "describe_slice": "placement",
     "mirrored": "optuna_mirror",
     "place": "ray_session",
@@ -41,6 +42,7 @@ __all__ = [
     "Snapshot",
     "Watch",
     "Work",
+    "check_mirror",
     "describe_slice",
     "mirrored",
     "place",

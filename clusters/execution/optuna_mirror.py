@@ -2,64 +2,86 @@
 
 import contextlib
 import os
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 from typing import Any, Literal
 
 import optuna
 import ray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.pool import QueuePool
 
 from clusters.execution.shutdown import driver_actor
+from scaling.console import first_line, helping
 from scaling.schedule import Pair, Result, Results, fixed_settings, known_settings, objectives
 from scaling.specs import Choice, Setting, Transfer, parameters_of
-from scaling.store import Storage
+from scaling.store import Storage, without_secrets
 
 FILE = "optuna.db"
+CLOSE_SECONDS = 300.0  # that the last news may take: a hung database holds up no study
 
 # A pair's number, a trial's setting, and that it began or how it ended; None: it diverged.
 News = tuple[int, Setting, Result | Literal["begun"] | None]
 Tell = Callable[[Sequence[News]], None]  # what a sweep calls with its news
 
 
-def default_url(storage: Storage) -> str | None:
-    """SQLite in a local storage, nothing on an object store."""
-    return f"sqlite:///{storage.path(FILE)}" if storage.local is not None else None
+def check_mirror(url: str | None) -> None:
+    """Raise ValueError when a storage that the user named for Optuna cannot be opened: said before anything trains."""
+    if url is not None:
+        opened(url)
+
+
+def opened(place: str | Path) -> Any:
+    """Optuna's storage in a SQLite file, or at a URL that a user gave. Raises ValueError when it cannot be opened."""
+    try:
+        if isinstance(place, Path):  # by its path, since a URL of Optuna's gives {, %, ? and # meanings of their own
+            connect = partial(sqlite3.connect, place, check_same_thread=False)
+            return optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connect, "poolclass": QueuePool})
+        # Optuna fills in its version where braces are: a URL's own are doubled
+        return optuna.storages.get_storage(place.replace("{", "{{").replace("}", "}}"))
+    except Exception as error:  # of any driver
+        shown = place if isinstance(place, Path) else without_secrets(place)
+        raise ValueError(f"cannot open the Optuna storage {shown}: {first_line(error)}") from None
 
 
 @contextlib.contextmanager
 def mirrored(url: str | None, storage: Storage, pairs: Sequence[Pair], known: Results) -> Iterator[Tell | None]:
     """A function that takes a sweep's news to a `Mirror`, which has written them all when the block ends.
 
-    None when there is nowhere to write. The mirror is a process of its own on this machine, because Optuna's SQL would
-    cost the sweep's driver more time than Tune itself. It starts with the first news, or at once for a storage that the
-    user named: then ValueError is raised if that cannot be opened.
+    None when there is nowhere to write: SQLite in a local storage, nothing on an object store, unless the user named
+    one. The mirror is a process of its own on this machine, because Optuna's SQL would cost the sweep's driver more
+    time than Tune itself. It starts with the first news. What goes wrong in it is a warning at the end.
     """
-    address = url or default_url(storage)
+    address = url or (storage.local / FILE if storage.local is not None else None)
     if address is None or not pairs:
         yield None
         return
 
     @cache
-    def mirror() -> tuple[Any, Any]:
+    def mirror() -> Any:
         actor = driver_actor(Mirror, address, pairs)
         actor.give_way.remote()
-        return actor, actor.open.remote(known)
+        actor.begin.remote(known)
+        return actor
+
+    def tell(news: Sequence[News]) -> None:
+        # Nobody waits for the answer: however slow the mirror is, no trial is.
+        with contextlib.suppress(Exception):  # said at the end
+            mirror().tell.remote(news)
 
     try:
-        if url is not None:
-            ray.get(mirror()[1])
-        # Nobody waits for the answer: however slow the mirror is, no trial is.
-        yield lambda news: mirror()[0].tell.remote(news)
-        actor, opened = mirror()
-        ray.get([opened, actor.close.remote()])
-    except ray.exceptions.RayTaskError as error:
-        # The mirror's own error, a line for the user, without Ray's traceback around it.
-        raise error.cause from None
+        yield tell
+        with helping("the searches are not shown in Optuna"):
+            error = ray.get(mirror().close.remote(), timeout=CLOSE_SECONDS)
+            if error is not None:
+                raise RuntimeError(error)
     finally:
         if mirror.cache_info().currsize:
-            ray.kill(mirror()[0])
+            ray.kill(mirror())
 
 
 class Mirror:
@@ -68,9 +90,10 @@ class Mirror:
     They are made anew from the known results at every start, so the storage may be deleted between any two runs.
     """
 
-    def __init__(self, url: str, pairs: Sequence[Pair]) -> None:
+    def __init__(self, place: str | Path, pairs: Sequence[Pair]) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._url, self._pairs = url, pairs
+        self._place, self._pairs = place, pairs
+        self._error: str | None = None  # the first: after it nothing more is written
         self._spaces = [_space(pair) for pair in pairs]
         self._studies: list[optuna.Study] = []
         self._running: dict[tuple[int, Setting], optuna.Trial] = {}
@@ -79,12 +102,38 @@ class Mirror:
         """Lower this process's priority: its SQL takes CPUs from trials, and nothing waits for it before the end."""
         os.nice(19)
 
+    def begin(self, known: Results) -> None:
+        """Write the known results, as `open` does; an error is kept for `close`."""
+        self._safely(lambda: self.open(known))
+
+    def tell(self, news: Sequence[News]) -> None:
+        """Write what happened since the last call; after an error nothing."""
+        self._safely(lambda: self.write(news))
+
+    def close(self) -> str | None:
+        """The first error, if there was one. An actor serves its calls in order: all earlier news are written."""
+        return self._error
+
+    def _safely(self, work: Callable[[], None]) -> None:
+        if self._error is None:
+            try:
+                work()
+            except Exception as error:
+                self._error = first_line(error)
+
     def open(self, known: Results) -> None:
-        """Write the known results. Raises ValueError when the storage cannot be opened."""
+        """Write the known results. A file of ours that is damaged, or none of Optuna's, is made anew."""
         try:
-            storage = optuna.storages.get_storage(self._url)
-        except Exception as error:  # of any driver
-            raise ValueError(f"cannot open the Optuna storage {self._url}: {str(error).splitlines()[0]}") from None
+            self._write_known(known)
+        except Exception:
+            if not isinstance(self._place, Path):
+                raise
+            _remove(self._place)  # nothing is read from it
+            self._write_known(known)
+
+    def _write_known(self, known: Results) -> None:
+        storage = opened(self._place)
+        self._studies = []
         existing = set(optuna.get_all_study_names(storage))
         for pair, space in zip(self._pairs, self._spaces, strict=True):
             if _name(pair) in existing:
@@ -93,7 +142,7 @@ class Mirror:
             study.add_trials(_frozen(pair, space, known))
             self._studies.append(study)
 
-    def tell(self, news: Sequence[News]) -> None:
+    def write(self, news: Sequence[News]) -> None:
         """Write what happened since the last call, in the order in which it happened.
 
         A trial that both began and ended is written as a whole, with a quarter of the SQL.
@@ -138,8 +187,14 @@ class Mirror:
             study.tell(trial, _values(pair, pair.dev(setting), result))
         del self._running[number, setting]
 
-    def close(self) -> None:
-        """Do nothing: an actor serves its calls in order, so when this one returns all earlier news are written."""
+
+def _remove(file: Path) -> None:
+    """A SQLite file with its journals, or what stands in its place."""
+    for each in (file, *(file.with_name(file.name + end) for end in ("-journal", "-wal", "-shm"))):
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        else:
+            each.unlink(missing_ok=True)
 
 
 def _name(pair: Pair) -> str:

@@ -17,6 +17,7 @@ from clusters.execution.placement import Placement
 from clusters.hardware import Slice, slices_of
 from scaling.checks import check
 from scaling.console import IN_JOB, Machine
+from scaling.store import still_environment
 from scaling.training import tpu_library
 
 MOST_LOADERS = 16  # per worker, unless more are asked for
@@ -52,10 +53,10 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
         return
     address = os.environ.get("RAY_ADDRESS")
     ours = QUIET | (CLUSTER if address else LOCAL)
-    # What the user has set stays.
-    os.environ.update({name: os.environ.get(name, value) for name, value in ours.items()})
     on_sigterm = signal.getsignal(signal.SIGTERM)
-    with _hangup_blocked():
+    with still_environment(), _hangup_blocked():
+        # What the user has set stays.
+        os.environ.update({name: os.environ.get(name, value) for name, value in ours.items()})
         _start(address, num_cpus, ours)
     # Python lets no other thread set a handler.
     if threading.current_thread() is threading.main_thread():

@@ -4,7 +4,6 @@ A fit takes many seconds before its first step, and a TPU slice minutes to get, 
 """
 
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -25,7 +24,7 @@ from clusters.execution.queue import RESTARTS, RunQueue, Snapshot
 from clusters.execution.shutdown import StopChannel, driver_actor, run_concurrently
 from clusters.execution.tracking import tracked
 from clusters.execution.work import Work
-from scaling.store import DRAFTS, Storage
+from scaling.store import Storage, StorageError
 from scaling.training import Device, NonFiniteLossError, Report, Stop, TrainingInterruptedError, broadcast
 
 Watch = Callable[[Snapshot], None]
@@ -54,13 +53,13 @@ def train_queue(
     config = {
         "queue": queue,
         "units": {work.id: work for work in units},
-        "storage": storage.uri,
+        "storage": storage,
         "study": study,
         "placement": placement,
         "save_seconds": save_seconds,
     }
     # Anew at each start: Ray would go by what an earlier one left there, and fails at a snapshot that is torn.
-    cache = f"{DRAFTS}/ray-{uuid.uuid4().hex}"  # for Ray's own files; deleted at the end
+    cache = storage.scratch()  # for Ray's own files; deleted at the end
     errors = run_concurrently(
         [
             # In the storage: Ray's files must lie where all machines of a group see them.
@@ -114,7 +113,7 @@ def work_shift(config: dict[str, Any]) -> None:
     while (unit_id := broadcast(ray.get(queue.take.remote(group, device.world)) if lead else None, device)) is not None:
         error = ""
         try:
-            work, storage, study = config["units"][unit_id], Storage(config["storage"]), config["study"]
+            work, storage, study = config["units"][unit_id], config["storage"], config["study"]
             shown = tracked(StopChannel(queue, unit_id), work, placement.machine.tracking, storage, study)
             # Queue and trackers hear rank 0 alone; what the others ask is whether a machine is taken away.
             with shown if lead else nullcontext(_silent) as report:
@@ -129,6 +128,8 @@ def work_shift(config: dict[str, Any]) -> None:
         except TrainingInterruptedError:
             _leave(queue, group)
             return
+        except StorageError:  # of this rank alone, and of no unit: the lease is lost, or the storage takes no more
+            raise
         except (ValueError, NonFiniteLossError) as reason:  # the same on every rank, so the group can go on
             error = str(reason)
         except Exception as reason:

@@ -8,13 +8,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from clusters.execution.work import Work, finished_row
-from scaling.console import Log, Tracking, event_files, run_directory, scalars
+from scaling.console import Log, Tracking, event_files, first_line, helping, run_directory, scalars
 from scaling.specs import Pretrain, Probe, Transfer
 from scaling.store import Storage, read_rows, without_secrets
 from scaling.training import Report, Stop
@@ -39,7 +39,9 @@ def prepare_trackers(tracking: Tracking, study: str) -> None:
             mlflow.set_tracking_uri(tracking.mlflow)
             mlflow.set_experiment(study)
         except Exception as error:
-            raise ValueError(without_secrets(f"--mlflow {tracking.mlflow} cannot be used: {_reason(error)}")) from None
+            raise ValueError(
+                without_secrets(f"--mlflow {tracking.mlflow} cannot be used: {first_line(error)}")
+            ) from None
 
 
 def _has_login() -> bool:
@@ -49,11 +51,6 @@ def _has_login() -> bool:
     import wandb
 
     return bool(wandb.api.api_key)
-
-
-def _reason(error: Exception) -> str:
-    """The first line of its message, or its class."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 @contextmanager
@@ -79,9 +76,10 @@ def tracked(report: Report, work: Work, tracking: Tracking, storage: Storage, st
 
     try:
         yield tell
-        for step, metrics in _points(work, storage):
-            for log, _ in sinks:
-                log(step, metrics)
+        with helping("the trackers lack the last evaluations"):
+            for step, metrics in _points(work, storage):
+                for log, _ in sinks:
+                    log(step, metrics)
     finally:
         for _, close in sinks:
             close()
@@ -127,14 +125,19 @@ def _safely(name: str, open_sink: Callable[..., Sink], *arguments: Any) -> Itera
                 return function(*arguments)
             except Exception as error:
                 broken = True
-                print(f"{name} is left out of this training: {_reason(error)}", file=sys.stderr)
+                print(f"{name} is left out of this training: {first_line(error)}", file=sys.stderr)
 
         return call
 
     sink = guarded(open_sink)(*arguments)
     if sink is not None:
         log, close = sink
-        yield guarded(log), guarded(close)
+
+        def end() -> None:
+            with suppress(Exception) if broken else nullcontext():  # said already; its files are closed all the same
+                (close if broken else guarded(close))()
+
+        yield guarded(log), end
 
 
 def _tensorboard(directory: str, unit: Pretrain | Transfer, study: str) -> Sink:

@@ -43,14 +43,14 @@ class YamlDocument:
         return value
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """Remembers which part it makes the value of: some errors do not say."""
 
     at: yaml.Node | None = None
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         self.at = node
-        return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+        return super().construct_object(node, deep)
 
 
 def load_yaml(text: str) -> YamlDocument:
@@ -60,10 +60,10 @@ def load_yaml(text: str) -> YamlDocument:
     try:
         _check_size(text)
         loader = _Loader(text)
-        root = loader.get_single_node()  # type: ignore[no-untyped-call]
+        root = loader.get_single_node()
         lines: dict[Path, int] = {}
         _mark(root, (), root.start_mark.line + 1, lines)
-        value = loader.construct_document(root)  # type: ignore[no-untyped-call]
+        value = loader.construct_document(root)
     except LineError:
         raise
     except yaml.MarkedYAMLError as error:
@@ -86,7 +86,7 @@ def _check_size(text: str) -> None:
     sizes: dict[str, int] = {}  # of what an anchor names, in parts
     open_parts: list[tuple[str | None, int]] = [(None, 0)]  # (anchor, parts so far) of what is not at its end
     documents: list[int] = []  # the line of each
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):  # type: ignore[no-untyped-call]
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
         line = event.start_mark.line + 1
         size, anchor = 0, getattr(event, "anchor", None)
         if len(open_parts) == 1 and isinstance(event, yaml.NodeEvent):
@@ -101,7 +101,7 @@ def _check_size(text: str) -> None:
             case yaml.AliasEvent():
                 if anchor in [name for name, _ in open_parts]:
                     raise LineError(line, f"*{anchor} holds itself")
-                size, anchor = sizes.get(anchor, 1), None
+                size, anchor = sizes.get(anchor or "", 1), None
         if anchor is not None and size:
             sizes[anchor] = size
         above, parts = open_parts[-1]

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from scaling.checkpoints.files import Checkpoint, most_bytes, parse_arrays, read_arrays
+from scaling.checkpoints.files import Checkpoint, parse_arrays, read_arrays
 from scaling.checkpoints.formats import load_weights
 from scaling.checkpoints.locate import checkpoint_directory, is_weights_file, model_of_file, read_classes, read_spec
 from scaling.checkpoints.names import HEADS, Layout
@@ -80,9 +80,7 @@ def load_classifier(checkpoint: str, *, runs: str | None, model: str | None, res
 
 def _classifier_of_file(path: str, name: str | None, resolution: int) -> Classifier:
     spec = model_of_file(path, name)
-    with torch.device("meta"):
-        most = most_bytes(build(spec, 1, resolution=whole_patches(spec, resolution)))
-    arrays = read_arrays(path, most)
+    arrays = read_arrays(path)
     file = parse_arrays(arrays, path)
     bias = file.tensors.get(CLASSIFIER_BIASES[file.layout])
     if bias is None:

@@ -1,6 +1,7 @@
 """Files of weights: arrays read from and written to paths and URIs, and the names in old files brought up to date."""
 
 import io
+import os
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,14 +14,16 @@ import fsspec
 import numpy as np
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from scaling.checkpoints.names import POSITIONS, TIMM_VARIANTS, Layout
-from scaling.checks import check_regular
+from scaling.checks import check, check_regular
 
 MOST_CLASSES = 2**15  # of a classifier that is left out: ImageNet-21k's 21,843 and JFT's 18,291 are below it
 TRAINING = 4  # times as many bytes as the weights have: of a file with the state of its training
 SPARE = 2**26  # bytes beside the parameters: names, shapes, tables of positions for larger images
+LARGEST = 2**35  # bytes of a file of any model
+UNPACKED = 20  # times the size that the weights of a .npz have in it, at most: they hardly shrink
 
 # --- bytes -------------------------------------------------------------------------------------------------------
 
@@ -29,8 +32,8 @@ def read_arrays(source: str | Path, most: int | None = None) -> dict[str, Any]:
     """Arrays or tensors by name, from a `.npz` or `.safetensors` file at a path or URI; nothing is unpickled.
 
     From a `.npz` with the state of a training only the parameters are read. `most`: their bytes, at most, as the file
-    declares them, compared before they are read: `most_bytes` of the model. Raises ValueError when there is no such
-    file, it cannot be read or has more.
+    declares them, compared before they are read: `most_bytes` of the model where it is known. Raises ValueError when
+    there is no such file, it cannot be read, has more, or unpacks to what no weights do.
     """
     text = str(source).removeprefix("file://")
     reader = READERS.get(_suffix(text))
@@ -50,30 +53,28 @@ def read_arrays(source: str | Path, most: int | None = None) -> dict[str, Any]:
             return reader(io.BytesIO(file.read()), most)
 
 
-def most_bytes(module: nn.Module) -> int:
-    """The most bytes that a file of weights for such a model may have: in 64 bits, with another classifier."""
-    parameters = sum(parameter.numel() for parameter in module.parameters())
-    head = getattr(module, "head", None)
-    width = head.in_features if isinstance(head, nn.Linear) else 0
-    return 8 * (parameters + width * MOST_CLASSES) + SPARE
+def most_bytes(parameters: int) -> int:
+    """The most bytes that a file of so many parameters may have: in 64 bits. A classifier of MOST_CLASSES counts."""
+    return 8 * parameters + SPARE
 
 
 def _check_size(size: int, most: int | None, times: int = TRAINING) -> None:
-    if most is not None and size > times * most:
-        raise ValueError(f"it has {size:,} bytes of weights, where the model has {most:,} at most: of another model?")
+    limit = LARGEST if most is None else times * most
+    check(size <= limit, f"it has {size:,} bytes of weights, where the model has {limit:,} at most: of another model?")
 
 
 def _read_npz(file: Path | io.BytesIO, most: int | None) -> dict[str, np.ndarray]:
     with file.open("rb") if isinstance(file, Path) else file as stream:
         arrays = np.load(stream, allow_pickle=False)
-        if not isinstance(arrays, np.lib.npyio.NpzFile):
+        if not isinstance(arrays, np.lib.npyio.NpzFile) or arrays.zip is None:
             raise ValueError("it must hold named arrays, and holds a single one without a name")
         prefix = _prefix(arrays.files)
         wanted = [name for name in arrays.files if name.startswith(prefix)]
-        sizes = {info.filename.removesuffix(".npy"): info.file_size for info in arrays.zip.infolist()}
-        _check_size(
-            sum(sizes[name] for name in wanted), most, times=1
-        )  # a small file may unpack to more than the memory
+        members = {info.filename.removesuffix(".npy"): info for info in arrays.zip.infolist()}
+        # A small file may unpack to more than the memory.
+        size, packed = (sum(getattr(members[name], of) for name in wanted) for of in ("file_size", "compress_size"))
+        _check_size(size, most, times=1)
+        check(size <= max(SPARE, UNPACKED * packed), f"its {packed:,} bytes unpack to {size:,}: no weights do that")
         return {name: arrays[name] for name in wanted}
 
 
@@ -102,7 +103,10 @@ def write_arrays(path: str | Path, content: bytes, suffix: str) -> None:
         # Written beside its place and renamed: a process that dies leaves the old file or none, never half of one.
         draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
-            draft.write_bytes(content)
+            with draft.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             draft.replace(target)
         finally:
             draft.unlink(missing_ok=True)

@@ -36,8 +36,9 @@ def check_upstream(upstream: Upstream, checkpoint: str | None, resolution: int) 
         load_weights(module, weight_shapes(upstream.source), head="drop", label=upstream.source)
     else:
         path = Storage.of(str(checkpoint)).path("model.safetensors")
+        shapes = weight_shapes(path)
         try:
-            load_pretrained(module, weight_shapes(path))
+            load_pretrained(module, shapes)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 

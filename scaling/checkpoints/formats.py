@@ -18,7 +18,15 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from scaling.checkpoints.files import Checkpoint, most_bytes, old_name, parse_arrays, read_arrays, write_arrays
+from scaling.checkpoints.files import (
+    MOST_CLASSES,
+    Checkpoint,
+    most_bytes,
+    old_name,
+    parse_arrays,
+    read_arrays,
+    write_arrays,
+)
 from scaling.checkpoints.names import HEADS, POSITIONS, Layout, export_weights, layout_entries
 from scaling.checks import check
 from scaling.models import check_finite_weights, load_pretrained
@@ -47,7 +55,7 @@ def load_weights(
     checkpoint = (
         parse_arrays(source, label)
         if isinstance(source, Mapping)
-        else parse_arrays(read_arrays(source, most_bytes(module)), str(source))
+        else parse_arrays(read_arrays(source, _most_bytes(module)), str(source))
     )
     parts_out = get_args(Head).index(head)
     # The parts are listed with the classifier first, so the first 0, 1 or 2 of them are left out.
@@ -67,6 +75,12 @@ def load_weights(
         for name in ("head.weight", "head.bias"):
             if head != "drop":
                 own[name].copy_(state[name] if head == "keep" else torch.zeros_like(own[name]))
+
+
+def _most_bytes(module: nn.Module) -> int:
+    head = getattr(module, "head", None)
+    classifier = head.in_features * MOST_CLASSES if isinstance(head, nn.Linear) else 0
+    return most_bytes(classifier + sum(parameter.numel() for parameter in module.parameters()))
 
 
 def save_npz(module: nn.Module, path: str | Path, *, old_names: bool = False) -> None:

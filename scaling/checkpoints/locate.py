@@ -3,6 +3,7 @@
 import json
 
 from scaling import store
+from scaling.checkpoints.whole import check_whole
 from scaling.checks import check, check_regular
 from scaling.specs import Architecture, Pretrain, Transfer, from_json, zoo_model
 from scaling.store import Storage, checkpoint_name
@@ -31,13 +32,14 @@ def checkpoint_directory(checkpoint: str, runs: str | None) -> Storage:
             or the beginning of the id of a run or of a final fine-tuning that was kept.
         runs: storage of the study that trained it.
 
-    Raises ValueError when there is no such checkpoint, or several.
+    Raises ValueError when there is no such checkpoint, or several, or when it is damaged.
     """
     directory = _directory_in(runs, checkpoint) if runs else Storage.of(checkpoint)
     if directory.exists("final"):  # a finished run's, beside the checkpoints that it resumes from
         directory = Storage.of(directory.path("final"))
     for name in ("model.safetensors", "spec.json"):
         check(directory.exists(name), f"{checkpoint} is no checkpoint: it has no {name}")
+    check_whole(directory)
     return directory
 
 
@@ -51,8 +53,8 @@ def read_spec(directory: Storage) -> Pretrain | Transfer:
     try:
         content = directory.read("spec.json")
         value = json.loads(content)
-        kind = Transfer if isinstance(value, dict) and "upstream" in value else Pretrain
-        return from_json(kind, content)
+        tuned = isinstance(value, dict) and "upstream" in value
+        return from_json(Transfer, content) if tuned else from_json(Pretrain, content)
     except (ValueError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else error
         raise ValueError(f"{directory.path('spec.json')}: {why}") from None

@@ -1,13 +1,15 @@
 """The weights that a fine-tuning or a few-shot probe starts from."""
 
+from safetensors import SafetensorError
 from safetensors.torch import load, load_file
 from torch import Tensor, nn
 
 from scaling.checkpoints.formats import load_weights
-from scaling.checks import check_regular
+from scaling.checkpoints.whole import WEIGHTS, check_whole
+from scaling.checks import check, check_regular
 from scaling.models import check_finite_weights, load_pretrained
 from scaling.specs import Released, Upstream
-from scaling.store import Storage
+from scaling.store import DamagedError, Storage
 
 
 def load_upstream(module: nn.Module, upstream: Upstream, checkpoint: str | None) -> None:
@@ -26,11 +28,13 @@ def load_upstream(module: nn.Module, upstream: Upstream, checkpoint: str | None)
 
 
 def read_weights(checkpoint: Storage) -> dict[str, Tensor]:
-    """The weights in a checkpoint directory, by name. Raises ValueError when there are none."""
+    """The weights in a checkpoint directory, by name. Raises ValueError when there are none, or they are damaged."""
+    check(checkpoint.exists(WEIGHTS), f"{checkpoint.place} is no checkpoint: it has no {WEIGHTS}")
+    check_whole(checkpoint)
     try:
         if checkpoint.local is not None:  # without a second copy of the file in memory
-            check_regular(checkpoint.local / "model.safetensors")
-            return load_file(checkpoint.local / "model.safetensors")
-        return load(checkpoint.read("model.safetensors"))
-    except FileNotFoundError:
-        raise ValueError(f"{checkpoint.uri} is no checkpoint: it has no model.safetensors") from None
+            check_regular(checkpoint.local / WEIGHTS)
+            return load_file(checkpoint.local / WEIGHTS)
+        return load(checkpoint.read(WEIGHTS))
+    except SafetensorError as error:  # of one without digests
+        raise DamagedError(f"{checkpoint.shown(WEIGHTS)} is damaged: {error}") from None

@@ -1,6 +1,6 @@
 """What people see of a run: the command line, progress, the table of a search, trackers."""
 
-from scaling.console.arguments import check_flags, parse, parse_command
+from scaling.console.arguments import check_flag, check_flags, parse, parse_command
 from scaling.console.cli import IN_JOB, USER_ERROR, Machine, command_line, console, exit_code, storage_of
 from scaling.console.grid_table import (
     GridTable,
@@ -31,6 +31,7 @@ __all__ = [
     "View",
     "WideTable",
     "accuracy_text",
+    "check_flag",
     "check_flags",
     "command_line",
     "console",

@@ -16,6 +16,8 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any, TypeVar
 
+from scaling.checks import MOST, check
+
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -142,6 +144,16 @@ def check_flags(
         lost = name in ignored if ignored is not None else name not in (used or ())
         if lost and value != default:
             raise ValueError(f"--{name.replace('_', '-')} does not go with {way}: leave it out")
+
+
+def check_flag(name: str, value: float | None, *, zero: bool = False) -> None:
+    """Raise ValueError unless a flag that is given is positive (or `zero`) and within MOST; `name` as a field's."""
+    if value is None:
+        return
+    flag = f"--{name.replace('_', '-')}"
+    wanted = "not be negative" if zero else "be positive"
+    check(value > 0 or (zero and value == 0), f"{flag} must {wanted}, got {value}")
+    check(value <= MOST[name], f"{flag} must be at most {MOST[name]:,}, got {value}")
 
 
 def _values(options: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -4,6 +4,8 @@ Rows stay the only record: nothing is read back from a tracker, and one that fai
 """
 
 import importlib.util
+import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 from scaling.checks import check
 
 Log = Callable[[int, Mapping[str, float]], None]  # (steps done, metrics)
+FLUSH_SECONDS = 10.0  # between two writings of event files to the disk
 PACKAGES = {"tensorboard": "tensorboardX", "wandb": "wandb", "mlflow": "mlflow"}  # flag: the module that it needs
 
 
@@ -38,14 +41,26 @@ class Tracking:
 
 
 def event_files(directory: Path) -> tuple[Log, Callable[[], None]]:
-    """A TensorBoard run in a directory: the function that logs to it, and the one that closes it."""
-    from tensorboardX import SummaryWriter  # here, because it loads torch
+    """A TensorBoard run in a directory: the function that logs to it, and the one that closes it.
 
-    writer = SummaryWriter(str(directory), flush_secs=10)
+    Both raise OSError when the disk is full. (tensorboardX's own SummaryWriter writes in a thread: when that dies, ten
+    points later whoever logs waits for it for ever.)
+    """
+    from tensorboardX.event_file_writer import EventsWriter  # here, because it loads torch
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.summary import scalar
+
+    directory.mkdir(parents=True, exist_ok=True)
+    writer = EventsWriter(str(directory / "events"), f".{uuid.uuid4().hex[:8]}")
+    flushed = time.monotonic()
 
     def log(step: int, metrics: Mapping[str, float]) -> None:
+        nonlocal flushed
         for name, value in metrics.items():
-            writer.add_scalar(name, value, step)
+            writer.write_event(Event(wall_time=time.time(), step=step, summary=scalar(name, value)))
+        if time.monotonic() - flushed > FLUSH_SECONDS:
+            writer.flush()
+            flushed = time.monotonic()
 
     return log, writer.close
 

@@ -3,9 +3,10 @@
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from scaling.checks import check
+from scaling.checks import check, check_types
 
 SPLITS = ("train", "test")
+MOST_DRAWN = 10**8  # images of a generated set
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,10 @@ def _parameters(source: "Drawn") -> str:
 
 
 def _check_drawn(scheme: str, source: "Drawn") -> None:
+    check_types(source)
     for name in ("classes", "images"):
         check(getattr(source, name) > 0, f"{name} of {scheme}: must be positive, got {getattr(source, name)}")
+    count = source.classes * source.images
+    check(count <= MOST_DRAWN, f"classes and images of {scheme}: {count:,} images are more than {MOST_DRAWN:,}")
     check(source.seed >= 0, f"seed of {scheme}: must not be negative, got {source.seed}")
     check(source.split in SPLITS, f"split of {scheme}: must be train or test, got {source.split!r}")

@@ -12,6 +12,7 @@ from scaling.data.splits import (
     check_apart,
     check_classes,
     check_copies,
+    check_dev,
     check_held_out,
     number_of_classes,
 )
@@ -64,6 +65,8 @@ def _resolved(dataset: Dataset, surveys: Surveys, *, labelled: bool) -> tuple[Da
     if "train" in splits and "test" in splits:
         train, test = (surveys[splits[split]][1] for split in uris.SPLITS)
         check_apart(f"data set {dataset.name}", train, test)
+    if "train" in splits and "dev" in splits:
+        check_dev(dataset, surveys[splits["train"]][1], surveys[splits["dev"]][1])
     classes = dataset.num_classes or number_of_classes(facts)
     try:
         used = aligned_labels(facts)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MANY_CLASSES, MANY_A_LABEL = 1000, 50  # from so many outputs on, so many for each label that there is are a mistake
 FEW_TEST = 10  # test images below which an accuracy is said to be coarse
+LOOKED_AT = 20_000  # training images up to which those of a dev split are looked for when the study is read
 FEW_A_CLASS = 2  # training images per class
 
 
@@ -89,6 +90,12 @@ def check_classes(
     if few:
         notes.append(f"only {train.num_images:,} training images for {count:,} classes")
     if test is not None:
+        unknown = np.setdiff1d(used["test"], used["train"])
+        check(
+            not labelled or len(unknown) < len(used["test"]),
+            f"data set {data.name}: no test image is of a class that has training images; tested are"
+            f"{_named(used['test'], train)}, trained on{_named(used['train'], train)}",
+        )
         notes += _test_notes(data, train, test, used, named)
     return [f"data set {data.name}: {note}" for note in notes]
 
@@ -165,6 +172,22 @@ def check_copies(data: Dataset, train: "Encoded", test: "Encoded") -> list[str]:
 
 def _share(found: "Copies") -> str:
     return f"{found.found:,} of {found.compared:,} compared"
+
+
+def check_dev(data: Dataset, train: "Encoded", dev: "Encoded") -> None:
+    """Raise ValueError for an official dev split that leaves nothing to train on, or is none of the training images."""
+    count, held = int(train.shards.sum()), int(dev.shards.sum())
+    name = f"the dev split of data set {data.name}"
+    check(held < count, f"{name} holds {held:,} of {count:,} training images: none is left to train on")
+    if count > LOOKED_AT:
+        return  # who trains looks for each of them
+    known = {train.name(index) for index in range(count)}
+    missing = next((each for each in map(dev.name, range(held)) if each not in known), None)
+    check(
+        missing is None,
+        f"{name} has the image {missing!r}, which is not among the training images by name (the first of them is "
+        f"{train.name(0)!r}): its images are a part of those of train=",
+    )
 
 
 def check_held_out(study: Study) -> None:

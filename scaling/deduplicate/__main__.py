@@ -14,8 +14,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from scaling.checks import check, check_flag
-from scaling.console import command_line, console, storage_of
+from scaling.checks import check
+from scaling.console import check_flag, command_line, console, storage_of
 from scaling.data import Selected, parse_uri
 from scaling.data.sources import Images, available_cores, list_text, open_announced, quoted
 from scaling.deduplicate.matching import KINDS, Catalogue, Matches, describe_tests, find_copies
@@ -28,8 +28,8 @@ SHOWN = 20  # unreadable images named in the report
 class Options:
     """List the upstream images that are copies of test images.
 
-    Copies are the same file, or re-encoded, resized, brightened or slightly cropped. Train without them by the URI's
-    option `?without=DIR/removed.txt`.
+    Copies are the same file, or re-encoded, resized, brightened, slightly cropped, turned or mirrored. Train without
+    them by the URI's option `?without=DIR/removed.txt`.
 
     python -m scaling.deduplicate fashion:train --against fashion:test --out results/dedup
     python -m scaling.deduplicate parquet:/data/up --against parquet:/data/a parquet:/data/b --out s3://bucket/dedup
@@ -142,7 +142,12 @@ def _show(report: dict[str, Any], place: Storage, out: Console) -> None:
     for test in report["tests"]:
         table.add_row(test["uri"], f"{test['images']:,}", f"{test['with_copies']:,}")
     out.print(table)
-    kinds = {"bytes": "the same file", "whole": "a copy of the whole image", "crop": "a copy of a part"}
+    kinds = {
+        "bytes": "the same file",
+        "whole": "the whole image",
+        "crop": "a part of it",
+        "turned": "turned or mirrored",
+    }
     counts = ", ".join(f"{kinds[kind]}: {count:,}" for kind, count in report["by_kind"].items())
     out.print(f"[bold]{removed:,} of {upstream['images']:,} upstream images[/bold] ({counts})", markup=True)
     out.print(f"not compared: {upstream['flat']:,} without contrast, {upstream['unreadable']:,} that cannot be read")

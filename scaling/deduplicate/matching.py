@@ -23,7 +23,8 @@ from scaling.deduplicate.hamming import HammingIndex, hamming_index
 from scaling.deduplicate.perceptual import CROPS
 
 T = TypeVar("T")
-KINDS = ("bytes", "whole", "crop")  # the same file; a copy of the whole test image; a copy of a part of it
+# The same file; a copy of the whole test image; a copy of a part of it; either of these, turned or mirrored.
+KINDS = ("bytes", "whole", "crop", "turned")
 RADIUS = 10  # of 63 bits: finds 99 % of the copies of 28-pixel images, the hardest ones
 BLOCK = 1024  # images that are processed at a time
 PAIRS = 1 << 14  # candidate pairs that are compared at a time
@@ -160,7 +161,9 @@ def _match(images: Images, tests: Catalogue, span: range) -> tuple[tuple[np.ndar
     exact = (same, test, *(np.zeros(len(same), kind) for kind in (np.int64, np.int64, np.float64)))
     contrast = np.flatnonzero(~perceptual.flat(perceptual.signatures(thumbnails)))
     similar = _similar(np.setdiff1d(contrast, same), thumbnails, tests)
-    upstream, *rest = (np.concatenate(both) for both in zip(exact, similar, strict=True))
+    # What is a copy as it lies is not turned as well: a ball is a copy of itself in every orientation.
+    turned = _turned(np.setdiff1d(contrast, np.union1d(same, similar[0])), thumbnails, tests)
+    upstream, *rest = (np.concatenate(parts) for parts in zip(exact, similar, turned, strict=True))
     order = np.argsort(upstream, kind="stable")
     columns = (upstream[order] + span.start, *(column[order] for column in rest))
     return columns, _described(thumbnails, unreadable)
@@ -193,6 +196,16 @@ def _similar(chosen: np.ndarray, thumbnails: np.ndarray, tests: Catalogue) -> tu
     kind = np.where(crop > 0, KINDS.index("crop"), KINDS.index("whole"))
     distance = np.bitwise_count(hashes[queries] ^ tests.hashes.hashes[entries]).astype(np.int64)
     return tuple(column[copies] for column in (chosen[queries], test, kind, distance, residual))
+
+
+def _turned(chosen: np.ndarray, thumbnails: np.ndarray, tests: Catalogue) -> tuple[np.ndarray, ...]:
+    """The columns of `Matches` for those that show a test image turned or mirrored, each pair once."""
+    parts = [_similar(chosen, turned, tests) for turned in perceptual.turns(thumbnails)]
+    upstream, test, _, distance, residual = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    order = np.lexsort((residual, test, upstream))
+    order = order[_firsts(upstream[order], test[order])]
+    kind = np.full(len(order), KINDS.index("turned"))
+    return upstream[order], test[order], kind, distance[order], residual[order]
 
 
 def _nearest(queries: np.ndarray, bases: np.ndarray, tests: Catalogue) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -33,6 +33,16 @@ def crops(pixels: np.ndarray) -> np.ndarray:
     return np.stack([np.asarray(image, np.float32) for image in thumbnails])
 
 
+def turns(thumbnails: np.ndarray) -> list[np.ndarray]:
+    """Thumbnails [n, SIDE, SIDE] in the seven other orientations that an image can have (EXIF's 2 to 8).
+
+    They are those of the turned images: a thumbnail is square whatever the image's shape.
+    """
+    mirrored = thumbnails[:, :, ::-1]
+    quarters = [np.rot90(some, quarter, (1, 2)) for some in (thumbnails, mirrored) for quarter in range(4)]
+    return [np.ascontiguousarray(some) for some in quarters[1:]]
+
+
 def perceptual_hashes(thumbnails: np.ndarray) -> np.ndarray:
     """Perceptual hashes uint64 [n] of thumbnails [n, SIDE, SIDE]: one bit for the sign of each of 63 frequencies."""
     low = _DCT[:LOW] @ thumbnails @ _DCT[:LOW].T
@@ -44,7 +54,7 @@ def perceptual_hashes(thumbnails: np.ndarray) -> np.ndarray:
 
 def signatures(thumbnails: np.ndarray) -> np.ndarray:
     """The low frequencies without the mean, float32 [n, F], of thumbnails [n, SIDE, SIDE]: what is compared."""
-    products: np.ndarray = thumbnails.reshape(len(thumbnails), -1) @ _DIRECT
+    products: np.ndarray = thumbnails.reshape(len(thumbnails), SIDE * SIDE) @ _DIRECT
     return products
 
 
@@ -56,7 +66,7 @@ def flat(signatures: np.ndarray) -> np.ndarray:
 
 def tangents(thumbnails: np.ndarray) -> np.ndarray:
     """Orthonormal bases, float32 [n, F, 5], of what images become when moved, stretched and changed in contrast."""
-    pixels = thumbnails.reshape(len(thumbnails), -1)
+    pixels = thumbnails.reshape(len(thumbnails), SIDE * SIDE)
     spanned = np.stack([pixels @ matrix for matrix in (_DIRECT, *_MOVES)], axis=-1)
     return np.linalg.qr(spanned)[0]
 

@@ -9,8 +9,8 @@ import numpy as np
 from torch import Tensor
 
 from scaling.checkpoints import Classifier, load_classifier
-from scaling.checks import check, check_flag, say
-from scaling.console import command_line, console, storage_of
+from scaling.checks import check, say
+from scaling.console import check_flag, command_line, console, storage_of
 from scaling.data import parse_uri
 from scaling.data.pipeline import eval_images
 from scaling.data.sources import Images, are_numbers, class_numbers, open_announced, read_text, split_facts

@@ -14,8 +14,7 @@ from rich.table import Table
 from torch import Tensor
 
 from scaling.checkpoints import Classifier, load_classifier
-from scaling.checks import check, check_flag
-from scaling.console import command_line, console, storage_of
+from scaling.console import check_flag, command_line, console, storage_of
 from scaling.data import parse_uri
 from scaling.data.pipeline import eval_images
 from scaling.data.sources import Images, open_announced, split_facts
@@ -74,7 +73,8 @@ def main(options: Options) -> int:
             raise ValueError(f"--{flag} must be at least {least}, got {value}")
         check_flag(flag, value, zero=True)
     check_flag("resolution", options.resolution)
-    check(options.seed >= 0, f"--seed must not be negative, got {options.seed}")
+    if options.seed < 0:
+        raise ValueError(f"--seed must not be negative, got {options.seed}")
     storage = storage_of(options.storage)
     classifier = load_classifier(
         options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution

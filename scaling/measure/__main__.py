@@ -16,8 +16,8 @@ from typing import Any
 import torch
 import tyro
 
-from scaling.checks import check, check_flag
-from scaling.console import WideTable, command_line, console, storage_of
+from scaling.checks import check
+from scaling.console import WideTable, check_flag, command_line, console, storage_of
 from scaling.data.sources import open_split
 from scaling.flops import train_flops
 from scaling.measure import memory, steps

@@ -14,7 +14,7 @@ from scaling.flops import transfer_flops
 from scaling.models import build
 from scaling.randomness import Index, Rest, hashed, holdout
 from scaling.specs import Dataset, Scratch, Task, Transfer, check_batches, family, to_json, without_representation
-from scaling.store import Storage, read_row, write_rows
+from scaling.store import Storage, clear_checkpoints, read_row, write_rows
 from scaling.training import (
     SAVE_SECONDS,
     Device,
@@ -25,7 +25,6 @@ from scaling.training import (
     accuracy,
     attempt,
     classification,
-    clear_checkpoints,
     evaluated_at,
     save_final_weights,
     train,

@@ -17,7 +17,7 @@ from scaling.randomness import Index, holdout, permute
 from scaling.runs.fewshot import fewshot_top1, splits
 from scaling.runs.masked import build_masked, corruption, masked_accuracy, masked_prediction
 from scaling.specs import Pretrain, check_batches, family, to_json
-from scaling.store import Storage, checkpoint_name, write_rows
+from scaling.store import Storage, checkpoint_name, clear_checkpoints, write_rows
 from scaling.training import (
     SAVE_SECONDS,
     Device,
@@ -28,7 +28,6 @@ from scaling.training import (
     accuracy,
     attempt,
     classification,
-    clear_checkpoints,
     save_final_weights,
     train,
     union_over_workers,

@@ -5,8 +5,13 @@ Functions that return frames of many rows load with their first use: they need p
 
 from typing import TYPE_CHECKING, Any
 
+from scaling.store.accounts import CLOCKS, settle
 from scaling.store.clutter import is_clutter
+from scaling.store.directories import DAMAGED, Committed, commit_directory, open_directory, set_aside
+from scaling.store.errors import LostLeaseError, StorageError
 from scaling.store.lease import lease, lease_holder
+from scaling.store.leftovers import clear_checkpoints, clear_finished, clear_leftovers
+from scaling.store.manifest import DamagedError
 from scaling.store.place import check_lasting, check_place
 from scaling.store.provenance import (
     Command,
@@ -26,27 +31,39 @@ from scaling.store.results import (
     write_rows,
 )
 from scaling.store.schemas import TABLES, UNIT_TABLES
-from scaling.store.storage import DRAFTS, Storage
+from scaling.store.steps import step_checkpoints
+from scaling.store.storage import Storage
+from scaling.store.uri import still_environment
 
 if TYPE_CHECKING:
     from scaling.store.frames import best_trials, open_attempts, read_table, skipped_images
 
 __all__ = [
-    "DRAFTS",
+    "CLOCKS",
+    "DAMAGED",
     "TABLES",
     "UNIT_TABLES",
     "Command",
+    "Committed",
+    "DamagedError",
+    "LostLeaseError",
     "Storage",
+    "StorageError",
     "best_trials",
     "check_lasting",
     "check_place",
     "checkpoint_name",
+    "clear_checkpoints",
+    "clear_finished",
+    "clear_leftovers",
     "command_typed",
+    "commit_directory",
     "finished_ids",
     "is_clutter",
     "lease",
     "lease_holder",
     "open_attempts",
+    "open_directory",
     "read_row",
     "read_rows",
     "read_table",
@@ -54,7 +71,11 @@ __all__ = [
     "recorded_commands",
     "refuse_secrets",
     "row_file",
+    "set_aside",
+    "settle",
     "skipped_images",
+    "step_checkpoints",
+    "still_environment",
     "without_secrets",
     "write_row_file",
     "write_rows",

@@ -1,13 +1,15 @@
 """The rows of many units as polars frames. Workers never import this: they write the rows of one unit."""
 
+import contextlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
-from scaling.store.results import finished_ids, row_file, table_of, whole
+from scaling.checks import say
+from scaling.store.results import DamagedRowsError, finished_ids, row_file, table_of, whole
 from scaling.store.schemas import SCHEMA_VERSION, TABLES, UNIT_TABLES
 from scaling.store.storage import Storage
 
@@ -41,8 +43,9 @@ def _read(storage: Storage, table: str, names: list[str], empty: pl.DataFrame) -
         return empty
     if all(map(_is_current, contents)):
         files: list[Any] = [io.BytesIO(content) for content in contents]
-        frame = pl.read_parquet(files, columns=empty.columns)  # all at once: a fifth of Arrow's time for small files
-        return frame.select(empty.columns).cast(empty.schema)
+        with contextlib.suppress(pl.exceptions.PolarsError):  # a column is missing, or of another type
+            frame = pl.read_parquet(files, columns=empty.columns)  # all at once: a fifth of Arrow's time
+            return frame.select(empty.columns).cast(empty.schema)
     # One by one, to name the file that is broken, or to read files of earlier versions.
     parts = [table_of(table, storage.path(name), content) for name, content in zip(names, contents, strict=True)]
     return _frame(pa.concat_tables(parts).select(empty.columns))
@@ -84,7 +87,18 @@ def open_attempts(storage: Storage, columns: Sequence[str] | None = None) -> pl.
     # By names alone: a status of ten thousand cells took twice as long when every attempt was read.
     finished = set().union(*(finished_ids(storage, table) for table in UNIT_TABLES))
     ids = [attempt for attempt in finished_ids(storage, "attempt") if attempt.rpartition("-")[0] not in finished]
-    return read_table(storage, "attempt", columns, ids)
+    try:
+        return read_table(storage, "attempt", columns, ids)
+    except DamagedRowsError:  # one by one: what cannot be read of the account is no reason to do no work
+        return pl.concat([read_table(storage, "attempt", columns, []), *_readable(storage, ids, columns)])
+
+
+def _readable(storage: Storage, ids: Iterable[str], columns: Sequence[str] | None) -> Iterator[pl.DataFrame]:
+    for attempt in ids:
+        try:
+            yield read_table(storage, "attempt", columns, [attempt])
+        except DamagedRowsError as error:
+            say([f"{error}: left out here"])
 
 
 def best_trials(trials: pl.DataFrame) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scaling.checks import check, check_name, say
 from scaling.store.clutter import is_clutter
 from scaling.store.schemas import ADDED, SCHEMA_VERSION, TABLES
 from scaling.store.storage import Storage
@@ -19,13 +20,20 @@ from scaling.store.storage import Storage
 SEAL = b"crc32:"  # before the checksum of a file
 
 
+class DamagedRowsError(ValueError):
+    """A file of rows is not whole."""
+
+
 def checkpoint_name(unit_id: str, state: str = "final") -> str:
     """Directory of a unit's checkpoint in its storage: the final weights, or the state after a step."""
+    check_name("unit", unit_id)
+    check_name("state", state)
     return f"checkpoints/{unit_id}/{state}"
 
 
 def row_file(table: str, unit_id: str) -> str:
     """Name of the file of a unit's rows in its storage."""
+    check("/" not in unit_id, f"unit {unit_id!r} has a slash: it is no name of a file")
     return f"{table}/{unit_id}.parquet"
 
 
@@ -54,21 +62,27 @@ def write_row_file(storage: Storage, table: str, name: str, rows: Iterable[Mappi
 
 
 def finished_ids(storage: Storage, table: str) -> set[str]:
-    """Ids of the units that have their rows."""
-    names = storage.list(table)
-    return {name.removesuffix(".parquet") for name in names if name.endswith(".parquet") and not is_clutter(name)}
+    """Ids of the units that have their rows. An empty file, as a loss of power may leave, is none, and is named."""
+    finished = set()
+    for name, size in storage.sizes(table).items():
+        if name.endswith(".parquet") and not is_clutter(name):
+            if size:
+                finished.add(name.removesuffix(".parquet"))
+            else:
+                say([f"{storage.shown(f'{table}/{name}')} is empty: it counts as absent"])
+    return finished
 
 
 def read_row(storage: Storage, table: str, unit_id: str) -> dict[str, Any] | None:
     """The first row of a unit, None when it has none."""
-    name = row_file(table, unit_id)
-    return _read_file(storage, table, name).slice(0, 1).to_pylist()[0] if storage.exists(name) else None
+    rows = _read_file(storage, table, unit_id)
+    return rows.slice(0, 1).to_pylist()[0] if rows else None
 
 
 def read_rows(storage: Storage, table: str, unit_id: str) -> list[dict[str, Any]]:
     """All rows of a unit, an empty list when it has none."""
-    name = row_file(table, unit_id)
-    return _read_file(storage, table, name).to_pylist() if storage.exists(name) else []
+    rows = _read_file(storage, table, unit_id)
+    return rows.to_pylist() if rows else []
 
 
 def _sealed(content: bytes) -> bytes:
@@ -92,28 +106,37 @@ def _footer(content: bytes) -> int:
     return len(content) - 8 - int.from_bytes(content[-8:-4], "little")
 
 
-def _read_file(storage: Storage, table: str, name: str) -> pa.Table:
-    return table_of(table, storage.path(name), storage.read(name))
+def _read_file(storage: Storage, table: str, unit_id: str) -> pa.Table | None:
+    """The rows of a unit; None when it has none: no file, or an empty one."""
+    name = row_file(table, unit_id)
+    try:
+        content = storage.read(name)
+    except FileNotFoundError:
+        return None
+    return table_of(table, storage.path(name), content) if content else None
 
 
 def table_of(name: str, path: str, content: bytes) -> pa.Table:
     """The rows in a file's bytes, in today's schema. Raises ValueError, naming the path, for a file that has none."""
     schema = TABLES[name]
     if whole(content) is False:
-        raise ValueError(f"{path} is not a whole Parquet file: its bytes do not fit their checksum")
+        raise DamagedRowsError(f"{path} is not a whole Parquet file: its bytes do not fit their checksum")
     try:
         # In a third of the time that pq.read_table takes for a small file.
         file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
         table = file.read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path} is not a whole Parquet file: {str(error).splitlines()[0]}") from None
+        raise DamagedRowsError(f"{path} is not a whole Parquet file: {str(error).splitlines()[0]}") from None
     version = (table.schema.metadata or {}).get(b"schema_version", b"none").decode()
     table = _upgraded(table, name, schema, version)
     if table.schema.names != schema.names:
         raise ValueError(
             f"{path} has schema version {version}, this project reads versions {min(ADDED) - 1} to {SCHEMA_VERSION}"
         )
-    return table.cast(schema)
+    try:
+        return table.cast(schema)
+    except (pa.ArrowException, ValueError) as error:
+        raise ValueError(f"{path} has a column of another type than {name} has: {str(error).splitlines()[0]}") from None
 
 
 def _upgraded(table: pa.Table, name: str, schema: pa.Schema, version: str) -> pa.Table:

@@ -1,11 +1,20 @@
-"""URIs of object stores as people write them, made into those that Arrow's drivers take."""
+"""Object stores: URIs as people write them, made into those that Arrow's drivers take, and a driver for each."""
 
+import contextlib
+import os
 import re
+import threading
+from collections.abc import Iterator
+from functools import cache
+from pathlib import PurePosixPath
 from urllib.parse import quote
+
+from pyarrow import fs
 
 OWN_DRIVERS = ("s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss")  # schemes that Arrow opens itself
 LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 SAFE = "%/:@!$&'()*+,;=~"  # may stand in a path as they are
+_environment = threading.RLock()
 
 
 def encoded(uri: str) -> str:
@@ -24,7 +33,7 @@ def as_written(name: str) -> str:
     return name.replace("%", "%25").replace("?", "%3F")
 
 
-def shown(uri: str) -> str:
+def place_of(uri: str) -> str:
     """A URI for a message: without the login before its bucket, and without settings, either of which may hold keys."""
     scheme, colon, rest = uri.partition("?")[0].partition("://")
     login, at, place = rest.rpartition("@")
@@ -35,3 +44,48 @@ def shown(uri: str) -> str:
 def opened_by_arrow(uri: str) -> bool:
     """Whether Arrow has a driver of its own for it, so that nothing has to be installed."""
     return uri.partition("://")[0] in OWN_DRIVERS
+
+
+@contextlib.contextmanager
+def still_environment() -> Iterator[None]:
+    """Around code that sets environment variables, as Ray's start does, and around requests of another thread.
+
+    Drivers read the environment at each request. In the C library that is not safe while another thread changes it:
+    the process ends with SIGSEGV. So the two take turns.
+    """
+    with _environment:
+        yield
+
+
+def file_system(uri: str) -> tuple[fs.FileSystem, PurePosixPath]:
+    """The file system of an object store's URI, and the path in it; made at its first use in each process.
+
+    The first use belongs before threads are started: a driver that is made reads the environment as well. Raises
+    ValueError when no driver knows the URI.
+    """
+    filesystem, root = _made(uri, os.getpid())  # a parent's connections do not work in its children
+    if isinstance(filesystem, fs.PyFileSystem):
+        filesystem.handler.fs.invalidate_cache()  # fsspec keeps the listings of earlier calls
+    return filesystem, root
+
+
+@cache
+def _made(uri: str, process: int) -> tuple[fs.FileSystem, PurePosixPath]:
+    try:
+        filesystem, root = fs.FileSystem.from_uri(encoded(uri))
+    except (ValueError, OSError, NotImplementedError) as error:
+        if opened_by_arrow(uri) and not isinstance(error, NotImplementedError):
+            raise OSError(str(error)) from None
+        # None of Arrow's own drivers: take any of fsspec's that is installed.
+        filesystem, root = _fsspec(uri)
+    return filesystem, PurePosixPath(root)
+
+
+def _fsspec(uri: str) -> tuple[fs.FileSystem, str]:
+    import fsspec
+
+    try:
+        filesystem, root = fsspec.core.url_to_fs(uri)
+    except (ValueError, ImportError) as error:
+        raise ValueError(f"storage {place_of(uri)}: {error}") from None
+    return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), root

@@ -12,12 +12,13 @@ from scaling.training.devices import (
     union_over_workers,
 )
 from scaling.training.evaluation import EVAL_BATCH, accuracy, features, topk
+from scaling.training.holding import devices_taken
 from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError, Unit, attempt, evaluated_at
 from scaling.training.loop import Report, Trained, Training, microbatches, train
 from scaling.training.objective import Objective, classification
 from scaling.training.optim import make_optimizer, set_learning_rate
 from scaling.training.saving import SAVE_SECONDS, Stop
-from scaling.training.state import clear_checkpoints, save_final_weights
+from scaling.training.state import save_final_weights
 
 __all__ = [
     "EVAL_BATCH",
@@ -37,7 +38,7 @@ __all__ = [
     "attempt",
     "broadcast",
     "classification",
-    "clear_checkpoints",
+    "devices_taken",
     "evaluated_at",
     "features",
     "host_alone",

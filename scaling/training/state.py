@@ -1,19 +1,31 @@
 """States of trainings in checkpoints: safetensors and JSON, committed whole, resumed exactly. Nothing is unpickled."""
 
-import hashlib
 import json
+import os
+import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from scaling.store import Storage, checkpoint_name
+from scaling.checks import say
+from scaling.store import (
+    Committed,
+    DamagedError,
+    Storage,
+    checkpoint_name,
+    commit_directory,
+    open_directory,
+    set_aside,
+    step_checkpoints,
+)
 
 
 @dataclass
@@ -27,6 +39,7 @@ class State:
     step: int = 0  # steps done
     curve: list[dict[str, Any]] = field(default_factory=list)  # the points so far
     best: dict[str, Tensor] | None = None  # of early stopping: weights of the best evaluation, on the CPU
+    account: dict[str, Any] | None = None  # of the attempt that saves it, or of the one that saved what was resumed
 
     @property
     def judged(self) -> nn.Module:
@@ -68,15 +81,25 @@ def save_state(storage: Storage, unit_id: str, state: State) -> None:
 
     def fill(folder: Path) -> None:
         for name, tensors in _tensors(state).items():
-            save_file(tensors, folder / f"{name}.safetensors")
+            _save(tensors, folder / f"{name}.safetensors")
         progress = {"step": state.step, "curve": state.curve, "recent": list(state.recent)}
+        progress["account"] = state.account
         # NaN would be no JSON; a loss that is none has ended the training before.
         (folder / "state.json").write_text(json.dumps(progress, allow_nan=False))
 
-    # Padded with zeros, so that the sorted names of `_steps` are in the order of steps.
-    storage.commit_directory(checkpoint_name(unit_id, f"{state.step:09d}"), fill)
-    for name in _steps(storage, unit_id)[:-2]:
+    # Padded with zeros, so that the sorted names of `step_checkpoints` are in the order of steps.
+    commit_directory(storage, checkpoint_name(unit_id, f"{state.step:09d}"), fill)
+    for name in step_checkpoints(storage, unit_id)[:-2]:
         storage.delete(name)
+
+
+def _save(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write a file of tensors, straight from their memory. Raises OSError where there is no room."""
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error)) from None
 
 
 def _tensors(state: State) -> dict[str, dict[str, Tensor]]:
@@ -90,26 +113,38 @@ def _tensors(state: State) -> dict[str, dict[str, Tensor]]:
 
 
 def latest_state(storage: Storage, unit_id: str) -> str | None:
-    """Path of the newest committed checkpoint of an unfinished training, or None."""
-    steps = _steps(storage, unit_id)
-    return steps[-1] if steps else None
+    """Path of the newest whole checkpoint of an unfinished training, or None. Damaged ones are named and set aside."""
+    for name in reversed(step_checkpoints(storage, unit_id)):
+        try:
+            state = open_directory(storage, name)
+            state.check() if state.checked else _check_unlisted(state)
+        except DamagedError as error:
+            aside = set_aside(storage, name)
+            say([f"{error}: it is now in {storage.shown(aside)}, and the training goes on from the checkpoint before"])
+            continue
+        if not state.checked:
+            say([f"{storage.shown(name)} was written without digests: it is resumed, but cannot be checked"])
+        return name
+    return None
 
 
 def resume_state(storage: Storage, name: str, state: State) -> None:
-    """Load a checkpoint into the state of a training that has not begun."""
+    """Load a checkpoint into the state of a training that has not begun. Raises DamagedError if it is not whole."""
+    saved = open_directory(storage, name)
 
     def tensors(part: str) -> dict[str, Tensor]:
-        return load(storage.read(f"{name}/{part}.safetensors"))
+        return _loaded(saved, f"{part}.safetensors")
 
     state.module.load_state_dict(tensors("model"))
     _unflatten(state.optimizer, tensors("optimizer"))
     if state.average is not None:
         state.average.module.load_state_dict(tensors("average"))
-    if storage.exists(f"{name}/best.safetensors"):
+    if saved.has("best.safetensors"):
         state.best = tensors("best")
-    progress = json.loads(storage.read(f"{name}/state.json"))
+    progress = json.loads(saved.read("state.json"))
     state.step, state.curve = progress["step"], progress["curve"]
     state.recent.extend(progress["recent"])
+    state.account = progress.get("account")
 
 
 def save_final_weights(
@@ -121,33 +156,33 @@ def save_final_weights(
     """
 
     def fill(folder: Path) -> None:
-        save_file(_contiguous(module.state_dict()), folder / "model.safetensors")
+        _save(_contiguous(module.state_dict()), folder / "model.safetensors")
         (folder / "spec.json").write_text(spec)
         if classes is not None:
             (folder / "classes.json").write_text(json.dumps(list(classes)))  # names that are no UTF-8 become escapes
 
-    name = checkpoint_name(unit_id)
-    storage.commit_directory(name, fill)
-    # Of the file as it lies there: if an earlier attempt has committed it, that one stays.
-    return hashlib.sha256(storage.read(f"{name}/model.safetensors")).hexdigest()
+    # Of the file as it lies there: if an earlier attempt has committed it whole, that one stays.
+    return commit_directory(storage, checkpoint_name(unit_id), fill)["model.safetensors"][1]
 
 
-def clear_checkpoints(storage: Storage, unit_id: str) -> None:
-    """Remove the checkpoints of a finished training; final weights stay where there are some."""
-    for name in _steps(storage, unit_id):
-        storage.delete(name)
-    if not storage.committed(checkpoint_name(unit_id)):
-        storage.delete(_root(unit_id))
+def _loaded(saved: Committed, file: str) -> dict[str, Tensor]:
+    """The tensors of a file. Raises DamagedError when it holds none."""
+    try:
+        return load(saved.read(file))
+    except SafetensorError as error:
+        raise DamagedError(f"{saved.path(file)} is damaged: {error}") from None
 
 
-def _root(unit_id: str) -> str:
-    return PurePosixPath(checkpoint_name(unit_id)).parent.as_posix()
-
-
-def _steps(storage: Storage, unit_id: str) -> list[str]:
-    """Directories of the committed states of an unfinished training, by step."""
-    names = [checkpoint_name(unit_id, step) for step in storage.list(_root(unit_id)) if step.isdigit()]
-    return [name for name in names if storage.committed(name)]
+def _check_unlisted(saved: Committed) -> None:
+    """What can be found out of a checkpoint without digests: whether its files are there and can be read."""
+    for file in ("model.safetensors", "optimizer.safetensors", "state.json", "average.safetensors", "best.safetensors"):
+        if file.endswith(".json"):
+            try:
+                json.loads(saved.read(file))
+            except ValueError:
+                raise DamagedError(f"{saved.path(file)} is damaged: it is no JSON") from None
+        elif file[0] in "mo" or saved.has(file):
+            _loaded(saved, file)
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

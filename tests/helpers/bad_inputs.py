@@ -48,6 +48,8 @@ def prepare(root: Path) -> None:
             file.truncate(SPARSE)
     for name in ("folder", "folder.py", "folder.json", "folder.yaml", "folder.npz", "empty"):
         (root / name).mkdir()
+    (root / "vtab" / "dtd").mkdir(parents=True)
+    os.mkfifo(root / "vtab" / "dtd" / "train800val200.txt")
     (root / "file").write_text("")
     (root / "binary.json").write_bytes(bytes(range(256)))
     (root / "deep.json").write_text("[" * 10**5)

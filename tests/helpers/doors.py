@@ -121,12 +121,13 @@ def _ended(pid: int, out: Any, err: Any, began: float) -> Ended:
         if time.monotonic() - began > SECONDS:
             os.kill(pid, signal.SIGKILL)
         time.sleep(0.002)
-    texts = []
-    for file in (out, err):
-        file.seek(0)
-        texts.append(file.read().decode(errors="backslashreplace"))
     seconds = time.monotonic() - began
-    return Ended(os.waitstatus_to_exitcode(status), *texts, seconds, usage.ru_maxrss / 1024)
+    return Ended(os.waitstatus_to_exitcode(status), _text(out), _text(err), seconds, usage.ru_maxrss / 1024)
+
+
+def _text(file: Any) -> str:
+    file.seek(0)
+    return str(file.read().decode(errors="backslashreplace"))
 
 
 def _child(door: str, arguments: Sequence[str], folder: str, out: Any, err: Any) -> int:

@@ -11,7 +11,9 @@ from types import ModuleType
 import pytest
 
 from scaling import finetune_grid, run_study
+from scaling.checkpoints.formats import save_safetensors
 from scaling.console.cli import command_line
+from scaling.models.build import build
 from scaling.specs.identity import to_json
 from scaling.specs.pretraining import Pretrain
 from scaling.store import frames, results
@@ -229,7 +231,7 @@ def test_a_storage_that_another_process_works_on_is_one_line(
 ) -> None:
     checkpoint, place = tmp_path / "checkpoint", tmp_path / "results"
     checkpoint.mkdir()
-    (checkpoint / "model.safetensors").write_bytes(b"")
+    save_safetensors(build(tiny_run.model, 4, resolution=16), checkpoint / "model.safetensors")
     (checkpoint / "spec.json").write_text(to_json(tiny_run))
     doors = {
         run_study: (mine("STUDY = Study('s', (RUN,))"),),

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from scaling.store.results import write_rows
+from scaling.store.results import write_row_file, write_rows
 from scaling.store.schemas import TABLES
 from scaling.store.storage import Storage
 from scaling.tracking import Options, main
@@ -29,3 +29,24 @@ def test_what_has_no_curves_is_one_line(tmp_path: Path) -> None:
         main(Options(str(tmp_path / "nowhere"), str(tmp_path)))
     with pytest.raises(ValueError, match="holds no curve rows"):
         main(Options(str(tmp_path), str(tmp_path / "out")))
+
+
+def test_a_run_id_that_leads_elsewhere_removes_nothing(tmp_path: Path) -> None:
+    """Of a storage from anywhere: the file of rows is named as it should be, the id in it is not."""
+    storage, out, victim = Storage.of(tmp_path / "study"), tmp_path / "board", tmp_path / "victim"
+    victim.mkdir()
+    row = dict.fromkeys(TABLES["curve"].names) | {"run_id": "x/../../victim", "name": "a", "family": "vit", "step": 1}
+    write_row_file(storage, "curve", "x", [row])
+    with pytest.raises(ValueError, match=r"/\.\./\.\./victim"):
+        main(Options(storage.uri, str(out)))
+    assert victim.is_dir()
+
+
+def test_a_link_in_place_of_a_run_s_directory_is_not_followed(tmp_path: Path) -> None:
+    storage, out, victim = Storage.of(tmp_path / "study"), tmp_path / "board", tmp_path / "victim"
+    curve(storage, "a")
+    for folder in (victim, out):
+        folder.mkdir()
+    (out / "ViT-B-16-a").symlink_to(victim)
+    with pytest.raises(ValueError, match="is a link"):
+        main(Options(storage.uri, str(out)))

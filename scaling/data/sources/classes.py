@@ -22,6 +22,7 @@ SPLIT_NAME = re.compile(
     r"(?:[ _.-]*(?:set|split|data|images?|\d+))*",
     re.IGNORECASE,
 )
+FILES_NAME = re.compile(r"images?|imgs?|photos|jpegimages|annotations?|labels?|masks?|metadata", re.IGNORECASE)
 
 # As the Hugging Face hub finds splits in the names of files: a word between signs that are no letters or digits.
 SPLIT_WORD = re.compile(r"(?:^|[^a-z0-9])(?:(train|training)|(test|testing))(?=[^a-z0-9]|$)")
@@ -93,12 +94,14 @@ def listed(names: Sequence[str]) -> str:
 
 
 def of_splits(names: Sequence[str]) -> bool:
-    """Whether names of classes are those of splits: all of them, or one of training and one of testing among them.
+    """Whether names of classes are those of splits, or of kinds of files such as images and annotations.
 
-    A lone 'train' among others is a class, as in CIFAR-100.
+    All of them are, or one of training and one of testing is among them: a lone 'train' among others is a class, as in
+    CIFAR-100.
     """
-    found = [name for name in names if SPLIT_NAME.fullmatch(name.strip())]
-    return len(found) > 0 and (len(found) == len(names) or of_several_splits(found))
+    found = [name for name in names if SPLIT_NAME.fullmatch(name.strip()) or FILES_NAME.fullmatch(name.strip())]
+    # A single one is no class that labels could be trained on either, but a place for images without labels.
+    return len(found) > 1 and (len(found) == len(names) or of_several_splits(found))
 
 
 def of_several_splits(names: Iterable[str]) -> bool:

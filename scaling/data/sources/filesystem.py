@@ -109,13 +109,13 @@ def _filesystem(storage: Storage, process: int) -> tuple[fs.FileSystem, PurePosi
     return storage.filesystem()
 
 
-def find(path: str, inside: str, kind: str, left: LeftOut) -> list[File]:
+def find(path: str, inside: str, kind: str, left: LeftOut | None = None) -> list[File]:
     """The files at a path, sorted: a single one, those of a directory that match `inside`, or those of a glob.
 
     What else lies there is noted in `left`. Raises ValueError when there are none; `kind` is what its message calls the
     files.
     """
-    storage = Storage.of(path)
+    storage, left = Storage.of(path), left or LeftOut()
     store, root = filesystem(storage)
     try:
         listed = matches(store, root, inside, left)

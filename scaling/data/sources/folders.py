@@ -44,8 +44,9 @@ def read_folder(source: ImageFolder) -> Split:
         check(bool(directories), f"no class directories in {source.path}: an image folder has one directory per class")
         check(
             not of_splits(directories),
-            f"the class directories of {source.path} are called {listed(sorted(directories))}, as splits are: give one "
-            f"of them, such as imagefolder:{source.path}/{min(directories)}",
+            f"the class directories of {source.path} are called {listed(sorted(directories))}, as splits or kinds of "
+            "files are: give the directory above those of the classes, such as "
+            f"imagefolder:{source.path}/{_likely(directories)}",
         )
         names = _class_names(root, directories) if named else None
         labels, classes = _class_numbers(directories, names, source.path)
@@ -68,6 +69,11 @@ def read_folder(source: ImageFolder) -> Split:
     order = natural_order(all_paths, all_labels)
     files = Files(root, all_paths.take(pa.array(order)), np.concatenate(sizes)[order])
     return Split(all_labels[order], classes, files, left.notes(source))
+
+
+def _likely(directories: list[str]) -> str:
+    """The directory that the training images are in, it seems."""
+    return max(directories, key=lambda name: (name.lower().startswith("train"), name.lower().startswith("im"), name))
 
 
 def _class_names(root: Storage, directories: list[str]) -> list[str]:

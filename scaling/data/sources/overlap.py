@@ -25,9 +25,10 @@ from scaling.data.sources.split import Encoded
 from scaling.data.sources.webdataset import Members
 
 BYTES = 256 << 20  # encoded images that are read to compare two sets, at most
-IMAGES = 200_000  # and how many of them
+IMAGES = 200_000  # and how many of them, where the result is kept
+IMAGES_AGAIN = 20_000  # and where it is not, so that they are read at every start
 SAMPLE = 256  # test images that are compared of larger sets, evenly spread
-FILES = 2_000_000  # images in a file each whose sizes are asked for, at most
+FILES = 100_000  # images in a file each up to which a result is kept: it holds until one of them changes
 FORMAT = 1  # version of a cached comparison
 NONE = np.zeros(0, np.int64)
 
@@ -133,22 +134,26 @@ def copies(train: Encoded, test: Encoded) -> Copies:
     if sizes is None or test_sizes is None:
         return Copies(0, 0)
 
-    def compare() -> dict[str, np.ndarray]:
-        return {"found": np.array(_compare(train, test, sizes, test_sizes))}
-
     cached = key is not None and test_key is not None
+
+    def compare() -> dict[str, np.ndarray]:
+        return {"found": np.array(_compare(train, test, sizes, test_sizes, IMAGES if cached else IMAGES_AGAIN))}
+
     result = disk_cached(("copies", FORMAT, SAMPLE, BYTES, key, test_key), compare) if cached else compare()
     return Copies(*result["found"].tolist())
 
 
-def _compare(train: Encoded, test: Encoded, sizes: np.ndarray, test_sizes: np.ndarray) -> tuple[int, int, int, int]:
+def _compare(
+    train: Encoded, test: Encoded, sizes: np.ndarray, test_sizes: np.ndarray, most: int
+) -> tuple[int, int, int, int]:
+    """The fields of Copies; at most `most` images are read."""
     count = len(test_sizes)
     every = np.arange(count)
     for compared in (every, np.unique(np.linspace(0, count - 1, min(count, SAMPLE)).astype(np.int64))):
         tested = compared[(test_sizes[compared] > 0) & np.isin(test_sizes[compared], sizes)]
         candidates = np.flatnonzero(np.isin(sizes, test_sizes[tested]))
         total = sizes[candidates].sum() + test_sizes[tested].sum()
-        if total <= BYTES and len(candidates) + len(tested) <= IMAGES:
+        if total <= BYTES and len(candidates) + len(tested) <= most:
             break
     else:
         return 0, 0, -1, -1
@@ -197,8 +202,10 @@ def _changed(files: tuple[File, ...]) -> Any:
 
 
 def _sizes_of_files(files: Files) -> tuple[np.ndarray | None, Any]:
-    if files.root.local is None or len(files.paths) > FILES:
+    if files.root.local is None:
         return None, None
+    if len(files.paths) > FILES:
+        return files.sizes, None  # as they were listed
     about, text = np.zeros((len(files.paths), 2), np.int64), hashlib.sha256(str(files.root.local).encode())
     for index, path in enumerate(files.paths.to_pylist()):
         text.update(path + b"\n")

@@ -85,7 +85,8 @@ def read_split(source: Source | Selected, cache: Storage | None) -> Split:
         raise ValueError(f"{source} has label {label}, but only {len(split.classes)} class names")
     check(
         not of_splits(split.classes or ()),
-        f"the classes of {source} are called {listed(split.classes or ())}, as splits are: give the data of one split",
+        f"the classes of {source} are called {listed(split.classes or ())}, as splits or kinds of files are: give the "
+        "data of one split",
     )
     return split
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -88,6 +89,21 @@ def test_a_column_of_data_sets_and_of_seeds(tmp_path: Path, storage: Storage) ->
         (MAP, {"flops": [1.0, -1.0, 2.0]}, "row 2: compute -1.0 is negative"),
         (MAP, {"flops": [1.0, math.inf, 2.0]}, "row 2: compute inf is not finite"),
         (MAP, {"model": ["A", None, "C"]}, "row 2: no name in column 'model'"),
+        *(
+            ([*MAP[:2], f"compute=flops:{unit}", MAP[3]], {}, "the unit must be a finite number above 0")
+            for unit in ("nan", "inf", "0", "-1", "1e999", "0.0")
+        ),
+        ([*MAP[:3], "accuracy=top1:nan"], {}, "the unit must be a finite number above 0"),
+        (MAP, {"flops": [True, False, True]}, "row 1: compute 'true' is no number"),
+        (MAP, {"flops": ["2024-01-01", "2024-01-02", "3"]}, "row 1: compute '2024-01-01' is no number"),
+        (MAP, {"flops": ["1,5", "2", "3"]}, "row 1: compute '1,5' is no number: write decimals with a point"),
+        ([*MAP, "seed=seed"], {"seed": [1.0, 1.5, 2.0]}, "row 2: seed 1.5 is no whole number"),
+        ([*MAP, "seed=seed"], {"seed": [2.0**80, 1.0, 2.0]}, "row 1: seed .* is too large for 64 bits"),
+        ([*MAP, "seed=seed"], {"seed": [1, None, 2]}, "row 2: seed .* is no seed"),
+        ([*MAP, "parameters=params"], {"params": [1.0, 1e300, 2.0]}, "row 2: parameters 1e300? is too large|too large"),
+        (MAP, {"model": ["A", "B\x1b[31m", "C"]}, r"row 2: name 'B\\x1b\[31m' holds a control character"),
+        (MAP, {"arch": ["vit", "vit", "a\u202eb"]}, r"row 3: family 'a\\u202eb' holds a control character"),
+        (MAP, {"model": ["A", "B" * 300, "C"]}, "row 2: name .* is too long"),
     ],
 )
 def test_what_does_not_fit_is_one_line(
@@ -102,6 +118,55 @@ def test_what_does_not_fit_is_one_line(
     assert not out.exists()
 
 
+def lines(*rows: str) -> str:
+    return "\n".join(rows) + "\n"
+
+
+TEXT = lines("model,arch,flops,top1", "007,vit,1,60", "7,vit,1,61", "0.50,vit,2,62", "0.5,vit,2,63", "1e3,vit,3,64")
+
+
+@pytest.mark.parametrize(
+    ("content", "how"),
+    [
+        (TEXT.encode(), "UTF-8, columns separated by commas"),
+        (b"\xef\xbb\xbf" + TEXT.encode(), "UTF-8, columns separated by commas"),
+        (TEXT.replace(",", ";").encode("utf-16"), "UTF-16, columns separated by semicolons"),
+        (TEXT.replace(",", "\t").encode("utf-16-le"), "UTF-16-LE, columns separated by tabs"),
+        (TEXT.replace(",", "|").replace("vit", "Müller").encode("cp1252"), "Windows-1252, columns separated by bars"),
+        (TEXT.replace(",", ";").replace("\n", "\r\n").encode("utf-32"), "UTF-32, columns separated by semicolons"),
+    ],
+)
+def test_text_stays_text_in_any_encoding(
+    tmp_path: Path, storage: Storage, capsys: pytest.CaptureFixture[str], content: bytes, how: str
+) -> None:
+    (tmp_path / "runs.csv").write_bytes(content)
+    mapping = [text.replace("exaFLOPs", "exaflops") for text in MAP]
+    assert main(["adopt", str(tmp_path / "runs.csv"), "--map", *mapping, "--out", storage.uri]) == 0
+    assert how in capsys.readouterr().err
+    rows = load_rows(storage)
+    assert sorted(rows.pretrain["name"]) == ["0.5", "0.50", "007", "1e3", "7"]
+    assert set(rows.pretrain["family"]) == {"Müller" if "1252" in how else "vit"}
+    assert set(accuracies(rows)["seeds"]) == {1}
+
+
+def test_names_that_differ_in_case_or_spaces_alone_are_said(
+    tmp_path: Path, storage: Storage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(table(arch=["vit", "ViT", "vit "], model=["ViT-B", "ViT-b", "other"]), tmp_path)
+    assert adopt(file, MAP, storage) == (3, 3, 0)
+    said = capsys.readouterr().err
+    assert "family 'ViT' and 'vit' and 'vit ' differ in case or spaces alone, and stay apart" in said
+    assert "name 'ViT-B' and 'ViT-b' differ" in said
+    assert set(load_rows(storage).pretrain["family"]) == {"vit", "ViT", "vit "}
+
+
+def test_a_fit_reads_the_same_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{10.0**i:g};{0.9 * 10 ** (-0.1 * i):.6f}" for i in range(9)]
+    (tmp_path / "runs.csv").write_bytes(lines("compute;error", *rows).encode("utf-16"))
+    assert main(["fit", str(tmp_path / "runs.csv"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["fits"][0]["enough"]
+
+
 def test_files_that_are_none(tmp_path: Path, storage: Storage) -> None:
     (tmp_path / "empty.parquet").touch()
     (tmp_path / "head.csv").write_text("model,arch\n")
@@ -109,6 +174,40 @@ def test_files_that_are_none(tmp_path: Path, storage: Storage) -> None:
     for name, said in wrong.items():
         with pytest.raises(ValueError, match=said):
             adopt(str(tmp_path / name), MAP, storage)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"flops": [True, False, True]}, "'flops' for compute holds Boolean, no numbers"),
+        ({"flops": [date(2024, 1, 1)] * 3}, "'flops' for compute holds Date, no numbers"),
+        ({"flops": [[1.0], [2.0], [3.0]]}, r"'flops' for compute holds List\(Float64\), no numbers"),
+        ({"top1": [timedelta(1)] * 3}, "'top1' for accuracy holds Duration"),
+        ({"model": [["a"], ["b"], ["c"]]}, r"'model' for name holds List\(String\), no text"),
+        ({"arch": [b"a", b"b", b"c"]}, "'arch' for family holds Binary, no text"),
+    ],
+)
+def test_columns_of_another_type_in_parquet(
+    tmp_path: Path, storage: Storage, columns: dict[str, list[object]], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        adopt(written(table(**columns), tmp_path, "parquet"), MAP, storage)
+    assert storage.list("pretrain") == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a,a\n1,2\n", "several columns called 'a'"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00", "is no text"),
+        (b"", "cannot be read|holds no rows"),
+        (b"a\n" + b"\x81\x8d", "is no text in UTF-8, UTF-16 or Windows-1252"),
+    ],
+)
+def test_csv_files_that_are_none(tmp_path: Path, storage: Storage, content: bytes, said: str) -> None:
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=said):
+        adopt(str(tmp_path / "x.csv"), MAP, storage)
 
 
 def test_hostile_names_zero_compute_and_no_accuracy(tmp_path: Path, storage: Storage) -> None:

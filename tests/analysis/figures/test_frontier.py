@@ -24,7 +24,7 @@ def test_every_figure_has_a_white_background_units_and_the_marks_of_its_families
     text = made["frontier"][0].to_json()
     assert "pre-training compute (teraFLOPs)" in text
     assert "accuracy (%)" in text
-    assert len(json.loads(text)["concat"]) == 3
+    assert [len(row["hconcat"]) for row in json.loads(text)["vconcat"]] == [2, 1]
     for name in ("ViT", "ResNet", "Hybrid"):
         assert f'"{name}"' in text
 

@@ -187,6 +187,24 @@ def test_the_results_table(study: Storage) -> None:
     assert "ViT-S/8 from scratch" in table["model"]
 
 
+def test_the_results_say_what_was_pretrained_on_and_how_well(storage: Storage) -> None:
+    about = {"family": "vit", "epochs": 1.0, "train_flops": 1e12, "train_flops_valid": 1e12}
+    for name, dataset, top in (("a", "ifs-10", 0.5), ("b", "jft", math.nan), ("c", None, None)):
+        write_rows(
+            storage, "pretrain", [made.row("pretrain", run_id=name, name=name, dataset=dataset, dev_top1=top, **about)]
+        )
+    table = tables.results_table(load_rows(storage))
+    assert table["pre-trained on"].to_list() == ["ifs-10", "jft", "–"]
+    assert table["upstream (%)"].to_list() == ["50.00", "–", "–"]
+
+
+def test_every_table_is_in_a_box_that_scrolls(study: Storage, tmp_path: Path) -> None:
+    report(study, Storage.of(tmp_path))
+    text = page(Storage.of(tmp_path))
+    assert text.count("<table>") == len(re.findall(r'<div class="scroll"[^>]*><table>', text)) > 5
+    assert ".scroll { overflow-x: auto" in text
+
+
 def test_markdown_cells_stay_in_their_cells() -> None:
     text = tables.to_markdown(pl.DataFrame({"a": ["x|y", "<b>"], "b": ["1", "2"]}))
     assert text.splitlines()[2:] == ["| x\\|y | 1 |", "| &lt;b&gt; | 2 |"]

@@ -1,6 +1,7 @@
 """The sentences of the summary hold for the rows that they are made of."""
 
 from collections.abc import Sequence
+from html import unescape
 from typing import Any
 
 import polars as pl
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.compare.spread import WITHIN, compared
-from analysis.report import html, read_view, report, sections, summary_sentences
+from analysis.report import read_view, report, sections, summary_sentences
 from analysis.report.view import View
 from analysis.rows import accuracies, load_rows
 from scaling.store.results import write_rows
@@ -101,7 +102,7 @@ def attempts(storage: Storage, *outcomes: str) -> None:
 
 
 def text_of(cards: str) -> str:
-    return html.html.unescape(cards)
+    return unescape(cards)
 
 
 def test_attempts_that_did_not_finish_are_counted_alike_everywhere(storage: Storage) -> None:

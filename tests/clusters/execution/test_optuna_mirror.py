@@ -1,6 +1,8 @@
 """The searches as Optuna shows them: the news of a sweep, in whatever portions they come."""
 
 import itertools
+import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clusters.execution.optuna_mirror import FILE, Mirror, News, mirrored
+from clusters.execution.optuna_mirror import FILE, Mirror, News, check_mirror, mirrored, opened
 from scaling.data.resolve import resolve
 from scaling.schedule.pairs import Pair, fixed_settings
 from scaling.schedule.sampler import Result
@@ -31,7 +33,7 @@ def shown(folder: Path, pair: Pair, news: list[News], cuts: list[int]) -> list[t
     mirror.open({})
     ends = [0, *sorted(cuts), len(news)]
     for begin, end in itertools.pairwise(ends):
-        mirror.tell(news[begin:end])
+        mirror.write(news[begin:end])
     (name,) = optuna.get_all_study_names(url)
     trials = optuna.load_study(study_name=name, storage=url).trials
     return sorted(
@@ -76,9 +78,67 @@ def test_it_starts_with_the_first_news_and_shows_what_was_known_without_any(told
     assert study.n_trials == 1 + told
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("sqlite:////nowhere/at/all.db", "unable to open database file"),
+        ("postgresql://me:word@host/db", "Failed to import DB access module"),
+        ("nonsense", "Could not parse"),
+        ("sqlite:////nowhere/{a}.db", "unable to open database file"),
+    ],
+)
+def test_a_storage_that_cannot_be_opened_is_told_before_anything_trains(url: str, said: str) -> None:
+    with pytest.raises(ValueError, match=f"cannot open the Optuna storage .*{said}") as told:
+        check_mirror(url)
+    assert "\n" not in str(told.value)
+    assert "word" not in str(told.value)
+    check_mirror(None)
+
+
+@pytest.mark.parametrize("folder", ["{a}", "a%20b", "why?", "#1", "ü x", "{", "a&b=c"])
+def test_any_path_will_do(tmp_path: Path, folder: str) -> None:
+    file = tmp_path / folder / FILE
+    file.parent.mkdir()
+    known = {PAIR.dev(fixed_settings(PAIR)[0]).id: Result(TASK.steps, 0.5, 1.0)}
+    for _ in range(2):  # made anew from the rows each time
+        Mirror(file, [PAIR]).open(known)
+    assert [path.name for path in file.parent.iterdir()] == [FILE]
+    assert [path.name for path in tmp_path.iterdir()] == [folder]
+    assert len(optuna.load_study(study_name=None, storage=opened(file)).trials) == 1
+
+
+def damages(file: Path) -> list[Callable[[], object]]:
+    whole = file.read_bytes()
+    return [
+        lambda: file.write_bytes(b"no database at all" * 99),
+        lambda: file.write_bytes(whole[: len(whole) // 2]),
+        lambda: file.write_bytes(whole[:100] + bytes(len(whole) - 100)),
+        lambda: file.write_bytes(b""),
+        lambda: (file.unlink(), sqlite3.connect(file).executescript("create table studies (x int)")),
+        lambda: (file.unlink(), file.mkdir(), (file / "x").touch()),
+    ]
+
+
+def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
+    file = tmp_path / FILE
+    Mirror(file, [PAIR]).open({})
+    for damage in damages(file):
+        damage()
+        Mirror(file, [PAIR]).open({})
+        assert optuna.get_all_study_names(opened(file)) != []
+
+
+def test_after_an_error_the_mirror_is_silent_and_says_it_at_the_end(tmp_path: Path) -> None:
+    mirror = Mirror(tmp_path / "no" / "folder" / FILE, [PAIR])
+    mirror.begin({})
+    mirror.tell([(0, fixed_settings(PAIR)[0], "begun")])
+    assert "unable to open database file" in str(mirror.close())
+
+
 @pytest.mark.usefixtures("cluster")
-def test_a_storage_that_cannot_be_opened_is_told_before_any_news(storage: Storage) -> None:
-    nowhere = "sqlite:////nowhere/at/all.db"
-    told = pytest.raises(ValueError, match=f"cannot open the Optuna storage {nowhere}: ")
-    with told, mirrored(nowhere, storage, [PAIR], {}):
-        pytest.fail("nobody waits for what cannot be")
+def test_a_mirror_that_breaks_or_dies_is_a_warning(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
+    first = fixed_settings(PAIR)[0]
+    with mirrored("sqlite:////nowhere/at/all.db", storage, [PAIR], {}) as tell:
+        assert tell is not None
+        tell([(0, first, "begun")])
+    assert capsys.readouterr().err.startswith("warning: the searches are not shown in Optuna: ")

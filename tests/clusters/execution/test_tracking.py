@@ -94,6 +94,40 @@ def test_a_tracker_that_fails_stops_no_training(
     assert capsys.readouterr().err.count("is left out of this training: no network") == 2
 
 
+def test_a_full_disk_holds_up_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Nor does the thread of tensorboardX, which waits for ever when what it writes to has failed."""
+    from tensorboardX.record_writer import RecordWriter
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tracking, "EVERY", 0.0)
+    heard = []
+    with tracked(
+        lambda step, _: heard.append(step), Work(RUN), Tracking(str(tmp_path)), Storage.of(tmp_path), "study"
+    ) as shown:
+        shown(0, {"train_loss": 1.0})
+        monkeypatch.setattr(RecordWriter, "write", full)
+        for step in range(1, 50):
+            shown(step, {"train_loss": 1.0})
+    assert heard == list(range(50))
+    told = capfd.readouterr().err
+    assert told == "tensorboard is left out of this training: [Errno 28] No space left on device\n"
+
+
+def test_rows_that_cannot_be_read_at_the_end_are_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unreadable(*_: object) -> None:
+        raise ValueError("curve/x.parquet is not a whole Parquet file")
+
+    monkeypatch.setattr(tracking, "_points", unreadable)
+    assert told(Storage.of(tmp_path), Tracking(str(tmp_path / "board")), RUN, rows=True) == [1, 2]
+    assert "warning: the trackers lack the last evaluations: curve/x.parquet" in capsys.readouterr().err
+
+
 def test_wandb_and_mlflow_get_the_facts_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ray.air.integrations import mlflow as ray_mlflow
     from ray.air.integrations import wandb as ray_wandb

@@ -204,7 +204,7 @@ def test_a_small_file_that_unpacks_to_more_than_a_model_is_refused_unread(
         lambda: load_weights(random_model(VIT), place),
         lambda: load_classifier(place, runs=None, model="ViT-micro-S/4", resolution=16),
     ):
-        with pytest.raises(ValueError, match=r"bomb.npz cannot be read: it has 104,857,\d+ bytes of weights, where"):
+        with pytest.raises(ValueError, match=r"bomb.npz cannot be read: it.* 104,857,\d+"):
             load()
 
 

@@ -77,7 +77,7 @@ def test_a_field_that_no_run_can_have_is_named(
 @pytest.mark.parametrize("name", ["spec.json", "model.safetensors"])
 def test_a_fifo_in_a_checkpoint_is_named(name: str, tiny_run: Pretrain, tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text(to_json(tiny_run))
-    (tmp_path / "model.safetensors").write_bytes(b"")
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
     (tmp_path / name).unlink()
     os.mkfifo(tmp_path / name)
     place = checkpoint_directory(str(tmp_path), None)

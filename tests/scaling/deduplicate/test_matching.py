@@ -80,6 +80,48 @@ def test_kinds_sets_and_unreadable_images(tmp_path: Path) -> None:
     assert [number for number, _ in tests.described.unreadable] == [1]
 
 
+def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """The image as a camera would store it that gives this EXIF orientation."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    vertical, horizontal = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
+    return np.ascontiguousarray(pixels[:: -1 if vertical else 1, :: -1 if horizontal else 1])
+
+
+@pytest.mark.parametrize("exif", [False, True])
+def test_copies_in_all_eight_orientations_are_found(tmp_path: Path, exif: bool) -> None:
+    pixels = open_split("ifs:classes=20,images=20,size=48", None).pixels(np.arange(400))
+    tests = parquet(tmp_path / "test.parquet", [png(image[:36]) for image in pixels[:200]])
+    upstream, originals = [], []
+    for i in range(200):
+        tag, sink = Image.Exif(), io.BytesIO()
+        tag[0x0112] = i % 8 + 1
+        image = Image.fromarray(turned(pixels[i][:36], i % 8 + 1))
+        small = image.resize((image.width * 3 // 4, image.height * 3 // 4), Image.Resampling.BICUBIC)
+        small.save(sink, "JPEG", quality=70, **({"exif": tag} if exif else {}))
+        upstream.append(sink.getvalue())
+        originals.append(i)
+    upstream += [png(image[:36]) for image in pixels[200:]]
+    found = find_copies(parquet(tmp_path / "u.parquet", upstream), describe_tests([tests]))
+    assert found.upstream.max() < 200  # no unrelated image
+    right = np.unique(found.upstream[found.upstream == found.test])
+    assert len(right) >= 190
+    # Those as they lie are no turned ones; most others are of no symmetry.
+    assert "turned" not in {KINDS[kind] for kind in found.kind[found.upstream % 8 == 0]}
+    of_turned = found.kind[(found.upstream % 8 != 0) & (found.upstream == found.test)]
+    assert (of_turned == KINDS.index("turned")).mean() > 0.9
+    assert len(np.unique(found.upstream * 1000 + found.test)) == len(found.upstream)
+
+
+def test_turned_thumbnails_are_those_of_turned_images() -> None:
+    image = open_split("ifs:classes=1,images=1,size=48", None).decode(0)[:36]
+    turns = perceptual.turns(perceptual.thumbnail(image)[None])
+    expected = [perceptual.thumbnail(turned(image, orientation)) for orientation in range(2, 9)]
+    for thumbnail in expected:
+        assert min(np.abs(thumbnail - some[0]).max() for some in turns) < 1e-3
+    assert len(np.unique([some[0].round(2) for some in turns], axis=0)) == 7
+
+
 def test_look_alikes_whose_hashes_are_not_near_count_too(tmp_path: Path) -> None:
     """A dress is no copy of the one dress of a near hash, since others that are as near have far hashes."""
     images = open_split("fashion:test", None)

@@ -145,7 +145,7 @@ def test_what_cannot_be_evaluated(tiny_run: Pretrain, checkpoint: str, tmp_path:
     masked = replace(tiny_run, masked=MaskedPatches())
     (tmp_path / "masked").mkdir()
     (tmp_path / "masked/spec.json").write_text(to_json(masked))
-    (tmp_path / "masked/model.safetensors").write_bytes(b"")
+    (tmp_path / "masked/model.safetensors").write_bytes(b"weights")
     for options, message in (
         (Options(str(tmp_path), TEST), "is no checkpoint: it has no model.safetensors"),
         (Options(str(tmp_path / "masked"), TEST), "predicts masked patches: it has no classifier"),

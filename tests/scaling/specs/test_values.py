@@ -77,7 +77,7 @@ def test_a_number_beyond_what_can_be_meant_names_its_field(spec: Any, name: str)
         (lambda: replace(RUN, base_lr=INF), "base_lr of small must be finite, got inf"),
         (lambda: replace(RUN, base_lr=1e9), "base_lr of small must be at most 1,000, got 1000000000.0"),
         (lambda: replace(RUN, epochs=1e30), "epochs of small must be at most 1,000,000, got 1e+30"),
-        (lambda: replace(RUN, epochs="1e-3"), "epochs of Pretrain must be a number, got '1e-3'"),
+        (lambda: replace(RUN, epochs="1e-3"), "epochs of Pretrain must be a number, got '1e-3'"),  # type: ignore[arg-type]
         (lambda: replace(RUN, resolution=100_000), "resolution of small must be at most 8,192, got 100000"),
         (lambda: replace(RUN, seed=2**80), f"seed of Pretrain must be an integer of 64 bits, got {2**80}"),
         (lambda: replace(RUN, seed=True), "seed of Pretrain must be an integer, got True"),
@@ -111,7 +111,7 @@ def test_a_number_beyond_what_can_be_meant_names_its_field(spec: Any, name: str)
         (lambda: Hybrid("R50x1", TINY), "backbone of Hybrid must be ResNet, got 'R50x1'"),  # type: ignore[arg-type]
         (lambda: Probe(RUN, "fashion"), "fewshot of Probe must be FewShot, got 'fashion'"),  # type: ignore[arg-type]
         (lambda: replace(TASK, final_polyak=1.0), "final_polyak of task birds must be in [0, 1), got 1.0"),
-        (lambda: replace(TASK, base_lrs="01"), "base_lrs of Task must be a tuple of a number, got '01'"),
+        (lambda: replace(TASK, base_lrs="01"), "base_lrs of Task must be a tuple of a number, got '01'"),  # type: ignore[arg-type]
         (lambda: replace(TASK, base_lrs=(INF,)), "base_lrs of birds must be finite, got (inf,)"),
         (lambda: Search(("base_lr",), 3), "space of Search must be a tuple of a tuple of"),  # type: ignore[arg-type]
         (lambda: Search({"base_lr": Range(0.1, 1.0)}, 3), "space of Search must be a tuple"),  # type: ignore[arg-type]
@@ -224,7 +224,8 @@ def test_json_is_checked_as_the_constructor_checks(spec: Any, data: st.DataObjec
 
 def test_lists_ranges_and_arrays_are_tuples() -> None:
     assert Study("s", [RUN], seeds=range(3)).seeds == (0, 1, 2)  # type: ignore[arg-type]
-    assert replace(TASK, base_lrs=np.array([0.01, 0.1])).base_lrs == (0.01, 0.1)
+    rates: Any = np.array([0.01, 0.1])
+    assert replace(TASK, base_lrs=rates).base_lrs == (0.01, 0.1)
     assert Study("s", (run for run in [RUN])).runs == (RUN,)  # type: ignore[arg-type]
 
 

@@ -1,19 +1,25 @@
 """One process a storage: real processes, killed, stopped and started together."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from scaling.store.lease import CLAIMS, lease, lease_holder
+from scaling.store.claims import CLAIMS, Claim, claim_bytes, new_claim
+from scaling.store.errors import LostLeaseError, StorageError
+from scaling.store.lease import lease, lease_holder
 from scaling.store.storage import Storage
 
 rules = import_module("scaling.store.lease")  # its face hands on the function of that name
@@ -32,21 +38,33 @@ class Options:
     begin: str  # wait for this file
     end: str  # hold the lease until this file is there
     stale: float = 60.0
+    stubborn: bool = False  # never end
 
 def main(options: Options) -> int:
     storage = Storage.of(options.storage)
     print("ready", flush=True)
     while not Path(options.begin).exists():
         pass
-    with lease(storage, "a test", beat_seconds=0.1, stale_seconds=options.stale):
+    with lease(storage, "a test", beat_seconds=0.1, stale_seconds=options.stale) as held:
         print("held", flush=True)
         while not Path(options.end).exists():
-            time.sleep(0.02)
+            try:
+                held.write("work", b"")
+                time.sleep(0.02)
+            except (KeyboardInterrupt, ValueError):
+                if not options.stubborn:
+                    raise
     return 0
 
 command_line(main, Options)
 """
 Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture(autouse=True)
+def _no_late_listings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The object stores here list at once, and need not be waited for."""
+    monkeypatch.setattr(rules, "LATE_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -55,9 +73,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
     (tmp_path / "holder.py").write_text(HOLDER)
 
-    def begin(place: str | Path, *arguments: str) -> "subprocess.Popen[str]":
+    def begin(place: str | Path, *arguments: str, background: bool = False) -> "subprocess.Popen[str]":
         files = ["--begin", str(tmp_path / "begin"), "--end", str(tmp_path / "end")]
         command = [sys.executable, str(tmp_path / "holder.py"), "--storage", str(place), *files, *arguments]
+        command = ["sh", "-c", 'trap "" INT; exec "$@"', "-", *command] if background else command
         pipe = subprocess.PIPE
         path = {**os.environ, "PYTHONPATH": str(ROOT)}
         started.append(subprocess.Popen(command, text=True, env=path, stdout=pipe, stderr=pipe))
@@ -128,22 +147,32 @@ def test_a_stopped_process_leaves_no_claim(start: Start, tmp_path: Path, number:
     assert claims(tmp_path / "s") == []
 
 
-def test_a_process_that_slept_is_replaced_and_stops(start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stubborn", [False, True])
+@pytest.mark.parametrize("background", [False, True])
+def test_a_process_that_slept_is_replaced_and_stops(
+    start: Start, tmp_path: Path, background: bool, stubborn: bool
+) -> None:
+    """Also one in the background of a script, which ignores SIGINT, and one that does not end when it is told to."""
     (tmp_path / "begin").touch()
-    first = start(tmp_path / "s")
+    first = start(tmp_path / "s", *(["--stubborn"] if stubborn else []), background=background)
     assert read(first) == "held"
     first.send_signal(signal.SIGSTOP)
-    with pytest.raises(ValueError, match=f"process {first.pid}"), lease(Storage.of(tmp_path / "s"), "too early"):
-        pass
+    if not stubborn:
+        with pytest.raises(ValueError, match=f"process {first.pid}"), lease(Storage.of(tmp_path / "s"), "too early"):
+            pass
     time.sleep(1.2)
-    with lease(Storage.of(tmp_path / "s"), "the next", stale_seconds=1.0):
+    with lease(Storage.of(tmp_path / "s"), "the next", stale_seconds=1.0) as held:
+        held.remove("work")
         first.send_signal(signal.SIGCONT)
-        _, error = first.communicate(timeout=20)
+        _, error = first.communicate(timeout=6 if stubborn else 5)
         assert first.returncode == 2
         assert "was taken over by another process" in error
         assert error.count("\n") == 1
         assert len(claims(tmp_path / "s")) == 2  # the next one's are untouched
+        assert not held.exists("work")  # nothing that the first has written since is there
+        assert len(held.list(".tmp")) == 1
     assert claims(tmp_path / "s") == []
+    assert Storage.of(tmp_path / "s").list(".tmp") == []
 
 
 def test_it_is_given_back_also_after_an_error(place: Storage) -> None:
@@ -163,7 +192,7 @@ def test_beats_keep_it(place: Storage) -> None:
 
 def other(place: Storage, **change: object) -> None:
     """A holder that sends no heartbeats."""
-    claim = replace(rules._claim("another"), **change)
+    claim = replace(new_claim("another"), **change)
     rules._put(place, claim)
     place.write(claim.marker, b"")
 
@@ -192,11 +221,11 @@ def test_threads_in_place_of_processes_many_times_over(tmp_path: Path, monkeypat
 
     def contend() -> None:
         nonlocal inside, most, wins
-        claim = rules._claim("one of many")
+        claim = new_claim("one of many")
         try:
             rules._acquire(storage, claim, 60.0)
         except ValueError:
-            rules._withdraw(storage, claim)
+            rules._withdraw(storage, claim.token)
             return
         with lock:
             inside, wins = inside + 1, wins + 1
@@ -204,7 +233,7 @@ def test_threads_in_place_of_processes_many_times_over(tmp_path: Path, monkeypat
         time.sleep(0.005)
         with lock:
             inside -= 1
-        rules._withdraw(storage, claim)
+        rules._withdraw(storage, claim.token)
 
     for _ in range(30):
         threads = [threading.Thread(target=contend) for _ in range(4)]
@@ -234,7 +263,125 @@ def test_a_claim_that_a_beat_replaces_while_it_is_read_is_read_again(
         assert not torn
 
 
-def test_a_file_that_is_no_claim_is_named(storage: Storage) -> None:
-    storage.write(".lease/x.json", b"{")
-    with pytest.raises(ValueError, match=r"x\.json is no claim on the storage"):
-        lease_holder(storage)
+HOSTILE = [
+    *((f"{'0' * 32}.json", text) for text in (b"", b"[]", b"null", b"{", b"\xff\xfe", b'{"token": 3}', b"[" * 90_000)),
+    (f"{'0' * 32}.json", claim_bytes(replace(new_claim("x"), token="0" * 32, beat=float("nan")))),
+    (f"{'0' * 32}.json", claim_bytes(replace(new_claim("x"), token="../../victim"))),
+    (f"{'0' * 32}.json", claim_bytes(replace(new_claim("\x1b[31mred"), token="0" * 32))),
+    ("x.json", claim_bytes(new_claim("another"))),
+    ("..json", b"{}"),
+    (f"{'0' * 32}.held", b""),
+    ("readme.txt", b"hello"),
+]
+
+
+@pytest.mark.parametrize(("name", "content"), HOSTILE, ids=range(len(HOSTILE)))
+def test_what_is_no_claim_blocks_nothing(storage: Storage, name: str, content: bytes) -> None:
+    storage.write(f".lease/{name}", content)
+    (Path(storage.uri).parent / "victim.json").touch()
+    assert lease_holder(storage) is None
+    with lease(storage, "next"):
+        assert lease_holder(storage) is not None
+    left = storage.list(".lease")
+    assert left == ([] if name.startswith("0") else [name])  # of our form: as a dead one's
+    assert (Path(storage.uri).parent / "victim.json").exists()
+
+
+def test_a_pipe_or_a_directory_in_place_of_a_claim_blocks_nothing(storage: Storage) -> None:
+    assert storage.local is not None
+    (storage.local / ".lease").mkdir()
+    os.mkfifo(storage.local / ".lease" / f"{'1' * 32}.json")
+    (storage.local / ".lease" / f"{'2' * 32}.json").mkdir()
+    with lease(storage, "next"):
+        pass
+
+
+def test_a_claim_of_a_time_to_come_is_dead(storage: Storage) -> None:
+    other(storage, machine="elsewhere")
+    (file,) = (name for name in storage.list(CLAIMS) if name.endswith(".json"))
+    assert storage.local is not None
+    os.utime(storage.local / CLAIMS / file, (4e9, 4e9))
+    with lease(storage, "next"):
+        pass
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_heartbeats_that_do_not_get_through_end_the_work(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    """Neither failing ones nor one that hangs keep a lease that others may take by now."""
+
+    def beat(storage: Storage, claim: Claim) -> None:
+        if hangs:
+            time.sleep(6)
+        raise StorageError("503")
+
+    monkeypatch.setattr(rules, "_beat", beat)
+    monkeypatch.setattr(rules, "GRACE_SECONDS", 1.0)
+    began = time.monotonic()
+
+    def work() -> None:
+        with lease(storage, "a test", beat_seconds=0.1, stale_seconds=1.0):
+            while time.monotonic() - began < 15:
+                time.sleep(0.01)
+
+    with pytest.raises(LostLeaseError, match=r"took no heartbeat for 1 s"):
+        work()
+    assert time.monotonic() - began < 5
+
+
+def test_a_lease_that_is_lost_at_the_end_of_the_work_is_lost(storage: Storage) -> None:
+    with pytest.raises(LostLeaseError, match="taken over"), lease(storage, "a test", beat_seconds=100) as held:
+        storage.remove(next(f"{CLAIMS}/{name}" for name in held.list(CLAIMS) if name.endswith(".held")))
+
+
+@given(st.integers(0, 2**32), st.integers(2, 4))
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_listings_that_are_late_never_give_two_holders(monkeypatch: pytest.MonkeyPatch, seed: int, many: int) -> None:
+    """Each process sees the claims as they were some time ago, up to as long as is waited for."""
+    storage = Storage.of(f"memory://{uuid.uuid4().hex}")
+    late, rng, lock = 0.15, random.Random(seed), threading.Lock()
+    history: list[tuple[float, dict[str, float | None]]] = [(0.0, {})]
+    whole, written, inside, most, wins = Storage.times, Storage.write, 0, 0, 0
+
+    def times(self: Storage, directory: str) -> dict[str, float | None]:
+        with lock:
+            now = time.monotonic()
+            history.append((now, whole(self, directory)))
+            then = now - rng.uniform(0, late)
+            return [seen for at, seen in history if at <= then][-1]
+
+    def write(self: Storage, name: str, content: bytes) -> None:
+        written(self, name, content)
+        times(self, CLAIMS)
+
+    def contend() -> None:
+        nonlocal inside, most, wins
+        time.sleep(rng.uniform(0, 2 * late))
+        claim = new_claim("one of many")
+        try:
+            rules._acquire(storage, claim, 60.0)
+        except ValueError:
+            rules._withdraw(storage, claim.token)
+            return
+        with lock:
+            inside, wins = inside + 1, wins + 1
+            most = max(most, inside)
+        time.sleep(3 * late)
+        with lock:
+            inside -= 1
+        rules._withdraw(storage, claim.token)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rules, "LATE_SECONDS", 1.5 * late)
+        patch.setattr(rules, "PATIENCE_SECONDS", 3 * late)
+        patch.setattr(rules, "POLL_SECONDS", late / 10)
+        patch.setattr(Storage, "times", times)
+        patch.setattr(Storage, "write", write)
+        threads = [threading.Thread(target=contend) for _ in range(many)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert most == 1
+    assert wins >= 1

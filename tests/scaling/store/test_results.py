@@ -1,6 +1,7 @@
 """Rows: one whole file a unit, with schema, units and version."""
 
 import io
+import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -39,9 +40,36 @@ def test_a_missing_column_or_two_units_in_one_file_cannot_be_written(storage: St
     assert results.finished_ids(storage, "trial") == set()
 
 
-@pytest.mark.parametrize("content", [b"", b"torn"])
-def test_a_file_that_is_not_whole_is_named(storage: Storage, content: bytes) -> None:
-    storage.write("trial/t.parquet", content)
+def test_an_empty_file_counts_as_absent_and_is_named(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a loss of power may leave it. A pipe of that name is no file either, and nothing waits for it."""
+    storage.write("trial/t.parquet", b"")
+    assert results.finished_ids(storage, "trial") == set()
+    assert "trial/t.parquet is empty: it counts as absent" in capsys.readouterr().err
+    assert results.read_row(storage, "trial", "t") is None
+    assert frames.read_table(storage, "trial").is_empty()
+    assert storage.local is not None
+    os.mkfifo(storage.local / "trial" / "p.parquet")
+    assert results.finished_ids(storage, "trial") == set()
+    with pytest.raises(ValueError, match=r"p\.parquet is a FIFO"):
+        results.read_row(storage, "trial", "p")
+
+
+def test_a_damaged_attempt_row_blocks_nothing(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
+    storage.write("attempt/a-1.parquet", b"torn")
+    results.write_rows(storage, "attempt", [example("attempt", attempt_id="b-1")])
+    assert frames.open_attempts(storage)["attempt_id"].to_list() == ["b-1"]
+    assert "attempt/a-1.parquet is not a whole Parquet file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["../trial/t", "a/b", "/etc/t"])
+def test_a_name_that_leads_elsewhere_is_no_unit(storage: Storage, name: str) -> None:
+    for made in (lambda: results.row_file("trial", name), lambda: results.checkpoint_name(name)):
+        with pytest.raises(ValueError, match=name):
+            made()
+
+
+def test_a_file_that_is_not_whole_is_named(storage: Storage) -> None:
+    storage.write("trial/t.parquet", b"torn")
     with pytest.raises(ValueError, match=r"trial/t\.parquet is not a whole Parquet file"):
         frames.read_table(storage, "trial")
 

@@ -13,7 +13,8 @@ from scaling.data.catalog import LAYOUTS
 from scaling.schedule.pairs import Pair, fixed_settings
 from scaling.specs.pretraining import Scratch
 from scaling.specs.study import Task
-from scaling.store import frames, results
+from scaling.store import frames, leftovers, results
+from scaling.store.directories import commit_directory
 from scaling.store.storage import Storage
 from scaling.training import state
 from tests.helpers.rows import trial_row
@@ -51,7 +52,7 @@ def writes(content: bytes) -> Callable[[Path], None]:
 
 
 def test_a_directory_is_committed_whole(place: Storage) -> None:
-    place.commit_directory("step/1", writes(b"w"))
+    commit_directory(place, "step/1", writes(b"w"))
     assert place.committed("step/1")
     assert place.read("step/1/weights") == b"w"
 
@@ -60,7 +61,7 @@ def test_a_directory_is_committed_whole(place: Storage) -> None:
         raise OSError("killed")
 
     with pytest.raises(OSError, match="killed"):
-        place.commit_directory("step/2", fails)
+        commit_directory(place, "step/2", fails)
     assert not place.committed("step/2")
 
 
@@ -77,10 +78,10 @@ class Dying:
 
 
 def test_a_deletion_that_is_cut_off_leaves_nothing_committed(place: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    place.commit_directory("step/1", writes(b"w"))
+    commit_directory(place, "step/1", writes(b"w"))
     driver, root = place.filesystem()
     with monkeypatch.context() as patch:
-        patch.setattr("scaling.store.storage.shutil", Dying(shutil))
+        patch.setattr("scaling.store.files.shutil", Dying(shutil))
         patch.setattr(Storage, "filesystem", lambda self: (Dying(driver), root))
         with pytest.raises(KeyboardInterrupt):
             place.delete("step/1")
@@ -88,8 +89,8 @@ def test_a_deletion_that_is_cut_off_leaves_nothing_committed(place: Storage, mon
 
 
 def test_the_first_commit_of_a_directory_stays(place: Storage, tmp_path: Path) -> None:
-    place.commit_directory("step/1", writes(b"first"))
-    place.commit_directory("step/1", writes(b"second"))
+    commit_directory(place, "step/1", writes(b"first"))
+    commit_directory(place, "step/1", writes(b"second"))
     assert place.read("step/1/weights") == b"first"
     assert place.list(".tmp") == []
 
@@ -134,7 +135,7 @@ def test_rows_and_checkpoints(place: Storage) -> None:
     state.resume_state(place, newest, now)
     assert now.step == 30
     state.save_final_weights(place, "unit", module, "{}")
-    state.clear_checkpoints(place, "unit")
+    leftovers.clear_checkpoints(place, "unit")
     assert place.list("checkpoints/unit") == ["final"]
     weights = read_weights(Storage.of(place.path("checkpoints/unit/final")))
     assert torch.equal(weights["weight"], module.weight)

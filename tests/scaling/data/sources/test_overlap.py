@@ -107,6 +107,8 @@ def test_of_large_sets_some_are_compared(root: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(overlap, "SAMPLE", 4)
     monkeypatch.setattr(overlap, "BYTES", 2 * sum(sizes) - 1)
     assert copies(folder, shards) == Copies(4, 4, 0, 0)
+    monkeypatch.setattr(overlap, "FILES", 10)
+    assert copies(folder, shards) == Copies(4, 4, 0, 0)  # by sizes as they were listed
     monkeypatch.setattr(overlap, "BYTES", 10)
     assert copies(folder, shards) == Copies(0, 0)  # nothing is compared, which is said
     assert copies(images(f"parquet:{root}/parquet"), shards) == Copies(0, 0)
