@@ -1,7 +1,10 @@
 """How families, amounts of compute, core time and kinds of work are written in tables and figures."""
 
 import math
+import re
 from collections.abc import Iterable
+
+from clusters.hardware import chip_of_device
 
 # Okabe and Ito's palette (2008), without its yellow, which is too light on white
 FAMILIES = {  # family: (shown as, colour, marker)
@@ -11,6 +14,7 @@ FAMILIES = {  # family: (shown as, colour, marker)
     "axial": ("Axial", "#CC79A7", "diamond"),
 }
 WORK = {"pretrain": "pre-training", "trial": "hyperparameter search", "transfer": "fine-tuning", "fewshot": "few-shot"}
+GPU = re.compile("nvidia|tesla|geforce|rtx|gpu|cuda|amd|radeon|instinct", re.IGNORECASE)  # not in the catalogue
 PREFIXES = {0: "", 1: "kilo", 2: "mega", 3: "giga", 4: "tera", 5: "peta", 6: "exa", 7: "zetta", 8: "yotta"}
 
 
@@ -39,9 +43,37 @@ def flops_unit(exaflops: Iterable[float]) -> tuple[float, str]:
     return 1000.0**power / 1e18, f"{PREFIXES[power]}FLOPs"
 
 
-def core_unit(core_seconds: float) -> tuple[float, str]:
-    """(core-seconds of one unit, its name): core-days, or a smaller unit where the given time is less than one."""
-    for seconds, name in ((86_400.0, "core-days"), (3_600.0, "core-hours"), (60.0, "core-minutes")):
+def core_unit(core_seconds: float, device: str | None = None) -> tuple[float, str]:
+    """(core-seconds of one unit, its name): core-days, or a smaller unit where the given time is less than one.
+
+    On a GPU, which has no cores that anybody counts, the names are GPU-days to GPU-seconds.
+    """
+    core = core_noun(device)
+    for seconds, name in ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes")):
         if core_seconds >= seconds:
-            return seconds, name
-    return 1.0, "core-seconds"
+            return seconds, f"{core}-{name}"
+    return 1.0, f"{core}-seconds"
+
+
+def core_noun(device: str | None) -> str:
+    """What time on a device is counted by: 'GPU' or 'core'. `device` is a chip of the catalogue, or as in attempts."""
+    chip = chip_of_device(device) if device else None
+    known = GPU.search(device or "") is not None if chip is None else chip.kind == "gpu"
+    return "GPU" if known else "core"
+
+
+def duration(seconds: float) -> str:
+    """A time in words, in the unit that fits: '2.7 minutes'."""
+    for size, unit in ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes")):
+        if seconds >= size:
+            return f"{figure(seconds / size, 2 if seconds < 10 * size else 3)} {unit}"
+    return f"{figure(seconds, 2)} seconds"
+
+
+def figure(value: float, digits: int = 4) -> str:
+    """A number with so many significant digits, never as a power of ten: 2,501; 0.0145; < 0.0001."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}" if abs(value) >= 1e-4 else "< 0.0001" if value > 0 else "> -0.0001"

@@ -81,7 +81,8 @@ def main(options: Options) -> int:
         storage = Storage.of(folder)
         storage.make()
         run = _upstream(options, storage)
-        data = resolve(Dataset("fashion", options.data, options.data))
+        # No final run, so no test image is ever opened.
+        data = replace(resolve(Dataset("fashion", options.data)), test="fashion:test")
         task = replace(TASKS["fashion"], data=data, dev_fraction=options.dev_fraction, steps=options.steps)
         for name, make in searches(options).items():
             for seed in options.seeds:

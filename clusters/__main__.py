@@ -16,7 +16,7 @@ import tyro
 
 from clusters.hardware import slice_named, slice_wanted
 from clusters.launch import LaunchKind, LaunchRequest, LineError, launch_file, mistakes
-from scaling.checks import check, read_regular
+from scaling.checks import check, printable, read_regular
 from scaling.console import USER_ERROR, WideTable, console, exit_code, parse_command
 
 
@@ -154,9 +154,9 @@ def check_files(options: Check) -> int:
     for file in options.files:
         kind, mistakes = _read(file)
         for mistake in mistakes:
-            print(f"{file}:{mistake.line}: {' '.join(str(mistake).split())}", file=sys.stderr)
+            print(printable(f"{file}:{mistake.line}: {' '.join(str(mistake).split())}"), file=sys.stderr)
         if not mistakes:
-            print(f"{file}: {kind}, no mistakes found")
+            print(printable(f"{file}: {kind}, no mistakes found"))
         wrong += len(mistakes)
     return USER_ERROR if wrong else 0
 

@@ -75,6 +75,11 @@ MOST = {
     "num_classes": 10**7,
     **dict.fromkeys(("shots", "evaluations", "early_stopping", "shuffle_window", "trials", "factor"), 10**6),
     "generation": 10**4,
+    # flags of commands that are no field of a spec
+    **dict.fromkeys(("max_batch_size", "images", "rollouts", "components"), 2**20),
+    **dict.fromkeys(("threads", "processes"), 10**4),
+    "seconds": 3600,
+    "memory": 10**6,  # GiB
 }
 
 
@@ -88,6 +93,16 @@ def check_numbers(spec: Any) -> None:
                 finite = isinstance(each, int) or isfinite(each)
                 wanted = f"at most {most:,}" if finite else "finite"
                 raise ValueError(f"{name} of {label} must be {wanted}, got {short(value)}")
+
+
+def check_flag(name: str, value: float | None, *, zero: bool = False) -> None:
+    """Raise ValueError unless a flag that is given is positive (or `zero`) and within MOST; `name` as a field's."""
+    if value is None:
+        return
+    flag = f"--{name.replace('_', '-')}"
+    wanted = "not be negative" if zero else "be positive"
+    check(value > 0 or (zero and value == 0), f"{flag} must {wanted}, got {value}")
+    check(value <= MOST[name], f"{flag} must be at most {MOST[name]:,}, got {value}")
 
 
 @cache

@@ -10,8 +10,10 @@ from typing import Literal
 import polars as pl
 import tyro
 from rich.console import Console
+from rich.text import Text
 
-from scaling.checkpoints import checkpoint_directory, is_weights_file, model_of_file, read_spec
+from scaling.checkpoints import check_upstream, checkpoint_directory, is_weights_file, model_of_file, read_spec
+from scaling.checks import check_flag
 from scaling.console import (
     GridTable,
     Machine,
@@ -23,11 +25,20 @@ from scaling.console import (
     finals_of,
     grid_table,
     number_text,
+    said_missing,
     storage_of,
     trial_rows,
 )
 from scaling.data import resolve_study
-from scaling.schedule import chosen_settings, is_finished, known_settings, search_pairs, trial_results
+from scaling.schedule import (
+    check_units,
+    chosen_settings,
+    is_finished,
+    known_settings,
+    search_pairs,
+    trial_results,
+    without_result,
+)
 from scaling.specs import (
     FewShot,
     Halving,
@@ -39,7 +50,6 @@ from scaling.specs import (
     Task,
     Transfer,
     check_batches,
-    check_sizes,
 )
 from scaling.store import Storage, clear_leftovers, command_typed, lease, read_table, record_command, skipped_images
 
@@ -122,10 +132,11 @@ def main(options: Options) -> int:
     storage = storage_of(options.storage)
     finished = is_finished(study, storage, given)
     if not finished:
-        check_sizes(study)
+        check_units(study)
+        check_upstream(upstream, given.get(upstream.id), task.resolution)
     storage.make()
 
-    out, failed = console(quiet=options.json), 0
+    out = console(quiet=options.json)
     if finished:
         clear_leftovers(storage, f"grid of {upstream.name}")
     else:
@@ -136,16 +147,18 @@ def main(options: Options) -> int:
             prepare_trackers(options.machine.tracking, study.name)
             record_command(held, command_typed())
             view = GridTable(search_pairs(study)[0], study.seeds, storage)
-            failed = run(study, held, out, options.machine, given=given, view=view)
+            run(study, held, out, options.machine, given=given, view=view)
     if options.json:
         print(json.dumps(_summary(study, storage), indent=1))
     else:
         _show(study, storage, out)
-    return 1 if failed else 0
+    return said_missing(without_result(study, storage, given))
 
 
 def _check_flags(options: Options) -> None:
-    """Raise ValueError for a flag that this search would ignore."""
+    """Raise ValueError for a flag that this search would ignore, or that no fine-tuning can have."""
+    for name in ("steps", "batch_size", "resolution", "final_resolution"):
+        check_flag(name, getattr(options, name))
     check_flags(options, "a fine-tuning: --trial-workers says its workers", ignored=PRETRAINING_FLAGS)
     if options.search is None:
         check_flags(options, "a grid without --search", ignored=("trials", "search_seed"))
@@ -269,7 +282,8 @@ def _show(study: Study, storage: Storage, out: Console) -> None:
             tests = ", ".join(f"{top1:.2%} (seed {seed})" for seed, top1 in line.finals.items())
             values = list(line.finals.values())
             seeds = f" over {len(values)} seeds" if len(values) > 1 else ""
-            out.print(f"test accuracy at {at}: [bold]{accuracy_text(values)}{seeds}[/bold]: {tests}", soft_wrap=True)
+            line = Text.assemble(f"test accuracy at {at}: ", (f"{accuracy_text(values)}{seeds}", "bold"), f": {tests}")
+            out.print(line, soft_wrap=True)
     for (shots,), rows in _probed(study, storage).group_by("shots", maintain_order=True):
         top1 = rows["test_top1"].to_list()
         out.print(f"few-shot accuracy with {shots} images a class: {accuracy_text(top1)} over {len(top1)} seeds")

@@ -9,15 +9,16 @@ if __name__ == "__main__":  # as a script, its own directory is first on the pat
 
 import json
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
 
 from scaling.checks import check
-from scaling.console import Machine, check_flags, command_line, console, storage_of
+from scaling.console import Machine, check_flags, command_line, console, helping, said_missing, storage_of
 from scaling.data import resolve_study
-from scaling.specs import Study, check_batches, check_sizes, to_json
+from scaling.specs import Study, check_batches, to_json
 from scaling.store import Storage, clear_leftovers, command_typed, lease, read_table, record_command, skipped_images
 from search_spaces.catalog import load_study, select_models
 
@@ -85,18 +86,17 @@ def main(options: Options) -> int:
     _check_runnable(study, options)
 
     storage = storage_of(options.storage, _default_storage(options, study.name))
-    from scaling.schedule import is_finished
+    from scaling.schedule import check_units, is_finished, without_result
 
     finished = is_finished(study, storage, {})
     if not finished:
-        check_sizes(study)  # what is done is done, with whatever sizes
+        check_units(study)  # what is done is done, with whatever sizes
+        _check_released(study)
     storage.make()
 
-    from analysis.report import report  # not before: a plan should not wait for charts, nor a finished study for ray
-
-    out, failed = console(quiet=options.json), 0
+    out = console(quiet=options.json)
     if finished:
-        out.print("Nothing to do: every unit has its row.")
+        out.print("Nothing to do: every unit has its row.")  # diverged trials, too
         clear_leftovers(storage, f"study {study.name}")
     else:
         with lease(storage, f"study {study.name}") as held:
@@ -106,12 +106,17 @@ def main(options: Options) -> int:
             prepare_trackers(options.machine.tracking, study.name)
             held.write("study.json", to_json(study).encode())
             record_command(held, command_typed())
-            failed = run(study, held, out, options.machine, save_seconds=options.save_seconds)
-    report(storage)
-    _summarise(storage, failed, out)
+            run(study, held, out, options.machine, save_seconds=options.save_seconds)
+    with helping("the report"):
+        from analysis.report import report  # here: a plan should not wait for charts, nor a finished study for ray
+
+        report(storage)
+    _summarise(storage, out)
+    missing = without_result(study, storage, {})
     if options.json:
-        print(json.dumps({"storage": storage.uri, "report": storage.path("report.html"), "failed": failed}))
-    return 1 if failed else 0
+        about = {"storage": storage.uri, "report": storage.path("report.html"), "failed": len(missing)}
+        print(json.dumps({**about, "without_result": missing}))
+    return said_missing(missing)
 
 
 def _default_storage(options: Options, name: str) -> str | Path:
@@ -121,20 +126,19 @@ def _default_storage(options: Options, name: str) -> str | Path:
     return (folder or ".") if stored else ROOT / "results" / name
 
 
-def _summarise(storage: Storage, failed: int, out: Console) -> None:
+def _summarise(storage: Storage, out: Console) -> None:
     """What came out, and where to look next."""
-    from analysis.report import summary_sentences
-    from analysis.rows import accuracies, load_rows
-    from analysis.tables import results_table, to_rich
+    with helping("the summary"):
+        from analysis.report import summary_sentences
+        from analysis.rows import accuracies, load_rows
+        from analysis.tables import results_table, to_rich
 
-    rows = load_rows(storage)
-    out.print(to_rich(results_table(rows), "Results"))
-    for sentence in summary_sentences(rows, accuracies(rows)):
-        out.print(f"- {sentence}", markup=False)
-    for line in skipped_images(storage):
-        out.print(line, markup=False, soft_wrap=True)
-    if failed:
-        out.print(f"{failed} units failed: their attempt rows say why; the same command tries them again.")
+        rows = load_rows(storage)
+        out.print(to_rich(results_table(rows), "Results"))
+        for sentence in summary_sentences(rows, accuracies(rows)):
+            out.print(f"- {sentence}", markup=False)
+        for line in skipped_images(storage):
+            out.print(line, markup=False, soft_wrap=True)
     out.print(f"report   {storage.path('report.html')}", soft_wrap=True)
     out.print(f"rows     {storage.path('*/*.parquet')}", soft_wrap=True)
     out.print(f"account  python -m analysis core-days {storage.uri}", soft_wrap=True)
@@ -158,8 +162,9 @@ def _status(options: Options) -> int:
 def _plan(study: Study, options: Options) -> int:
     from analysis.accounting import plan_study, render_plan
     from clusters.hardware import chip_named, slice_named
+    from scaling.schedule import check_units
 
-    check_sizes(study)
+    check_units(study)
     on = slice_named(options.slice) if options.slice else None
     chip = on.chip if on else chip_named(options.hardware or study.hardware)
     costs = plan_study(study, chip, options.utilisation, _measured(study, chip, options), on)
@@ -199,6 +204,15 @@ def _check_runnable(study: Study, options: Options) -> None:
             raise ValueError(
                 f"data set {data.name} has no URI: give its train= in the study to run it (--plan needs none)"
             )
+
+
+def _check_released(study: Study) -> None:
+    """Files of weights fit their models: not found out by every trial."""
+    if study.released:
+        from scaling.checkpoints import check_upstream  # here: it loads torch
+
+        for upstream, task in product(study.released, study.tasks):
+            check_upstream(upstream, None, task.resolution)
 
 
 def _check_batches(study: Study, options: Options) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from scaling.checks import check, check_name
+from scaling.checks import check, check_name, printable
 from scaling.console import Tracking, command_line, event_files, run_directory, scalars
 from scaling.store import Storage
 
@@ -31,7 +31,7 @@ def main(options: Options) -> int:
     check(place.local is None or place.local.is_dir(), f"storage {place.uri} does not exist")
     count = of_rows(place, Path(options.out))
     check(count > 0, f"storage {place.uri} holds no curve rows")
-    print(f"{count} runs in {options.out}: tensorboard --logdir {options.out}")
+    print(printable(f"{count} runs in {options.out}: tensorboard --logdir {options.out}"))
     return 0
 
 

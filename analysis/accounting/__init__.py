@@ -11,8 +11,15 @@ from analysis.accounting.core_days import (
 )
 from analysis.accounting.losses import CAUSES, core_time_losses
 from analysis.accounting.measured import measurements_table, newest_measurements
-from analysis.accounting.plan import plan_study, render_plan
-from analysis.accounting.plan_vs_actual import against_plan, mishaps, plan_vs_actual_by_family, restarts
+from analysis.accounting.plan import plan_study
+from analysis.accounting.plan_text import render_plan
+from analysis.accounting.plan_vs_actual import (
+    against_plan,
+    mishaps,
+    mishaps_text,
+    plan_vs_actual_by_family,
+    restarts,
+)
 from analysis.accounting.rates import Rates, measured_rates
 
 __all__ = [
@@ -30,6 +37,7 @@ __all__ = [
     "measured_rates",
     "measurements_table",
     "mishaps",
+    "mishaps_text",
     "mixed_devices_note",
     "newest_measurements",
     "plan_study",

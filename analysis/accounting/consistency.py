@@ -1,9 +1,12 @@
 """What should agree and may not: published speeds, the compute of one model's runs, core time of several chips."""
 
+from typing import Any
+
 import polars as pl
 
 from analysis.accounting.chips import peak_flops
 from analysis.accounting.core_days import DAY, core_time_account
+from analysis.names import core_unit, figure
 
 
 def implied_speed(exaflops: float, core_days: float, device: str) -> dict[str, float | None]:
@@ -26,13 +29,16 @@ def mixed_devices_note(attempts: pl.DataFrame) -> str:
     whole = core_time_account(attempts)
     if whole.height < 2:
         return ""
-    each = ", ".join(f"{row['core_days']:,.4g} of {row['device']}" for row in whole.to_dicts())
-    text = (
-        f"{whole.height} kinds of chip worked; their core-days are not added up, since a core of one is not a core of "
-    )
+    each = ", ".join(f"{_time(row)} of {row['device']}" for row in whole.to_dicts())
+    text = f"{whole.height} kinds of chip worked; their times are not added up, since a core of one is not a core of "
     prices = whole["price_usd"]
     priced = "" if prices.null_count() else f" List price together: ${prices.sum():,.2f}."
     return f"{text}another: {each}.{priced}"
+
+
+def _time(row: dict[str, Any]) -> str:
+    seconds, unit = core_unit(row["core_seconds"], row["device"])
+    return f"{figure(row['core_seconds'] / seconds)} {unit}"
 
 
 def inconsistent_costs(runs: pl.DataFrame, tolerance: float = 0.02) -> pl.DataFrame:

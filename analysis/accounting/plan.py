@@ -5,7 +5,7 @@ of the chip's models, in the catalogue; or as shares of the peak that the ViT pa
 none for a rate that the user gave or that was measured once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -187,68 +187,3 @@ def _core_days(valid: float, rate: float, ends: tuple[float, float] | None) -> d
     # the highest rate gives the fewest days
     low, high = (valid / ends[1], valid / ends[0]) if ends else (None, None)
     return {"core_days": valid / rate, "core_days_low": low, "core_days_high": high}
-
-
-def render_plan(costs: Plan) -> Iterable[Any]:
-    """The plan as rich tables and lines."""
-    from scaling.console import WideTable  # here: what a plan is needs no terminal
-
-    rows = [
-        (
-            run.name,
-            f"{run.epochs:g}",
-            _count(run.parameters),
-            _count(run.images),
-            f"{run.steps:,}",
-            *_costs(asdict(run)),
-        )
-        for run in costs.runs
-    ]
-    total = costs.total
-    rows += [(), ("pre-training", "", "", _count(total["images"]), f"{total['steps']:,}", *_costs(total))]
-    transfer = costs.transfer
-    if transfer.trials or transfer.finals:
-        name = f"fine-tuning: {transfer.trials} trials, {transfer.finals} finals"
-        rows.append((name, "", "", "", "", *_costs(asdict(transfer))))
-    headings = ("model", "epochs", "parameters", "images", "steps", *_HEADINGS)
-    yield WideTable(f"Plan of study {costs.study}", headings, tuple(rows), labels=1)
-    yield "exaFLOPs: every tap of padded convolutions | valid: taps inside the image, the paper's Table 6 convention."
-    yield f"Core-days and list price: {costs.hardware} at {costs.rate_note}; change by --hardware and --utilisation."
-    if costs.total["core_days_low"] is not None:
-        yield "In brackets: at the highest and the lowest rate that was measured."
-    if costs.cores is not None:
-        told = costs.as_json()["whole"]
-        days = _interval(told["wall_days"], told["wall_days_low"], told["wall_days_high"])
-        yield (
-            f"On {costs.slice} ({costs.cores:,} cores): {days} days, one run after the other on all of it; "
-            "start-up, evaluation and interruptions are not in it."
-        )
-
-
-_HEADINGS = ("exaFLOPs", "valid", "core-days", "price $")
-
-
-def _costs(cost: dict[str, Any]) -> list[str]:
-    price = cost["price_usd"]
-    return [
-        *(_figure(cost[key]) for key in ("exaflops", "exaflops_valid")),
-        _interval(*(cost[name] for name in CORE_DAYS)),
-        "–" if price is None else f"{price:,.0f}",
-    ]
-
-
-def _interval(value: float, low: float | None, high: float | None) -> str:
-    ends = "" if low is None or high is None else f" ({_figure(low)}–{_figure(high)})"
-    return f"{_figure(value)}{ends}"
-
-
-def _figure(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
-
-
-def _count(value: int) -> str:
-    """1,234,567 as 1.23 M."""
-    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if value >= size:
-            return f"{value / size:.4g} {unit}"
-    return str(value)

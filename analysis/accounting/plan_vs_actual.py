@@ -16,7 +16,7 @@ COLUMNS = {
     **{"planned_exaflops": pl.Float64, "planned_core_days": pl.Float64},
 }
 NOT_DONE = {
-    "running": "killed, or not ended yet",
+    "running": "killed or not ended yet",
     "interrupted": "stopped on request",
 }  # other outcomes are shown as they are
 
@@ -113,6 +113,12 @@ def mishaps(attempts: pl.DataFrame) -> pl.DataFrame:
         lost=pl.col("cores") * pl.col("seconds_lost"),
         after=pl.when(pl.col("_done")).then(pl.lit("done by another attempt")).otherwise(pl.lit("not done")),
     )
+
+
+def mishaps_text(attempts: pl.DataFrame) -> str:
+    """How many attempts did not finish their unit, by what became of them: '1 failed, 2 stopped on request'."""
+    counts = attempts.filter(pl.col("outcome") != "done").group_by(what=pl.col("outcome").replace(NOT_DONE)).len()
+    return ", ".join(f"{count:,} {what}" for what, count in counts.sort("what").iter_rows())
 
 
 def restarts(attempts: pl.DataFrame) -> str:

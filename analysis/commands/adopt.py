@@ -25,9 +25,9 @@ class Options:
 
 def run(options: Options) -> None:
     from analysis.commands.adoption import adopt
-    from scaling.store import Storage
+    from scaling.console import storage_of
 
-    place = Storage.of(options.out)
+    place = storage_of(options.out)
     mapping = [text for texts in options.map for text in texts]
     models, finals, without = adopt(options.file, mapping, place)
     lacking = f"; {without:,} rows have no accuracy" if without else ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import tyro
 
 from analysis.commands.printing import print_json, print_table
+from scaling.checks import printable
 
 
 @dataclass(frozen=True)
@@ -33,4 +34,4 @@ def run(options: Options) -> None:
         return
     print_table(measurements_table(rows), "Measured costs, per core")
     for name in write_charts(place, "figures/", {"costs": (costs_chart(rows), "")}):
-        print(place.path(name))
+        print(printable(place.path(name)))

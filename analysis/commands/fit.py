@@ -38,7 +38,9 @@ def run(options: Options) -> None:
         print_json({"form": options.form, "method": asdict(request.method), "fits": fits})
         return
     for one in answers:
-        fit_text.show(one)
+        if not fit_text.is_lacking(one):
+            fit_text.show(one)
+    fit_text.show_lacking(answers)
 
 
 def _places(texts: list[str]) -> list[list[float]]:

@@ -1,25 +1,22 @@
 """Fitted laws as text for people: a table of constants, and what can and cannot be said, in sentences."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from analysis.laws import Fit, TooFew, held_out_text, lack_of_fit_text
+from analysis.laws import Fit, Fitted, TooFew, held_out_text, lack_of_fit_text, lacking_sentence
 from analysis.names import family_name
-from scaling.console import WideTable
+from scaling.checks import printable
+from scaling.console import PlainConsole, WideTable
 
 
 def show(one: Any) -> None:
-    """Print a group's answer (`fit_cli.Fitted`)."""
+    """Print the law of a group that has one."""
     console = _console()
     _heading(console, one)
-    if one.answer is None or isinstance(one.answer, TooFew):
-        reason = one.reason if one.answer is None else str(one.answer)
-        console.print(Text(f"No law: {reason}."), soft_wrap=True)
-        _notes(console, (*one.notes, *(() if one.answer is None else one.answer.notes)))
-        return
     if isinstance(one.answer, Fit):
         _law(console, one.answer, one.target)
         _sentences(console, [held_out_text(one.answer.held_out), lack_of_fit_text(one.answer.lack_of_fit)])
@@ -35,11 +32,50 @@ def show(one: Any) -> None:
     _notes(console, notes)
 
 
+def is_lacking(one: Fitted) -> bool:
+    """Whether a group has no law."""
+    return one.answer is None or isinstance(one.answer, TooFew)
+
+
+def show_lacking(answers: Sequence[Fitted], advice: str = "") -> None:
+    """Print in one sentence which groups have no law and why; nothing where all have one. One group's notes follow."""
+    lacking = [one for one in answers if is_lacking(one)]
+    groups = [(_named(one), one.answer if isinstance(one.answer, TooFew) else one.reason) for one in lacking]
+    if said := lacking_sentence(groups, len(answers), advice):
+        print(printable(said))
+    if len(answers) == 1:
+        for one in lacking:
+            _notes(_console(), (*one.notes, *(one.answer.notes if isinstance(one.answer, TooFew) else ())))
+
+
+def show_next_table(answers: Sequence[Any], budget: float) -> None:
+    """Print a line per group (`next_answers.Next`): the best run for the budget, and what narrows the law most."""
+    keys = tuple(answers[0].law.about)
+    two = answers[0].optimum is not None
+    headings = (
+        *keys,
+        *(("best parameters", "best samples") if two else ()),
+        f"{answers[0].law.target} there",
+        "extrapolated by",
+    )
+    rows = []
+    for one in answers:
+        about = [family_name(str(value)) if key == "family" else str(value) for key, value in one.law.about.items()]
+        best = [_number(part.value) for part in (one.optimum.params, one.optimum.samples)] if two else []
+        top = one.ranked[0]
+        target, told = one.law.target, one.prediction
+        middle, ends = _predicted(told.value, target), _predicted_ends(told.interval, target)
+        there = middle if ends == f"{middle} to {middle}" else f"{middle} ({ends})"
+        beyond = "within the rows" if told.factor == 1 else f"{told.factor:,.3g} times"
+        rows.append((*about, *best, there, beyond, _place(one.law.answer, top), f"{top.reduction:.1%}"))
+    headings = (*headings, "run that narrows it most", "of its variance")
+    title = f"What to run next for {budget:,.6g} exaFLOPs"
+    _console().print(WideTable(title, headings, tuple(rows), labels=max(len(keys), 1)))
+    print(f"{len(answers):,} laws: --where and --family choose the rows of one, which is then told in full.")
+
+
 def show_next(one: Any, budget: float) -> None:
-    """Print what to run next in a group (`next_cli.Next`)."""
-    if not isinstance(one.law.answer, Fit):
-        show(one.law)
-        return
+    """Print what to run next in a group (`next_answers.Next`) that has a law."""
     console, law = _console(), one.law.answer
     _heading(console, one.law)
     _law(console, law, one.law.target)
@@ -61,14 +97,18 @@ def show_next(one: Any, budget: float) -> None:
 
 
 def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(width=140, highlight=False)
+    console = PlainConsole()
+    return console if console.is_terminal else PlainConsole(width=140)
 
 
 def _heading(console: Console, one: Any) -> None:
     if one.about:
-        named = [f"{key} {family_name(str(v)) if key == 'family' else v}" for key, v in one.about.items()]
-        console.print(Text(", ".join(named), style="bold underline"))
+        console.print(Text(printable(_named(one)), style="bold underline"))
+
+
+def _named(one: Fitted) -> str:
+    """The values that a group's rows share: 'task digits, family ViT'; '' where there is one group only."""
+    return ", ".join(f"{key} {family_name(str(v)) if key == 'family' else v}" for key, v in one.about.items())
 
 
 def _law(console: Console, law: Fit, target: str) -> None:
@@ -98,8 +138,8 @@ def _predictions(console: Console, predictions: list[Any], target: str, level: f
         factor = prediction.factor
         kind = "interpolation" if factor == 1 else f"extrapolation by {factor:,.3g} times"
         numbers = [_number(value) for _, value in prediction.at]
-        ends = (_ends(prediction.interval), _ends(prediction.run_interval))
-        rows.append((*numbers, _number(prediction.value), *ends, kind))
+        ends = (_predicted_ends(each, target) for each in (prediction.interval, prediction.run_interval))
+        rows.append((*numbers, _predicted(prediction.value, target), *ends, kind))
     headings = (*inputs, target, f"{100 * level:g} % interval of the law", "of a single run", "")
     console.print(WideTable("Predictions", headings, tuple(rows), labels=len(inputs)))
 
@@ -117,11 +157,14 @@ def _ranking(console: Console, one: Any) -> None:
     console.print(WideTable("Candidates", headings, tuple(rows), labels=named + len(inputs)))
 
 
-def _where(law: Fit, row: Any, unit: str) -> str:
+def _place(law: Fit, row: Any) -> str:
     at = ", ".join(f"{n} {_number(v)}" for n, v in zip(law.form.inputs, row.candidate.at, strict=True))
-    name = f"{row.candidate.name}, " if row.candidate.name else ""
+    return f"{row.candidate.name}, {at}" if row.candidate.name else at
+
+
+def _where(law: Fit, row: Any, unit: str) -> str:
     cost = f"{_number(row.candidate.cost)} {unit or 'of cost'}"
-    return f"{name}{at}, for {cost}: it takes off {row.reduction:.1%} of its variance"
+    return f"{_place(law, row)}, for {cost}: it takes off {row.reduction:.1%} of its variance"
 
 
 def _method(answer: Any) -> Any:
@@ -130,17 +173,28 @@ def _method(answer: Any) -> Any:
 
 def _sentences(console: Console, lines: list[str]) -> None:
     for line in lines:
-        console.print(Text(line), soft_wrap=False)
+        console.print(Text(printable(line)), soft_wrap=False)
 
 
 def _notes(console: Console, notes: tuple[str, ...]) -> None:
     for note in notes:
-        console.print(Text(f"Note: {note}."))
+        console.print(Text(printable(f"Note: {note}.")))
     console.print()
 
 
 def _ends(interval: tuple[float, float]) -> str:
     return f"{_number(interval[0])} to {_number(interval[1])}"
+
+
+def _predicted(value: float, target: str) -> str:
+    """A predicted value; an error or accuracy beyond what there can be is called so, as no number would be true."""
+    if target in ("error", "accuracy") and value > 1:
+        return "above 1"
+    return "below 0" if target in ("error", "accuracy") and value < 0 else _number(value)
+
+
+def _predicted_ends(interval: tuple[float, float], target: str) -> str:
+    return f"{_predicted(interval[0], target)} to {_predicted(interval[1], target)}"
 
 
 def _range(estimate: Any) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import tyro
 
 from analysis.commands.places import read_and_write_places
+from scaling.checks import printable
 
 
 @dataclass(frozen=True)
@@ -29,4 +30,4 @@ def run(options: Options) -> None:
     if not charts:
         raise ValueError(f"storage {place.uri} holds no inspections: python -m scaling.inspection writes them")
     for name in write_charts(target, "figures/inspection_", charts):
-        print(target.path(name))
+        print(printable(target.path(name)))

@@ -7,7 +7,8 @@ import tyro
 from analysis.commands.law_options import Form, LawOptions
 from analysis.commands.printing import print_json
 
-OTHERWISE = "--form power has fewer constants (a law of compute alone); --family names the columns to split rows by."
+OTHERWISE = "--form power has fewer constants (a law of compute alone), --family names the columns to split rows by"
+WHOLE = 3  # laws that are told in full; of more, one line each
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,11 @@ def run(options: Options) -> None:
         laws = [next_answers.as_json(one) for one in answers]
         print_json({"form": options.form, "budget_exaflops": options.budget, "laws": laws})
         return
-    for one in answers:
-        fit_text.show_next(one, options.budget)
-    if options.form != "power" and not any(one.ranked for one in answers):
-        print(f"No group has points enough for the {options.form} law. {OTHERWISE}")
+    found = [one for one in answers if one.ranked]
+    if len(found) > WHOLE:
+        fit_text.show_next_table(found, options.budget)
+    else:
+        for one in found:
+            fit_text.show_next(one, options.budget)
+    advice = OTHERWISE if options.form != "power" and not found else ""
+    fit_text.show_lacking([one.law for one in answers], advice)

@@ -6,6 +6,7 @@ from typing import Any
 import tyro
 
 from analysis.commands.places import read_and_write_places
+from scaling.checks import printable
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def run(options: Options) -> None:
         raise ValueError(f"the rows of storage {place.uri} are enough for none of the paper's figures and tables")
     names = write_charts(target, "paper/", charts) + write_tables(target, "paper/", tables)
     for name in names:
-        print(target.path(name))
+        print(printable(target.path(name)))
 
 
 def _as_published() -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Where a command that draws reads its rows, and where it writes."""
 
 from scaling.checks import check
+from scaling.console import storage_of
 from scaling.store import Storage
 
 
@@ -10,7 +11,7 @@ def read_and_write_places(storage: str, out: str | None) -> tuple[Storage, Stora
 
     check(out is not None or not is_published(storage), f"{storage} is not for writing into: give --out DIR")
     place = open_rows(storage)
-    return place, place if out is None else Storage.of(out)
+    return place, place if out is None else storage_of(out)
 
 
 def names_of(text: str | None) -> list[str] | None:

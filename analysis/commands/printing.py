@@ -15,12 +15,11 @@ def print_json(value: Any) -> None:
 
 
 def print_table(frame: "pl.DataFrame", title: str) -> None:
-    from rich.console import Console
-
     from analysis.tables import to_rich
+    from scaling.console import PlainConsole
 
-    console = Console()
-    (console if console.is_terminal else Console(width=PIPED)).print(to_rich(frame, title))
+    console = PlainConsole()
+    (console if console.is_terminal else PlainConsole(width=PIPED)).print(to_rich(frame, title))
 
 
 def _finite(value: Any) -> Any:

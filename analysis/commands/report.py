@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import tyro
 
 from analysis.commands.places import read_and_write_places
+from scaling.checks import printable
 
 
 @dataclass(frozen=True)
@@ -28,4 +29,4 @@ def run(options: Options) -> None:
 
     place, target = read_and_write_places(options.storage, options.out)
     for name in report(place, target, options.beside):
-        print(target.path(name))
+        print(printable(target.path(name)))

@@ -4,19 +4,15 @@ from typing import Any
 
 import polars as pl
 
-from analysis.compare.ratios import (
-    BELOW,
-    BEYOND,
-    INTERIOR,
-)
-from analysis.names import family_name, flops_unit
+from analysis.compare.ratios import BELOW, BEYOND, FARTHEST, INTERIOR, is_near, is_papers_comparison
+from analysis.names import family_name, figure, flops_unit
 
 PAPER_CLAIM = (2.0, 4.0)  # §4.4: 'ViT uses approximately 2-4x less compute to attain the same performance'
 
 
 def pair_sentences(pair: dict[str, Any], points: pl.DataFrame) -> list[str]:
     """The result, how it compares with the paper's claim, and the caveat; `points` are `compare_families`' rows."""
-    return [_result(pair), *_claim(pair, points), *_caveat(pair)]
+    return [_result(pair), *_too_far(pair), *_claim(pair, points), *_caveat(pair)]
 
 
 def _result(pair: dict[str, Any]) -> str:
@@ -29,20 +25,45 @@ def _result(pair: dict[str, Any]) -> str:
     ends = f"{pair['interior']} interior points, {_ratio(pair['lowest'])} to {_ratio(pair['highest'])}"
     basis = "one interior point" if pair["interior"] == 1 else f"geometric mean of {ends}"
     text = f"For equal accuracy the {against} frontier needs {_ratio(mean)} times the compute of {of} ({basis}){rest}"
+    text += _level(pair["points_beside"])
     count = pair["extrapolated"]
     return text + (f"; {_ratio(every)} with {count} extrapolated, which is a guess." if count else ".")
 
 
+def _level(points: list[dict[str, Any]]) -> str:
+    """How many of the interior ratios are 1 within one standard error over seeds."""
+    level = [row for row in points if row["ratio_low"] is not None and row["ratio_low"] <= 1 <= row["ratio_high"]]
+    return (
+        f"; {len(level)} of the interior points {'is' if len(level) == 1 else 'are'} at 1 within the seeds' error"
+        if level
+        else ""
+    )
+
+
+def _too_far(pair: dict[str, Any]) -> list[str]:
+    count = pair["too_far"]
+    who = "the point" if count == 1 else f"{count} points"
+    text = (
+        f"No extrapolated ratio is given of {who} for which the {family_name(pair['against'])} frontier would have to "
+    )
+    return [f"{text}be extended to more than {FARTHEST:g} times its compute."] if count else []
+
+
 def _ratio(value: float) -> str:
-    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
+    return f"{value:.2f}" if value >= 0.1 else figure(value, 2)
 
 
 def _claim(pair: dict[str, Any], points: pl.DataFrame) -> list[str]:
     """How many of these points bear out the ViT paper's claim (§4.4), for the pair that it is about."""
-    if (pair["of"], pair["against"]) != ("vit", "resnet") or not pair["points"]:
+    if (
+        (pair["of"], pair["against"]) != ("vit", "resnet")
+        or not pair["points"]
+        or not is_papers_comparison(pair["tasks"])
+    ):
         return []
     low, high = PAPER_CLAIM
-    ends = points.select(value=pl.coalesce("ratio", "ratio_extrapolated"), inside=pl.col("where") == INTERIOR)
+    near = pl.when(is_near()).then("ratio_extrapolated")
+    ends = points.select(value=pl.coalesce("ratio", near), inside=pl.col("where") == INTERIOR)
     held = ends.filter(pl.col("value").is_between(low, high))
     rounded = ends.filter(pl.col("value").round(0).is_between(low, high))
     text = f"The ViT paper's claim is {low:g}–{high:g} times (§4.4, mean of five data sets): here "
@@ -74,7 +95,8 @@ def listed_ratios(pair: dict[str, Any]) -> str:
     for row in pair["points_beside"]:
         sign = {BEYOND: "> ", BELOW: "< "}.get(row["where"], "")
         drawn_on = row["ratio_extrapolated"]
-        more = f" (extrapolated {drawn_on:.2f})" if sign and drawn_on is not None else ""
+        near = drawn_on is not None and 1 / FARTHEST <= drawn_on / row["bound"] <= FARTHEST
+        more = f" (extrapolated {drawn_on:.2f})" if sign and near else ""
         listed.append(f"{row['name']} {sign}{row['bound' if sign else 'ratio']:.2f}{more}")
     return ", ".join(listed)
 
@@ -87,19 +109,22 @@ def ratio_table(pair: dict[str, Any]) -> pl.DataFrame:
 
 def _cells(row: dict[str, Any], size: float, unit: str) -> dict[str, str]:
     sign = {BEYOND: ">", BELOW: "<"}.get(row["where"], "")
-    ratio = f"{sign} {row['bound']:.3g}" if sign else _ratio(row["ratio"])
+    ratio = f"{sign} {figure(row['bound'], 3)}" if sign else _ratio(row["ratio"])
     if row["ratio_low"] is not None:
         ratio += f" ({_ratio(row['ratio_low'])} to {_ratio(row['ratio_high'])})"
-    gain, drawn_on = row["gain"], row["gain_extrapolated"]
+    gain, drawn_on, beyond = row["gain"], row["gain_extrapolated"], row["ratio_extrapolated"]
+    near = beyond is not None and 1 / FARTHEST <= beyond / row["bound"] <= FARTHEST
+    # an accuracy below 0 or above 1 is none: the line is extended too far
+    is_accuracy = drawn_on is not None and 0 <= row["top1_mean"] - drawn_on <= 1
     return {
         "model": row["name"],
         unit: f"{row['exaflops'] / size:,.4g}",
         "accuracy (%)": f"{row['top1_mean'] * 100:.2f}",
         "ratio": ratio,
         "where": row["where"] if not sign else f"{row['where']} the range",
-        "extrapolated": "–" if row["ratio_extrapolated"] is None else _ratio(row["ratio_extrapolated"]),
+        "extrapolated": _ratio(beyond) if near else "–" if beyond is None else "too far",
         "gain at equal compute (points)": "–" if gain is None else f"{gain * 100:+.2f}",
-        "gain, extrapolated": "–" if drawn_on is None else f"{drawn_on * 100:+.2f}",
+        "gain, extrapolated": f"{drawn_on * 100:+.2f}" if is_accuracy else "–" if drawn_on is None else "too far",
     }
 
 

@@ -23,6 +23,7 @@ PAPER_TASKS = (  # the five data sets of Figure 5 and of Table 7's average, each
     *({"imagenet", "imagenet1k", "ilsvrc2012"}, {"cifar10"}, {"cifar100"}),
     *({"pets", "pet", "oxfordiiitpet", "oxfordiiitpets"}, {"flowers", "flowers102", "oxfordflowers102"}),
 )
+FARTHEST = 10.0  # times its own range of compute that a frontier is extended: what is read farther out is no estimate
 POINT = {
     **{"run_id": pl.String, "name": pl.String, "family": pl.String, "epochs": pl.Float64, "seeds": pl.UInt32},
     **{"exaflops": pl.Float64, "top1_mean": pl.Float64, "top1_std": pl.Float64, "on_family_frontier": pl.Boolean},
@@ -134,10 +135,12 @@ def _error(row: dict[str, Any]) -> float | None:
 def ratio_summary(beside: pl.DataFrame) -> dict[str, Any]:
     """Of `compare_families`' rows: how many lie where, and the geometric mean ratio of the interior ones.
 
-    It is None without interior points; `geometric_mean_with_extrapolated` includes the others' extrapolated values.
+    It is None without interior points; `geometric_mean_with_extrapolated` includes the others' extrapolated values, but
+    those that are `too_far` out.
     """
     inside = beside.filter(where=INTERIOR)["ratio"]
-    every = beside.select(pl.coalesce("ratio", "ratio_extrapolated").alias("ratio"))["ratio"].drop_nulls()
+    near = pl.when(is_near()).then("ratio_extrapolated")
+    every = beside.select(pl.coalesce("ratio", near).alias("ratio"))["ratio"].drop_nulls()
     counts = {name: beside.filter(where=name).height for name in (INTERIOR, BEYOND, BELOW)}
     return {
         "points": beside.height,
@@ -147,7 +150,14 @@ def ratio_summary(beside: pl.DataFrame) -> dict[str, Any]:
         "geometric_mean": _geometric_mean(inside),
         "geometric_mean_with_extrapolated": _geometric_mean(every.filter(every.is_finite())),
         "extrapolated": len(every) - len(inside),
+        "too_far": beside["ratio_extrapolated"].count() - (len(every) - len(inside)),
     }
+
+
+def is_near() -> pl.Expr:
+    """Whether an extrapolated ratio is one, and its frontier is extended by no more than `FARTHEST` times for it."""
+    times = pl.col("ratio_extrapolated") / pl.col("bound")
+    return times.is_between(1 / FARTHEST, FARTHEST).fill_null(False)
 
 
 def _geometric_mean(ratios: pl.Series) -> float | None:
@@ -176,9 +186,19 @@ def doublings(known: pl.DataFrame) -> pl.DataFrame:
 
 def default_tasks(names: list[str]) -> list[str]:
     """The paper's five data sets when `names` has all of them (ReaL is not one of them), or else every task."""
+    return _papers_five(names) or names
+
+
+def is_papers_comparison(tasks: list[str]) -> bool:
+    """Whether accuracies are the mean of the ViT paper's five data sets, for which it claims a ratio."""
+    return bool(tasks) and sorted(_papers_five(tasks)) == sorted(tasks)
+
+
+def _papers_five(names: list[str]) -> list[str]:
+    """Those of `names` that are the paper's five data sets; empty where one is missing."""
     plain = {"".join(filter(str.isalnum, name.lower())): name for name in names}
     five = [next((plain[alias] for alias in sorted(known) if alias in plain), None) for known in PAPER_TASKS]
-    return [name for name in five if name is not None] if None not in five else names
+    return [] if None in five else [name for name in five if name is not None]
 
 
 def ratios_by_task(accuracies: pl.DataFrame, of: str, against: str) -> dict[str, dict[str, Any]]:

@@ -24,7 +24,7 @@ def core_days_chart(by_kind: pl.DataFrame) -> Any:
 
 
 def _bar_panel(by_kind: pl.DataFrame) -> Any:
-    size, unit = core_unit(style.extent(by_kind["core_seconds"])[1])
+    size, unit = core_unit(style.extent(by_kind["core_seconds"])[1], by_kind["device"][0])
     long = by_kind.unpivot(list(TIME_PARTS), index=["device", "kind"], variable_name="column", value_name="seconds")
     long = long.with_columns(
         kind=pl.col("kind").replace(WORK),

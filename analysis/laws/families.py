@@ -10,10 +10,11 @@ import polars as pl
 
 from analysis.laws.checks import held_out_text, lack_of_fit_text
 from analysis.laws.fit import fit
+from analysis.laws.lacking import lacking_sentence
 from analysis.laws.predict import predict
 from analysis.laws.values import Constant, Fit, Method, TooFew
 from analysis.names import family_name
-from analysis.rows import tasks_of
+from analysis.rows import headline_task
 
 EXTRAPOLATED = 4.0  # times the largest compute: how far a law is drawn and used to predict
 METHOD = Method(bootstrap=300, most=2000)  # more samples and models take minutes and change no digit in a report
@@ -38,7 +39,7 @@ def family_laws(accuracies: pl.DataFrame) -> tuple[str, list[FamilyLaw]]:
     """
     if accuracies.is_empty():
         return "", []
-    task = tasks_of(accuracies)[-1]
+    task = headline_task(accuracies)
     known = accuracies.filter(pl.col("pretrained") & (pl.col("exaflops_valid") > 0), task=task)
     points = known.select("run_id", "family", compute="exaflops_valid", error=1 - pl.col("top1_mean")).drop_nulls()
     laws = [
@@ -62,8 +63,9 @@ def fitted_laws(laws: list[FamilyLaw]) -> list[tuple[FamilyLaw, Fit]]:
 
 
 def law_sentences(laws: list[FamilyLaw]) -> list[str]:
-    """How far each law can be trusted and what it predicts, or why there is none."""
+    """How far each law can be trusted and what it predicts, and in one sentence which families have none."""
     sentences = []
+    lacking = [(family_name(law.family), law.answer) for law in laws if not isinstance(law.answer, Fit)]
     for law in laws:
         name = family_name(law.family)
         if isinstance(law.answer, Fit):
@@ -72,9 +74,8 @@ def law_sentences(laws: list[FamilyLaw]) -> list[str]:
                 f"{name}: {held_out_text(law.answer.held_out)} {lack_of_fit_text(law.answer.lack_of_fit)} {ahead}"
             )
             sentences += [f"{name}: {note}." for note in law.answer.notes]
-        else:
-            sentences.append(f"{name}: no law: {law.answer}.")
-    return sentences
+    said = lacking_sentence(lacking, len(laws))
+    return [*sentences, said] if said else sentences
 
 
 def _ahead(law: Fit) -> str:

@@ -11,6 +11,7 @@ from analysis.laws.predict import Prediction, predict
 from analysis.laws.values import Fit, Interval, pair
 
 TILTS = (0.25, 1.0, 4.0)  # a candidate's parameters over the best number for its compute
+LARGEST = 300.0  # of the logarithm of an optimum
 TOKENS = 6.0  # FLOPs per parameter and token of a dense Transformer, forward and backward
 
 
@@ -81,7 +82,9 @@ def _best(theta: Array, product: float) -> tuple[Array, Array, Array, Array]:
     log_a, log_b, alpha, beta = theta[:, 1], theta[:, 2], theta[:, 3], theta[:, 4]
     both = alpha + beta
     log_params = (np.log(alpha / beta) + log_a - log_b + beta * np.log(product)) / both
-    return np.exp(log_params), np.exp(np.log(product) - log_params), beta / both, alpha / both
+    # a draw of the bootstrap may have hardly any exponent: its optimum is beyond what a float can hold
+    params, samples = (np.exp(np.clip(logs, -LARGEST, LARGEST)) for logs in (log_params, np.log(product) - log_params))
+    return params, samples, beta / both, alpha / both
 
 
 def rank_candidates(law: Fit, candidates: Sequence[Candidate], target: Sequence[float]) -> list[Ranked]:

@@ -65,7 +65,8 @@ class Problem:
         if self.objective.scale == "value":
             return value, slopes
         value = np.maximum(value, TINY)  # a curve may underflow to 0, whose logarithm is infinite
-        return np.log(value), slopes / value[:, :, None]
+        with np.errstate(invalid="ignore"):  # infinity over infinity, where the cost is infinite and nothing is used
+            return np.log(value), slopes / value[:, :, None]
 
     def cost(self, theta: Array, weights: Array) -> Array:
         """(batch,) the objective; infinite where the law is not finite."""

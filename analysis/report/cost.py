@@ -12,7 +12,7 @@ from analysis.accounting import (
     plan_vs_actual_by_family,
     restarts,
 )
-from analysis.names import WORK, core_unit, family_name, flops_unit
+from analysis.names import WORK, core_unit, family_name, figure, flops_unit
 from analysis.report import html
 from analysis.report.view import View
 from analysis.rows import OPEN_ROWS
@@ -60,7 +60,8 @@ def _against_plan(view: View) -> str:
     whole = compared.height <= OPEN_ROWS
     shown = compared.with_columns(runs=pl.lit(1, pl.UInt32)) if whole else plan_vs_actual_by_family(compared)
     size, unit = flops_unit(shown["planned_exaflops"].drop_nulls())
-    seconds, time = core_unit(max(shown["core_days"].drop_nulls(), default=0.0) * 86_400)
+    device = view.rows.attempt["device"][0]  # `against_plan` is of studies on one kind of device
+    seconds, time = core_unit(max(shown["core_days"].drop_nulls(), default=0.0) * 86_400, device)
     by = "model" if whole else "family"
     rows = [
         {
@@ -94,7 +95,7 @@ def _planned_name(row: dict[str, Any], by: str) -> str:
 
 
 def _number(value: float | None, size: float) -> str:
-    return "–" if value is None else f"{value / size:,.4g}"
+    return "–" if value is None else figure(value / size)
 
 
 def failures_section(view: View) -> str:
@@ -103,7 +104,8 @@ def failures_section(view: View) -> str:
     if attempts.is_empty():
         return ""
     missed = mishaps(attempts)
-    size, unit = core_unit(max(missed["lost"], default=0.0)) if missed.height else (1.0, "")
+    devices = set(missed["device"])
+    size, unit = core_unit(max(missed["lost"], default=0.0), devices.pop() if len(devices) == 1 else None)
     shown = missed.select(
         pl.col("name").alias("model"),
         pl.col("kind").replace(WORK).alias("work"),

@@ -6,11 +6,13 @@ import polars as pl
 
 from analysis.accounting import (
     core_time_account,
-    mishaps,
+    mishaps_text,
 )
 from analysis.compare import (
+    WITHIN,
     doubling_table,
     importance_sentences,
+    is_papers_comparison,
     published_ratios,
     ratio_answer,
     ratio_table,
@@ -18,11 +20,11 @@ from analysis.compare import (
     sweeps_table,
 )
 from analysis.laws import law_sentences, laws_table
-from analysis.names import core_unit, family_name
+from analysis.names import core_unit, family_name, figure
 from analysis.report import html
-from analysis.report.summary import summary_sentences
+from analysis.report.summary import best_of, models_trained, pretrained_on, ranked, summary_sentences
 from analysis.report.view import View
-from analysis.rows import MEAN, tasks_of, with_display_name
+from analysis.rows import MEAN, headline_task
 from analysis.tables import frontier_table, percent, results_table
 
 Figures = Mapping[str, str]  # HTML by the name of the figure, '' for those without rows
@@ -34,10 +36,12 @@ def about(view: View) -> str:
     if attempts.is_empty():
         return "A study of image models, from its rows."
     times = attempts["started"].drop_nulls().sort().dt.strftime("%Y-%m-%d %H:%M")
-    first, last = (times[0], times[-1]) if len(times) else ("?", "?")
     devices = ", ".join(sorted(set(attempts["device"].drop_nulls())))
-    span = f"at {first}" if first == last else f"between {first} and {last}"
-    return f"Attempts started {span} (UTC), on {devices}."
+    on = f" on {devices}" if devices else ""
+    if not len(times):  # published rows say how much was worked and not when
+        return f"From rows of work{on} that do not say when it was done."
+    span = f"at {times[0]}" if times[0] == times[-1] else f"between {times[0]} and {times[-1]}"
+    return f"Attempts started {span} (UTC),{on or ' on a device that the rows do not name'}."
 
 
 def summary_section(view: View) -> str:
@@ -49,26 +53,30 @@ def _cards(view: View) -> list[tuple[str, str, str]]:
     """The numbers that stand out: (what, its value, a note)."""
     cards = []
     if view.rows.pretrain.height:
-        families = sorted(family_name(family) for family in set(view.rows.pretrain["family"]))
-        cards.append(("Pre-trained models", f"{view.rows.pretrain.height:,}", ", ".join(families)))
-    if view.scores.height:
-        task = tasks_of(view.scores)[-1]
-        best = (
-            with_display_name(view.scores)
-            .filter(pl.col("task") == task)
-            .sort("top1_mean", "label", descending=[True, False])
+        families = ", ".join(sorted(family_name(family) for family in set(view.rows.pretrain["family"])))
+        on = pretrained_on(view.rows)
+        cards.append(
+            ("Pre-trained models", f"{models_trained(view.rows):,}", f"{families}{f'; on {on}' if on else ''}")
         )
-        row = best.row(0, named=True)
-        where = "mean over tasks" if task == MEAN else task
-        cards.append(("Best accuracy", percent(row["top1_mean"]) + " %", f"{row['label']}, {where}"))
+    if view.scores.height:
+        task = headline_task(view.scores)
+        # the study is about what pre-training gives: a from-scratch baseline is best only where there is nothing else
+        trained = ranked(view.scores, task, True)
+        if best := best_of(trained or ranked(view.scores, task, False)):
+            where = "mean over tasks" if task == MEAN else task
+            equal = f", {len(best) - 1} more {WITHIN}" if len(best) > 1 else ""
+            note = f"{best[0]['label']}{'' if trained else ' from scratch'}, {where}{equal}"
+            cards.append(("Best accuracy", f"{percent(best[0]['top1_mean'], best[0]['top1_std'])} %", note))
     devices = core_time_account(view.rows.attempt).to_dicts()
     for row in devices:
-        seconds, unit = core_unit(row["core_seconds"])
+        seconds, unit = core_unit(row["core_seconds"], row["device"])
         share = "" if row["productive_share"] is None else f", {row['productive_share']:.0%} productive"
-        cards.append((f"{unit.capitalize()} used", f"{row['core_seconds'] / seconds:,.1f}", f"{row['device']}{share}"))
+        cards.append(
+            (f"{unit[0].upper() + unit[1:]} used", figure(row["core_seconds"] / seconds, 3), f"{row['device']}{share}")
+        )
     if devices:
-        failed = mishaps(view.rows.attempt)
-        cards.append(("Attempts", f"{view.rows.attempt.height:,}", f"{failed.height:,} failed or cut off"))
+        missed = mishaps_text(view.rows.attempt)
+        cards.append(("Attempts", f"{view.rows.attempt.height:,}", missed or "none failed or was cut off"))
     return cards
 
 
@@ -77,7 +85,7 @@ def frontier_section(view: View, figures: Figures) -> str:
     drawn = figures["frontier"] + figures["pretraining"]
     if view.points.is_empty():
         return drawn
-    task = tasks_of(view.points)[-1]
+    task = headline_task(view.points)
     best = view.points.filter(pl.col("on_frontier") | pl.col("on_family_frontier"), task=task)
     where = "mean over tasks" if task == MEAN else task
     caption = f"Points of a Pareto frontier ({where}): of all models, or of their family only"
@@ -100,7 +108,9 @@ def ratios_section(view: View) -> str:
         caption = "Gain per doubling of compute, along each family's frontier"
         parts += [html.table(doubling_table(answer["doublings"]), caption, text=["from", "to"])]
     note = f"Accuracy on {', '.join(answer['tasks'])}. Intervals are one standard error of the means over seeds."
-    published = "<h3>As published</h3>" + html.bullets(published_ratios())
+    # the paper's claim says nothing of other studies
+    ours = is_papers_comparison(answer["tasks"])
+    published = "<h3>As published</h3>" + html.bullets(published_ratios()) if ours else ""
     return html.paragraph(note) + "".join(parts) + html.bullets(answer["notes"]) + published
 
 

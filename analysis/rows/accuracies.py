@@ -122,6 +122,15 @@ def tasks_of(frame: pl.DataFrame) -> list[str]:
     return [*names, MEAN] if len(names) > 1 and MEAN in frame["task"] else names
 
 
+def headline_task(frame: pl.DataFrame) -> str:
+    """The task that stands for all: their mean, or where no model has all tasks the one that most models have."""
+    tasks = tasks_of(frame)
+    if MEAN in tasks:
+        return MEAN
+    counts = {task: frame.filter(task=task).height for task in tasks}
+    return max(tasks, key=lambda task: counts[task])
+
+
 def shown_task(task: str) -> str:
     """A task as the title of a panel."""
     return "Mean over tasks" if task == MEAN else task

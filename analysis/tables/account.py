@@ -11,13 +11,13 @@ from analysis.names import WORK, core_unit, family_name
 def account_table(account: pl.DataFrame, by: tuple[str, ...] = ("kind",)) -> pl.DataFrame:
     """`core_time_account`'s rows by `by` as text cells: core time used, its parts, attempts, speed.
 
-    A device's times all have the unit that fits its largest row, core-days to core-seconds. Columns in which no row
-    has a value are left out.
+    A device's times all have the unit that fits its largest row: core-days to core-seconds, GPU-days on a GPU. Columns
+    in which no row has a value are left out.
     """
     largest = {row["device"]: row["core_seconds"] for row in account.sort("core_seconds").to_dicts()}
     rows = []
     for row in account.to_dicts():
-        seconds, unit = core_unit(largest[row["device"]])
+        seconds, unit = core_unit(largest[row["device"]], row["device"])
         speed, share = row["tflops_per_core"], row["productive_share"]
         group = {key: WORK.get(row[key], row[key]) if key == "kind" else row[key] for key in by}
         if "family" in group:
@@ -52,7 +52,7 @@ def losses_table(losses: pl.DataFrame) -> pl.DataFrame:
     """`core_time_losses`' rows as text cells, without causes that took no time."""
     rows = []
     for row in losses.filter(pl.col("core_seconds") > 0).to_dicts():
-        seconds, unit = core_unit(row["core_seconds"])
+        seconds, unit = core_unit(row["core_seconds"], row["device"])
         time = f"{row['core_seconds'] / seconds:,.2f} {unit}"
         share = "–" if row["share"] is None else f"{row['share']:.1%}"
         rows.append({"device": row["device"], "cause": CAUSES[row["cause"]], "time": time, "of used": share})

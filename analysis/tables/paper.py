@@ -52,7 +52,7 @@ def comparison(rows: Rows) -> pl.DataFrame:
     spent = spent.filter(pl.col("unit_id").is_in(list(columns)))
     totals = spent.group_by("device", "unit_id").agg(pl.col("core_seconds").sum())
     for (device,), part in totals.sort("device").group_by("device", maintain_order=True):
-        size, unit = core_unit(float(str(part["core_seconds"].max())))
+        size, unit = core_unit(float(str(part["core_seconds"].max())), str(device))
         by_run = dict(part.select("unit_id", "core_seconds").iter_rows())
         row = {name: f"{by_run[run] / size:,.4g}" if run in by_run else "–" for run, name in columns.items()}
         body.append({"task": f"{unit} ({device})"} | row)

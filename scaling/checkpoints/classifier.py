@@ -9,7 +9,7 @@ from torch import nn
 
 from scaling.checkpoints.files import Checkpoint, most_bytes, parse_arrays, read_arrays
 from scaling.checkpoints.formats import load_weights
-from scaling.checkpoints.locate import checkpoint_directory, is_weights_file, model_of_file, read_spec
+from scaling.checkpoints.locate import checkpoint_directory, is_weights_file, model_of_file, read_classes, read_spec
 from scaling.checkpoints.names import HEADS, Layout
 from scaling.checks import check
 from scaling.models import build
@@ -35,6 +35,7 @@ class Classifier:
     weights_sha256: str
     num_classes: int
     resolution: int
+    classes: list[str] | None = None  # names of the first classes, or all, where the checkpoint has some
 
 
 def load_classifier(checkpoint: str, *, runs: str | None, model: str | None, resolution: int | None) -> Classifier:
@@ -64,7 +65,17 @@ def load_classifier(checkpoint: str, *, runs: str | None, model: str | None, res
     module = build(body, data.num_classes, resolution=pixels)
     load_weights(module, directory.path("model.safetensors"))
     digest = hashlib.sha256(directory.read("model.safetensors")).hexdigest()
-    return Classifier(module, directory.uri, run.name, family(body), run.id, digest, data.num_classes, pixels)
+    return Classifier(
+        module,
+        directory.uri,
+        run.name,
+        family(body),
+        run.id,
+        digest,
+        data.num_classes,
+        pixels,
+        read_classes(directory, data.num_classes),
+    )
 
 
 def _classifier_of_file(path: str, name: str | None, resolution: int) -> Classifier:

@@ -21,13 +21,15 @@ from torch import Tensor, nn
 from scaling.checkpoints.files import Checkpoint, most_bytes, old_name, parse_arrays, read_arrays, write_arrays
 from scaling.checkpoints.names import HEADS, POSITIONS, Layout, export_weights, layout_entries
 from scaling.checks import check
-from scaling.models import load_pretrained
+from scaling.models import check_finite_weights, load_pretrained
 
 Head = Literal["keep", "reset", "drop"]  # in this order they leave out none, one and two parts of the file's head
 NAMES_SHOWN = 3  # of each kind of mismatch, in an error line
 
 
-def load_weights(module: nn.Module, source: str | Path | Mapping[str, Any], *, head: Head = "keep") -> None:
+def load_weights(
+    module: nn.Module, source: str | Path | Mapping[str, Any], *, head: Head = "keep", label: str = "the mapping"
+) -> None:
     """Load weights into a module. The layout is recognised from the names; positions are resized to the module's grid.
 
     Args:
@@ -36,13 +38,14 @@ def load_weights(module: nn.Module, source: str | Path | Mapping[str, Any], *, h
             from names to arrays or tensors.
         head: 'keep' loads the whole head, which must fit; 'reset' loads the hidden layer of the pre-training head and
             sets the classifier to zero; 'drop' leaves the module's head as it is (§B.1.1).
+        label: what messages call a mapping.
 
-    Raises ValueError, and changes nothing, when the source cannot be read, or a parameter is missing, left over or of
-    another shape; it names the parameter as the file does.
+    Raises ValueError, and changes nothing, when the source cannot be read, or a parameter is missing, left over, of
+    another shape, or holds NaN or infinite values; it names the parameter as the file does.
     """
     check(head in get_args(Head), f"head must be one of {', '.join(get_args(Head))}, got {head!r}")
     checkpoint = (
-        parse_arrays(source, "the mapping")
+        parse_arrays(source, label)
         if isinstance(source, Mapping)
         else parse_arrays(read_arrays(source, most_bytes(module)), str(source))
     )
@@ -56,6 +59,9 @@ def load_weights(module: nn.Module, source: str | Path | Mapping[str, Any], *, h
     _check_fit(checkpoint, given, export_weights({name: value.to("meta") for name, value in own.items()}, table))
 
     state = {e.ours: torch.cat([e.form.read(given[name]) for name in e.theirs]).to(own[e.ours]) for e in table}
+    # As they are used: a value of float64 may be beyond float32.
+    in_file = {" and ".join(map(checkpoint.in_file, e.theirs)): state[e.ours] for e in table}
+    check_finite_weights(in_file, checkpoint.label)
     load_pretrained(module, {**own, **_with_class_row(state)})  # all but the classifier
     with torch.no_grad():
         for name in ("head.weight", "head.bias"):

@@ -60,6 +60,24 @@ def read_spec(directory: Storage) -> Pretrain | Transfer:
         raise ValueError(f"{directory.path('spec.json')}: {why}") from None
 
 
+def read_classes(directory: Storage, count: int) -> list[str] | None:
+    """Names of a checkpoint's `count` classes, by number; None where none are kept, as before there were any.
+
+    Raises ValueError for a file that is no list of names.
+    """
+    if not directory.exists("classes.json"):
+        return None
+    try:
+        names = json.loads(directory.read("classes.json"))
+    except (ValueError, RecursionError):
+        names = None
+    check(
+        isinstance(names, list) and all(isinstance(name, str) for name in names),
+        f"{directory.path('classes.json')} must be a JSON list of the names of classes",
+    )
+    return list(names[:count])
+
+
 def _directory_in(runs: str, name: str) -> Storage:
     """The directory of the one unit of a storage that has this name, or an id that begins with it."""
     storage = Storage.of(runs)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from scaling.checkpoints.formats import load_weights
 from scaling.checkpoints.whole import WEIGHTS, check_whole
 from scaling.checks import check, check_regular
-from scaling.models import load_pretrained
+from scaling.models import check_finite_weights, load_pretrained
 from scaling.specs import Released, Upstream
 from scaling.store import DamagedError, Storage
 
@@ -16,12 +16,15 @@ def load_upstream(module: nn.Module, upstream: Upstream, checkpoint: str | None)
     """Put the upstream's weights into a module that has the upstream's body; the module's classifier stays as it is.
 
     `checkpoint` is the checkpoint directory of a pre-training run, and None for a from-scratch baseline, whose fresh
-    weights stay. Raises ValueError when the weights cannot be read or do not fit.
+    weights stay. Raises ValueError when the weights cannot be read, do not fit, or hold NaN or infinite values.
     """
     if isinstance(upstream, Released):
         load_weights(module, upstream.source, head="drop")
     elif checkpoint is not None:
-        load_pretrained(module, read_weights(Storage.of(checkpoint)))
+        weights = read_weights(Storage.of(checkpoint))
+        body = {name: value for name, value in weights.items() if not name.startswith("head.")}
+        check_finite_weights(body, f"checkpoint {checkpoint}")
+        load_pretrained(module, body)
 
 
 def read_weights(checkpoint: Storage) -> dict[str, Tensor]:

@@ -11,6 +11,8 @@ from scaling.console.grid_table import (
     number_text,
     trial_rows,
 )
+from scaling.console.outcome import first_line, helping, said_missing
+from scaling.console.plain import PlainConsole
 from scaling.console.progress import Phase, View, phase
 from scaling.console.trackers import Log, Tracking, event_files, run_directory, scalars
 from scaling.console.wide_table import WideTable
@@ -22,6 +24,7 @@ __all__ = [
     "Log",
     "Machine",
     "Phase",
+    "PlainConsole",
     "Tracking",
     "TrialRow",
     "View",
@@ -33,12 +36,15 @@ __all__ = [
     "event_files",
     "exit_code",
     "finals_of",
+    "first_line",
     "grid_table",
+    "helping",
     "number_text",
     "parse",
     "parse_command",
     "phase",
     "run_directory",
+    "said_missing",
     "scalars",
     "storage_of",
     "trial_rows",

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from scaling.checks import check, printable
 from scaling.console.arguments import parse, program_name
+from scaling.console.plain import PlainConsole
 from scaling.console.trackers import Tracking
 from scaling.specs import Execution
 from scaling.store import Storage, check_lasting
@@ -79,7 +80,7 @@ def storage_of(given: str | None, default: str | Path | None = None) -> Storage:
 def console(quiet: bool = False) -> Console:
     """Standard output; `quiet` prints nothing. A job's log is given a width that tables fit into."""
     width = None if sys.stdout.isatty() else 140
-    return Console(quiet=quiet, width=width, highlight=False)
+    return PlainConsole(quiet=quiet, width=width)
 
 
 def command_line(

@@ -133,14 +133,15 @@ class GridTable:
         """Take up the result of a unit that ended, and return a line about it."""
         kind, dev = ("trial", True) if unit.phase == "dev" else ("transfer", False)
         row = None if error else read_row(self._storage, kind, unit.id)
+        result = result_of(row) if row is not None and dev else None
         at = ", ".join(
             f"{name.replace('_', ' ')} {number_text(value)}" for name, value in self._parameters(unit).items()
         )
-        if row is None:
+        if row is None or (dev and result is None):
             self._failed.add(unit.id)
             line = f"{at}: failed"
-        elif dev:
-            self._results[unit.id] = result = result_of(row)
+        elif result is not None:
+            self._results[unit.id] = result
             rung = f" after {result.steps} of {unit.steps} steps" if result.steps < unit.steps else ""
             line = f"{at}: dev accuracy {result.dev_top1:.2%}, loss {result.dev_loss:.4f}{rung}"
         else:

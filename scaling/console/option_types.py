@@ -3,10 +3,13 @@
 import typing
 from collections.abc import Collection
 from dataclasses import is_dataclass, replace
+from math import isfinite
 from types import NoneType, UnionType
 from typing import Any
 
 import tyro
+
+from scaling.checks import BITS, short
 
 
 def _shown(kind: Any, default: Any) -> Any:
@@ -91,9 +94,13 @@ def plain_types(without: Collection[str] = ()) -> Any:
         def read(words: list[str]) -> int | float:
             try:
                 value: int | float = kind(words[0])
-                return value
             except ValueError:
                 raise ValueError(f"must be {in_words}, got {words[0]!r}") from None
+            if isinstance(value, int) and value.bit_length() >= BITS:
+                raise ValueError(f"must be a whole number of 64 bits, got {short(value)}")
+            if not isfinite(value):
+                raise ValueError(f"must be a finite number, got {words[0]!r}")
+            return value
 
         return tyro.constructors.PrimitiveConstructorSpec(
             nargs=1,

@@ -8,6 +8,7 @@ from typing import Protocol
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from scaling.specs import Transfer
 
@@ -72,7 +73,7 @@ class Phase:
 @contextlib.contextmanager
 def phase(console: Console, title: str, total: int, view: View | None = None) -> Iterator[Phase]:
     """Show a stage while the block runs: its bar and table go when it ends, its lines stay."""
-    console.print(f"[bold]{title}[/bold]: {total}")
+    console.print(Text.assemble((title, "bold"), f": {total}"))
     if view:
         view.begin()
     if not console.is_terminal:
@@ -83,7 +84,7 @@ def phase(console: Console, title: str, total: int, view: View | None = None) ->
         BarColumn(30),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[text]}"),
+        TextColumn("{task.fields[text]}", markup=False),
     )
     stage = Phase(console, title, total, Progress(*columns, console=console), view)
     with Live(stage, console=console, transient=True, vertical_overflow="crop"):

@@ -9,6 +9,8 @@ from rich.console import Console, ConsoleOptions
 from rich.table import Table
 from rich.text import Text
 
+from scaling.checks import printable
+
 BORDER = 3  # characters that a column takes besides its text: a line and two spaces
 NUMBER = re.compile(r"[-+±~<>$]?\s?\.?\d|[–-]?$")
 
@@ -17,8 +19,9 @@ NUMBER = re.compile(r"[-+±~<>$]?\s?\.?\d|[–-]?$")
 class WideTable:
     """A table of text. rich's own cuts or folds what does not fit, which makes two numbers of one.
 
-    rows: the cells; an empty row is a line across. labels: the columns at the left that say what a row is; only they
-    are folded, at spaces, and they are repeated where the table goes on below. None: those that hold no numbers.
+    rows: the cells, shown as `printable` has them; an empty row is a line across. labels: the columns at the left that
+    say what a row is; only they are folded, at spaces, and they are repeated where the table goes on below. None: those
+    that hold no numbers.
     """
 
     title: str
@@ -26,6 +29,11 @@ class WideTable:
     rows: tuple[tuple[str, ...], ...]
     labels: int | None = None
     caption: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", printable(self.title))
+        object.__setattr__(self, "headings", tuple(map(printable, self.headings)))
+        object.__setattr__(self, "rows", tuple(tuple(map(_one_line, row)) for row in self.rows))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
         parts = _parts(self, options.max_width)
@@ -37,6 +45,10 @@ class WideTable:
                 title=self.title if number == 0 else f"{self.title}, continued",
                 caption=self.caption if number == len(parts) - 1 else None,
             )
+
+
+def _one_line(cell: str) -> str:
+    return cell if cell.isprintable() else printable(" ".join(cell.split("\n")))
 
 
 def _drawn(table: WideTable, columns: Sequence[int], width: int, *, title: str, caption: str | None) -> Table:

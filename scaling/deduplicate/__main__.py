@@ -14,9 +14,10 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from scaling.checks import check
+from scaling.checks import check, check_flag
 from scaling.console import command_line, console, storage_of
-from scaling.data.sources import Images, available_cores, open_split
+from scaling.data import Selected, parse_uri
+from scaling.data.sources import Images, available_cores, list_text, open_announced, quoted
 from scaling.deduplicate.matching import KINDS, Catalogue, Matches, describe_tests, find_copies
 from scaling.store import Storage
 
@@ -52,8 +53,10 @@ def main(options: Options) -> int:
         options.upstream not in options.against, f"--against {options.upstream} is the upstream set: give test splits"
     )
     processes = options.processes if options.processes is not None else available_cores()
-    check(processes > 0, f"--processes must be positive, got {processes}")
+    check_flag("processes", processes)
     place = storage_of(options.out)
+    # Before anything is written or compared: these say what cannot be read.
+    upstream, splits = open_announced(options.upstream), [open_announced(uri) for uri in options.against]
     place.make()
     began = time.monotonic()
     tests = describe_tests(options.against, processes)
@@ -61,12 +64,12 @@ def main(options: Options) -> int:
     matches = find_copies(options.upstream, tests, processes)
     seconds = {"tests": described - began, "upstream": time.monotonic() - described}
 
-    upstream, splits = open_split(options.upstream, None), [open_split(uri, None) for uri in tests.uris]
     report = summary(options.upstream, tests, matches, seconds)
     place.write("pairs.parquet", _parquet(upstream, splits, tests, matches))
     place.write("report.json", json.dumps(report, indent=1).encode())
     removed = [upstream.name(int(number)) for number in np.unique(matches.upstream)]
-    place.write("removed.txt", _list(removed, options).encode())  # last: what trainings read
+    comment = f"{len(removed)} copies of test images in {options.upstream}"
+    place.write("removed.txt", list_text(removed, comment))  # last: what trainings read
     if options.json:
         print(json.dumps(report, indent=1))
     else:
@@ -104,22 +107,15 @@ def _facts(described: Any) -> dict[str, Any]:
     return {**facts, "unreadable": len(reasons), "first_unreadable": reasons[:SHOWN]}
 
 
-def _list(names: Sequence[str], options: Options) -> str:
-    """The list file: one name per line, in the form that the option `without=` of a URI reads."""
-    for name in names:
-        check("\n" not in name, f"image names in a list must be one line, got {name!r}")
-    return "".join(f"{line}\n" for line in (f"# {len(names)} copies of test images in {options.upstream}", *names))
-
-
 def _parquet(upstream: Images, splits: Sequence[Images], tests: Catalogue, matches: Matches) -> bytes:
     """The pairs as a Parquet file: names of both images, the test set, kind, differing bits of the hash, residual."""
     sets = np.searchsorted(tests.starts, matches.test, side="right") - 1
     inside = matches.test - tests.starts[sets]
     table = pa.table(
         {
-            "upstream": pa.array([upstream.name(int(number)) for number in matches.upstream], pa.string()),
+            "upstream": pa.array([_name(upstream, int(number)) for number in matches.upstream], pa.string()),
             "test": pa.array(
-                [splits[k].name(int(i)) for k, i in zip(sets.tolist(), inside.tolist(), strict=True)], pa.string()
+                [_name(splits[k], int(i)) for k, i in zip(sets.tolist(), inside.tolist(), strict=True)], pa.string()
             ),
             "test_set": pa.array([tests.uris[k] for k in sets.tolist()], pa.string()),
             "kind": pa.array([KINDS[k] for k in matches.kind.tolist()], pa.string()),
@@ -130,6 +126,12 @@ def _parquet(upstream: Images, splits: Sequence[Images], tests: Catalogue, match
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     return sink.getvalue()
+
+
+def _name(images: Images, number: int) -> str:
+    """The image's name as text: one with bytes that are no UTF-8 as the list has it."""
+    name = images.name(number)
+    return quoted(name) if any("\udc80" <= sign <= "\udcff" for sign in name) else name
 
 
 def _show(report: dict[str, Any], place: Storage, out: Console) -> None:
@@ -145,9 +147,13 @@ def _show(report: dict[str, Any], place: Storage, out: Console) -> None:
     out.print(f"[bold]{removed:,} of {upstream['images']:,} upstream images[/bold] ({counts})", markup=True)
     out.print(f"not compared: {upstream['flat']:,} without contrast, {upstream['unreadable']:,} that cannot be read")
     for reason in upstream["first_unreadable"]:
-        out.print(f"  {reason}", markup=False)
+        out.print(f"  {reason}")
     rate = upstream["images"] / max(report["seconds"]["upstream"], 1e-9)
-    out.print(f"{rate:,.0f} upstream images per second; list: {place.path('removed.txt')}", soft_wrap=True)
+    removed_list = place.path("removed.txt")
+    out.print(f"{rate:,.0f} upstream images per second; list: {removed_list}", soft_wrap=True)
+    source = parse_uri(upstream["uri"])
+    if removed and not isinstance(source, Selected):  # in the URI's own quoting, which a path may need
+        out.print(f"train without them: {Selected(source, without=removed_list)}", soft_wrap=True)
 
 
 if __name__ == "__main__":

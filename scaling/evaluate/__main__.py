@@ -9,11 +9,11 @@ import numpy as np
 from torch import Tensor
 
 from scaling.checkpoints import Classifier, load_classifier
-from scaling.checks import check
+from scaling.checks import check, check_flag, say
 from scaling.console import command_line, console, storage_of
 from scaling.data import parse_uri
 from scaling.data.pipeline import eval_images
-from scaling.data.sources import Images, open_split, read_text, split_facts
+from scaling.data.sources import Images, are_numbers, class_numbers, open_announced, read_text, split_facts
 from scaling.evaluate.center_crop import center_crops
 from scaling.evaluate.targets import Targets, by_labels, by_lists, by_mapping
 from scaling.specs import Execution, Precision
@@ -58,6 +58,8 @@ def main(options: Options) -> int:
         options.labels is None or options.classes is None,
         "--labels and --classes both say which classes are right: give one of them",
     )
+    for name in ("resolution", "resize"):
+        check_flag(name, getattr(options, name))
     place = None if options.storage is None else storage_of(options.storage)
     classifier = load_classifier(
         options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution
@@ -67,8 +69,8 @@ def main(options: Options) -> int:
         resize is None or resize >= classifier.resolution,
         f"--resize must be at least the crop's {classifier.resolution} pixels, got {resize}",
     )
-    images = open_split(options.data, None)
-    row = evaluation(classifier, images, _targets(options, images, classifier.num_classes), options)
+    images = open_announced(options.data)
+    row = evaluation(classifier, images, _targets(options, images, classifier), options)
     if place is not None:
         place.make()
         write_rows(place, "evaluation", [row])
@@ -94,11 +96,19 @@ def evaluation(classifier: Classifier, images: Images, targets: Targets, options
         targets.evaluated,
         prepare=prepare,
         right=targets.right.__getitem__,
+        where=images.where,
         allowed=targets.allowed,
         device=device,
     )
     fingerprint = split_facts(parse_uri(options.data)).fingerprint
-    key = (classifier.weights_sha256, fingerprint, _content(options), resolution, resize, device.precision)
+    key = (
+        classifier.weights_sha256,
+        fingerprint,
+        _content(options, images, classifier),
+        resolution,
+        resize,
+        device.precision,
+    )
     return {
         "evaluation_id": hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16],
         "run_id": classifier.run_id,
@@ -118,20 +128,28 @@ def evaluation(classifier: Classifier, images: Images, targets: Targets, options
     }
 
 
-def _targets(options: Options, images: Images, num_classes: int) -> Targets:
+def _targets(options: Options, images: Images, classifier: Classifier) -> Targets:
+    num_classes = classifier.num_classes
     if options.labels is not None:
         return by_lists(options.labels, len(images), num_classes)
     if options.classes is not None:
         return by_mapping(options.classes, images.labels, num_classes)
-    return by_labels(images.labels, num_classes)
+    if classifier.classes is None and images.classes is not None and not are_numbers(images.classes):
+        say([f"{classifier.source} keeps no names of its classes: the data's classes are taken by their numbers"])
+    return by_labels(images.labels, num_classes, images.classes, classifier.classes)
 
 
-def _content(options: Options) -> str:
-    """The content of the file of right classes: a part of the evaluation's id, as its place is not."""
+def _content(options: Options, images: Images, classifier: Classifier) -> str:
+    """What says which classes are right, besides the labels: a part of the evaluation's id.
+
+    The content of a file, as its place is not; or the names of the data's classes, where these are renumbered.
+    """
     if options.labels is not None:
         return "real " + read_text(options.labels, "labels")
     if options.classes is not None:
         return "classes " + read_text(options.classes, "class mapping")
+    if class_numbers(images.classes, classifier.classes) is not None:
+        return "names " + json.dumps(images.classes)
     return ""
 
 
@@ -140,7 +158,8 @@ def _show(row: dict[str, Any], place: Storage | None) -> None:
     how = f"short side {row['resize']}, centre " if row["resize"] else ""
     left_out = f", {row['left_out']:,} left out" if row["left_out"] else ""
     out.print(f"{row['name']} on {row['data']} ({how}{row['resolution']} pixels)", markup=False, soft_wrap=True)
-    out.print(f"[bold]top-1 {row['top1']:.2%}, top-5 {row['top5']:.2%}[/bold] of {row['images']:,} images{left_out}")
+    scores = f"[bold]top-1 {row['top1']:.2%}, top-5 {row['top5']:.2%}[/bold]"
+    out.print(f"{scores} of {row['images']:,} images{left_out}", markup=True)
     if place is not None:
         out.print(place.path(row_file("evaluation", row["evaluation_id"])), markup=False, soft_wrap=True)
 

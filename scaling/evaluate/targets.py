@@ -14,7 +14,16 @@ from typing import Any
 import numpy as np
 
 from scaling.checks import check
-from scaling.data.sources import Labels, MultiLabels, highest_label, multi_labels, read_text, single_labels
+from scaling.data.sources import (
+    Labels,
+    MultiLabels,
+    Names,
+    aligned,
+    highest_label,
+    multi_labels,
+    read_text,
+    single_labels,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +35,16 @@ class Targets:
     allowed: np.ndarray | None  # int64: classes that may be predicted; None: all of them
 
 
-def by_labels(labels: Labels, num_classes: int) -> Targets:
-    """The data's own labels, each of several being right. Raises ValueError for a label that the classifier lacks."""
+def by_labels(labels: Labels, num_classes: int, names: Names = None, known: Names = None) -> Targets:
+    """The data's own labels, each of several being right.
+
+    The data's classes `names` are the classifier's `known` ones of the same name; where one of the two has no names,
+    numbers mean the same in both. Raises ValueError, naming them, for classes that the classifier lacks.
+    """
+    try:
+        labels = aligned(labels, names, known, "the data's classes", "classes of the classifier")
+    except ValueError as error:
+        raise ValueError(f"{error}: call them alike, or give a mapping, --classes") from None
     highest = highest_label(labels)
     check(
         highest < num_classes,
@@ -82,6 +99,8 @@ def _json(path: str, kind: str) -> Any:
         return json.loads(read_text(path, kind))
     except json.JSONDecodeError as error:
         raise ValueError(f"{kind} {path} must be JSON: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{kind} {path} must be JSON: it is nested too deeply") from None
 
 
 def _classes(item: Any, num_classes: int, where: str) -> list[int]:

@@ -14,10 +14,11 @@ from rich.table import Table
 from torch import Tensor
 
 from scaling.checkpoints import Classifier, load_classifier
+from scaling.checks import check, check_flag
 from scaling.console import command_line, console, storage_of
 from scaling.data import parse_uri
 from scaling.data.pipeline import eval_images
-from scaling.data.sources import Images, open_split, split_facts
+from scaling.data.sources import Images, open_announced, split_facts
 from scaling.inspection.attention import (
     mean_distances,
     position_similarities,
@@ -25,7 +26,7 @@ from scaling.inspection.attention import (
     reduce_attention,
     rollout,
 )
-from scaling.models import VisionTransformer, normalise
+from scaling.models import NonFiniteError, VisionTransformer, non_finite_origin, normalise
 from scaling.store import Storage, write_rows
 from scaling.training import FP32, Device, local_device
 
@@ -71,11 +72,14 @@ def main(options: Options) -> int:
     for flag, least in (("images", 1), ("rollouts", 0), ("components", 1)):
         if (value := getattr(options, flag)) < least:
             raise ValueError(f"--{flag} must be at least {least}, got {value}")
+        check_flag(flag, value, zero=True)
+    check_flag("resolution", options.resolution)
+    check(options.seed >= 0, f"--seed must not be negative, got {options.seed}")
     storage = storage_of(options.storage)
     classifier = load_classifier(
         options.checkpoint, runs=options.runs, model=options.model, resolution=options.resolution
     )
-    tables = inspection_rows(classifier, open_split(options.data, None), options, local_device(FP32))
+    tables = inspection_rows(classifier, open_announced(options.data), options, local_device(FP32))
     storage.make()
     for table, rows in tables.items():
         if rows:
@@ -138,7 +142,10 @@ def _choose_images(count: int, most: int, seed: int) -> np.ndarray:
 def distances_and_rollouts(
     module: VisionTransformer, images: Images, chosen: np.ndarray, rollouts: int, resolution: int, device: Device
 ) -> tuple[Tensor, Tensor]:
-    """Attention distances [layers, k] in patches, averaged over images, and rollouts [n, N] of the first n of them."""
+    """Attention distances [layers, k] in patches, averaged over images, and rollouts [n, N] of the first n of them.
+
+    Raises NonFiniteError where attention weights are NaN or infinite.
+    """
     class_token = module.cls_token is not None
     sums, shares = torch.zeros((), dtype=torch.float64), []
 
@@ -149,6 +156,9 @@ def distances_and_rollouts(
         x = normalise(eval_images(images, chosen[start : start + BATCH], resolution).to(device.torch))
         layers = reduce_attention(module, x, reduce)
         sums = sums + torch.stack([distance for distance, _ in layers]).cpu()
+        if not torch.isfinite(sums).all():
+            where, why = images.where(int(chosen[start])), non_finite_origin(module, x)
+            raise NonFiniteError(f"attention in {where} or those after it is NaN or infinite: {why}")
         if start < rollouts:
             shares.append(rollout([heads for _, heads in layers], class_token).cpu())
     return sums / len(chosen), torch.cat(shares)[:rollouts] if shares else torch.zeros(0, 0)

@@ -16,8 +16,9 @@ from typing import Any
 import torch
 import tyro
 
-from scaling.checks import check
+from scaling.checks import check, check_flag
 from scaling.console import WideTable, command_line, console, storage_of
+from scaling.data.sources import open_split
 from scaling.flops import train_flops
 from scaling.measure import memory, steps
 from scaling.measure.timing import GEMM_SIZES, gemm_rate
@@ -79,6 +80,8 @@ def main(options: Options) -> int:
     kinds = " and ".join(GEMM_SIZES)
     check(device.kind in GEMM_SIZES, f"costs are measured on {kinds} so far, and this is {device.kind}")
     place = None if options.storage is None else storage_of(options.storage)
+    if options.data is not None:
+        open_split(options.data, None)  # said before anything is measured
     if place is not None:
         place.make()
     gemm = gemm_rate(device, device.precision)
@@ -104,8 +107,9 @@ def _models_and_resolutions(options: Options) -> list[tuple[str, int]]:
     check(options.models != (), "give the models to measure, such as ViT-B/16 R50x1")
     check(options.resolution != (), "--resolution needs at least one number of pixels")
     for name in ("threads", "max_batch_size", "num_classes", "batch_size", "memory", "seconds"):
-        value = getattr(options, name)
-        check(value is None or value > 0, f"--{name.replace('_', '-')} must be positive, got {value}")
+        check_flag(name, getattr(options, name))
+    for size in options.resolution:
+        check_flag("resolution", size)
     pairs: dict[tuple[str, int], None] = {}  # a dict keeps their order and drops repetitions
     for name in options.models:
         for size in options.resolution:

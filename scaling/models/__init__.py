@@ -1,6 +1,7 @@
 """Models: from a spec to a torch module, fresh or with pre-trained weights."""
 
 from scaling.models.build import build
+from scaling.models.finite import NonFiniteError, check_finite_weights, non_finite_origin, non_finite_weights
 from scaling.models.layers import normalise
 from scaling.models.masked import MASK, MaskedPatchPrediction
 from scaling.models.positions import relative_logits, tables_by_place
@@ -14,9 +15,13 @@ __all__ = [
     "AxialBlock",
     "BiTResNet",
     "MaskedPatchPrediction",
+    "NonFiniteError",
     "VisionTransformer",
     "build",
+    "check_finite_weights",
     "load_pretrained",
+    "non_finite_origin",
+    "non_finite_weights",
     "normalise",
     "relative_logits",
     "standardized",

@@ -6,8 +6,8 @@ from jaxtyping import Float, Int
 
 from scaling.checkpoints import load_upstream
 from scaling.data.pipeline import Skipped, readable
-from scaling.data.sources import Images, open_split, single_labels
-from scaling.models import BiTResNet, VisionTransformer, build
+from scaling.data.sources import Images, open_beside, open_split, single_labels
+from scaling.models import BiTResNet, NonFiniteError, VisionTransformer, build
 from scaling.randomness import permute
 from scaling.specs import Dataset, FewShot, Probe, family, whole_patches
 from scaling.store import Storage, write_rows
@@ -17,10 +17,13 @@ BIAS = 100.0  # constant feature: large, so that the penalty hardly shrinks the 
 
 
 def splits(data: Dataset, storage: Storage) -> tuple[Images, Images]:
-    """The training and test images. Raises ValueError when the data set has no URI of one, or it cannot be opened."""
+    """The training and test images, with the classes of the first.
+
+    Raises ValueError when the data set has no URI of one, it cannot be opened, or the classes do not fit.
+    """
     if data.train is None or data.test is None:
         raise ValueError(f"data set {data.name} needs a train= and a test= URI in the study to run it")
-    return open_split(data.train, storage), open_split(data.test, storage)
+    return open_split(data.train, storage), open_beside(data.test, data.train, storage)
 
 
 def fewshot_top1(
@@ -52,6 +55,12 @@ def fewshot_top1(
         x, labels = x_train[np.searchsorted(used, index)], train_labels[index]
         # One l2 for all data sets, as in the authors' later code: to pick the best for each would look at its test set.
         scores = ridge_scores(x, labels, x_test, fewshot.data.num_classes, fewshot.l2)
+        if not np.isfinite(scores).all():
+            shots, seed = key
+            raise NonFiniteError(
+                f"the scores of {fewshot.data.name} by {shots} images a class (seed {seed}, l2 {fewshot.l2:g}) are NaN "
+                "or infinite: a larger l2 makes the regression solvable"
+            )
         accuracies[key] = float((scores.argmax(1) == test_labels[tested]).mean())
     return accuracies
 
@@ -74,15 +83,19 @@ def ridge_scores(
 
     Features are standardised with the training mean and standard deviation (+ 1e-5) and get a constant one appended.
     It is solved in the smaller of the two spaces: (X'X + l2 I) w = X'y with D unknowns, or X'(XX' + l2 I)^-1 y with n.
+    Scores are NaN where that has no solution.
     """
     mean, std = x.mean(0), x.std(0) + 1e-5
     x, x_test = (np.pad((a - mean) / std, ((0, 0), (0, 1)), constant_values=BIAS) for a in (x, x_test))
     y = 2.0 * np.eye(num_classes)[labels] - 1.0
     n, d = x.shape
-    if n >= d:
-        weights = np.linalg.solve(x.T @ x + l2 * np.eye(d), x.T @ y)
-    else:
-        weights = x.T @ np.linalg.solve(x @ x.T + l2 * np.eye(n), y)
+    try:
+        if n >= d:
+            weights = np.linalg.solve(x.T @ x + l2 * np.eye(d), x.T @ y)
+        else:
+            weights = x.T @ np.linalg.solve(x @ x.T + l2 * np.eye(n), y)
+    except np.linalg.LinAlgError:  # singular: without a penalty features can depend on each other
+        return np.full((len(x_test), num_classes), np.nan)
     return x_test @ weights
 
 

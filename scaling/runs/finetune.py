@@ -9,7 +9,7 @@ from torch import nn
 
 from scaling.checkpoints import load_upstream
 from scaling.data.pipeline import Skipped, Stream, batches
-from scaling.data.sources import Images, open_split
+from scaling.data.sources import Images, MultiLabels, open_beside, open_split
 from scaling.flops import transfer_flops
 from scaling.models import build
 from scaling.randomness import Index, Rest, hashed, holdout
@@ -25,6 +25,7 @@ from scaling.training import (
     accuracy,
     attempt,
     classification,
+    evaluated_at,
     save_final_weights,
     train,
 )
@@ -83,13 +84,13 @@ def finetune(
         trained = train(
             module, training, storage=storage, device=device, ledger=ledger, report=report, save_seconds=save_seconds
         )
-        with ledger.doing("evaluating"):
+        with ledger.doing("evaluating"), evaluated_at(trained.steps):
             result = _evaluated(transfer, trained, module, images, dev_index, storage, device, skipped)
         row = {**known_columns(transfer), "train_loss": trained.train_loss, **result}
         if device.rank == 0:
             # Weights, then the row, then checkpoints go: a kill in between leaves nothing that looks done and is not.
             if task.keep and transfer.phase == "final":
-                save_final_weights(storage, transfer.id, module, to_json(transfer))
+                save_final_weights(storage, transfer.id, module, to_json(transfer), images.classes)
             write_rows(storage, transfer.table, [row])
             if trained.steps == transfer.steps:  # at a rung the trial goes on from its checkpoint
                 clear_checkpoints(storage, transfer.id)
@@ -111,7 +112,8 @@ def _evaluated(
         top1, loss = accuracy(module, images, dev_index, transfer.resolution, device, skipped)
         row = {"trial_id": transfer.id, "steps_done": trained.steps, "dev_top1": top1, "dev_loss": loss}
         return row | _rungs(storage, transfer, trained.steps, top1)
-    test = open_split(uris(transfer.task.data)[1], storage)
+    train_uri, test_uri = uris(transfer.task.data)
+    test = open_beside(test_uri, train_uri, storage)
     top1, _ = accuracy(module, test, np.arange(len(test)), transfer.resolution, device, skipped)
     return {"transfer_id": transfer.id, "test_top1": top1}
 
@@ -119,7 +121,7 @@ def _evaluated(
 def dev_split(images: Images, task: Task, storage: Storage) -> tuple[Index, np.ndarray]:
     """The images that a dev trial trains on and those it is evaluated on: the official split, or a random share."""
     if task.data.dev is not None:
-        return official_dev_split(images, open_split(task.data.dev, storage))
+        return official_dev_split(images, open_beside(task.data.dev, uris(task.data)[0], storage))
     # Key 0, whatever the seeds: all trials of a task are judged on the same images.
     return holdout(len(images), task.dev_fraction, 0)
 
@@ -196,13 +198,20 @@ def known_columns(transfer: Transfer) -> dict[str, Any]:
 def official_dev_split(images: Images, dev: Images) -> tuple[np.ndarray, np.ndarray]:
     """Indices in `images` of those that are not in `dev`, and of those that are, by name: int64, ascending.
 
-    Raises ValueError for a dev image that is not among the others, and when nothing is left to train on.
+    Raises ValueError for a dev image that is not among the others or has another class there, and when nothing is left
+    to train on.
     """
-    names = {dev.name(index) for index in range(len(dev))}
+    names = {dev.name(index): index for index in range(len(dev))}
     inside = np.array([images.name(index) in names for index in range(len(images))])
     if inside.sum() < len(names):
         known = {images.name(int(index)) for index in np.flatnonzero(inside)}
-        raise ValueError(f"the dev split's image {min(names - known)!r} is not among the training images")
+        raise ValueError(f"the dev split's image {min(names.keys() - known)!r} is not among the training images")
     if inside.all():
         raise ValueError("the dev split holds all training images: none is left to train on")
-    return np.flatnonzero(~inside), np.flatnonzero(inside)
+    held = np.flatnonzero(inside)
+    if not isinstance(images.labels, MultiLabels) and not isinstance(dev.labels, MultiLabels):
+        theirs = dev.labels[[names[images.name(int(index))] for index in held]]
+        if len(other := np.flatnonzero(theirs != images.labels[held])):
+            name = images.name(int(held[other[0]]))
+            raise ValueError(f"the dev split's image {name!r} has another class than among the training images")
+    return np.flatnonzero(~inside), held

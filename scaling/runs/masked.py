@@ -12,7 +12,15 @@ from torch import Tensor, nn
 from scaling.checks import check
 from scaling.data.pipeline import Skipped, eval_images_left
 from scaling.data.sources import Images
-from scaling.models import MASK, MaskedPatchPrediction, VisionTransformer, build, normalise
+from scaling.models import (
+    MASK,
+    MaskedPatchPrediction,
+    NonFiniteError,
+    VisionTransformer,
+    build,
+    non_finite_origin,
+    normalise,
+)
 from scaling.randomness import hashed, uniforms
 from scaling.specs import MaskedPatches, Pretrain, ViT
 from scaling.training import EVAL_BATCH, Device, Objective, sum_over_workers
@@ -109,8 +117,9 @@ def masked_accuracy(
     """Share of the colours predicted right in the corrupted patches of `images[indices]`, the same ones every time.
 
     Images that cannot be decoded are noted in `skipped` and left out; without `skipped` they raise CorruptImageError.
+    Raises NonFiniteError for predictions that are NaN or infinite.
     """
-    sums = torch.zeros(2, dtype=torch.float64, device=device.torch)  # right, all
+    sums = torch.zeros(3, dtype=torch.float64, device=device.torch)  # right, all, not finite
     module.eval()
     own = indices[device.rank :: device.world]
     for index in (own[start : start + EVAL_BATCH] for start in range(0, len(own), EVAL_BATCH)):
@@ -123,9 +132,14 @@ def masked_accuracy(
         with device.autocast():
             predicted = module.forward(normalise(x), corrupted)
         right = (_by_cell(predicted, target).argmax(-1) == target).sum()
-        sums += torch.stack([right, torch.full_like(right, target.numel())]).double()
+        bad = (~torch.isfinite(predicted)).sum()
+        sums += torch.stack([right, torch.full_like(right, target.numel()), bad]).double()
         device.run()
-    right_sum, count = sum_over_workers(sums, device).tolist()
+    right_sum, count, bad_sum = sum_over_workers(sums, device).tolist()
+    if bad_sum:
+        x = device.put(eval_images_left(images, indices[:1], run.resolution, None)[0])
+        origin = non_finite_origin(module, normalise(x), device.put(corruption(run, np.zeros(1, int), indices[:1])))
+        raise NonFiniteError(f"the predictions of {run.name} for masked patches are NaN or infinite: {origin}")
     check(count > 0, f"none of {len(indices)} images to judge by can be decoded")
     return float(right_sum / count)
 

@@ -93,7 +93,7 @@ def pretrain(
             union_over_workers(ledger.skipped, device)
         if device.rank == 0:
             encoder = module.encoder if isinstance(module, MaskedPatchPrediction) else module
-            digest = save_final_weights(storage, run.id, encoder, to_json(run))
+            digest = save_final_weights(storage, run.id, encoder, to_json(run), images.classes)
             _write_rows(run, storage, trained, digest)
             clear_checkpoints(storage, run.id)
 

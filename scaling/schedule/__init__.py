@@ -1,6 +1,6 @@
 """Which units of work a study still has to do, by its rows alone."""
 
-from scaling.schedule.pairs import Pair, final_runs, fixed_settings, planned_trials, search_pairs
+from scaling.schedule.pairs import Pair, check_units, final_runs, fixed_settings, planned_trials, search_pairs
 from scaling.schedule.pending import (
     Checkpoints,
     checkpoint_of,
@@ -10,6 +10,7 @@ from scaling.schedule.pending import (
     missing_runs,
     open_searches,
     trial_results,
+    without_result,
 )
 from scaling.schedule.sampler import RESULT_COLUMNS, Result, Results, objectives, result_of
 from scaling.schedule.status import render_status, study_status
@@ -22,6 +23,7 @@ __all__ = [
     "Result",
     "Results",
     "Trial",
+    "check_units",
     "checkpoint_of",
     "chosen_settings",
     "due_trials",
@@ -41,4 +43,5 @@ __all__ = [
     "study_status",
     "trial_results",
     "trials_left",
+    "without_result",
 ]

@@ -15,6 +15,7 @@ from scaling.specs import (
     Task,
     Transfer,
     Upstream,
+    check_sizes,
     with_parameters,
 )
 
@@ -71,6 +72,16 @@ def upstreams(study: Study) -> tuple[Upstream, ...]:
 def search_pairs(study: Study) -> list[Pair]:
     """Every upstream with every task: each pair has a search of its own."""
     return [Pair(upstream, task, study.seeds[0]) for upstream in upstreams(study) for task in study.tasks]
+
+
+def check_units(study: Study) -> None:
+    """Make the study's units as they are planned: what cannot be right is said before anything is written.
+
+    Raises ValueError for sizes that do not fit (`check_sizes`) and for units that no spec can be.
+    """
+    check_sizes(study)
+    for pair in search_pairs(study):
+        planned_trials(pair, study.seeds)
 
 
 def final_runs(pair: Pair, settings: Sequence[Setting], seeds: tuple[int, ...]) -> list[Transfer]:

@@ -1,6 +1,6 @@
 """Which units of work of a study have no row yet."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from scaling import store
@@ -13,6 +13,7 @@ from scaling.store import Storage, checkpoint_name, finished_ids
 if TYPE_CHECKING:
     import polars as pl
 
+NAMES_SHOWN = 5  # in a line
 Checkpoints = Mapping[str, str]  # of upstreams that were trained in another storage: directory by id of the upstream
 
 
@@ -75,6 +76,44 @@ def is_finished(study: Study, storage: Storage, given: Checkpoints) -> bool:
     """Whether every unit of the study has its rows."""
     stages = (missing_runs, open_searches, missing_finals, missing_probes)
     return not any(missing(study, storage, given) for missing in stages)
+
+
+def without_result(study: Study, storage: Storage, given: Checkpoints) -> list[str]:
+    """What a study has no result of, a line each, by its rows: none when all that was asked for is there.
+
+    Besides units without rows these are the searches that are over and have chosen nothing, since every trial diverged.
+    """
+    lines = []
+    runs = missing_runs(study, storage, given)
+    if runs:
+        lines.append(f"{_units(len(runs), 'pre-training run')} without a result: {_names(run.name for run in runs)}")
+    results = trial_results(storage)
+    for pair in ready_pairs(study, storage, given):
+        name = f"{pair.upstream.name} on {pair.task.name}"
+        if not due_trials(pair, results)[1]:
+            lines.append(f"{name}: its search is not over")
+        elif not chosen_settings(pair, results):
+            lines.append(f"{name}: no setting can be chosen, since every trial diverged: try lower learning rates")
+    finals = missing_finals(study, storage, given)
+    if finals:
+        names = dict.fromkeys(f"{final.upstream.name} on {final.task.name}" for final in finals)
+        lines.append(f"{_units(len(finals), 'final run')} without a result: {_names(names)}")
+    probes = missing_probes(study, storage, given)
+    if probes:
+        names = dict.fromkeys(probe.upstream.name for probe in probes)
+        lines.append(f"{_units(len(probes), 'few-shot probe')} without a result: {_names(names)}")
+    return lines
+
+
+def _units(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _names(names: Iterable[str]) -> str:
+    """The first few, and how many more there are."""
+    listed = list(names)
+    more = len(listed) - NAMES_SHOWN
+    return ", ".join(listed[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _ready_upstreams(study: Study, storage: Storage, given: Checkpoints) -> Iterator[Upstream]:

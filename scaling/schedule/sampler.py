@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from scaling.flops import transfer_flops
@@ -27,8 +28,10 @@ Results = Mapping[str, Result | None]  # by the trial's id; None: it diverged, a
 RESULT_COLUMNS = ("steps_done", "dev_top1", "dev_loss", "rung_steps", "rung_dev_top1")  # of a trial's row
 
 
-def result_of(row: Mapping[str, Any]) -> Result:
-    """The result in a row of the table `trial`, given its RESULT_COLUMNS."""
+def result_of(row: Mapping[str, Any]) -> Result | None:
+    """The result in a row of the table `trial`, given its RESULT_COLUMNS; None for an accuracy that is no number."""
+    if row["dev_top1"] is None or not isfinite(row["dev_top1"]):  # in no order with the others: as if it had diverged
+        return None
     history = tuple(zip(row["rung_steps"] or (), row["rung_dev_top1"] or (), strict=True))  # null in version 1
     return Result(row["steps_done"], row["dev_top1"], row["dev_loss"], history)
 

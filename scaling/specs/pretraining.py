@@ -19,6 +19,7 @@ class Dataset:
     whose images are among those of `train`; without one a share of `train` is held out at random. Where the files lie
     is outside the identity: `fingerprint` says what is in them. `corrupt` decides about an image that cannot be
     decoded: 'fail' ends the run; 'skip' counts it, trains on the next image in its place, and evaluates without it.
+    A larger share than `max_copies` of test images that are training images, byte by byte, is refused.
     """
 
     name: str  # name in tables and figures; part of the identity
@@ -30,6 +31,7 @@ class Dataset:
     num_test: int | None = None  # number of test images
     fingerprint: str | None = None  # hash of the content, the same in every form of storage
     corrupt: Literal["fail", "skip"] = "fail"  # an image that cannot be decoded ends the run, or is skipped and counted
+    max_copies: float = field(metadata=OUTSIDE, default=0.01)  # share of test images with the bytes of a training image
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -38,6 +40,8 @@ class Dataset:
             value = getattr(self, name)
             check(value is None or value >= 0, f"{name} of data set {self.name} must not be negative, got {value}")
         check_numbers(self)
+        share = self.max_copies
+        check(0 <= share <= 1, f"max_copies of data set {self.name} must be in [0, 1], got {share}")
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from math import prod
 from typing import Literal
 
-from scaling.checks import as_tuples, check, check_numbers, check_types
+from scaling.checks import MOST, as_tuples, check, check_numbers, check_types
 from scaling.specs.identity import Identified
 from scaling.specs.recipe import Recipe
 
@@ -116,6 +117,8 @@ class Search:
             ranges = [name for name, values in self.space if isinstance(values, Range)]
             check(not ranges, f"a grid needs a Choice of every parameter, not a Range of {', '.join(ranges)}")
             check(self.trials is None, f"a grid tries all combinations: take trials=None, got {self.trials}")
+            size = prod(len(values.values) for _, values in self.space if isinstance(values, Choice))
+            check(size <= MOST["trials"], f"a grid of {size:,} combinations is more than {MOST['trials']:,}")
         else:
             check(
                 self.trials is not None and self.trials > 0,

@@ -19,8 +19,8 @@ FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
 def is_clutter(path: str) -> bool:
     """Whether a relative path names a file that is no data, or lies in a folder of such files.
 
-    These are hidden files and folders (`.DS_Store`, `._photo.png`, `.ipynb_checkpoints`, `.Trash-1000`), the FOLDERS
-    and FILES of operating systems, and backup copies (`photo.png~`).
+    These are hidden files and folders (`.DS_Store`, `._photo.png`, `.ipynb_checkpoints`, `.Trash-1000`), FOLDERS and
+    FILES of operating systems, and backup copies (`photo.png~`).
     """
     *folders, name = path.lower().split("/")
     return _hidden(name) or name in FILES or name in FOLDERS or any(_hidden(f) or f in FOLDERS for f in folders)

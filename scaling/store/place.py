@@ -28,7 +28,10 @@ def check_place(text: str) -> None:
 
 
 def _check_uri(text: str) -> None:
-    parts = urlsplit(text.partition("?")[0])
+    try:
+        parts = urlsplit(text.partition("?")[0])
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no URI: {error}") from None
     if parts.scheme in BUCKETS and not parts.netloc.strip("/@:"):
         raise ValueError(f"{text!r} names no bucket: {parts.scheme}://BUCKET/PATH")
     if parts.scheme == "file" and parts.netloc:

@@ -33,6 +33,14 @@ def as_written(name: str) -> str:
     return name.replace("%", "%25").replace("?", "%3F")
 
 
+def shown(uri: str) -> str:
+    """A URI for a message: without the login before its bucket, and without settings, either of which may hold keys."""
+    scheme, colon, rest = uri.partition("?")[0].partition("://")
+    login, at, place = rest.rpartition("@")
+    # an at sign after a slash may be the key's own: then the bucket's name stands before it
+    return f"{scheme}{colon}" + (f"...@{place}" if at and ":" in login else rest)
+
+
 def opened_by_arrow(uri: str) -> bool:
     """Whether Arrow has a driver of its own for it, so that nothing has to be installed."""
     return uri.partition("://")[0] in OWN_DRIVERS
@@ -79,11 +87,5 @@ def _fsspec(uri: str) -> tuple[fs.FileSystem, str]:
     try:
         filesystem, root = fsspec.core.url_to_fs(uri)
     except (ValueError, ImportError) as error:
-        raise ValueError(f"storage {place_of(uri)}: {error}") from None
+        raise ValueError(f"storage {shown(uri)}: {error}") from None
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), root
-
-
-def place_of(uri: str) -> str:
-    """A URI without its settings and login, which may hold keys."""
-    scheme, mark, rest = uri.partition("?")[0].partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}"

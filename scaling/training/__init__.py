@@ -12,7 +12,7 @@ from scaling.training.devices import (
     union_over_workers,
 )
 from scaling.training.evaluation import EVAL_BATCH, accuracy, features, topk
-from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError, Unit, attempt
+from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError, Unit, attempt, evaluated_at
 from scaling.training.loop import Report, Trained, Training, microbatches, train
 from scaling.training.objective import Objective, classification
 from scaling.training.optim import make_optimizer, set_learning_rate
@@ -37,6 +37,7 @@ __all__ = [
     "attempt",
     "broadcast",
     "classification",
+    "evaluated_at",
     "features",
     "host_alone",
     "local_device",

@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from scaling.checks import check
 from scaling.data.pipeline import Skipped, eval_images_left, prefetched
 from scaling.data.sources import Images
-from scaling.models import BiTResNet, VisionTransformer, normalise, standardized
+from scaling.models import (
+    BiTResNet,
+    NonFiniteError,
+    VisionTransformer,
+    non_finite_origin,
+    normalise,
+    standardized,
+)
 from scaling.training.devices import Device, sum_over_workers
 from scaling.training.objective import distribution
 
@@ -30,10 +37,12 @@ def accuracy(
     """(top-1 accuracy, mean cross-entropy) of logits over `images[indices]`, of which each worker takes its share.
 
     For a multi-label image any of its classes is right. Corrupt images are noted in `skipped` and left out; without
-    `skipped` they raise CorruptImageError. Raises ValueError when no image is left.
+    `skipped` they raise CorruptImageError. Raises ValueError when no image is left, and NonFiniteError, naming an image
+    and what is wrong in the module, for logits that are NaN or infinite.
     """
     # float64, since float32 counts no further than 2^24 images
-    sums = torch.zeros(3, dtype=torch.float64, device=device.torch)  # correct, cross-entropy, images
+    sums = torch.zeros(4, dtype=torch.float64, device=device.torch)  # correct, cross-entropy, images, not finite
+    broken = _Broken(module, images, resolution, device)
     with _frozen(module, device):
         # Shares may differ by an image: sums and counts are exchanged, not means.
         for x, index in _batches(images, indices[device.rank :: device.world], resolution, device, skipped):
@@ -46,8 +55,9 @@ def accuracy(
             correct = right.sum().double()
             loss = F.cross_entropy(logits, targets, reduction="sum").double()
             # sums stay on the device: to read them for every batch would wait for it
-            sums += torch.stack([correct, loss, torch.ones_like(loss) * len(labels)])
-    correct, loss, count = sum_over_workers(sums, device).tolist()
+            sums += torch.stack([correct, loss, torch.ones_like(loss) * len(labels), broken.count(logits, index)])
+        correct, loss, count, bad = sum_over_workers(sums, device).tolist()
+        broken.refuse(bad, count, "logits")
     check(count > 0, f"none of {len(indices)} images to judge by can be decoded")
     return correct / count, loss / count
 
@@ -59,11 +69,15 @@ def features(
     resolution: int,
     device: Device,
 ) -> Float64[np.ndarray, "n D"]:
-    """Representations of the frozen model."""
+    """Representations of the frozen model. Raises NonFiniteError, as `accuracy` does, when some are no numbers."""
     parts = []
+    bad = torch.zeros((), dtype=torch.float64, device=device.torch)
+    broken = _Broken(module, images, resolution, device)
     with _frozen(module, device):
-        for x, _ in _batches(images, indices, resolution, device, None):
+        for x, index in _batches(images, indices, resolution, device, None):
             parts.append(module.features(x).float())
+            bad += broken.count(parts[-1], index)
+        broken.refuse(bad.item(), len(indices), "features")
     # float64, because the ridge regression solves a system of equations with them
     return torch.cat(parts).double().cpu().numpy()
 
@@ -74,6 +88,7 @@ def topk(
     *,
     prepare: Callable[[np.ndarray], Tensor],
     right: Callable[[np.ndarray], np.ndarray],
+    where: Callable[[int], str],
     allowed: Int[np.ndarray, " a"] | None,
     device: Device,
     ks: tuple[int, ...] = (1, 5),
@@ -84,13 +99,21 @@ def topk(
         indices: the images.
         prepare: indices [b] to images uint8 [b, 3, R, R].
         right: indices [b] to the right classes, multi-hot [b, K].
+        where: where the image of an index lies, for messages.
         allowed: the classes to choose from; None: all K.
+
+    Raises NonFiniteError for logits that are NaN or infinite, naming an image and what is wrong in the module.
     """
     hits = np.zeros(len(ks), np.int64)
     with _frozen(module, device):
         parts = _parts(indices)
         for index, x in zip(parts, prefetched(lambda i: prepare(parts[i]), 0, len(parts)), strict=True):
             logits = module.forward(normalise(device.put(x))).float().cpu()
+            finite = torch.isfinite(logits).all(1)
+            if not finite.all():
+                first = int(finite.int().argmin())
+                origin = non_finite_origin(module, normalise(device.put(x[first : first + 1])))
+                raise NonFiniteError(f"the logits of {where(int(index[first]))} are NaN or infinite: {origin}")
             targets = torch.from_numpy(right(index))
             if allowed is not None:
                 logits, targets = logits[:, allowed], targets[:, allowed]
@@ -98,6 +121,32 @@ def topk(
             correct = targets.gather(1, first) > 0  # [b, k], the best class first
             hits += [int(correct[:, :k].any(1).sum()) for k in ks]
     return tuple((hits / len(indices)).tolist())
+
+
+class _Broken:
+    """Counts images whose scores are NaN or infinite, on the device, and names one of this worker's at the end."""
+
+    def __init__(self, module: nn.Module, images: Images, resolution: int, device: Device) -> None:
+        self._module, self._images, self._resolution, self._device = module, images, resolution, device
+        self._first = torch.full((), len(images), device=device.torch)  # lowest index so far
+
+    def count(self, scores: Float[Tensor, "b K"], index: Int[np.ndarray, " b"]) -> Float64[Tensor, ""]:
+        bad = ~torch.isfinite(scores).all(1)
+        places = self._device.put(torch.from_numpy(index))
+        self._first = torch.minimum(self._first, torch.where(bad, places, len(self._images)).min())
+        return bad.sum().double()
+
+    def refuse(self, bad: float, count: float, what: str) -> None:
+        """Raise NonFiniteError if there are `bad` such images among all workers' `count`."""
+        if not bad:
+            return
+        said = f"the {what} of {bad:,.0f} of {count:,.0f} images are NaN or infinite"
+        first = int(self._first)
+        if first == len(self._images):  # another worker's
+            raise NonFiniteError(said)
+        x, _ = eval_images_left(self._images, np.array([first]), self._resolution, None)
+        origin = non_finite_origin(self._module, normalise(self._device.put(x)))
+        raise NonFiniteError(f"{said}, first of {self._images.where(first)}: {origin}")
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Literal, get_args
 
 from scaling.data.pipeline import Skipped
+from scaling.models import NonFiniteError
 from scaling.store import Storage, read_row, write_rows
 from scaling.training.devices import Device
 
@@ -21,7 +22,7 @@ BEAT_SECONDS = {True: 1.0, False: 30.0}  # s between two writings of the row: to
 
 
 class NonFiniteLossError(RuntimeError):
-    """The loss of a step is NaN or infinite."""
+    """A training has diverged: the loss of a step, or what comes of the weights after it, is NaN or infinite."""
 
 
 class TrainingInterruptedError(RuntimeError):
@@ -163,6 +164,15 @@ def start_reason(unit_id: str, storage: Storage, workers: int) -> StartReason:
     if last["outcome"] == "interrupted":
         return "preemption" if last["reason"].startswith(PreemptedError.__name__) else "interrupted"
     return "failure"
+
+
+@contextlib.contextmanager
+def evaluated_at(step: int) -> Iterator[None]:
+    """Scores that are no numbers are those of a training that has diverged by this step: NonFiniteLossError says so."""
+    try:
+        yield
+    except NonFiniteError as error:
+        raise NonFiniteLossError(f"after step {step} {error}: lower base_lr or set grad_clip") from None
 
 
 @contextlib.contextmanager

@@ -14,12 +14,18 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from scaling.data.pipeline import Batch
-from scaling.models import standardized
+from scaling.models import check_finite_weights, standardized
 from scaling.randomness import hashed
 from scaling.specs import Recipe
 from scaling.store import Storage
 from scaling.training.devices import Device, broadcast, mean_over_workers
-from scaling.training.ledger import Ledger, NonFiniteLossError, PreemptedError, TrainingInterruptedError
+from scaling.training.ledger import (
+    Ledger,
+    NonFiniteLossError,
+    PreemptedError,
+    TrainingInterruptedError,
+    evaluated_at,
+)
 from scaling.training.objective import Objective
 from scaling.training.optim import learning_rate, make_optimizer, running_average, set_learning_rate
 from scaling.training.saving import SAVE_SECONDS, Decision, SaveTimer, Stop, decide, request
@@ -132,9 +138,7 @@ def train(
             if decision.stop:  # who asks to stop has asked to save as well, see `request`
                 raise _interruption(decision, state.step)
         ledger.beat()
-    state.finish()
-    device.run()
-    return Trained(state.step, state.curve, sum(state.recent) / len(state.recent), state.dev_top1)
+    return _kept(state, device)
 
 
 def microbatches(
@@ -199,14 +203,16 @@ def _read(unread: list[Float[Tensor, ""]], state: State, asked: list[float], dev
     for step, value in enumerate(means[:steps], start=state.step - steps):
         if not math.isfinite(value):
             # On all workers alike, since these are means over them: none is left waiting for the others.
-            raise NonFiniteLossError(f"loss {value} at step {step}: lower base_lr or set grad_clip")
+            # The first step's loss comes before any update.
+            way_out = "lower base_lr or set grad_clip" if step else "no learning rate has acted yet, the weights do it"
+            raise NonFiniteLossError(f"loss {value} at step {step}: {way_out}")
     state.recent.extend(means[:steps])
     return decide(means[steps:], step=state.step, steps=steps, now=now)
 
 
 def _evaluate(state: State, training: Training, ledger: Ledger) -> bool:
     """Put the accuracies into the curve's last point and keep the best weights; whether the training is to end here."""
-    with ledger.doing("evaluating"):
+    with ledger.doing("evaluating"), evaluated_at(state.step):
         if training.probe is not None:
             state.curve[-1]["fewshot_top1"] = training.probe(state.judged)
         if training.evaluate is not None:
@@ -219,6 +225,15 @@ def _evaluate(state: State, training: Training, ledger: Ledger) -> bool:
     if since == 0:
         state.remember()
     return since >= training.early_stopping
+
+
+def _kept(state: State, device: Device) -> Trained:
+    """What was trained, with the weights to keep in the module. Raises NonFiniteLossError for weights that are none."""
+    state.finish()
+    device.run()
+    with evaluated_at(state.step):  # the last step's loss was finite, the weights that it made need not be
+        check_finite_weights(state.module.state_dict(), "the weights")
+    return Trained(state.step, state.curve, sum(state.recent) / len(state.recent), state.dev_top1)
 
 
 def _save(storage: Storage, unit_id: str, state: State, timer: SaveTimer, device: Device) -> SaveTimer:

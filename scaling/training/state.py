@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -143,12 +144,19 @@ def resume_state(storage: Storage, name: str, state: State) -> None:
     state.recent.extend(progress["recent"])
 
 
-def save_final_weights(storage: Storage, unit_id: str, module: nn.Module, spec: str) -> str:
-    """Commit the trained weights with the spec (JSON) they belong to. Returns the SHA-256 of the weights' file."""
+def save_final_weights(
+    storage: Storage, unit_id: str, module: nn.Module, spec: str, classes: Sequence[str] | None = None
+) -> str:
+    """Commit the trained weights with the spec (JSON) they belong to, and the names of the classes if they have some.
+
+    Returns the SHA-256 of the weights' file.
+    """
 
     def fill(folder: Path) -> None:
         _save(_contiguous(module.state_dict()), folder / "model.safetensors")
         (folder / "spec.json").write_text(spec)
+        if classes is not None:
+            (folder / "classes.json").write_text(json.dumps(list(classes)))  # names that are no UTF-8 become escapes
 
     # Of the file as it lies there: if an earlier attempt has committed it whole, that one stays.
     return commit_directory(storage, checkpoint_name(unit_id), fill)["model.safetensors"][1]

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from analysis.accounting.core_days import core_time_account
-from analysis.accounting.plan import plan_study, render_plan
+from analysis.accounting.plan import plan_study
+from analysis.accounting.plan_text import render_plan
 from analysis.compare.frontier import frontier
 from analysis.rows import accuracies, load_rows
 from analysis.tables import account_table, frontier_table, to_rich
@@ -48,9 +49,9 @@ def test_every_number_of_a_plan_is_whole(name: str, width: int) -> None:
     table = next(iter(render_plan(costs)))
     whole(table, width, 1)
     told = printed(table, width)
+    size, time = {"vit_paper": (1.0, 86_400.0), "quickstart": (1e-9, 1.0)}[name]  # exaFLOPs and core-seconds of a unit
     for run in costs.as_json()["runs"]:
-        for key in ("exaflops", "exaflops_valid", "core_days"):
-            value = run[key]
+        for value in (run["exaflops"] / size, run["exaflops_valid"] / size, run["core_days"] * 86_400 / time):
             assert (f"{value:,.0f}" if value >= 1000 else f"{value:.4g}") in told
         assert f"{run['steps']:,}" in told
 

@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from scaling.data.builtin_sets import Digits, Drawn, Ifs, Layouts
 from scaling.data.sources import ifs, layouts
-from scaling.data.sources.encoding import encode_parquet, png
+from scaling.data.sources.encoding import encode_parquet, image_name, png
 from scaling.data.sources.split import Facts
 from scaling.data.sources.threads import in_threads
 from scaling.store import Storage
@@ -20,9 +21,15 @@ def facts(source: Drawn | Digits) -> Facts:
     # With the generator's version: another generator makes another data set.
     digest = hashlib.sha256(f"{source};generator={_generator(source)}".encode()).hexdigest()[:16]
     if isinstance(source, Drawn):
-        return Facts(source.classes * source.per_class, source.classes, source.classes - 1, digest)
+        return Facts(
+            source.classes * source.per_class,
+            source.classes,
+            source.classes - 1,
+            digest,
+            used=tuple(range(source.classes)),
+        )
     count = DIGITS_TRAIN if source.split == "train" else DIGITS_ALL - DIGITS_TRAIN
-    return Facts(count, 10, 9, digest)
+    return Facts(count, 10, 9, digest, used=tuple(range(10)))
 
 
 def content(source: Drawn | Digits) -> bytes:
@@ -91,3 +98,34 @@ def _digits(source: Digits) -> tuple[np.ndarray, np.ndarray]:
 
 def _names(count: int) -> Sequence[str]:
     return [str(label) for label in range(count)]
+
+
+@dataclass(frozen=True)
+class Unmade:
+    """Images of a built-in set that were not made: only their names are known, which is enough to select some."""
+
+    source: Drawn | Digits
+    count: int
+
+    def __getitem__(self, index: int) -> bytes | None:
+        raise AssertionError(f"{self.where(index)} is not made")
+
+    def name(self, index: int) -> str:
+        return image_name(index)
+
+    def where(self, index: int) -> str:
+        return f"row {index} of {self.source}"
+
+    @property
+    def shards(self) -> np.ndarray:
+        return np.array([self.count], np.int64)
+
+    @property
+    def place(self) -> tuple[str, np.ndarray]:
+        """What the images are drawn by, and the number of each, int64 [N]: larger sets of a kind have the same ones."""
+        index = np.arange(self.count)
+        if not isinstance(self.source, Drawn):
+            return str(self.source), index
+        kind, each = type(self.source).__name__, self.source.per_class
+        label, number = np.divmod(index, each)
+        return f"{kind} {self.source.size} {self.source.seed} {self.source.split}", label << 32 | number

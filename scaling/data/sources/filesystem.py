@@ -5,7 +5,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Generic, TypeVar
@@ -14,11 +13,13 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import fs
 
+from scaling.checks import check, check_regular, printable, read_regular
+from scaling.data.sources.listing import LeftOut, matches
 from scaling.store import Storage
 
 V = TypeVar("V")
 OPEN_FILES = 64  # handles kept open by a reader
-IMAGES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "pbm", "pnm")  # extensions
+MOST_BYTES = 1 << 30  # of one encoded image: twice the pixels that an image may have, uncompressed
 
 
 class Recent(Generic[V]):
@@ -57,6 +58,14 @@ class File:
     def open(self) -> pa.NativeFile:
         if self.storage is None:
             return pa.BufferReader(self.content)
+        if self.storage.local is not None:
+            check_regular(self.name)
+            if "\udc80" <= max(self.name) <= "\udcff":  # Arrow takes no name that is not UTF-8
+                descriptor = os.open(self.name, os.O_RDONLY)
+                try:
+                    return pa.OSFile(f"/dev/fd/{descriptor}")
+                finally:
+                    os.close(descriptor)
         return filesystem(self.storage)[0].open_input_file(self.name)
 
 
@@ -65,21 +74,20 @@ class Files:
     """Encoded images in a file each, by their paths under a directory."""
 
     root: Storage
-    paths: pa.ChunkedArray  # of strings [N]
+    paths: pa.ChunkedArray  # of bytes [N]: names of files need not be UTF-8
+    sizes: np.ndarray | None = None  # int64 [N], bytes of each file, where they are known
 
     def __getitem__(self, index: int) -> bytes:
-        store, root = filesystem(self.root)
         try:
-            with store.open_input_file(str(root / self.name(index))) as file:
-                return bytes(file.read())
+            return content(self.root, self.name(index), MOST_BYTES)
         except OSError as error:
             raise ValueError(f"cannot read {self.where(index)}: {one_line(error)}") from None
 
     def name(self, index: int) -> str:
-        return str(self.paths[index].as_py())
+        return os.fsdecode(self.paths[index].as_py())
 
     def where(self, index: int) -> str:
-        return self.root.path(self.name(index))
+        return printable(self.root.path(self.name(index)))
 
     @property
     def shards(self) -> np.ndarray:
@@ -101,50 +109,67 @@ def _filesystem(storage: Storage, process: int) -> tuple[fs.FileSystem, PurePosi
     return storage.filesystem()
 
 
-def find(path: str, inside: str, kind: str) -> list[File]:
+def find(path: str, inside: str, kind: str, left: LeftOut) -> list[File]:
     """The files at a path, sorted: a single one, those of a directory that match `inside`, or those of a glob.
 
-    Raises ValueError when there are none; `kind` is what its message calls the files.
+    What else lies there is noted in `left`. Raises ValueError when there are none; `kind` is what its message calls the
+    files.
     """
     storage = Storage.of(path)
     store, root = filesystem(storage)
     try:
-        infos = _matches(store, root, inside)
+        listed = matches(store, root, inside, left)
     except OSError as error:
         raise ValueError(f"cannot read {path}: {one_line(error)}") from None
-    if not infos:
-        raise ValueError(f"no {kind} at {path}: give a file, a directory of {inside} files or a glob")
+    if not listed:
+        none = f"no {kind} at {path}: give a file, a directory of {inside} files or a glob"
+        raise ValueError("; ".join((none, *left.notes(path))))
     # Sorted, since drivers list in orders of their own, and fingerprints follow from the order.
     return [
-        File(info.path, info.size, storage, changed=info.mtime_ns) for info in sorted(infos, key=lambda info: info.path)
+        File(file.path, file.size, storage, changed=file.changed) for file in sorted(listed, key=lambda file: file.path)
     ]
 
 
-def _matches(store: fs.FileSystem, root: PurePosixPath, inside: str) -> list[fs.FileInfo]:
-    info = store.get_file_info(str(root))
-    if info.type == fs.FileType.File:
-        return [info]
-    fixed = root
-    # A path that exists is itself, even with a glob's signs in its name.
-    while any(set(part) & set("*?[") for part in fixed.parts) and info.type == fs.FileType.NotFound:
-        fixed = fixed.parent
-    pattern = root if fixed != root else root / inside
-    depth = len(pattern.parts) - len(fixed.parts)
-    listed = store.get_file_info(fs.FileSelector(str(fixed), allow_not_found=True, recursive=depth > 1))
-    return [i for i in listed if i.type == fs.FileType.File and _match(PurePosixPath(i.path), pattern)]
+def content(storage: Storage, name: str, most: int) -> bytes:
+    """The bytes of a file. Raises ValueError for what is no file or has more than `most` bytes, OSError else."""
+    if storage.local is not None:
+        return read_regular(os.path.join(storage.uri, name), most)  # noqa: PTH118  # a third of pathlib's time
+    store, root = filesystem(storage)
+    with store.open_input_file(str(root / name)) as file:
+        size = file.size()
+        check(size <= most, f"{storage.path(name)} has {size:,} bytes, where {most:,} are the most that can be right")
+        return bytes(file.read())
 
 
-def _match(path: PurePosixPath, pattern: PurePosixPath) -> bool:
-    return len(path.parts) == len(pattern.parts) and all(map(fnmatch, path.parts, pattern.parts))
+def head(storage: Storage, name: str, count: int) -> bytes:
+    """The first bytes of a file. Raises OSError when it cannot be read."""
+    if storage.local is not None:
+        with open(os.path.join(storage.uri, name), "rb", buffering=0) as file:  # noqa: PTH118, PTH123
+            return file.read(count)
+    store, root = filesystem(storage)
+    with store.open_input_file(str(root / name)) as file:
+        return bytes(file.read(count))
+
+
+def read_bytes(path: str, kind: str, most: int) -> bytes:
+    """The bytes of a file at a path or URI. Raises ValueError, calling the file `kind`, when it cannot be read."""
+    place = Storage.of(path)
+    try:
+        if place.local is not None:
+            return read_regular(place.uri, most)
+        store, root = filesystem(place)
+        with store.open_input_file(str(root)) as file:
+            check(file.size() <= most, f"{path} has {file.size():,} bytes, too many for a {kind}")
+            return bytes(file.read())
+    except OSError as error:
+        raise ValueError(f"cannot read the {kind} {path}: {one_line(error)}") from None
 
 
 def read_text(path: str, kind: str) -> str:
     """The text of a file at a path or URI. Raises ValueError, calling the file `kind`, when it cannot be read."""
-    store, root = filesystem(Storage.of(path))
     try:
-        with store.open_input_file(str(root)) as file:
-            return str(file.read().decode())
-    except (OSError, UnicodeDecodeError) as error:
+        return read_bytes(path, kind, MOST_BYTES).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise ValueError(f"cannot read the {kind} {path}: {one_line(error)}") from None
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -9,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 
-from scaling.data.sources.filesystem import one_line
+from scaling.checks import read_regular
+from scaling.data.sources.filesystem import MOST_BYTES, one_line
 from scaling.data.sources.labels import multi_labels
-from scaling.data.sources.parquet import IMAGE_NAMES, LABEL_NAMES, label_numbers
+from scaling.data.sources.parquet import IMAGE_NAMES, LABEL_NAMES, label_numbers, whole_numbers
 from scaling.data.sources.split import Split
 from scaling.data.uris import HuggingFace, Torchvision
 
@@ -26,11 +29,13 @@ class Items:
     uri: str
     items: Any
     encoded: Callable[[Any], bytes | None]  # from an item to the bytes of its image
+    place: str  # which items they are, however the URI says it
+    sizes: Callable[[], np.ndarray] | None = None  # bytes of each image, int64 [N]; None: known only by making them
 
     def __getitem__(self, index: int) -> bytes | None:
         try:
             return self.encoded(self.items[index])
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise ValueError(f"cannot read {self.where(index)}: {one_line(error)}") from None
 
     def name(self, index: int) -> str:
@@ -57,13 +62,17 @@ def read_torchvision(source: Torchvision) -> Split:
     if not (isinstance(make, type) and issubclass(make, sets.VisionDataset)):
         raise ValueError(f"{source}: torchvision.datasets has no {source.name!r}")
     try:
-        items = make(root=source.root, **_split_argument(make, source))
+        arguments = _split_argument(make, source)
+        items = make(root=source.root, **arguments)
         labels = _item_labels(items, source)
     except (RuntimeError, OSError, ValueError, TypeError) as error:
         raise ValueError(f"{source} cannot be opened: {one_line(error)}") from None
     classes = getattr(items, "classes", None)
     names = [str(name) for name in classes] if isinstance(classes, list) else None
-    return Split(labels, names, Items(str(source), items, _lossless))
+    known = inspect.signature(make).parameters
+    said = {name: arguments.get(name, known[name].default) for name in ("split", "train") if name in known}
+    place = f"torchvision {source.name} {os.path.realpath(source.root)} {said}"
+    return Split(labels, names, Items(str(source), items, _lossless, place))
 
 
 def _split_argument(make: type, source: Torchvision) -> dict[str, Any]:
@@ -95,8 +104,13 @@ def _item_labels(items: Any, source: Torchvision) -> np.ndarray:
 
 def _lossless(item: tuple[Any, int]) -> bytes:
     """An item's PIL image as a PNG that is not compressed: it is decoded again soon."""
+    from PIL import Image  # here: planning needs no Pillow
+
+    from scaling.data.sources.decoding import rgb_pixels
+
     image, out = item[0], io.BytesIO()
-    (image if image.mode in PNG_MODES else image.convert("RGB")).save(out, "PNG", compress_level=0)
+    image = image if image.mode in PNG_MODES else Image.fromarray(rgb_pixels(image))
+    image.save(out, "PNG", compress_level=0)
     return out.getvalue()
 
 
@@ -122,13 +136,23 @@ def read_hugging_face(source: HuggingFace) -> Split:
     # Not decoded by the library: fingerprints are of the stored bytes, in every form of data.
     images = items.select_columns([image]).cast_column(image, datasets.Image(decode=False))
     labels = values if counts is None else multi_labels(values, counts, names)
-    return Split(labels, names, Items(str(source), images, partial(_stored, image)))
+    name = os.path.realpath(source.name) if Path(source.name).is_dir() else source.name
+    place = f"datasets {name} {source.config} {source.split or 'train'}"
+    sizes = partial(_sizes, images, image)
+    return Split(labels, names, Items(str(source), images, partial(_stored, image), place, sizes))
+
+
+def _sizes(items: Any, column: str) -> np.ndarray:
+    """The bytes of each image, 0 where they are in a file that the table names."""
+    stored = items.with_format("arrow")[:][column].combine_chunks()
+    sizes = pc.fill_null(pc.binary_length(pc.struct_field(stored, "bytes")), 0)
+    return whole_numbers(sizes)
 
 
 def _stored(column: str, item: dict[str, Any]) -> bytes | None:
     """The bytes of an image, which are in the table or in a file that it names."""
     data, path = item[column]["bytes"], item[column]["path"]
-    return Path(path).read_bytes() if data is None and path else data
+    return read_regular(path, MOST_BYTES) if data is None and path else data
 
 
 def _column(source: HuggingFace, option: str, asked: str | None, usual: tuple[str, ...], names: list[str]) -> str:

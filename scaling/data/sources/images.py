@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from PIL import UnidentifiedImageError
 
+from scaling.checks import printable
 from scaling.data.sources.decoding import CorruptImageError, decode
 from scaling.data.sources.labels import Labels
 from scaling.data.sources.split import Encoded
@@ -41,8 +42,8 @@ class Images:
         return self.encoded.name(index)
 
     def where(self, index: int) -> str:
-        """Where the image lies, for messages."""
-        return self.encoded.where(index)
+        """Where the image lies, for messages: in one line that any terminal can show."""
+        return printable(self.encoded.where(index))
 
     @cached_property
     def dense(self) -> np.ndarray | None:
@@ -95,5 +96,5 @@ class Images:
         except UnidentifiedImageError:
             why = f"its {len(data)} bytes are no image of a known format"
         except Exception as error:  # decoders raise anything for broken input
-            why = " ".join(str(error).split())
+            why = " ".join(str(error).split()) or type(error).__name__
         raise CorruptImageError(f"the image in {self.where(index)} cannot be decoded: {why}")

@@ -8,7 +8,7 @@ the schema's metadata. A row group is read when its first image is asked for, an
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,8 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from scaling.data.sources.classes import aligned, check_one_split
 from scaling.data.sources.filesystem import OPEN_FILES, File, Recent, find, one_line
 from scaling.data.sources.labels import multi_labels
+from scaling.data.sources.listing import LeftOut
 from scaling.data.sources.split import Split
 from scaling.data.uris import Parquet
 
@@ -32,7 +34,7 @@ class Rows:
     """The encoded images of Parquet files. The arrays have one entry per row group."""
 
     files: tuple[File, ...]
-    column: str  # path of the column of encoded bytes
+    columns: tuple[str, ...]  # path of each file's column of encoded bytes
     group_sizes: np.ndarray  # int64, number of images
     group_files: np.ndarray  # int64, index of the file in `files`
     group_numbers: np.ndarray  # int64, number of the row group in its file
@@ -41,12 +43,19 @@ class Rows:
 
     def __getitem__(self, index: int) -> bytes | None:
         group, row = self._find(index)
-        content: bytes | None = self.groups.get(group, lambda: self._load(group))[row].as_py()
+        content: bytes | None = self.group(group)[row].as_py()
         return content
+
+    def group(self, number: int) -> pa.ChunkedArray:
+        """The images of a row group, of the binary columns' types."""
+        return self.groups.get(number, lambda: self._load(number))
 
     def name(self, index: int) -> str:
         """The image's `path` if there are paths and no two are the same, else its row number in all files."""
-        return str(index) if self._paths is None else self._paths[index].as_py()
+        if self._paths is None:
+            return str(index)
+        path: bytes = self._paths[index].as_py()
+        return path.decode("utf-8", "surrogateescape")
 
     def where(self, index: int) -> str:
         group, row = self._find(index)
@@ -71,7 +80,7 @@ class Rows:
         file = self.files[which]
         try:
             reader = self.readers.get(which, lambda: (pq.ParquetFile(file.open()), 1))
-            images = reader.read_row_group(int(self.group_numbers[group]), columns=[self.column]).column(0)
+            images = reader.read_row_group(int(self.group_numbers[group]), columns=[self.columns[which]]).column(0)
         except UNREADABLE as error:
             raise ValueError(f"{file.name} cannot be read: {one_line(error)}") from None
         if pa.types.is_struct(images.type):
@@ -80,37 +89,46 @@ class Rows:
 
     @cached_property
     def _paths(self) -> pa.ChunkedArray | None:
-        if not self.column.endswith(".bytes"):
-            return None
-        column = self.column.removesuffix("bytes") + "path"
         parts = []
-        for file in self.files:
+        for file, image in zip(self.files, self.columns, strict=True):
+            if not image.endswith(".bytes"):
+                return None
+            column = image.removesuffix("bytes") + "path"
             with _open(file) as reader:
                 if column not in [reader.schema.column(i).path for i in range(len(reader.schema))]:
                     return None
                 batches = _batches(reader, [column], file)
-                parts += [pc.struct_field(batch.column(0), [0]).cast(pa.string()) for batch in batches]
-        paths = pa.chunked_array(parts, pa.string())
+                # As bytes: what another program has written as text need not be UTF-8.
+                parts += [pc.struct_field(batch.column(0), [0]).cast(pa.binary()) for batch in batches]
+        paths = pa.chunked_array(parts, pa.binary())
         return paths if pc.count_distinct(paths, mode="all").as_py() == len(paths) and not paths.null_count else None
 
 
 def read(source: Parquet) -> Split:
     """The split in the files of a source. Raises ValueError when there are none, or they cannot be read."""
-    return read_files(find(source.path, "*.parquet", "Parquet file"), source)
+    left = LeftOut()
+    files = find(source.path, "*.parquet", "Parquet file", left)
+    check_one_split([file.name for file in files], str(source))
+    split = read_files(files, source)
+    return replace(split, notes=(*split.notes, *left.notes(source)))
 
 
 def read_files(files: Sequence[File], source: Parquet) -> Split:
-    """The split in files that have one schema: footers and labels are read here, images when they are used."""
+    """The split in files: footers and labels are read here, images when they are used.
+
+    Each file has a schema of its own. Their class names may be in different orders: labels are numbers of the longest
+    list of names. Raises ValueError, naming the file, for classes that are not in that list.
+    """
     with ThreadPoolExecutor(8) as pool:
         parts = list(pool.map(lambda file: _file_labels(file, source), files))
-    values = np.concatenate([part.values for part in parts])
-    names = class_names(parts[0].schema, _column(parts[0].schema, source.label, LABEL_NAMES, files[0]))
+    names = max((part.classes for part in parts), key=lambda some: len(some or ()))  # the first of the longest
+    values = np.concatenate([_numbered(part, names, file) for part, file in zip(parts, files, strict=True)])
     several = any(part.counts is not None for part in parts)
     counts = [np.ones_like(part.values) if part.counts is None else part.counts for part in parts]
     sizes = [part.group_sizes for part in parts]
     encoded = Rows(
         tuple(files),
-        parts[0].image,
+        tuple(part.image for part in parts),
         np.concatenate(sizes),
         np.repeat(np.arange(len(files)), [len(some) for some in sizes]),
         np.concatenate([np.arange(len(some)) for some in sizes]),
@@ -124,10 +142,12 @@ def class_names(schema: pa.Schema, label: str) -> list[str] | None:
     try:
         if b"classes" in metadata:
             return [str(name) for name in json.loads(metadata[b"classes"])]
-        features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-        names = features.get(label, {}).get("names")
+        feature = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {}).get(label, {})
+        while "names" not in feature:  # of a list of labels, in the library's old and new forms
+            feature = feature[0] if isinstance(feature, list) else feature["feature"]
+        names = feature["names"]
         return [str(name) for name in names] if names else None
-    except (ValueError, AttributeError, TypeError):  # metadata of another origin
+    except (ValueError, AttributeError, TypeError, LookupError):  # no names, or metadata of another origin
         return None
 
 
@@ -135,7 +155,7 @@ def class_names(schema: pa.Schema, label: str) -> list[str] | None:
 class _FileLabels:
     values: np.ndarray  # int64, the labels of all images
     counts: np.ndarray | None  # int64, number of labels of each image; None: one each
-    schema: pa.Schema
+    classes: list[str] | None
     image: str
     group_sizes: np.ndarray
 
@@ -151,7 +171,18 @@ def _file_labels(file: File, source: Parquet) -> _FileLabels:
     counts = [count for _, count in parts if count is not None]
     several = pa.types.is_list(schema.field(label).type) or pa.types.is_large_list(schema.field(label).type)
     values = np.concatenate([nothing, *(value for value, _ in parts)])
-    return _FileLabels(values, np.concatenate([nothing, *counts]) if several else None, schema, image, sizes)
+    names = class_names(schema, label)
+    return _FileLabels(values, np.concatenate([nothing, *counts]) if several else None, names, image, sizes)
+
+
+def _numbered(part: _FileLabels, names: list[str] | None, file: File) -> np.ndarray:
+    """The labels of a file as numbers of the class names `names`."""
+    try:
+        values = aligned(part.values, part.classes, names, f"the classes of {file.name},", "classes of its other files")
+    except ValueError as error:
+        raise ValueError(f"{error}: the files of one split need the same class names") from None
+    assert isinstance(values, np.ndarray)
+    return values
 
 
 def label_numbers(column: pa.Array, name: str) -> tuple[np.ndarray, np.ndarray | None]:
@@ -161,15 +192,19 @@ def label_numbers(column: pa.Array, name: str) -> tuple[np.ndarray, np.ndarray |
     """
     counts, values, null = None, column, column.null_count > 0
     if not null and not pa.types.is_integer(column.type):
-        counts, values = _numpy(pc.list_value_length(column)), pc.list_flatten(column)
+        counts, values = whole_numbers(pc.list_value_length(column)), pc.list_flatten(column)
         null = values.null_count > 0
-    numbers = np.empty(0, np.int64) if null else _numpy(values)
+    try:
+        numbers = np.empty(0, np.int64) if null else whole_numbers(values)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{name} must hold class numbers: {one_line(error)}") from None
     if null or (len(numbers) and numbers.min() < 0):
         raise ValueError(f"{name} has images without a label (null or negative)")
     return numbers, counts
 
 
-def _numpy(column: pa.Array) -> np.ndarray:
+def whole_numbers(column: pa.Array) -> np.ndarray:
+    """A column of integers without nulls as int64 [n]."""
     return np.from_dlpack(column.cast(pa.int64()))  # Arrow's own conversion imports pandas where it is installed
 
 
@@ -209,6 +244,8 @@ def _image_column(schema: pa.Schema, source: Parquet, file: File) -> str:
 
 def _column(schema: pa.Schema, asked: str | None, usual: tuple[str, ...], file: File) -> str:
     for name in (asked,) if asked else usual:
+        if schema.names.count(name) > 1:
+            raise ValueError(f"{file.name} has the column {name!r} {schema.names.count(name)} times: give it one")
         if name in schema.names:
             return name
     raise ValueError(

@@ -1,20 +1,21 @@
 """Opening a split of any form by its URI, and its facts, which are known without decoding an image."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scaling.checks import check
+from scaling.checks import check, say
 from scaling.data.builtin_sets import Digits, Ifs, Layouts
 from scaling.data.sources import builtin, folders, hubs, parquet, webdataset
-from scaling.data.sources.encoding import image_name
-from scaling.data.sources.filesystem import buffer
+from scaling.data.sources.classes import aligned, listed, of_splits
+from scaling.data.sources.filesystem import Files, buffer
+from scaling.data.sources.first_look import FirstLook
 from scaling.data.sources.labels import highest_label, numbers
 from scaling.data.sources.selection import Chosen, choose
-from scaling.data.sources.split import Facts, Split
+from scaling.data.sources.split import Encoded, Facts, Split
 from scaling.data.uris import (
     HuggingFace,
     ImageFolder,
@@ -51,6 +52,28 @@ def open_split(uri: str, cache: Storage | None) -> "Images":
     return Images(split.labels, split.classes, split.encoded, split.notes)
 
 
+def open_announced(uri: str) -> "Images":
+    """`open_split` for a command: what was found and is not used is said."""
+    images = open_split(uri, None)
+    say(images.notes)
+    return images
+
+
+@lru_cache(maxsize=8)
+def open_beside(uri: str, train: str, cache: Storage | None) -> "Images":
+    """The images of a split with their labels as class numbers of the training split `train`, joined by name.
+
+    It is the value that `open_split` returns where the numbers mean the same already. Raises ValueError as that does,
+    and with their names for classes that the training split lacks.
+    """
+    images, to = open_split(uri, cache), open_split(train, cache).classes
+    try:
+        labels = aligned(images.labels, images.classes, to, "test classes", "training classes")
+    except ValueError as error:
+        raise ValueError(f"{uri} does not fit {train}: {error}") from None
+    return images if labels is images.labels else replace(images, labels=labels, classes=to)
+
+
 def read_split(source: Source | Selected, cache: Storage | None) -> Split:
     """The split of a source; built-in ones are kept in `cache`. Raises ValueError when it cannot be read."""
     if isinstance(source, Selected):
@@ -60,6 +83,10 @@ def read_split(source: Source | Selected, cache: Storage | None) -> Split:
     if split.classes and highest_label(split.labels) >= len(split.classes):
         label = highest_label(split.labels)
         raise ValueError(f"{source} has label {label}, but only {len(split.classes)} class names")
+    check(
+        not of_splits(split.classes or ()),
+        f"the classes of {source} are called {listed(split.classes or ())}, as splits are: give the data of one split",
+    )
     return split
 
 
@@ -83,7 +110,12 @@ def _read(source: Source, cache: Storage | None) -> Split:
 
 
 def split_facts(source: Source | Selected) -> Facts:
-    """Counts and fingerprint of a split, without making the images of a built-in one.
+    """`survey` without the images."""
+    return survey(source)[0]
+
+
+def survey(source: Source | Selected) -> tuple[Facts, Encoded]:
+    """What is known of a split, and its images, without making those of a built-in one.
 
     The fingerprint is a hash of the content, the same in every form and place: the number of images, the labels in
     order, and the bytes of SAMPLES images, evenly spread. That of a built-in set is a hash of its parameters. Lists of
@@ -91,26 +123,37 @@ def split_facts(source: Source | Selected) -> Facts:
     """
     match source:
         case Ifs() | Layouts() | Digits():
-            return builtin.facts(source)
+            facts = builtin.facts(source)
+            return facts, builtin.Unmade(source, facts.num_images)
         case Selected(Ifs() | Layouts() | Digits() as base):
             whole = builtin.facts(base)
-            unmade = Split(builtin.labels(base), None, _Unmade(str(base), whole.num_images))
+            unmade = Split(builtin.labels(base), None, builtin.Unmade(base, whole.num_images))
             split = choose(unmade, source)
             assert isinstance(split.encoded, Chosen)
             digest = hashlib.sha256(whole.fingerprint.encode())
             digest.update(np.asarray(split.encoded.index, "<i8").tobytes())
-            return _facts(split, whole.num_classes, digest.hexdigest()[:16])
+            return _facts(split, whole.num_classes, digest.hexdigest()[:16]), split.encoded
     split = read_split(source, None)
-    return _facts(split, len(split.classes or ()), fingerprint(split))
+    seen = FirstLook(split.encoded)
+    facts = _facts(split, len(split.classes or ()), fingerprint(split, seen))
+    match split.encoded:
+        case Files() as files:
+            seen.add_files(files, np.arange(len(split.labels)))
+        case Chosen(Files() as files, index):
+            seen.add_files(files, np.asarray(index))
+    notes = (*facts.notes, *seen.notes(source))
+    return replace(facts, notes=notes, broken=tuple(seen.broken.values())), split.encoded
 
 
 def _facts(split: Split, num_classes: int, digest: str) -> Facts:
     highest = highest_label(split.labels)
-    return Facts(len(split.labels), num_classes or highest + 1, highest, digest, split.notes)
+    names = None if split.classes is None else tuple(split.classes)
+    used = tuple(np.unique(numbers(split.labels)[0]).tolist())
+    return Facts(len(split.labels), num_classes or highest + 1, highest, digest, split.notes, names, used)
 
 
-def fingerprint(split: Split) -> str:
-    """16 hexadecimal digits of a hash of the content, as `split_facts` says."""
+def fingerprint(split: Split, seen: FirstLook | None = None) -> str:
+    """16 hexadecimal digits of a hash of the content, as `survey` says. Its images are looked at by the way."""
     count = len(split.labels)
     digest = hashlib.sha256(str(count).encode())
     for array in numbers(split.labels):
@@ -118,30 +161,11 @@ def fingerprint(split: Split) -> str:
         digest.update(array.astype("<i8").tobytes())
     for index in sorted({i * (count - 1) // (SAMPLES - 1) for i in range(SAMPLES)}):
         image = split.encoded[index] or b""
+        if seen is not None:
+            seen.add(index, image)
         # The length first, so that bytes cannot pass from one image to the next unseen.
         digest.update(len(image).to_bytes(8, "little"))
         digest.update(image)
     if isinstance(split.encoded, Chosen) and isinstance(split.encoded.index, np.ndarray):
         digest.update(split.encoded.index.astype("<i8").tobytes())
     return digest.hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class _Unmade:
-    """Images of a built-in set that were not made: only their names are known, which is enough to select some."""
-
-    uri: str
-    count: int
-
-    def __getitem__(self, index: int) -> bytes | None:
-        raise AssertionError(f"{self.where(index)} is not made")
-
-    def name(self, index: int) -> str:
-        return image_name(index)
-
-    def where(self, index: int) -> str:
-        return f"row {index} of {self.uri}"
-
-    @property
-    def shards(self) -> np.ndarray:
-        return np.array([self.count], np.int64)

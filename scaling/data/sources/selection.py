@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaling.checks import check
-from scaling.data.sources.filesystem import read_text
 from scaling.data.sources.labels import select
+from scaling.data.sources.lists import meant, read_entries
 from scaling.data.sources.split import Encoded, Split
 from scaling.data.uris import Selected
 
@@ -62,19 +62,17 @@ def choose(split: Split, selected: Selected) -> Split:
 
 def _listed(split: Split, path: str) -> np.ndarray:
     """Which images a list file names: bool [N]."""
-    lines = [line.strip() for line in read_text(path, "list of images").splitlines()]
-    missing = {line for line in lines if line and not line.startswith("#")}
-    listed = np.zeros(len(split.labels), bool)
+    entries = read_entries(path, "list of images")
+    wanted = {name for entry in entries for name in entry.names}
+    found: dict[str, int] = {}
     # Ends early, since a name may cost a read: a member of a tar shard has it in its header.
-    for index in range(len(listed) if missing else 0):
-        if (name := split.encoded.name(index)) in missing:
-            listed[index] = True
-            missing.remove(name)
-            if not missing:
+    for index in range(len(split.labels) if wanted else 0):
+        if (name := split.encoded.name(index)) in wanted:
+            found.setdefault(name, index)
+            if len(found) == len(wanted):
                 break
-    if missing:
-        unknown = next(line for line in lines if line in missing)
-        raise ValueError(f"list {path} names {unknown!r}, but no image of the set has that name ({_example(split)})")
+    listed = np.zeros(len(split.labels), bool)
+    listed[meant(entries, found, path, _example(split))] = True
     return listed
 
 

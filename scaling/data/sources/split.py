@@ -51,3 +51,6 @@ class Facts:
     highest_label: int  # -1 without any
     fingerprint: str  # hash of the content
     notes: tuple[str, ...] = ()  # lines about the split, to be said once
+    classes: tuple[str, ...] | None = None  # names by class number, where the source has names
+    used: tuple[int, ...] = ()  # classes that have images, ascending
+    broken: tuple[str, ...] = ()  # images, of those that were looked at, that hold no image: where, and what is wrong

@@ -6,6 +6,7 @@ later runs. Images are read in place by their offsets: nothing is unpacked.
 """
 
 import json
+import math
 import re
 import tarfile
 from collections.abc import Iterator
@@ -19,18 +20,23 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from scaling.checks import check, printable
+from scaling.data.sources.classes import check_one_split
 from scaling.data.sources.disk_cache import Arrays, disk_cached
-from scaling.data.sources.filesystem import IMAGES, OPEN_FILES, File, Recent, find, one_line
+from scaling.data.sources.filesystem import MOST_BYTES, OPEN_FILES, File, Recent, find, one_line
 from scaling.data.sources.labels import ragged
+from scaling.data.sources.listing import LeftOut
+from scaling.data.sources.lists import text_of
+from scaling.data.sources.samples import LABEL_KEY, Sample, plain_name, samples
 from scaling.data.sources.split import Split
 from scaling.data.uris import WebDataset
 
 BRACES = re.compile(r"\{([^{}]*)\}")
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
 BLOCK = 512  # bytes of a tar header
-LABEL_KEY = "label"
+MOST_SHARDS = 1_000_000
 CACHED_BYTES = 16 << 20  # size of a shard from which on its scan is cached
-FORMAT = 1  # version of a cached scan
+FORMAT = 2  # version of a cached scan
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +51,17 @@ class Members:
     handles: Recent[pa.NativeFile] = field(default_factory=lambda: Recent(OPEN_FILES))
 
     def __getitem__(self, index: int) -> bytes:
-        return self._bytes(index, int(self.offsets[index]), int(self.sizes[index]))
+        size = int(self.sizes[index])
+        most = f"where {MOST_BYTES:,} are the most that can be right"
+        check(size <= MOST_BYTES, f"{self.where(index)} has {size:,} bytes, {most}")
+        return self._bytes(index, int(self.offsets[index]), size)
 
     def name(self, index: int) -> str:
         """The shard's file name and the member's: 'train-0003.tar/cat/0017.jpg'."""
         return f"{PurePosixPath(self._file(index).name).name}/{self._member(index)}"
 
     def where(self, index: int) -> str:
-        return f"{self._member(index)} of {self._file(index).name}"
+        return printable(f"{self._member(index)} of {self._file(index).name}")
 
     def _member(self, index: int) -> str:
         """The member's name, from its headers: a long name takes several."""
@@ -60,7 +69,7 @@ class Members:
         with tarfile.open(fileobj=pa.BufferReader(self._bytes(index, start, stop - start)), mode="r:") as tar:
             info = tar.next()
         assert info is not None
-        return _plain(info.name)
+        return plain_name(info.name)
 
     def _file(self, index: int) -> File:
         return self.files[self._shard(index)]
@@ -88,22 +97,28 @@ def read(source: WebDataset) -> Split:
     that is missing or truncated, for members that are links or devices or whose paths leave the shard, and for samples
     without an image or a label.
     """
-    files = [file for path in expand(source.path) for file in find(path, "*.tar", "tar shard")]
+    left = LeftOut()
+    files = [file for path in expand(source.path) for file in find(path, "*.tar", "tar shard", left)]
+    check_one_split([file.name for file in files], str(source))
     with ThreadPoolExecutor(8) as pool:
         scans = list(pool.map(lambda file: _cached_scan(file, source), files))
+    for scan in scans:
+        left.add_json(scan["left"].tobytes())
     shards = np.array([len(scan["headers"]) for scan in scans], np.int64)
     if not shards.sum():
-        raise ValueError(f"no images in {source.path}")
+        raise ValueError("; ".join((f"no images in {source.path}", *left.notes(source))))
     headers, offsets, sizes, counts, values = (
         np.concatenate([scan[name] for scan in scans]) for name in ("headers", "offsets", "sizes", "counts", "values")
     )
-    return Split(ragged(values, counts, None), None, Members(tuple(files), shards, headers, offsets, sizes))
+    members = Members(tuple(files), shards, headers, offsets, sizes)
+    return Split(ragged(values, counts, None), None, members, left.notes(source))
 
 
 def expand(path: str) -> list[str]:
     """The paths that a pattern with braces, `{0000..0123}` or `{a,b}`, stands for, in its order. All must exist."""
     pieces = BRACES.split(path)
     choices = [_choices(piece) if i % 2 else [piece] for i, piece in enumerate(pieces)]
+    _check_count(math.prod(map(len, choices)), path)
     return ["".join(parts) for parts in product(*choices)]
 
 
@@ -112,10 +127,15 @@ def _choices(text: str) -> list[str]:
     if not bounds:
         return text.split(",")
     first, last = bounds.groups()
-    numbers = range(int(first), int(last) + 1)
-    if not numbers:
-        raise ValueError(f"shards {{{text}}} must rise: the first number is above the last")
-    return [str(number).zfill(len(first)) for number in numbers]
+    count = int(last) - int(first) + 1
+    check(count > 0, f"shards {{{text}}} must rise: the first number is above the last")
+    _check_count(count, f"{{{text}}}")
+    return [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
+
+
+def _check_count(count: int, what: str) -> None:
+    # Before they are written out, since ten digits too many would fill the memory.
+    check(count <= MOST_SHARDS, f"{what} stands for {count:,} shards, more than {MOST_SHARDS:,}: check its numbers")
 
 
 def _cached_scan(file: File, source: WebDataset) -> Arrays:
@@ -131,13 +151,11 @@ def _scan(file: File, source: WebDataset) -> Arrays:
     """Where the images of one shard lie, how many labels each has, and all labels: int64 arrays."""
     rows: list[tuple[int, int, int, int]] = []
     values: list[int] = []
+    left = LeftOut()
     with file.open() as stream:
-        for key, sample in _samples(_members(file, stream), file):
-            image = _image(sample, source, f"sample {key} of {file.name}")
-            if image is None:
-                continue
-            numbers = _labels(sample, stream, source, f"sample {key} of {file.name}")
-            rows.append((image.offset, image.offset_data, image.size, len(numbers)))
+        for sample in samples(_members(file, stream), file.name, source, left):
+            numbers = _labels(sample, stream, source)
+            rows.append((sample.image.offset, sample.image.offset_data, sample.image.size, len(numbers)))
             values += numbers
     headers, offsets, sizes, counts = np.array(rows, np.int64).reshape(-1, 4).T
     return {
@@ -146,6 +164,7 @@ def _scan(file: File, source: WebDataset) -> Arrays:
         "sizes": sizes,
         "counts": counts,
         "values": np.array(values, np.int64),
+        "left": np.frombuffer(left.to_json(), np.uint8),
     }
 
 
@@ -171,63 +190,21 @@ def _members(file: File, stream: pa.NativeFile) -> Iterator[tarfile.TarInfo]:
         raise ValueError(f"{file.name} is broken or not an uncompressed tar file: {one_line(error)}") from None
 
 
-def _samples(members: Iterator[tarfile.TarInfo], file: File) -> Iterator[tuple[str, dict[str, tarfile.TarInfo]]]:
-    """Samples: members that share a key, by their extensions. Members without a dot, and hidden ones, are left out."""
-    current, sample = "", dict[str, tarfile.TarInfo]()
-    for info in members:
-        folder, _, name = _plain(info.name).rpartition("/")
-        stem, dot, ending = name.partition(".")
-        if not stem or not dot:
-            continue
-        key = f"{folder}/{stem}" if folder else stem
-        if key != current and sample:
-            yield current, sample
-        if key != current:
-            current, sample = key, {}
-        if ending.lower() in sample:
-            raise ValueError(f"{file.name} has the member {info.name!r} twice")
-        sample[ending.lower()] = info
-    if sample:
-        yield current, sample
-
-
-def _plain(name: str) -> str:
-    return name.removeprefix("./")
-
-
-def _image(sample: dict[str, tarfile.TarInfo], source: WebDataset, sample_name: str) -> tarfile.TarInfo | None:
-    """The image of a sample; None for a sample that has neither image nor label."""
-    images = [ending for ending in sample if ending == (source.image or ending) and (source.image or ending in IMAGES)]
-    if len(images) > 1:
-        raise ValueError(
-            f"{sample_name} has several images, {' and '.join(images)}: choose one in the URI, ?image=EXTENSION"
-        )
-    if not images and {"cls", "json"} & set(sample):
-        raise ValueError(
-            f"{sample_name} has no image, only {', '.join(sample)}: name its extension in the URI, ?image=EXTENSION"
-        )
-    return sample[images[0]] if images else None
-
-
-def _labels(
-    sample: dict[str, tarfile.TarInfo], stream: pa.NativeFile, source: WebDataset, sample_name: str
-) -> list[int]:
-    """Class numbers of a sample: from .cls, unless the source names a key of .json."""
-    part = "cls" if "cls" in sample and source.label is None else "json"
-    key = source.label or LABEL_KEY
-    if part not in sample:
-        raise ValueError(
-            f"{sample_name} has no label: it needs a .cls member with a number, or {key!r} in a .json member"
-        )
-    text = stream.read_at(sample[part].size, sample[part].offset_data)
+def _labels(sample: Sample, stream: pa.NativeFile, source: WebDataset) -> list[int]:
+    """Class numbers of a sample."""
+    place = stream.tell()
+    content = stream.read_at(sample.label.size, sample.label.offset_data)
+    stream.seek(place)  # else Arrow refuses to read on, unless tarfile happens to seek itself
+    text = text_of(content)
     try:
-        value = [int(word) for word in text.split()] if part == "cls" else json.loads(text)[key]
-    except (ValueError, KeyError, TypeError):
+        value = json.loads(text)[source.label or LABEL_KEY] if sample.json else [int(word) for word in text.split()]
+    except (ValueError, KeyError, TypeError, RecursionError):
         value = None
     numbers: list[Any] = value if isinstance(value, list) else [value]
     # By exact type: JSON's true is an int to isinstance.
-    if not all(type(number) is int and 0 <= number < 2**31 for number in numbers) or (part == "cls" and not numbers):
+    if not all(type(number) is int and 0 <= number < 2**31 for number in numbers) or not (numbers or sample.json):
+        ending = "json" if sample.json else "cls"
         raise ValueError(
-            f"labels of {sample_name} in .{part} must be integers, got {text[:40].decode(errors='replace')!r}"
+            f"labels of {sample.name} in .{ending} must be integers, got {content[:40].decode(errors='replace')!r}"
         )
     return numbers

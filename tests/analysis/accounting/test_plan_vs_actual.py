@@ -79,7 +79,7 @@ def test_the_study_is_read_back(tmp_path: Path) -> None:
 
 def test_mishaps_say_how_the_work_went_on(study: Storage) -> None:
     missed = actual.mishaps(load_rows(study).attempt).sort("kind")
-    assert missed["what"].to_list() == ["killed, or not ended yet", "failed"]
+    assert missed["what"].to_list() == ["killed or not ended yet", "failed"]
     assert missed["after"].to_list() == ["done by another attempt", "not done"]
     assert missed["lost"].to_list() == [60.0, 160.0]
     said = actual.restarts(load_rows(study).attempt)

@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 
 from analysis.__main__ import main
+from analysis.laws.lacking import lacking_sentence
+from analysis.laws.values import TooFew
 from scaling.store.storage import Storage
 from tests.analysis.test_cli import python
 from tests.helpers import laws_rows as made
@@ -109,7 +111,9 @@ def test_a_tiny_study_has_too_few_points(study: Storage, capsys: pytest.CaptureF
     assert all(not one["enough"] and (one["needs"], one["has"]) == (5, 3) for one in fits)
     assert all("constants" not in one for one in fits)
     assert main(["fit", study.uri]) == 0
-    assert "No law: too few points: needs at least 5 distinct configurations, has 3." in capsys.readouterr().out
+    assert capsys.readouterr().out == (
+        "No law for any of 9 groups: too few points: needs at least 5 distinct configurations, has 3.\n"
+    )
 
 
 def test_a_storage_with_more_sizes_is_fitted(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,7 +166,9 @@ def test_next_names_the_best_run_and_ranks_candidates(
 def test_next_without_a_law_says_what_else_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["next", "published/table6", "--budget", "5000"]) == 0
     shown = capsys.readouterr().out
-    assert shown.count("No group has points enough for the chinchilla law. --form power has fewer constants") == 1
+    assert shown.count("\n") == 1
+    assert shown.startswith("No law for any of 21 groups: too few points: ")
+    assert "; --form power has fewer constants" in shown
 
 
 # --- mistakes ------------------------------------------------------------------------------------------------------
@@ -229,3 +235,43 @@ def test_numbers_that_are_none_are_left_out(tmp_path: Path) -> None:
     assert one["configurations"] == 8
     assert sum(int(note.split()[0]) for note in one["notes"] if "left out" in note) == 5
     assert "NaN" not in done.stdout
+
+
+def test_groups_without_a_law_are_one_sentence(study: Storage, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["next", study.uri, "--budget", "1e-3"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1
+    assert said.startswith("No law for any of 9 groups: too few points: needs at least 7 distinct configurations, has ")
+    assert "--form power has fewer constants" in said
+
+
+@pytest.mark.parametrize("form", ["chinchilla", "power"])
+def test_many_laws_are_a_line_each_without_warnings_or_errors_above_all(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the published rows: warnings are errors here, and an error of 1170 is none."""
+    assert main(["next", "published/table6", "--form", form, "--budget", "1e-5", "--bootstrap", "20"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) < 40
+    assert sum("No law" in line for line in said) <= 1
+    there = [line.split("│")[3] for line in said if line.startswith("│")]
+    assert len(there) == (21 if form == "power" else 0)
+    assert not any("e+" in cell for cell in there)
+    assert any("above 1" in cell for cell in there) is (form == "power")
+
+
+@pytest.mark.parametrize(
+    ("groups", "total", "said"),
+    [
+        ([], 3, ""),
+        ([("", "")], 1, "No law: "),
+        ([("ViT", TooFew("power", 5, 3, "configurations"))], 2, "No law for ViT: too few points: needs at least 5 "),
+        ([(str(i), TooFew("power", 5, i, "configurations")) for i in range(5)], 9, "No law for 5 of 9 groups: "),
+    ],
+)
+def test_the_sentence_on_what_has_no_law(groups: list[tuple[str, Any]], total: int, said: str) -> None:
+    text = lacking_sentence(groups, total)
+    assert text.startswith(said)
+    assert bool(text) is bool(groups)
+    if len(groups) == 5:
+        assert text.endswith("distinct configurations, has 0 to 4.")

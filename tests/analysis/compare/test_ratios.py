@@ -1,5 +1,6 @@
 import json
 import math
+import re
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from analysis.__main__ import main
 from analysis.compare.frontier import mean_over_tasks
 from analysis.compare.ratio_answers import ratio_answer
+from analysis.compare.ratio_text import ratio_table
 from analysis.compare.ratios import (
     comparable_points,
     compare_families,
@@ -198,3 +200,33 @@ def test_the_command(study: Storage, tmp_path: Path, capsys: pytest.CaptureFixtu
         assert capsys.readouterr().err.count("\n") == 1
     assert main(["ratios", str(tmp_path)]) == 2
     assert "holds no rows" in capsys.readouterr().err
+
+
+def test_the_papers_claim_is_told_only_of_its_data_sets() -> None:
+    for tasks in (None, ["imagenet"], ["digits"]):
+        scores = TABLE6 if tasks != ["digits"] else TABLE6.filter(task="pets").with_columns(task=pl.lit("digits"))
+        (pair,) = ratio_answer(None, scores, tasks, "vit", "resnet")["comparisons"]
+        assert any("The ViT paper's claim" in text for text in pair["sentences"]) is (tasks is None)
+
+
+def test_what_is_extrapolated_too_far_is_a_sentence_and_no_number(study: Storage) -> None:
+    """A flat end of a frontier, extended to the accuracy of a far point: 2.7e-10 times the compute."""
+    flat = [("b", 1.0, 0.50), ("b", 2.0, 0.51), ("a", 5.0, 0.10), ("a", 6.0, 0.505), ("a", 7.0, 0.52)]
+    (pair,) = ratio_answer(None, frame(flat), None, "a", "b")["comparisons"]
+    assert pair["points_beside"][0]["ratio_extrapolated"] < 1e-9
+    assert (pair["extrapolated"], pair["too_far"]) == (1, 1)
+    said = [text for text in pair["sentences"] if "No extrapolated ratio" in text]
+    assert said == [
+        "No extrapolated ratio is given of the point for which the b frontier would have to be extended to more than "
+        "10 times its compute."
+    ]
+    cells = [cell for row in ratio_table(pair).rows() for cell in row]
+    assert "too far" in cells
+    assert not any(re.search(r"e[-+]\d", text) for text in (*cells, *pair["sentences"]))
+
+
+def test_a_ratio_of_one_within_the_seeds_error_is_called_so() -> None:
+    models = [("b", 1.0, 0.5), ("b", 100.0, 0.7), ("a", 9.0, 0.6)]
+    noisy = frame(models, top1_std=pl.lit(0.02), seeds=pl.lit(4, pl.UInt32))
+    (pair,) = ratio_answer(None, noisy, None, "a", "b")["comparisons"]
+    assert "1 of the interior points is at 1 within the seeds' error" in pair["sentences"][0]

@@ -34,7 +34,7 @@ def test_each_family_has_its_law_or_says_why_not() -> None:
     said = "\n".join(fitted.law_sentences(laws))
     assert "ViT: Held out:" in said
     assert "an extrapolation, it predicts an error" in said
-    assert "ResNet: no law: too few points: needs at least 5 distinct configurations, has 3." in said
+    assert "No law for ResNet: too few points: needs at least 5 distinct configurations, has 3." in said
     drawn = laws_chart(laws).to_json()
     assert '"extrapolated"' in drawn
     assert "error (%)" in drawn

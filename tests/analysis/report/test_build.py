@@ -46,13 +46,13 @@ def test_the_report_is_one_page_that_needs_no_network(study: Storage, tmp_path: 
     assert "<title>ViT-S/4: 80" in text  # the tooltip of a point
     for part in (
         "R14+ViT-S is best",
-        "every step of compute",
+        "rises at every step of compute",
         "from scratch",
         "points",
         "core-minutes",
         "How to go on",
-        "no law: too few points",
-        "killed, or not ended yet",
+        "No law for Hybrid, ResNet and ViT: too few points",
+        "killed or not ended yet",
         "done by another attempt",
         "loss is nan at step 7",
         "Chosen learning rates",
@@ -115,7 +115,7 @@ def test_a_single_point(storage: Storage) -> None:
 
 def test_equal_points(storage: Storage) -> None:
     text = odd(storage, 1e12, 0.5, count=7)
-    assert "ViT: no law: too few points" in text
+    assert "No law for ViT: too few points" in text
     assert "all models took the same compute" in text
 
 

@@ -91,11 +91,15 @@ def test_it_is_a_storage_but_not_to_write_into(tmp_path: Path, capsys: pytest.Ca
 
 def test_the_report_states_the_claim_and_the_caveat(study: Storage, tmp_path: Path) -> None:
     out = Storage.of(tmp_path)
-    report(study, out)
+    report("published/table6", out)
     text = out.read("report.html").decode()
     assert 'id="ratios"' in text
     for said in ("2–4 times less compute", "ViT-B/32 2.78", "ViT-L/32 5.95", "3.69", "ImageNet-ReaL alone 1.01"):
         assert said in text
+    report(study, out)  # a study of other data: the paper says nothing of it
+    text = out.read("report.html").decode()
+    assert 'id="ratios"' in text
+    assert "ViT paper" not in text
 
 
 def test_ours_and_theirs_side_by_side(study: Storage, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,14 +5,14 @@ import re
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import tyro
 
 from analysis.commands import COMMANDS
 from clusters.__main__ import COMMANDS as CLUSTER_COMMANDS
-from scaling.console.arguments import check_flags, parse, parse_command
+from scaling.console.arguments import _option_fields, check_flags, parse, parse_command
 from scaling.console.cli import exit_code
 from scaling.measure.__main__ import RENAMED
 from scaling.measure.__main__ import Options as Measure
@@ -149,3 +149,32 @@ def test_old_names_of_flags() -> None:
     words = ["ViT-B/16", "--sizes", "64", "--batch", "8", "--max-batch=16", "--classes", "5"]
     read_options = parse(Measure, words, program="python -m scaling.measure", renamed=RENAMED)
     assert read_options == Measure(("ViT-B/16",), (64,), batch_size=8, max_batch_size=16, num_classes=5)
+
+
+def example_of(options: Any) -> list[str]:
+    """The words of the first example in a door's docstring, without the program and the command's own name."""
+    line = next(line.strip() for line in options.__doc__.splitlines() if line.strip().startswith("python "))
+    words = shlex.split(line.partition(" > ")[0])
+    first = 3 if words[1] == "-m" else 2
+    return words[first + (words[2] in ("analysis", "clusters")) :]
+
+
+@pytest.mark.parametrize("door", [name for name in DOORS if not name.startswith("benchmarks.")])
+def test_numbers_of_flags_are_finite_and_of_64_bits(door: str) -> None:
+    options = options_of(door)
+    example = example_of(options)
+    parse(options, example, program="python door.py")
+    flags = {name: kind for name, kind, _ in _option_fields(options) if _number(kind) and f"--{name}" not in example}
+    for name, kind in flags.items():
+        flag = f"--{name.replace('_', '-')}"
+        wrong = ["nan", "inf", "-inf", "1e999"] if _number(kind) is float else [str(2**80), "1.5", "nan"]
+        for value in wrong:
+            with pytest.raises(ValueError, match=rf"{flag} must be .*, got .*{value}") as raised:
+                parse(options, [*example, flag, value], program="python door.py")
+            assert "\n" not in str(raised.value)
+
+
+def _number(kind: Any) -> type | None:
+    """int or float, if a flag is one number."""
+    plain = [each for each in (get_args(kind) or (kind,)) if each is not type(None)]
+    return plain[0] if len(plain) == 1 and plain[0] in (int, float) else None

@@ -16,11 +16,12 @@ from scaling.specs.identity import identity
 from scaling.specs.pretraining import Dataset
 from tests.helpers.images import plain_labels
 
-PIXELS = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
+PIXELS = np.random.default_rng(0).integers(0, 256, (17, 8, 8, 3), dtype=np.uint8)
 
 
-def write(path: Path, labels: np.ndarray, classes: list[str]) -> str:
-    path.write_bytes(encoding.encode_parquet([png(p) for p in PIXELS[: len(labels)]], labels, classes))
+def write(path: Path, labels: np.ndarray, classes: list[str], first: int = 0) -> str:
+    pixels = PIXELS[first : first + len(labels)]
+    path.write_bytes(encoding.encode_parquet([png(p) for p in pixels], labels, classes))
     return f"parquet:{path}"
 
 
@@ -35,7 +36,7 @@ def test_papers_sets_are_for_planning() -> None:
 
 def test_resolve_reads_what_is_not_given(tmp_path: Path) -> None:
     train = write(tmp_path / "train.parquet", np.arange(12) % 4, ["a", "b", "c", "d", "e"])
-    test = write(tmp_path / "test.parquet", np.arange(5) % 3, [])
+    test = write(tmp_path / "test.parquet", np.arange(5) % 3, [], first=12)
     full = resolve(Dataset("mine", train, test))
     assert (full.num_classes, full.num_train, full.num_test) == (5, 12, 5)
     assert full.fingerprint is not None

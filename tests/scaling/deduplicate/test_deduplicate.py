@@ -11,6 +11,7 @@ import pytest
 from benchmarks.deduplication import corpus
 from scaling.data.sources.read import open_split
 from scaling.deduplicate.__main__ import Options, main
+from tests.helpers.images import pictures
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -33,6 +34,34 @@ def test_the_list_the_report_and_the_pairs(tmp_path: Path, capsys: pytest.Captur
     assert len(open_split(f"{made.upstream}?without={out}/removed.txt", None)) == 20  # as a training reads it
     assert pairs["kind"].is_in(["whole", "crop"]).all()
     assert not list((out / ".tmp").iterdir())
+
+
+def test_copies_with_odd_names_are_left_out_of_a_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a class folder called by a hash they were taken for comments, and stayed in the training."""
+    names = [
+        "#hashtag/1.png",
+        "#hashtag/ 2.png ",
+        "plain/100%?.png",
+        "plain/two\n.png",
+        "plain/caf\udce9.png",
+        "plain/x.png",
+    ]
+    images = pictures(7, 32)
+    for name, data in zip([*names, "plain/y.png"], images, strict=True):
+        for place in ("up", "test") if name != "plain/x.png" else ("up",):
+            file = tmp_path / "a & b%20" / place / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+    (tmp_path / "a & b%20" / "test" / "plain" / "y.png").unlink()
+    (tmp_path / "a & b%20" / "test" / "plain" / ".DS_Store").write_bytes(b"x")
+    up, tests = (f"imagefolder:{tmp_path}/a & b%20/{place}" for place in ("up", "test"))
+    out = tmp_path / "a & b%20" / "out"
+    assert main(Options(up, (tests,), str(out), processes=1)) == 0
+    printed = capsys.readouterr()
+    assert "hidden file or folder (plain/.DS_Store)" in printed.err
+    (uri,) = [line.partition(": ")[2] for line in printed.out.splitlines() if line.startswith("train without them")]
+    left = open_split(uri, None)
+    assert sorted(left.name(i) for i in range(len(left))) == ["plain/x.png", "plain/y.png"]
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_labels_follow_names_numbers_or_the_file(tmp_path: Path) -> None:
     assert named.classes == ["ant", "zebra"]
     assert np.array_equal(plain_labels(named), 1 - LABELS)
     numbered = open_split(folder(tmp_path / "numbered", ("3", "10")), None)
-    assert numbered.classes is None
+    assert numbered.classes == [str(label) for label in range(11)]  # with those between: a name for each number
     assert np.array_equal(plain_labels(numbered), np.where(LABELS, 10, 3))
     uri = folder(tmp_path / "listed", ("zebra", "ant"))
     (tmp_path / "listed" / "classes.txt").write_text("zebra\nyak\nant\n")

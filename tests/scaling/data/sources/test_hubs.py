@@ -124,7 +124,7 @@ def test_hugging_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for uri, message in [
         (f"hf:{tmp_path}/set?split=dev", "cannot be loaded"),
         (f"hf:{tmp_path}/set?label=cls", "no column 'cls' in"),
-        (f"hf:{tmp_path}/set?image=label", "holds no images"),
+        (f"hf:{tmp_path}/set?image=label", "must hold images"),
     ]:
         with pytest.raises(ValueError, match=message) as caught:
             open_split(uri, None)

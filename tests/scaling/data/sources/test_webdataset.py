@@ -60,6 +60,82 @@ def test_samples_by_the_first_dot(tmp_path: Path) -> None:
     assert labels[np.array([0])].tolist() == [[1, 0, 0, 0, 1]]
 
 
+def named(*endings: str) -> dict[str, bytes]:
+    """Members `photo.ENDING`: images, and labels that tell them apart."""
+    kinds = {"png": IMAGES[1], "jpg": IMAGES[0], "json": b'{"label": 7}', "txt": b"a caption"}
+    return {f"photo.{e}": kinds.get(e.rpartition(".")[2].lower(), str(i).encode()) for i, e in enumerate(endings)}
+
+
+@pytest.mark.parametrize(
+    ("endings", "labels", "note"),
+    [
+        (["v2_1.png", "v2_1.cls", "v2_2.png", "v2_2.cls"], [1, 3], ""),
+        (["v2_1.png", "v2_2.png", "v2_1.cls", "v2_2.cls"], [2, 3], ""),
+        (["1.0.jpg", "1.0.json", "1.5.JPG", "1.5.json"], [7, 7], ""),
+        (["png", "cls", "v2.png", "v2.cls"], [1, 3], ""),
+        (["cls", "seg.png", "png"], [0], "1 further member of a sample (photo.seg.png)"),
+        (
+            ["png", "cls", "meta.json", "thumb.jpg"],
+            [1],
+            "2 further members of samples (photo.meta.json, photo.thumb.jpg)",
+        ),
+        (["png", "cls", "small.png", "small.json"], [1], "2 further members of samples"),
+        (["v1.png", "v1.cls", "txt", "v1.txt"], [1], "2 further members of samples (photo.txt, photo.v1.txt)"),
+    ],
+)
+def test_names_with_more_dots(tmp_path: Path, endings: list[str], labels: list[int], note: str) -> None:
+    write_tar(tmp_path / "x.tar", named(*endings) | {"readme.v1.txt": b"", "z.png": IMAGES[3], "z.cls": b"9"})
+    images = open_split(f"webdataset:{tmp_path}/x.tar", None)
+    assert plain_labels(images).tolist() == [*labels, 9]
+    (line,) = images.notes
+    assert note in line
+    assert "1 member that is no part of a sample (readme.v1.txt)" in line
+    assert [images.encoded[i] in IMAGES for i in range(len(images))] == [True] * len(images)
+
+
+@pytest.mark.parametrize(
+    ("endings", "message"),
+    [
+        (["v2_1.png"], r"sample photo\.v2_1 of .*x\.tar has no label: it needs a \.cls"),
+        (["v2_1.png", "v2_1.cls", "v2_2.png"], r"sample photo\.v2_2 of .* has no label"),
+        (["v2_1.png", "v2_1.cls", "v2_2.cls"], r"sample photo\.v2_2 of .* has no image, only v2_2\.cls: .*\?image="),
+        (["v2_1.png", "v2_2.cls"], r"sample photo\.v2_2 of .* has no image, only v2_1\.png, v2_2\.cls"),
+        (["v2_1.png", "cls"], r"sample photo of .* has no image, only v2_1\.png, cls: name its extension"),
+        (["v2.1.png", "v2.1.cls", "v2.2.PNG"], r"sample photo\.v2\.2 of .* has no label"),
+    ],
+)
+def test_half_samples_with_more_dots(tmp_path: Path, endings: list[str], message: str) -> None:
+    write_tar(tmp_path / "x.tar", named(*endings) | {"z.png": IMAGES[3], "z.cls": b"9"})
+    with pytest.raises(ValueError, match=message) as caught:
+        open_split(f"webdataset:{tmp_path}/x.tar", None)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_image_that_the_uri_names(tmp_path: Path) -> None:
+    write_tar(tmp_path / "x.tar", named("png", "seg.png", "cls"))
+    images = open_split(f"webdataset:{tmp_path}/x.tar?image=seg.png", None)
+    assert images.name(0) == "x.tar/photo.seg.png"
+    assert images.notes[0].endswith("not used: 1 further member of a sample (photo.png)")
+
+
+@pytest.mark.parametrize("text", [b"\xef\xbb\xbf2\r\n", b"2\r", " 2 ".encode("utf-16"), b"2"])
+def test_labels_with_a_mark_and_other_line_ends(tmp_path: Path, text: bytes) -> None:
+    write_tar(tmp_path / "x.tar", {"0.png": IMAGES[1], "0.cls": text})
+    assert plain_labels(open_split(f"webdataset:{tmp_path}/x.tar", None)).tolist() == [2]
+    write_tar(tmp_path / "y.tar", {"0.png": IMAGES[1], "0.json": b'\xef\xbb\xbf{"label": 2}\r\n'})
+    assert plain_labels(open_split(f"webdataset:{tmp_path}/y.tar", None)).tolist() == [2]
+
+
+def test_notes_of_a_shard_that_was_scanned_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(webdataset, "CACHED_BYTES", 0)
+    for name in ("a", "b"):
+        write_tar(tmp_path / "set" / f"{name}.tar", {"0.png": IMAGES[1], "0.cls": b"1", f"{name}\udcff": b""})
+    splits = [webdataset.read(WebDataset(str(tmp_path / "set"))) for _ in range(2)]
+    assert splits[0].notes == splits[1].notes
+    assert "2 members that are no part of samples (a\\xff, b\\xff)" in splits[0].notes[0]
+
+
 def link(kind: bytes, name: str = "0.jpg") -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, "/etc/passwd"
