@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from analysis.commands import COMMANDS
-from scaling.console import exit_code, parse_command
+from scaling.console import exit_code, guard_output, parse_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,4 +31,5 @@ def _run(words: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    guard_output(drop=False)
     sys.exit(main())

@@ -121,7 +121,7 @@ def _attempt(storage: Storage, unit_id: str, kind: str, run: Pretrain, noise: ra
         row |= {"precision": "fp32", "workers": 1, "cores": 1, "host": "a", "first_step": 0, "last_step": 100}
         row |= {"started": START + timedelta(seconds=noise.random() * 1e6), "committed_step": 100}
         row |= {"seconds_total": 10.0, "seconds_training": 8.0, "seconds_evaluating": 1.0, "seconds_waiting": 0.5}
-        row |= {"hosts": 1, "slice": None, "start_reason": "first", "seconds_queued": 0.0}
+        row |= {"hosts": 1, "slice": None, "start_reason": "first", "seconds_queued": 0.0, "seconds_starting": 0.0}
         row |= {"seconds_lost": 1.0 if outcome == "running" else 0.0, "corrupt_images": 0, "first_corrupt": ""}
         row |= {"train_flops_valid": 1e10, "outcome": outcome}
         write_rows(storage, "attempt", [row])

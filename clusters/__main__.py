@@ -17,7 +17,7 @@ import tyro
 from clusters.hardware import slice_named, slice_wanted
 from clusters.launch import LaunchKind, LaunchRequest, LineError, launch_file, mistakes
 from scaling.checks import check, printable, read_regular
-from scaling.console import USER_ERROR, WideTable, console, exit_code, parse_command
+from scaling.console import USER_ERROR, WideTable, console, exit_code, guard_output, parse_command
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,7 @@ def _read(file: Path) -> tuple[str, list[LineError]]:
 
 
 if __name__ == "__main__":
+    guard_output(drop=False)
     sys.exit(
         exit_code(lambda: main(parse_command(COMMANDS, __doc__ or "", sys.argv[1:], program="python -m clusters")))
     )

@@ -8,6 +8,7 @@ from analysis.accounting.core_days import (
     core_time_by_kind,
     core_time_by_model,
     core_time_by_run,
+    occupied_seconds,
 )
 from analysis.accounting.losses import CAUSES, core_time_losses
 from analysis.accounting.measured import measurements_table, newest_measurements
@@ -40,6 +41,7 @@ __all__ = [
     "mishaps_text",
     "mixed_devices_note",
     "newest_measurements",
+    "occupied_seconds",
     "plan_study",
     "plan_vs_actual_by_family",
     "render_plan",

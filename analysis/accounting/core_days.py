@@ -1,6 +1,7 @@
 """Where the machines' time went: the core-seconds that attempts used, split into productive training and the rest.
 
-Core time used is cores x the time from an attempt's start to its last row. Productive is the part of it in which steps
+Core time used is cores x the time that the attempts held them: from when their process began, or had ended its last
+attempt, to their last row. Productive is the part of it in which steps
 were trained that the run kept; steps that were lost and trained again are not, nor is waiting, evaluation or set-up.
 A core is the vendor's core; core-days = core-seconds / 86 400. Core-seconds of different chips are never added up.
 """
@@ -23,9 +24,10 @@ DAY = 86_400.0  # seconds
 def core_time_account(attempts: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.DataFrame:
     """Attempt rows -> one row per device and group of `by` ('kind', or 'name' and 'family').
 
-    `core_seconds` is cores x seconds_total; the columns of `TIME_PARTS` (core-seconds) add up to it. `productive` is
-    cores x (training - lost), `overhead` the time that no clock measured. `killed` counts attempts whose row still says
-    'running': they were killed, or have not ended yet.
+    `core_seconds` is cores x (seconds_starting + seconds_total); the columns of `TIME_PARTS` (core-seconds) add up to
+    it. `productive` is cores x (training - lost), `overhead` the time that no clock measured. `interrupted` counts
+    attempts that were stopped on request, `killed` those that were killed, with those whose row still says 'running':
+    they were killed, or have not ended yet.
 
     Over productive time: `tflops_per_core` (TFLOP/s per core, valid taps) and `utilisation`, its share of the
     catalogue's dense peak in the attempts' precision. Over all the time used, as Table 2 counts core-days:
@@ -39,7 +41,8 @@ def core_time_account(attempts: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.Da
         pl.col("core_seconds", *TIME_PARTS, "train_flops_valid").sum(),
         attempts=pl.len(),
         failed=pl.col("outcome").is_in(["failed", "diverged"]).sum(),
-        killed=(pl.col("outcome") == "running").sum(),
+        interrupted=(pl.col("outcome") == "interrupted").sum(),
+        killed=pl.col("outcome").is_in(["running", "killed"]).sum(),
         _clocked=pl.col("seconds_training").is_not_null().all(),
         _known=pl.col("train_flops_valid").is_not_null().all(),
         _reached=_known_sum(productive * pl.col("_peak")),
@@ -88,9 +91,14 @@ def core_time_by_study(attempts: pl.DataFrame) -> pl.DataFrame:
     return core_time_account(attempts, ("study",))
 
 
+def occupied_seconds() -> pl.Expr:
+    """Seconds that an attempt held its devices; the time before its start is not known of rows before version 5."""
+    return pl.col("seconds_total") + pl.col("seconds_starting").fill_null(0.0)
+
+
 def time_parts() -> list[pl.Expr]:
     """`core_seconds` and the columns of `TIME_PARTS`, from an attempt's clocks; a clock that is null counts as 0."""
-    cores, total, training = pl.col("cores"), pl.col("seconds_total"), pl.col("seconds_training").fill_null(0.0)
+    cores, total, training = pl.col("cores"), occupied_seconds(), pl.col("seconds_training").fill_null(0.0)
     evaluating, waiting, lost = (pl.col(f"seconds_{name}").fill_null(0.0) for name in ("evaluating", "waiting", "lost"))
     parts = {
         "core_seconds": total,

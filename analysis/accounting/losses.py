@@ -30,11 +30,11 @@ def core_time_losses(attempts: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.Dat
     # the first attempt of a unit has to set up anyway; what further ones spend on it is a loss
     later = pl.int_range(pl.len()).over("unit_id") > 0
     known = attempts.with_columns(time_parts()).sort("started", "attempt_id").with_columns(_later=later)
-    ended = {"failed": "failed", "diverged": "diverged", "killed": "running", "interrupted": "interrupted"}
-    lost = pl.col("repeated")
+    ended = {"failed": "failed", "diverged": "diverged", "killed": "killed", "interrupted": "interrupted"}
+    lost, outcome = pl.col("repeated"), pl.col("outcome").replace("running", "killed")  # nobody has closed its account
     causes = {
-        **{cause: lost.filter(pl.col("outcome") == outcome).sum() for cause, outcome in ended.items()},
-        "repeated": lost.filter(~pl.col("outcome").is_in(list(ended.values()))).sum(),
+        **{cause: lost.filter(outcome == how).sum() for cause, how in ended.items()},
+        "repeated": lost.filter(~outcome.is_in(list(ended.values()))).sum(),
         "restarts": pl.col("overhead").filter("_later").sum(),
         "waiting": pl.col("waiting").sum(),
         "evaluating": pl.col("evaluating").sum(),

@@ -5,6 +5,7 @@ The plan is made again from `study.json`, for the chip that did the work, so tha
 
 import polars as pl
 
+from analysis.accounting.core_days import occupied_seconds
 from analysis.accounting.plan import plan_study
 from analysis.rows import with_display_name
 from clusters.hardware import catalogue, chip_of_device
@@ -53,7 +54,7 @@ def actual_costs(attempts: pl.DataFrame) -> pl.DataFrame:
         unit_id=pl.when(tuning).then(pl.lit("")).otherwise("unit_id"),
         kind=pl.when(tuning).then(pl.lit("fine-tuning")).otherwise("kind"),
     )
-    seconds = pl.col("cores") * pl.col("seconds_total")
+    seconds = pl.col("cores") * occupied_seconds()
     productive = pl.col("cores") * (pl.col("seconds_training") - pl.col("seconds_lost"))
     return kinds.group_by("kind", "unit_id").agg(
         exaflops=pl.col("train_flops_valid").sum() / EXA,

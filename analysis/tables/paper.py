@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import polars as pl
 
+from analysis.accounting import occupied_seconds
 from analysis.compare import fewshot_accuracies, paper_runs, vtab_scores, vtab_scores_table, vtab_top1
 from analysis.names import core_unit
 from analysis.rows import Rows, accuracies, tasks_of, with_display_name
@@ -47,7 +48,7 @@ def comparison(rows: Rows) -> pl.DataFrame:
         for task in tasks_of(scores)
     ]
     spent = rows.attempt.filter(pl.col("kind") == "pretrain").with_columns(
-        core_seconds=pl.col("cores") * pl.col("seconds_total")
+        core_seconds=pl.col("cores") * occupied_seconds()
     )
     spent = spent.filter(pl.col("unit_id").is_in(list(columns)))
     totals = spent.group_by("device", "unit_id").agg(pl.col("core_seconds").sum())

@@ -54,7 +54,7 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
     address = os.environ.get("RAY_ADDRESS")
     ours = QUIET | (CLUSTER if address else LOCAL)
     on_sigterm = signal.getsignal(signal.SIGTERM)
-    with still_environment():
+    with still_environment(), _hangup_blocked():
         # What the user has set stays.
         os.environ.update({name: os.environ.get(name, value) for name, value in ours.items()})
         _start(address, num_cpus, ours)
@@ -66,6 +66,21 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
     finally:
         if not isinstance(sys.exception(), KeyboardInterrupt):
             ray.shutdown()
+
+
+@contextlib.contextmanager
+def _hangup_blocked() -> Iterator[None]:
+    """Processes that start in the block never get SIGHUP: a terminal that closes sends it to all of them at once.
+
+    The driver is to save checkpoints first, for which it needs them. It gets the signal when the block has ended.
+    """
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {hangup}) if hangup else set()
+    try:
+        yield
+    finally:
+        if hangup:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start(address: str | None, num_cpus: int | None, ours: dict[str, str]) -> None:

@@ -20,7 +20,7 @@ from clusters.execution.optuna_mirror import News, Tell
 from clusters.execution.placement import Placement
 from clusters.execution.queue import RESTARTS
 from clusters.execution.shutdown import Flag, driver_actor, run_concurrently
-from clusters.execution.trials import Checkpoints, Do, Sweep, config_of, do_unit, result_in
+from clusters.execution.trials import Checkpoints, Do, Sweep, config_of, do_alone, do_unit, result_in
 from clusters.execution.tune_actor import trial
 from clusters.execution.work import Work
 from scaling.schedule import Pair, Result, Trial, due_trials
@@ -164,7 +164,7 @@ def run_all(
     """Run final fine-tunings and few-shot probes, several at a time, and leave their rows; a failure stops no other."""
     resources = placement.trial_resources
     flag = driver_actor(Flag)
-    task = ray.remote(do_unit).options(
+    task = ray.remote(do_alone).options(
         num_cpus=resources["CPU"],
         num_gpus=resources.get("GPU", 0),
         resources={kind: number for kind, number in resources.items() if kind == "TPU"},

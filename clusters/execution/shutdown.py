@@ -1,7 +1,7 @@
 """An orderly shutdown: a driver that is told to stop first lets its workers save checkpoints.
 
-Ctrl-C and SIGTERM are a KeyboardInterrupt in the driver's main thread. That thread therefore only waits, and Ray's
-loops run in threads of their own.
+Ctrl-C, SIGTERM and SIGHUP are a KeyboardInterrupt in the driver's main thread, and so is output that nobody reads any
+more. That thread therefore only waits, and Ray's loops run in threads of their own.
 """
 
 import threading
@@ -11,6 +11,8 @@ from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from scaling.console import output_lost
 
 GRACE_SECONDS = 15.0  # to save checkpoints in; a cluster that takes a machine back gives 20 or 30
 
@@ -44,6 +46,8 @@ def run_concurrently(
         while not all(end.is_set() for end in ended):
             watch()
             _wait(ended, poll_seconds)
+            if output_lost():
+                raise KeyboardInterrupt
     except KeyboardInterrupt:
         stop()
         _wait(ended, GRACE_SECONDS)

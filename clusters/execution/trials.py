@@ -15,7 +15,7 @@ from clusters.execution.tracking import tracked
 from clusters.execution.work import Work
 from scaling.schedule import RESULT_COLUMNS, Pair, Result, Trial, result_of
 from scaling.store import Storage
-from scaling.training import SAVE_SECONDS, NonFiniteLossError, TrainingInterruptedError
+from scaling.training import SAVE_SECONDS, NonFiniteLossError, TrainingInterruptedError, devices_taken
 
 Do = Callable[[Work, Storage, str, Placement, Any], dict[str, Any] | None]
 Checkpoints = Mapping[str, str | None]  # directory by id of the upstream
@@ -67,6 +67,12 @@ def result_in(report: Mapping[str, Any]) -> Result | None:
     """The result of a trial that did not fail, as `reported` sent it; None: it diverged."""
     values = report["result"]
     return None if values is None else result_of(dict(zip(RESULT_COLUMNS, values, strict=True)))
+
+
+def do_alone(work: Work, storage: Storage, study: str, placement: Placement, flag: Any) -> dict[str, Any] | None:
+    """`do_unit` as a task: its process may have done others before, and holds its devices from now on."""
+    devices_taken()
+    return do_unit(work, storage, study, placement, flag)
 
 
 def do_unit(work: Work, storage: Storage, study: str, placement: Placement, flag: Any) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from scaling.console.grid_table import (
     trial_rows,
 )
 from scaling.console.outcome import first_line, helping, said_missing
+from scaling.console.output import guard_output, output_lost
 from scaling.console.plain import PlainConsole
 from scaling.console.progress import Phase, View, phase
 from scaling.console.trackers import Log, Tracking, event_files, run_directory, scalars
@@ -39,8 +40,10 @@ __all__ = [
     "finals_of",
     "first_line",
     "grid_table",
+    "guard_output",
     "helping",
     "number_text",
+    "output_lost",
     "parse",
     "parse_command",
     "phase",

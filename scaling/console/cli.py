@@ -13,10 +13,11 @@ from rich.console import Console
 
 from scaling.checks import check, end_notes, hold_notes, printable
 from scaling.console.arguments import parse, program_name
+from scaling.console.output import guard_output
 from scaling.console.plain import PlainConsole
 from scaling.console.trackers import Tracking
 from scaling.specs import Execution
-from scaling.store import Storage, check_lasting
+from scaling.store import Storage, check_lasting, without_secrets
 
 Options = TypeVar("Options")
 USER_ERROR, INTERRUPTED = 2, 130
@@ -96,17 +97,27 @@ def command_line(
     goes_on: the same command, given again, does only what is left. renamed: flags that had another name, old to new.
     without: fields that this door does not offer.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    guard_output(drop=goes_on)
+    end_cleanly()
     program = program_name()
     read = partial(parse, options, sys.argv[1:], program=program, renamed=renamed, without=without)
     sys.exit(exit_code(lambda: main(read()), goes_on=goes_on))
 
 
+def end_cleanly() -> None:
+    """Let SIGTERM, and the SIGHUP of a closed terminal, end this process as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Under nohup it is ignored, and stays so. Windows has none.
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        signal.signal(hangup, signal.default_int_handler)
+
+
 def exit_code(work: Callable[[], int], *, goes_on: bool = False) -> int:
     """The exit code of a command.
 
-    A ValueError is the user's mistake: one line on standard error and 2. Ctrl-C and SIGTERM end cleanly with 130. A
-    reader of the output that has seen enough, such as head, ends it with 0, unless work is left undone by that.
+    A ValueError is the user's mistake: one line on standard error and 2. Ctrl-C, SIGTERM and SIGHUP end cleanly with
+    130. A reader of the output that has seen enough, such as head, ends a command that only prints with 0.
     """
     hold_notes()
     try:
@@ -115,10 +126,10 @@ def exit_code(work: Callable[[], int], *, goes_on: bool = False) -> int:
         return code
     except ValueError as error:
         end_notes(said=False)
-        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+        print(f"error: {printable(without_secrets(' '.join(str(error).split())))}", file=sys.stderr)
         return USER_ERROR
     except BrokenPipeError:
-        if goes_on:
+        if goes_on:  # not of standard output, see `guard_output`
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains again as it exits
         return 0

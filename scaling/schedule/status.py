@@ -96,7 +96,9 @@ def _stage(name: str, ids: list[str], finished: Collection[str]) -> Stage:
 def _open(attempts: "pl.DataFrame") -> Iterator[Attempt]:
     """Units that run, or whose last attempt failed or was interrupted, latest first."""
     latest = attempts.sort("started").unique("unit_id", keep="last", maintain_order=True)
-    for row in latest.filter(latest["outcome"].is_in(["running", "failed", "interrupted"])).reverse().to_dicts():
+    for row in (
+        latest.filter(latest["outcome"].is_in(["running", "failed", "interrupted", "killed"])).reverse().to_dicts()
+    ):
         seen = row["started"] + timedelta(seconds=row["seconds_total"])
         yield Attempt(row["kind"], row["name"], row["last_step"], seen, row["outcome"], row["reason"])
 

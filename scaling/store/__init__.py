@@ -5,14 +5,22 @@ Functions that return frames of many rows load with their first use: they need p
 
 from typing import TYPE_CHECKING, Any
 
+from scaling.store.accounts import CLOCKS, settle
 from scaling.store.clutter import is_clutter
 from scaling.store.directories import DAMAGED, Committed, commit_directory, open_directory, set_aside
 from scaling.store.errors import LostLeaseError, StorageError
 from scaling.store.lease import lease, lease_holder
-from scaling.store.leftovers import clear_checkpoints, clear_finished, clear_leftovers, step_checkpoints
+from scaling.store.leftovers import clear_checkpoints, clear_finished, clear_leftovers
 from scaling.store.manifest import DamagedError
 from scaling.store.place import check_lasting, check_place
-from scaling.store.provenance import Command, command_typed, record_command, recorded_commands, without_secrets
+from scaling.store.provenance import (
+    Command,
+    command_typed,
+    record_command,
+    recorded_commands,
+    refuse_secrets,
+    without_secrets,
+)
 from scaling.store.results import (
     checkpoint_name,
     finished_ids,
@@ -23,6 +31,7 @@ from scaling.store.results import (
     write_rows,
 )
 from scaling.store.schemas import TABLES, UNIT_TABLES
+from scaling.store.steps import step_checkpoints
 from scaling.store.storage import Storage
 from scaling.store.uri import still_environment
 
@@ -30,6 +39,7 @@ if TYPE_CHECKING:
     from scaling.store.frames import best_trials, open_attempts, read_table, skipped_images
 
 __all__ = [
+    "CLOCKS",
     "DAMAGED",
     "TABLES",
     "UNIT_TABLES",
@@ -59,8 +69,10 @@ __all__ = [
     "read_table",
     "record_command",
     "recorded_commands",
+    "refuse_secrets",
     "row_file",
     "set_aside",
+    "settle",
     "skipped_images",
     "step_checkpoints",
     "still_environment",

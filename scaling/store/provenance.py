@@ -21,8 +21,13 @@ from scaling.store.storage import Storage
 DIRECTORY = "commands"
 PACKAGES = ("torch", "ray", "optuna", "numpy", "polars", "pyarrow", "pillow", "simplejpeg", "safetensors", "altair")
 ROOT = Path(__file__).resolve().parents[2]
-SECRET = re.compile(r"(?i)((?:secret|password|passwd|token|credential|access_key|api_key)[a-z_]*)=[^&\s]*")
-LOGIN = re.compile(r"://[^/@\s]+@")
+# Names of options that hold secrets: secret_key, AWSAccessKeyId, account_key, X-Amz-Signature, sig, sas, Password ...
+NAME = r"[\w.-]*(?:secret|passw|passphrase|credential)[\w-]*|[\w.-]*(?:token|signature|pwd|key|key[_-]?id)|sig|sas|auth"
+# A login with a password ends at the last @ of its word, since passwords hold / and @; one without it at the first.
+LOGIN = re.compile(rf"""(?i)://(?:[^\s/?#@:"]*:(?:(?![?&;](?:{NAME})=)[^\s"])*|[^\s/?#@"]+)@""")
+# At the beginning of a word, not inside a path: /data/key=5 is a directory.
+OPTION = re.compile(rf"""(?i)(?<![\w/.%-])(-*(?:{NAME}))=[^&\s"]+""")
+HEADER = re.compile(r"(?i)\b(bearer)\s+[^\s\"]+")
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ def record_command(storage: Storage, arguments: Sequence[str]) -> None:
     """Write down a command that is about to work on the storage, without logins and secrets that its URIs hold."""
     now = datetime.now(UTC)
     command = Command(
-        command=without_secrets(shlex.join(arguments)),
+        command=shlex.join(map(without_secrets, arguments)),
         started=now.isoformat(timespec="seconds"),
         python=platform.python_version(),
         machine=f"{platform.system()} {platform.machine()}",
@@ -57,9 +62,12 @@ def recorded_commands(storage: Storage) -> list[Command]:
     commands = []
     for name in storage.list(DIRECTORY):
         try:
-            commands.append(Command(**json.loads(storage.read(f"{DIRECTORY}/{name}"))))
-        except (ValueError, TypeError):
+            command = Command(**json.loads(storage.read(f"{DIRECTORY}/{name}")))
+        except (ValueError, TypeError, RecursionError, OSError):
             continue
+        texts = (command.command, command.started, command.python, command.machine, command.commit or "")
+        if isinstance(command.packages, dict) and all(isinstance(text, str) for text in (*texts, *command.packages)):
+            commands.append(command)
     return commands
 
 
@@ -73,8 +81,18 @@ def command_typed() -> list[str]:
 
 
 def without_secrets(text: str) -> str:
-    """A command or URI without logins, and without the values of options that are called like secrets."""
-    return SECRET.sub(r"\1=...", LOGIN.sub("://...@", text))
+    """A command, message or URI without logins, and without the values of options that are called like secrets."""
+    return HEADER.sub(r"\1 ...", OPTION.sub(r"\1=...", LOGIN.sub("://...@", text)))
+
+
+def refuse_secrets(uri: str | None, what: str) -> None:
+    """Raise ValueError, without the secret, for a URI that holds one and would be written down: specs are kept."""
+    shown = without_secrets(uri or "")
+    if shown != (uri or ""):
+        raise ValueError(
+            f"{what} {shown} holds a login or key, which would be stored with the study: leave it out of the URI and "
+            "give it in the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
 
 
 def versions() -> dict[str, str]:

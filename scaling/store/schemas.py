@@ -6,7 +6,7 @@ compute is in FLOPs (1 MAC = 2 FLOPs). The names of tables and columns are what 
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _PARAMETERS = ("setting_id", "weight_decay", "dropout", "label_smoothing")
 ADDED: dict[int, dict[str, tuple[str, ...]]] = {  # columns by the version that added them; null in older rows
     2: {
@@ -17,6 +17,7 @@ ADDED: dict[int, dict[str, tuple[str, ...]]] = {  # columns by the version that 
     },
     3: {"attempt": ("hosts", "slice", "start_reason", "seconds_queued")},
     4: {"measure": ("compiled",)},
+    5: {"attempt": ("seconds_starting",)},
 }
 
 
@@ -214,6 +215,11 @@ TABLES: dict[str, pa.Schema] = {
             FLOAT,
             "s: waited before the start, since the request for its workers or the last heartbeat of lost ones; 0: none",
         ),
+        (
+            "seconds_starting",
+            FLOAT,
+            "s: that the devices were held before the start: since the process began, or its last attempt ended",
+        ),
         ("seconds_lost", FLOAT, "s: training of steps that no checkpoint holds"),
         (
             "corrupt_images",
@@ -225,7 +231,7 @@ TABLES: dict[str, pa.Schema] = {
         (
             "outcome",
             STRING,
-            "done, failed, diverged, interrupted (told to stop), or running (killed, if no later attempt follows)",
+            "done, failed, diverged, interrupted (told to stop), killed, or running (killed, if nothing runs any more)",
         ),
         ("reason", STRING, "why it failed, in one line"),
     ),

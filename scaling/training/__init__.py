@@ -12,6 +12,7 @@ from scaling.training.devices import (
     union_over_workers,
 )
 from scaling.training.evaluation import EVAL_BATCH, accuracy, features, topk
+from scaling.training.holding import devices_taken
 from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError, Unit, attempt, evaluated_at
 from scaling.training.loop import Report, Trained, Training, microbatches, train
 from scaling.training.objective import Objective, classification
@@ -37,6 +38,7 @@ __all__ = [
     "attempt",
     "broadcast",
     "classification",
+    "devices_taken",
     "evaluated_at",
     "features",
     "host_alone",

@@ -89,7 +89,7 @@ def train(
     with a checkpoint, soon after `report` of any worker has said to stop, and as PreemptedError if it said why.
     """
     state = _begin(module, training, storage, device)
-    ledger.begin(state.step)
+    ledger.begin(state.step, state.account)
     model = _prepared(module, device)
     recipe, stop = training.recipe, min(training.until or training.steps, training.steps)
     curve_steps, evaluated_steps = training.curve_steps, training.evaluated_steps
@@ -133,11 +133,11 @@ def train(
         if state.step in evaluated_steps and _evaluate(state, training, ledger):
             break  # early stopping
         if reading and (decision.save or state.step == stop) and state.step < training.steps:
+            state.account = ledger.account(state.step)  # a kill after the save finds it there
             timer = _save(storage, training.id, state, timer, device)  # not at the end: final weights follow
-            ledger.commit(state.step)  # after the save: a kill in between makes no lost step safe
+            ledger.commit(state.step)
             if decision.stop:  # who asks to stop has asked to save as well, see `request`
                 raise _interruption(decision, state.step)
-        ledger.beat()
     return _kept(state, device)
 
 

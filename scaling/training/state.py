@@ -39,6 +39,7 @@ class State:
     step: int = 0  # steps done
     curve: list[dict[str, Any]] = field(default_factory=list)  # the points so far
     best: dict[str, Tensor] | None = None  # of early stopping: weights of the best evaluation, on the CPU
+    account: dict[str, Any] | None = None  # of the attempt that saves it, or of the one that saved what was resumed
 
     @property
     def judged(self) -> nn.Module:
@@ -82,6 +83,7 @@ def save_state(storage: Storage, unit_id: str, state: State) -> None:
         for name, tensors in _tensors(state).items():
             _save(tensors, folder / f"{name}.safetensors")
         progress = {"step": state.step, "curve": state.curve, "recent": list(state.recent)}
+        progress["account"] = state.account
         # NaN would be no JSON; a loss that is none has ended the training before.
         (folder / "state.json").write_text(json.dumps(progress, allow_nan=False))
 
@@ -142,6 +144,7 @@ def resume_state(storage: Storage, name: str, state: State) -> None:
     progress = json.loads(saved.read("state.json"))
     state.step, state.curve = progress["step"], progress["curve"]
     state.recent.extend(progress["recent"])
+    state.account = progress.get("account")
 
 
 def save_final_weights(

@@ -16,6 +16,7 @@ from scaling.specs.recipe import MaskedPatches
 from scaling.specs.search import Halving
 from scaling.specs.study import Probe, Task, Transfer
 from scaling.store.lease import lease
+from scaling.store.leftovers import clear_finished
 from scaling.store.results import checkpoint_name
 from scaling.store.storage import Storage
 from scaling.training.devices import local_device
@@ -75,19 +76,25 @@ def drive(place: Path | str, works: Sequence[Work], **beats: float) -> None:
     """What a driver does: take the storage, do every unit that has no row, in order. `beats` are of the lease."""
     storage = Storage.of(place)
     storage.make()
-    with lease(storage, STUDY, **beats):
-        for work in works:
-            upstream = getattr(work.unit, "upstream", None)
-            checkpoint = storage.path(checkpoint_name(upstream.id)) if upstream is not None else None
-            call = unit_call(
-                replace(work, checkpoint=checkpoint),
-                storage=storage,
-                study=STUDY,
-                device=local_device(Execution("fp32"), 1),
-                report=lambda step, metrics: None,
-                save_seconds=0,
-            )
-            call()
+    with lease(storage, STUDY, **beats) as held:
+        clear_finished(held)
+        do(held, works)
+
+
+def do(storage: Storage, works: Sequence[Work]) -> None:
+    """Do every unit that has no row."""
+    for work in works:
+        upstream = getattr(work.unit, "upstream", None)
+        checkpoint = storage.path(checkpoint_name(upstream.id)) if upstream is not None else None
+        call = unit_call(
+            replace(work, checkpoint=checkpoint),
+            storage=storage,
+            study=STUDY,
+            device=local_device(Execution("fp32"), 1),
+            report=lambda step, metrics: None,
+            save_seconds=0,
+        )
+        call()
 
 
 def command(place: Path | str, works: Sequence[Work], errors: Path | None = None, **beats: float) -> None:

@@ -38,7 +38,7 @@ def accounted(place: Path) -> float:
     """Seconds of all attempts, with what was occupied before they began."""
     storage = Storage.of(place)
     rows = [row for name in finished_ids(storage, "attempt") for row in read_rows(storage, "attempt", name)]
-    return float(sum(row["seconds_total"] for row in rows))
+    return float(sum(row["seconds_starting"] + row["seconds_total"] for row in rows))
 
 
 @pytest.mark.parametrize(

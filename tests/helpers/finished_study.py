@@ -125,7 +125,7 @@ def attempt(storage: Storage, attempt_id: str, kind: str, **values: Any) -> None
             "workers": 1,
             "cores": 2,
             "host": "a",
-            **{"hosts": 1, "slice": None, "start_reason": "first", "seconds_queued": 0.0},
+            **{"hosts": 1, "slice": None, "start_reason": "first", "seconds_queued": 0.0, "seconds_starting": 0.0},
             "first_step": 0,
             "last_step": 400,
         },

@@ -42,20 +42,22 @@ def attempt(draw: st.DrawFn) -> dict[str, Any]:
         "seconds_waiting": waiting,
         "seconds_lost": training * draw(st.floats(0, 1)),
         "seconds_total": training + evaluating + waiting + rest,
+        "seconds_starting": draw(st.none() | SECONDS),
         "train_flops_valid": draw(SECONDS),
-        "outcome": draw(st.sampled_from(["done", "failed", "running"])),
+        "outcome": draw(st.sampled_from(["done", "failed", "running", "killed"])),
     }
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(attempt(), min_size=1, max_size=6))
 def test_the_parts_add_up_to_the_core_time_used(rows: list[dict[str, Any]]) -> None:
-    attempts = pl.DataFrame(rows)
+    attempts = pl.DataFrame(rows, schema_overrides={"seconds_starting": pl.Float64})
+    held = sum(row["cores"] * (row["seconds_total"] + (row["seconds_starting"] or 0.0)) for row in rows)
     for frame in (core_time_account(attempts), core_time_by_kind(attempts), core_time_by_model(attempts)):
         for row in frame.to_dicts():
             assert sum(row[part] for part in TIME_PARTS) == pytest.approx(row["core_seconds"], abs=1e-3)
             assert row["core_days"] == pytest.approx(row["core_seconds"] / 86_400)
-        assert frame["core_seconds"].sum() == pytest.approx(sum(r["cores"] * r["seconds_total"] for r in rows))
+        assert frame["core_seconds"].sum() == pytest.approx(held)
         assert frame["attempts"].sum() == len(rows)
 
 

@@ -44,12 +44,17 @@ def test_training_after_the_last_commit_is_lost_until_it_is_committed(storage: S
 
 
 def test_beats_refresh_the_row(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a step too."""
     monkeypatch.setattr("scaling.training.ledger.BEAT_SECONDS", {True: 0.0, False: 0.0})
+    monkeypatch.setattr("scaling.training.ledger.TOUCH_SECONDS", 0.01)
     ledger = Ledger(UNIT, "study", storage, CPU)
     ledger.step = 3
-    ledger.beat()
+    time.sleep(0.2)
     (row,) = rows(storage)
     assert (row["last_step"], row["outcome"]) == (3, "running")
+    ledger.close("done")
+    (row,) = rows(storage)
+    assert row["outcome"] == "done"
 
 
 def test_success_and_failure_are_told_apart(storage: Storage) -> None:

@@ -69,7 +69,7 @@ def test_an_interrupted_run_ends_in_the_same_bits(
     assert frames.read_table(whole, "curve").equals(frames.read_table(torn, "curve"))
     attempts = frames.read_table(torn, "attempt").sort("started")
     assert attempts["first_step"].to_list() == [0, 12, 18]
-    assert attempts["outcome"].to_list() == ["running", "running", "done"]
+    assert attempts["outcome"].to_list() == ["killed", "killed", "done"]
     assert torn.list(f"checkpoints/{run.id}") == ["final"]
 
 

@@ -1,0 +1,138 @@
+"""Closing the accounts of attempts that were killed: what they did is read from what they left.
+
+A killed attempt's row says 'running', and is as old as its last heartbeat. Its newest checkpoint carries the account of
+the moment of that commit, and the rows of its unit say whether it came to the end. So the next attempt at the unit, or
+the next driver, knows which of its steps are kept and what they took.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scaling.store.results import finished_ids, read_row, write_rows
+from scaling.store.schemas import UNIT_TABLES
+from scaling.store.steps import step_checkpoints
+from scaling.store.storage import Storage
+
+Account = Mapping[str, Any]  # columns of an attempt's row, as they were at a commit
+CLOCKS = ("seconds_total", "seconds_training", "seconds_evaluating", "seconds_waiting")
+UNSEEN_SECONDS = (
+    2.0  # by which a sign of life can be younger than the row's content, where rows are written each second
+)
+KILLED = "its process ended without closing its account"
+
+
+def settle_attempts(storage: Storage) -> None:
+    """Close the accounts of all attempts that no process works on any more: call it under the lease."""
+    from scaling.store.frames import read_table  # here: workers import this module, and never polars
+
+    open_ids = open_accounts(storage)
+    attempts = read_table(storage, "attempt", ids=_of_units(storage, open_ids)) if open_ids else None
+    for unit_id in open_ids:
+        assert attempts is not None
+        rows = attempts.filter(unit_id=unit_id).sort("started").to_dicts()
+        step, account = _newest(storage, unit_id)
+        settle(storage, rows, step, account)
+
+
+def open_accounts(storage: Storage) -> list[str]:
+    """Units with an attempt whose row says that it runs."""
+    from scaling.store.frames import read_table
+
+    attempts = read_table(storage, "attempt", ["unit_id", "outcome"])
+    return sorted(set(attempts.filter(outcome="running")["unit_id"]))
+
+
+def settle(storage: Storage, rows: Sequence[Mapping[str, Any]], step: int, account: Account | None) -> None:
+    """Close the accounts of one unit's attempts, all of which have ended, and keep them true.
+
+    Args:
+        storage: where they lie.
+        rows: all attempts at the unit, in the order of their starts.
+        step: the step of the newest checkpoint that is whole, or 0. Steps after it are kept only by the unit's rows.
+        account: of the attempt that wrote this checkpoint, when it did.
+    """
+    running = [row for row in rows if row["outcome"] == "running"]
+    result = _result(storage, rows[0]) if running else None
+    kept = 0  # steps that the attempts before have kept: a row is older than that if its attempt had not begun to train
+    for row in rows:
+        closed = _closed(row, step, account, _seen(storage, row))
+        if row["outcome"] == "running" and row is rows[-1] and _came_to(result, row, max(kept, row["first_step"])):
+            closed = _finished(closed, result)
+        kept = max(kept, closed["committed_step"])
+        if closed != row:
+            write_rows(storage, "attempt", [closed])
+
+
+def _closed(row: Mapping[str, Any], step: int, account: Account | None, seen: float) -> dict[str, Any]:
+    """A row whose committed steps are those that a checkpoint up to `step` holds, closed if it was open."""
+    closed = dict(row)
+    mine = account is not None and account["attempt_id"] == row["attempt_id"]
+    if mine:
+        assert account is not None
+        for clock in CLOCKS:
+            closed[clock] = max(row[clock], account[clock])
+        closed["committed_step"] = account["committed_step"]
+        closed["train_flops_valid"] = account["train_flops_valid"]
+        closed["seconds_lost"] = closed["seconds_training"] - account["seconds_training"]
+    elif row["outcome"] != "done" and step < row["committed_step"]:  # its checkpoint was damaged
+        kept, committed = max(step - row["first_step"], 0), row["committed_step"] - row["first_step"]
+        closed["committed_step"] = row["first_step"] + kept
+        closed["train_flops_valid"] = row["train_flops_valid"] * kept / committed
+        productive = row["seconds_training"] - row["seconds_lost"]
+        closed["seconds_lost"] = row["seconds_training"] - productive * kept / committed
+    closed["last_step"] = max(row["last_step"], closed["committed_step"])
+    if row["outcome"] == "running":
+        closed["seconds_total"] = max(closed["seconds_total"], seen)
+        closed["outcome"], closed["reason"] = "killed", KILLED
+    return closed
+
+
+def _finished(row: Mapping[str, Any], result: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The row of an attempt that was killed after it had written its unit's rows: it was done."""
+    assert result is not None
+    steps = _steps(result)
+    flops = (steps - row["first_step"]) * result["train_flops_valid"] / result["steps"] if steps else 0.0
+    done = {"outcome": "done", "reason": "", "last_step": steps, "committed_step": steps}
+    return {**row, **done, "seconds_lost": 0.0, "train_flops_valid": flops}
+
+
+def _result(storage: Storage, row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The row that an attempt is made for, if it is there."""
+    return read_row(storage, row["kind"], row["unit_id"]) if row["kind"] in UNIT_TABLES else None
+
+
+def _came_to(result: Mapping[str, Any] | None, row: Mapping[str, Any], first: int) -> bool:
+    """Whether the result is of this attempt, from step `first`: a trial that pauses at rungs has earlier results."""
+    return result is not None and (row["kind"] == "fewshot" or _steps(result) > first)
+
+
+def _steps(result: Mapping[str, Any]) -> int:
+    steps: int = result.get("steps_done") or result.get("steps") or 0
+    return steps
+
+
+def _seen(storage: Storage, row: Mapping[str, Any]) -> float:
+    """Seconds from an attempt's start to its last sign of life: on a disk each heartbeat touches the row's file."""
+    known: float = row["seconds_total"]
+    if storage.local is None or row["outcome"] != "running":
+        return known
+    touched = storage.times("attempt").get(f"{row['attempt_id']}.parquet") or 0.0
+    # No more than it can be: a copied storage's files have other times.
+    return min(max(known, touched - row["started"].timestamp()), known + UNSEEN_SECONDS)
+
+
+def _newest(storage: Storage, unit_id: str) -> tuple[int, Account | None]:
+    """The step of a unit's newest checkpoint, and the account in it."""
+    for name in reversed(step_checkpoints(storage, unit_id)):
+        try:
+            state = json.loads(storage.read(f"{name}/state.json"))
+            return int(state["step"]), state.get("account")
+        except (OSError, ValueError, TypeError, KeyError):  # damaged: the resume says so
+            continue
+    return 0, None
+
+
+def _of_units(storage: Storage, unit_ids: Sequence[str]) -> list[str]:
+    wanted = set(unit_ids)
+    return [attempt for attempt in finished_ids(storage, "attempt") if attempt.rpartition("-")[0] in wanted]
