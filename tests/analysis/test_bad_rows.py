@@ -28,7 +28,7 @@ NAN, INF = math.nan, math.inf
 class Renamed(Storage):
     """A storage into which rows go under ids that end in a number."""
 
-    number: int
+    number: int = 0
 
 
 def good(storage: Storage) -> None:
@@ -255,7 +255,7 @@ def test_every_command_answers_without_the_bad_rows(
     """All of them at once."""
     storage = copied(whole, tmp_path)
     for number, name in enumerate(set(BAD) - set(FILES)):
-        BAD[name](Renamed(storage.uri, number))
+        BAD[name](Renamed(storage.uri, number=number))
     more = ["--budget", "1"] if command == "next" else []
     for words in ([command, storage.uri, *more], [command, storage.uri, *more, "--json"]):
         if words[-1] != "--json" or command in JSON:
