@@ -1,0 +1,130 @@
+"""What it costs that everything is on the disk before anything builds on it: a checkpoint and a row, as ratios.
+
+    python benchmarks/durable_writes.py [FOLDER] [--megabytes 64] [--repeats 15]
+
+Each kind is timed in turn, so that a busy machine slows all alike: as it is; without fsync; and plain, which is the
+same bytes written by safetensors or as one file, renamed, with no digest.
+"""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # as a script, its own directory is first on the path
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import json
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+import tyro
+from safetensors.torch import save_file
+
+from scaling.console import command_line
+from scaling.store import TABLES, Storage, write_row_file
+from scaling.training.state import State, save_state
+
+
+@dataclass(frozen=True)
+class Options:
+    """Time checkpoints and rows with and without fsync.
+
+    python benchmarks/durable_writes.py
+    python benchmarks/durable_writes.py /data --megabytes 500
+    """
+
+    folder: Annotated[str | None, tyro.conf.Positional] = None
+    """Where to write, such as a directory of the disk that studies are kept on. Default: a temporary one."""
+    megabytes: int = 64
+    """Size of the weights; the optimizer has as many."""
+    repeats: int = 15
+    """Timings of each kind; medians are compared."""
+
+
+@contextmanager
+def without_fsync() -> Iterator[None]:
+    """`os.fsync` does nothing inside."""
+    fsync = os.fsync
+    os.fsync = lambda descriptor: None
+    try:
+        yield
+    finally:
+        os.fsync = fsync
+
+
+def state(megabytes: int) -> State:
+    side = int((megabytes * 2**20 / 4) ** 0.5)
+    module = torch.nn.Linear(side, side, bias=False)
+    optimizer = torch.optim.SGD(module.parameters(), 0.1, momentum=0.9)
+    module(torch.ones(1, side)).sum().backward()
+    optimizer.step()
+    return State(module, optimizer, None, deque([1.0]))
+
+
+def kinds(now: State, storage: Storage) -> dict[str, Callable[[], object]]:
+    """The things that are timed, by name."""
+    folder = Path(storage.uri)
+    rows = TABLES["curve"].empty_table()
+
+    def save() -> None:
+        now.step += 1
+        save_state(storage, "unit", now)
+
+    def row() -> None:
+        write_row_file(storage, "curve", "unit", rows)
+
+    def plain_save() -> None:
+        now.step += 1
+        draft = folder / f"plain-{now.step}"
+        draft.mkdir()
+        save_file(now.module.state_dict(), draft / "model.safetensors")
+        save_file({"momentum": now.optimizer.state_dict()["state"][0]["momentum_buffer"]}, draft / "optimizer")
+        draft.rename(folder / "saved-new")
+        shutil.rmtree(folder / "saved", ignore_errors=True)  # the older of two goes, as it does for `save`
+        (folder / "saved-new").rename(folder / "saved")
+
+    def unflushed(work: Callable[[], object]) -> Callable[[], object]:
+        def call() -> None:
+            with without_fsync():
+                work()
+
+        return call
+
+    return {
+        "save": save,
+        "save without fsync": unflushed(save),
+        "save plain": plain_save,
+        "row": row,
+        "row without fsync": unflushed(row),
+    }
+
+
+def main(options: Options) -> int:
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        works = kinds(state(options.megabytes), Storage.of(folder))
+        seconds: dict[str, list[float]] = {name: [] for name in works}
+        for _ in range(options.repeats):
+            for name, work in works.items():
+                began = time.perf_counter()
+                work()
+                seconds[name].append(time.perf_counter() - began)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    ratios = {
+        "save / without fsync": medians["save"] / medians["save without fsync"],
+        "save without fsync / plain": medians["save without fsync"] / medians["save plain"],
+        "row / without fsync": medians["row"] / medians["row without fsync"],
+    }
+    print(json.dumps({"milliseconds": {k: 1000 * v for k, v in medians.items()}, "ratios": ratios}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    command_line(main, Options)
