@@ -18,10 +18,10 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Annotated
 
 import torch
@@ -29,8 +29,7 @@ import tyro
 from safetensors.torch import save_file
 
 from scaling.console import command_line
-from scaling.store import TABLES, Storage, write_row_file
-from scaling.training.state import State, save_state
+from scaling.store import TABLES, Storage, commit_directory, write_row_file
 
 
 @dataclass(frozen=True)
@@ -60,36 +59,29 @@ def without_fsync() -> Iterator[None]:
         os.fsync = fsync
 
 
-def state(megabytes: int) -> State:
-    side = int((megabytes * 2**20 / 4) ** 0.5)
-    module = torch.nn.Linear(side, side, bias=False)
-    optimizer = torch.optim.SGD(module.parameters(), 0.1, momentum=0.9)
-    module(torch.ones(1, side)).sum().backward()
-    optimizer.step()
-    return State(module, optimizer, None, deque([1.0]))
-
-
-def kinds(now: State, storage: Storage) -> dict[str, Callable[[], object]]:
+def kinds(megabytes: int, storage: Storage) -> dict[str, Callable[[], object]]:
     """The things that are timed, by name."""
-    folder = Path(storage.uri)
-    rows = TABLES["curve"].empty_table()
+    folder, rows, steps = Path(storage.uri), TABLES["curve"].empty_table(), count()
+    tensors = {name: {"x": torch.ones(megabytes * 2**18)} for name in ("model", "optimizer")}
+
+    def fill(folder: Path) -> None:
+        for name, values in tensors.items():
+            save_file(values, folder / f"{name}.safetensors")
 
     def save() -> None:
-        now.step += 1
-        save_state(storage, "unit", now)
+        step = next(steps)
+        commit_directory(storage, f"checkpoints/unit/{step}", fill)
+        storage.delete(f"checkpoints/unit/{step - 1}")
+
+    def plain_save() -> None:
+        draft = folder / "draft"
+        draft.mkdir()
+        fill(draft)
+        shutil.rmtree(folder / "saved", ignore_errors=True)
+        draft.rename(folder / "saved")
 
     def row() -> None:
         write_row_file(storage, "curve", "unit", rows)
-
-    def plain_save() -> None:
-        now.step += 1
-        draft = folder / f"plain-{now.step}"
-        draft.mkdir()
-        save_file(now.module.state_dict(), draft / "model.safetensors")
-        save_file({"momentum": now.optimizer.state_dict()["state"][0]["momentum_buffer"]}, draft / "optimizer")
-        draft.rename(folder / "saved-new")
-        shutil.rmtree(folder / "saved", ignore_errors=True)  # the older of two goes, as it does for `save`
-        (folder / "saved-new").rename(folder / "saved")
 
     def unflushed(work: Callable[[], object]) -> Callable[[], object]:
         def call() -> None:
@@ -109,7 +101,7 @@ def kinds(now: State, storage: Storage) -> dict[str, Callable[[], object]]:
 
 def main(options: Options) -> int:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        works = kinds(state(options.megabytes), Storage.of(folder))
+        works = kinds(options.megabytes, Storage.of(folder))
         seconds: dict[str, list[float]] = {name: [] for name in works}
         for _ in range(options.repeats):
             for name, work in works.items():
