@@ -13,16 +13,15 @@ if __name__ == "__main__":  # as a script, its own directory is first on the pat
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import json
-import os
 import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Annotated
+from unittest.mock import patch
 
 import torch
 import tyro
@@ -46,17 +45,6 @@ class Options:
     """Size of the weights; the optimizer has as many."""
     repeats: int = 15
     """Timings of each kind; medians are compared."""
-
-
-@contextmanager
-def without_fsync() -> Iterator[None]:
-    """`os.fsync` does nothing inside."""
-    fsync = os.fsync
-    os.fsync = lambda descriptor: None
-    try:
-        yield
-    finally:
-        os.fsync = fsync
 
 
 def kinds(megabytes: int, storage: Storage) -> dict[str, Callable[[], object]]:
@@ -85,7 +73,7 @@ def kinds(megabytes: int, storage: Storage) -> dict[str, Callable[[], object]]:
 
     def unflushed(work: Callable[[], object]) -> Callable[[], object]:
         def call() -> None:
-            with without_fsync():
+            with patch("os.fsync", lambda descriptor: None):
                 work()
 
         return call
