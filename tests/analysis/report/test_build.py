@@ -60,7 +60,7 @@ def test_the_report_is_one_page_that_needs_no_network(study: Storage, tmp_path: 
         "Chosen learning rates",
     ):
         assert part in text
-    assert {"report.html", "figures"}.isdisjoint(study.list("."))
+    assert {"report.html", "figures"}.isdisjoint(study.list(""))
 
 
 def test_names_from_rows_are_harmless(storage: Storage) -> None:
