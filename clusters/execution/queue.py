@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from clusters.execution.shutdown import Pulse
+
 RESTARTS = 3  # of a worker group on one unit, before the unit is given up
 
 
@@ -32,6 +34,11 @@ class RunQueue:
         self._progress: dict[str, dict[str, Any]] = {}
         self._finished: dict[str, str] = {}
         self._stopped = False
+        self._pulse = Pulse()
+
+    def beat(self) -> bool:
+        """See `Pulse`."""
+        return self._pulse.beat()
 
     def stop(self) -> None:
         """Hand out nothing more, and tell everybody who reports to stop."""
@@ -48,12 +55,12 @@ class RunQueue:
     def leave(self, group: int) -> bool:
         """Note that a machine of the group is about to be taken away. Returns whether it is to go on elsewhere."""
         self._leaving.add(group)
-        return not self._stopped
+        return not (self._stopped or self._pulse.silent)
 
     def take(self, group: int, workers: int = 1) -> str | None:
         """The item that group `group` is to work on next, or None when nothing waits or all is to stop."""
         # Even a group that holds an item gets none: the next start goes on from the item's checkpoint.
-        if self._stopped:
+        if self._stopped or self._pulse.silent:
             return None
         self.asked(group)
         held = self._held.get(group)
@@ -82,7 +89,7 @@ class RunQueue:
         self._progress[item] = {"step": step, **metrics}
         # A report is a sign of life of the group that holds the item.
         self._heard.update({group: time.monotonic() for group, held in self._held.items() if held == item})
-        return self._stopped
+        return self._stopped or self._pulse.silent
 
     def snapshot(self) -> Snapshot:
         return Snapshot(dict(self._progress), dict(self._finished))

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._common.utils import get_default_system_temp_dir
+from ray._private import ray_constants
 
 from clusters.execution.placement import Placement
+from clusters.execution.shutdown import DriverSilentError
 from clusters.hardware import Slice, slices_of
 from scaling.checks import check
 from scaling.console import IN_JOB, Machine
@@ -45,8 +49,8 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
     """Join the cluster of RAY_ADDRESS (which is set in a Ray job), or start a local one that ends with the block.
 
     Inside another session it does nothing. `num_cpus` is the size of a local cluster, by default the machine's. After a
-    KeyboardInterrupt Ray is left to end with the process: a thread that was too slow to stop may still be in a call of
-    Ray's, and would then take the process down without a message.
+    KeyboardInterrupt or a driver's sleep Ray is left to end with the process: a thread that was too slow to stop may
+    still be in a call of Ray's, and would then take the process down without a message.
     """
     if ray.is_initialized():
         yield
@@ -64,7 +68,7 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
     try:
         yield
     finally:
-        if not isinstance(sys.exception(), KeyboardInterrupt):
+        if not isinstance(sys.exception(), KeyboardInterrupt | DriverSilentError):
             ray.shutdown()
 
 
@@ -85,6 +89,10 @@ def _hangup_blocked() -> Iterator[None]:
 
 def _start(address: str | None, num_cpus: int | None, ours: dict[str, str]) -> None:
     """Start Ray, or connect to it. Raises ValueError when no cluster answers, or a local one does not start in time."""
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    # A cluster of this machine alone listens on 127.0.0.1, where no other machine reaches it. Ray has the switch for
+    # systems whose firewalls ask; `_node_ip_address` does not do, since Ray makes an outer address of a local one.
+    ray_constants.ENABLE_RAY_CLUSTER = before and address is not None
     try:
         ray.init(
             # 'local', or Ray would join whatever cluster runs on this machine.
@@ -95,6 +103,8 @@ def _start(address: str | None, num_cpus: int | None, ours: dict[str, str]) -> N
             log_to_driver=False,
             logging_level=logging.ERROR,
             runtime_env=_runtime_env(address, ours),
+            # In a directory of this user's own: Ray opens its own directories to everybody, logs and sockets with them.
+            _temp_dir=None if address else f"{tempfile.mkdtemp(prefix='ray-', dir=get_default_system_temp_dir())}/ray",
         )
     except ConnectionError as error:
         raise ValueError(f"no Ray cluster answers at RAY_ADDRESS {address}: start it, or unset RAY_ADDRESS") from error
@@ -103,6 +113,8 @@ def _start(address: str | None, num_cpus: int | None, ours: dict[str, str]) -> N
         if "timed out during startup" not in str(error):
             raise
         raise ValueError("Ray did not start within its 30 s, this machine is too busy: run it again later") from error
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def place(machine: Machine) -> Placement:

@@ -69,6 +69,7 @@ def train_queue(
         stop=queue.stop.remote,
         watch=lambda: watch(ray.get(queue.snapshot.remote())),
         poll_seconds=poll_seconds,
+        beat=lambda: ray.get(queue.beat.remote()),
     )
     last: Snapshot = ray.get(queue.snapshot.remote())
     watch(last)  # what has ended since the last look

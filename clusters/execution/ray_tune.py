@@ -14,6 +14,7 @@ from typing import Any
 
 import ray
 from ray import cloudpickle, tune
+from ray.tune.execution import class_cache
 from ray.tune.search.searcher import Searcher
 
 from clusters.execution.optuna_mirror import News, Tell
@@ -29,6 +30,9 @@ from scaling.store import Storage
 from scaling.training import TrainingInterruptedError
 
 TELL_SECONDS = 2.0  # between two messages to the mirror: a trial that is shorter goes in as a whole, which costs less
+# Tune would put the values of these into its actors' descriptions, which Ray writes into its logs. Actors have them
+# from the environment of their machine, as all other workers have.
+class_cache.ENV_VARS_TO_PROPAGATE -= {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
 FIRST_SECONDS = 30.0  # to the first message, if no trial ends before: the mirror's start would slow the actors' start
 Done = Callable[[Transfer | Probe, str], None]  # called with a unit and its error, '' when it succeeded
 Follow = Callable[[Mapping[str, int]], None]  # called with the steps that units have done, by id
@@ -78,7 +82,7 @@ def sweep(
         _watch(flag, follow)
 
     try:
-        errors = run_concurrently([tuner.fit], stop=stop, watch=watch)
+        errors = run_concurrently([tuner.fit], stop=stop, watch=watch, beat=lambda: ray.get(flag.beat.remote()))
         feed.tell(mirror)
     finally:
         shutil.rmtree(cache, ignore_errors=True)
@@ -193,7 +197,9 @@ def run_all(
             except ray.exceptions.RayError as error:
                 done(unit, str(error).strip().splitlines()[-1])
 
-    errors = run_concurrently([work], stop=stop, watch=lambda: _watch(flag, follow))
+    errors = run_concurrently(
+        [work], stop=stop, watch=lambda: _watch(flag, follow), beat=lambda: ray.get(flag.beat.remote())
+    )
     ray.kill(flag)
     if errors:
         raise errors[0]

@@ -14,6 +14,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from scaling.console import output_lost
 
+BEAT_SECONDS = 3.0  # between two signs of life of the driver
+SILENT_SECONDS = 45.0  # without one, after which workers stop: before another process may take the storage over
 GRACE_SECONDS = 15.0  # to save checkpoints in; a cluster that takes a machine back gives 20 or 30
 
 
@@ -23,11 +25,13 @@ def run_concurrently(
     stop: Callable[[], object],
     watch: Callable[[], object] = lambda: None,
     poll_seconds: float = 0.5,
+    beat: Callable[[], bool] = lambda: False,
 ) -> list[Exception]:
     """Run functions in threads until all have ended, and return the errors of those that failed.
 
-    `watch` is called every `poll_seconds`. On KeyboardInterrupt `stop` is called, the functions get GRACE_SECONDS to
-    end, and the interrupt is raised again.
+    `watch` is called every `poll_seconds`, and `beat` in a thread: a sign of life, which returns whether it comes too
+    late; then DriverSilentError is raised soon. On KeyboardInterrupt `stop` is called, the functions get GRACE_SECONDS
+    to end, and the interrupt is raised again.
     """
     errors: list[Exception] = []
     ended = [threading.Event() for _ in functions]  # a Thread.join that Ctrl-C breaks off takes the thread for ended
@@ -42,12 +46,21 @@ def run_concurrently(
 
     for arguments in zip(functions, ended, strict=True):  # daemons: a second Ctrl-C must not wait for them
         threading.Thread(target=run, args=arguments, daemon=True).start()
+    silent = threading.Event()
+    alive = (beat, lambda: all(end.is_set() for end in ended), silent)
+    threading.Thread(target=keep_beating, args=alive, daemon=True).start()
     try:
         while not all(end.is_set() for end in ended):
             watch()
             _wait(ended, poll_seconds)
             if output_lost():
                 raise KeyboardInterrupt
+            if silent.is_set():
+                stop()
+                raise DriverSilentError(
+                    f"this process was stopped or asleep for more than {SILENT_SECONDS:.0f} s, so its workers have "
+                    "stopped; what is done stays done: the same command goes on from there"
+                )
     except KeyboardInterrupt:
         stop()
         _wait(ended, GRACE_SECONDS)
@@ -69,11 +82,49 @@ def driver_actor(kind: type, *arguments: Any) -> Any:
     return ray.remote(kind).options(num_cpus=0, scheduling_strategy=here).remote(*arguments)
 
 
+class DriverSilentError(ValueError):
+    """The driver gave no sign of life for long, so its workers have stopped."""
+
+
+class Pulse:
+    """The driver's signs of life, in an actor: another process, which lives on while the driver is stopped."""
+
+    def __init__(self) -> None:
+        self._heard, self._silent = time.monotonic(), False
+
+    def beat(self) -> bool:
+        """A sign of life. Returns whether it comes too late: workers may have been told to stop."""
+        late = self.silent
+        self._heard = time.monotonic()
+        return late
+
+    @property
+    def silent(self) -> bool:
+        """Whether the driver is silent, or ever was, for longer than SILENT_SECONDS."""
+        self._silent = self._silent or time.monotonic() - self._heard > SILENT_SECONDS
+        return self._silent
+
+
+def keep_beating(beat: Callable[[], bool], ended: Callable[[], bool], silent: threading.Event) -> None:
+    """Send signs of life until all has ended; sets the event when one comes too late.
+
+    In a thread of its own: the main one may wait for a terminal.
+    """
+    while not ended():
+        try:
+            if beat():
+                silent.set()
+                return
+        except ray.exceptions.RayError:  # whoever waits for the actor tells of it
+            return
+        time.sleep(BEAT_SECONDS)
+
+
 class Flag:
     """Tells workers to stop where there is no queue to do so, and gathers their steps. Ray makes an actor of it."""
 
     def __init__(self) -> None:
-        self._stopped = False
+        self._stopped, self._pulse = False, Pulse()
         self._steps: dict[str, int] = {}
 
     def stop(self) -> None:
@@ -81,7 +132,11 @@ class Flag:
 
     def report(self, unit_id: str, step: int, metrics: dict[str, Any]) -> bool:
         self._steps[unit_id] = step
-        return self._stopped
+        return self._stopped or self._pulse.silent
+
+    def beat(self) -> bool:
+        """See `Pulse`."""
+        return self._pulse.beat()
 
     def steps(self) -> dict[str, int]:
         """The steps that each unit has done, by id."""
@@ -97,10 +152,13 @@ class StopChannel:
     def __init__(self, actor: Any, unit_id: str) -> None:
         self._actor, self._unit_id = actor, unit_id
         self._answer: Any = None
+        self._asked = 0.0  # when the report without an answer was sent
 
     def __call__(self, step: int, metrics: dict[str, Any]) -> bool:
         if self._answer is not None and not ray.wait([self._answer], timeout=0)[0]:
-            return False
+            # No answer for long: the driver's machine is gone, or cannot be reached.
+            return time.monotonic() - self._asked > SILENT_SECONDS
+        self._asked = time.monotonic()
         stop = self._answer is not None and ray.get(self._answer)
         self._answer = self._actor.report.remote(self._unit_id, step, metrics)
         return stop

@@ -44,6 +44,10 @@ Surveys = dict[str, "tuple[Facts, Encoded]"]  # what is known of splits, by URI
 
 def _resolved(dataset: Dataset, surveys: Surveys, *, labelled: bool) -> tuple[Dataset, list[str]]:
     """`resolve`, and notes to be said. Splits are read once, into `surveys`; `labelled`: its labels are trained on."""
+    from scaling.store import refuse_secrets  # here, as below
+
+    for split in (*uris.SPLITS, "dev"):
+        refuse_secrets(getattr(dataset, split), f"data set {dataset.name}: the URI of its {split} split,")
     splits = {split: _absolute(uri) for split in (*uris.SPLITS, "dev") if (uri := getattr(dataset, split)) is not None}
     if not splits:
         return dataset, []

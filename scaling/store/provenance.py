@@ -90,7 +90,7 @@ def refuse_secrets(uri: str | None, what: str) -> None:
     shown = without_secrets(uri or "")
     if shown != (uri or ""):
         raise ValueError(
-            f"{what} {shown} holds a login or key, which would be stored with the study: leave it out of the URI and "
+            f"{what} {shown} holds a login or key, which would be written into a file: leave it out and "
             "give it in the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
 

@@ -3,6 +3,7 @@
 import pytest
 
 from clusters.execution.queue import RESTARTS, RunQueue, Snapshot
+from clusters.execution.shutdown import SILENT_SECONDS, Flag
 
 
 def test_groups_take_turns_until_nothing_waits() -> None:
@@ -69,3 +70,24 @@ def test_waiting_is_counted_from_the_last_sign_of_life(monkeypatch: pytest.Monke
     queue.report("a", 1, {})
     now[0] += 20  # the workers die, and come again
     assert queue.waited(0) == 20
+
+
+def test_a_silent_driver_stops_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("clusters.execution.shutdown.time.monotonic", lambda: now[0])
+    queue, flag = RunQueue(["a", "b"]), Flag()
+    queue.take(0)
+    for _ in range(10):
+        now[0] += SILENT_SECONDS - 1
+        assert not queue.report("a", 1, {})
+        assert not flag.report("a", 1, {})
+        assert not queue.beat()
+        assert not flag.beat()
+    now[0] += SILENT_SECONDS + 1
+    assert queue.report("a", 2, {})
+    assert flag.report("a", 2, {})
+    assert queue.take(1) is None
+    assert not queue.leave(0)
+    assert queue.beat()  # it wakes, and hears that it was too late
+    assert flag.beat()
+    assert queue.report("a", 3, {})  # for good: some workers have stopped already

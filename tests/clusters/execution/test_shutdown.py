@@ -75,3 +75,12 @@ def test_a_second_interrupt_waits_for_nothing() -> None:
         run_concurrently([forever.wait, twice], stop=lambda: None, poll_seconds=60)
     assert time.monotonic() - begun < grace.GRACE_SECONDS / 2
     forever.set()
+
+
+def test_a_driver_that_wakes_too_late_ends_at_once() -> None:
+    forever, told, begun = threading.Event(), [], time.monotonic()
+    with pytest.raises(grace.DriverSilentError, match="stopped or asleep for more than 45 s"):
+        run_concurrently([forever.wait], stop=lambda: told.append("stop"), beat=lambda: True)
+    assert told == ["stop"]
+    assert time.monotonic() - begun < 5
+    forever.set()
