@@ -21,7 +21,7 @@ class Stream(io.FileIO):
         size = memoryview(data).nbytes  # type: ignore[arg-type]
         if not self.gone:
             try:
-                return super().write(data)  # type: ignore[arg-type, return-value]
+                return super().write(data)  # type: ignore[arg-type]
             except OSError as error:
                 if error.errno not in GONE:
                     raise
@@ -33,8 +33,13 @@ class Output(io.TextIOWrapper):
     """Text without the logins and keys of URIs."""
 
     def __init__(self, before: TextIO, stream: io.FileIO) -> None:
-        through = {name: bool(getattr(before, name, False)) for name in ("line_buffering", "write_through")}
-        super().__init__(io.BufferedWriter(stream), before.encoding, before.errors, **through)
+        super().__init__(
+            io.BufferedWriter(stream),
+            before.encoding,
+            before.errors,
+            line_buffering=bool(before.line_buffering),
+            write_through=bool(getattr(before, "write_through", False)),
+        )
         self.stream = stream
 
     def write(self, text: str) -> int:
