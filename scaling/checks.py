@@ -10,7 +10,7 @@ import stat
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from math import isfinite
 from pathlib import Path
@@ -244,12 +244,35 @@ def _shown(sign: str) -> str:
     return sign if harmless else sign.encode("unicode_escape", "surrogatepass").decode()
 
 
+@dataclass
+class _Notes:
+    """The notes of this process: those that were said, and those that wait until its command is known to be right."""
+
+    said: set[str]
+    waiting: list[str] | None = None  # None: none has to wait
+
+
+_NOTES = _Notes(set())
+
+
 def say(notes: Iterable[str]) -> None:
-    """Print each note as a line on standard error, once in this process."""
+    """Print each note as a line on standard error, once in this process; in a command, when it begins to print."""
     for note in notes:
-        _say(note)
+        if note not in _NOTES.said:
+            _NOTES.said.add(note)
+            if _NOTES.waiting is None:
+                print(f"note: {printable(note)}", file=sys.stderr)
+            else:
+                _NOTES.waiting.append(note)
 
 
-@cache
-def _say(note: str) -> None:
-    print(f"note: {printable(note)}", file=sys.stderr)
+def hold_notes() -> None:
+    """Let notes wait: a mistake in a command is one line, and what was noted on the way to it is not asked for."""
+    _NOTES.waiting = []
+
+
+def end_notes(*, said: bool) -> None:
+    """Notes wait no longer. Those that do are said, or, where a mistake ended the command, forgotten."""
+    waiting, _NOTES.waiting = _NOTES.waiting or [], None
+    _NOTES.said -= set(waiting)
+    say(waiting if said else ())

@@ -137,16 +137,13 @@ def main(options: Options) -> int:
         check_units(study)
         check_upstream(upstream, given.get(upstream.id), task.resolution)
     storage.make()
-
     out = console(quiet=options.json)
     if finished:
         clear_leftovers(storage, f"grid of {upstream.name}")
     else:
         with lease(storage, f"grid of {upstream.name} on {options.task}") as held:
-            from clusters.execution import (  # not before: a finished grid should not wait for ray
-                check_mirror,
-                prepare_trackers,
-            )
+            # not before: a finished grid should not wait for ray
+            from clusters.execution import check_mirror, prepare_trackers
             from clusters.run import run
 
             check_mirror(options.machine.optuna_storage)

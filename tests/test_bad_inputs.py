@@ -279,7 +279,7 @@ COMMANDS = [
         for words, holds in (
             ("", "give the models to measure"),
             ("ViT-B16", "no model 'ViT-B16' in the zoo"),
-            ("ViT-micro-S/4 --resolution 0", "got 0"),
+            ("ViT-micro-S/4 --resolution 0", "images of 0 pixels"),
             ("ViT-micro-S/4 --resolution 3", "images of 3 pixels are smaller than a patch"),
             ("ViT-micro-S/4 --resolution 100000", "got 100000"),
             ("ViT-micro-S/4 --seconds inf", "--seconds must be a finite number, got 'inf'"),

@@ -25,8 +25,9 @@ def core_time_account(attempts: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.Da
     """Attempt rows -> one row per device and group of `by` ('kind', or 'name' and 'family').
 
     `core_seconds` is cores x (seconds_starting + seconds_total); the columns of `TIME_PARTS` (core-seconds) add up to
-    it. `productive` is cores x (training - lost), `overhead` the time that no clock measured. `killed` counts attempts
-    that were killed, with those whose row still says 'running': they were killed, or have not ended yet.
+    it. `productive` is cores x (training - lost), `overhead` the time that no clock measured. `interrupted` counts
+    attempts that were stopped on request, `killed` those that were killed, with those whose row still says 'running':
+    they were killed, or have not ended yet.
 
     Over productive time: `tflops_per_core` (TFLOP/s per core, valid taps) and `utilisation`, its share of the
     catalogue's dense peak in the attempts' precision. Over all the time used, as Table 2 counts core-days:
@@ -40,6 +41,7 @@ def core_time_account(attempts: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.Da
         pl.col("core_seconds", *TIME_PARTS, "train_flops_valid").sum(),
         attempts=pl.len(),
         failed=pl.col("outcome").is_in(["failed", "diverged"]).sum(),
+        interrupted=(pl.col("outcome") == "interrupted").sum(),
         killed=pl.col("outcome").is_in(["running", "killed"]).sum(),
         _clocked=pl.col("seconds_training").is_not_null().all(),
         _known=pl.col("train_flops_valid").is_not_null().all(),

@@ -23,7 +23,8 @@ def paper_runs(pretrain: pl.DataFrame) -> pl.DataFrame:
         name: f"model.{name}" for name in ("kind", "positions", "positions_at")
     }
     read = {name: pl.col("spec").str.json_path_match(f"$.{path}") for name, path in paths.items()}
-    shape = [pl.col("spec").str.json_path_match(f"$.model.{name}").cast(pl.Int64).alias(name) for name in SHAPE_FIELDS]
+    sizes = {name: pl.col("spec").str.json_path_match(f"$.model.{name}") for name in SHAPE_FIELDS}
+    shape = [size.cast(pl.Int64, strict=False).alias(name) for name, size in sizes.items()]
     # images seen over passes: no column holds the size of the training set
     known = pretrain.with_columns(*shape, **read, samples=(pl.col("images") / pl.col("epochs")).round())
     names = [_model(row["spec"], row["name"]) for row in pretrain.select("spec", "name").to_dicts()]
@@ -34,7 +35,10 @@ def _model(spec: str | None, name: str) -> str:
     if spec is None:
         return name
     # without its pre-training head, which the zoo's model may have and the run not
-    built = without_representation(from_json(Pretrain, spec).model)
+    try:
+        built = without_representation(from_json(Pretrain, spec).model)
+    except (ValueError, RecursionError):  # of somebody else's rows
+        return name
     return next((known for known, model in ZOO.items() if without_representation(model) == built), name)
 
 

@@ -47,7 +47,7 @@ def _account(shown: pl.DataFrame, by: str) -> str:
         caption = f"{caption} ({shown['unit'][0]}, {shown['device'][0]})"
         shown = shown.drop("device", "unit")
     # columns of nothing but zeros are left out
-    shown = shown.drop([name for name in ("failed", "killed") if (shown[name] == "0").all()])
+    shown = shown.drop([name for name in ("failed", "stopped", "killed") if (shown[name] == "0").all()])
     order = [name for name in ("device", "name", "kind") if name in shown.columns]
     shown = shown.select(*order, pl.exclude(order))
     return html.table(shown, caption, text=["family", "name", "kind", "unit"])

@@ -199,7 +199,7 @@ def _costs(attempts: pl.DataFrame) -> list[str]:
         missed = mishaps_text(attempts.filter(pl.col("device").eq_missing(row["device"])))
         ended = f"not finished: {missed}" if missed else "none failed or was cut off"
         several = _several(row["attempts"], "attempt", "attempts")
-        sentences.append(f"Device {row['device']}: {used} in {several}{share}; {ended}.")
+        sentences.append(f"Device {row['device'] or 'unknown'}: {used} in {several}{share}; {ended}.")
     if len(account) == 1:  # core time of different chips cannot be compared
         sentences.append(_costliest(attempts))
     return sentences

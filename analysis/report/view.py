@@ -52,7 +52,7 @@ def study_name(storage: Storage, rows: Rows) -> str:
     if storage.exists("study.json"):
         try:  # the name alone: this version may not know the rest of the study
             name = json.loads(storage.read("study.json"))["name"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             name = None
         if isinstance(name, str) and name:
             return name

@@ -158,7 +158,9 @@ def fewshot_means(fewshot: pl.DataFrame) -> pl.DataFrame:
     """
     several = pl.col("l2").n_unique().over("dataset") > 1
     label = pl.when(several).then(pl.format("{} (ridge {})", "dataset", "l2")).otherwise("dataset")
-    known = fewshot.with_columns(pl.col("test_top1").fill_nan(None), dataset=label).drop_nulls("test_top1")
+    known = fewshot.with_columns(pl.col("test_top1").fill_nan(None), dataset=pl.coalesce(label, "dataset")).drop_nulls(
+        "test_top1"
+    )
     keys = ["run_id", "name", "family", "dataset", "shots"]
     means = known.group_by(keys).agg(
         seeds=pl.len(), top1_mean=pl.col("test_top1").mean(), top1_std=pl.col("test_top1").std(ddof=1)

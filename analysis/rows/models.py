@@ -60,7 +60,13 @@ def merge_seeds(frame: pl.DataFrame, models: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(run_id=pl.coalesce("model", "run_id")).drop("model")
 
 
-def _seedless(spec: str) -> str:
-    fields = json.loads(spec)
+def _seedless(spec: str) -> str | None:
+    """The spec without its seed; None for what is none: such a run is a model of its own."""
+    try:
+        fields = json.loads(spec)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict):
+        return None
     fields.pop("seed", None)
     return json.dumps(fields, sort_keys=True)

@@ -10,5 +10,5 @@ def stored_study(storage: Storage) -> Study | None:
         return None
     try:
         return from_json(Study, storage.read("study.json").decode())
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

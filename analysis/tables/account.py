@@ -26,7 +26,7 @@ def account_table(account: pl.DataFrame, by: tuple[str, ...] = ("kind",)) -> pl.
             {"device": row["device"], **group, "unit": unit, "used": f"{row['core_seconds'] / seconds:,.2f}"}
             | {title: f"{row[part] / seconds:,.2f}" if _clocked(row) else "–" for part, title in TIME_PARTS.items()}
             | {"productive share": "–" if share is None else f"{share:.0%}", "attempts": str(row["attempts"])}
-            | {"failed": str(row["failed"]), "killed": str(row["killed"])}
+            | {"failed": str(row["failed"]), "stopped": str(row["interrupted"]), "killed": str(row["killed"])}
             | {"TFLOP/s per core": "–" if speed is None else f"{speed:.3g}"}
             | _worth(row)
         )

@@ -11,7 +11,7 @@ from typing import NoReturn, TypeVar
 
 from rich.console import Console
 
-from scaling.checks import check, printable
+from scaling.checks import check, end_notes, hold_notes, printable
 from scaling.console.arguments import parse, program_name
 from scaling.console.output import guard_output
 from scaling.console.plain import PlainConsole
@@ -119,9 +119,13 @@ def exit_code(work: Callable[[], int], *, goes_on: bool = False) -> int:
     A ValueError is the user's mistake: one line on standard error and 2. Ctrl-C, SIGTERM and SIGHUP end cleanly with
     130. A reader of the output that has seen enough, such as head, ends a command that only prints with 0.
     """
+    hold_notes()
     try:
-        return work()
+        code = work()
+        end_notes(said=True)
+        return code
     except ValueError as error:
+        end_notes(said=False)
         print(f"error: {printable(without_secrets(' '.join(str(error).split())))}", file=sys.stderr)
         return USER_ERROR
     except BrokenPipeError:
@@ -133,3 +137,5 @@ def exit_code(work: Callable[[], int], *, goes_on: bool = False) -> int:
         more = " What is done stays done: the same command goes on from there." if goes_on else ""
         print(f"\nStopped.{more}", file=sys.stderr)
         return INTERRUPTED
+    finally:
+        end_notes(said=True)

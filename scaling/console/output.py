@@ -33,12 +33,9 @@ class Output(io.TextIOWrapper):
     """Text without the logins and keys of URIs."""
 
     def __init__(self, before: TextIO, stream: io.FileIO) -> None:
+        by_line, through = (bool(getattr(before, name, False)) for name in ("line_buffering", "write_through"))
         super().__init__(
-            io.BufferedWriter(stream),
-            before.encoding,
-            before.errors,
-            line_buffering=bool(before.line_buffering),
-            write_through=bool(getattr(before, "write_through", False)),
+            io.BufferedWriter(stream), before.encoding, before.errors, line_buffering=by_line, write_through=through
         )
         self.stream = stream
 

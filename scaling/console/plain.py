@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from scaling.checks import printable
+from scaling.checks import end_notes, printable
 
 
 class PlainConsole(Console):
@@ -13,6 +13,11 @@ class PlainConsole(Console):
 
     def __init__(self, *, quiet: bool = False, width: int | None = None) -> None:
         super().__init__(quiet=quiet, width=width, highlight=False, markup=False, emoji=False)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich does it; before the first line, the notes that waited for it are said."""
+        end_notes(said=True)
+        super().print(*objects, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """As rich does it; it comes here with all texts: lines, titles and cells."""

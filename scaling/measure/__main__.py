@@ -109,7 +109,7 @@ def _models_and_resolutions(options: Options) -> list[tuple[str, int]]:
     for name in ("threads", "max_batch_size", "num_classes", "batch_size", "memory", "seconds"):
         check_flag(name, getattr(options, name))
     for size in options.resolution:
-        check_flag("resolution", size)
+        check_flag("resolution", size, zero=True)
     pairs: dict[tuple[str, int], None] = {}  # a dict keeps their order and drops repetitions
     for name in options.models:
         for size in options.resolution:

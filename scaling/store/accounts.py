@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scaling.store.results import finished_ids, read_row, write_rows
+from scaling.store.results import finished_ids, read_row, row_file, write_rows
 from scaling.store.schemas import UNIT_TABLES
 from scaling.store.steps import step_checkpoints
 from scaling.store.storage import Storage
@@ -117,9 +117,9 @@ def _seen(storage: Storage, row: Mapping[str, Any]) -> float:
     known: float = row["seconds_total"]
     if storage.local is None or row["outcome"] != "running":
         return known
-    touched = storage.times("attempt").get(f"{row['attempt_id']}.parquet") or 0.0
-    # No more than it can be: a copied storage's files have other times.
-    return min(max(known, touched - row["started"].timestamp()), known + UNSEEN_SECONDS)
+    touched = (storage.local / row_file("attempt", row["attempt_id"])).stat().st_mtime
+    seen: float = touched - row["started"].timestamp()
+    return min(max(known, seen), known + UNSEEN_SECONDS)  # no more than it can be: a copied file has another time
 
 
 def _newest(storage: Storage, unit_id: str) -> tuple[int, Account | None]:

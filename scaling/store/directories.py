@@ -92,7 +92,7 @@ def open_directory(storage: Storage, name: str) -> Committed:
         return Committed(storage, name, None)
 
 
-def commit_directory(storage: Storage, name: str, fill: Callable[[Path], None]) -> Mapping[str, Digest]:
+def commit_directory(storage: Storage, name: str, fill: Callable[[Path], object]) -> Mapping[str, Digest]:
     """Let `fill` write files into an empty directory, then publish it as `name`, whole or not at all.
 
     A directory that is committed already stays as it is, if it is whole: two attempts at the same step have the same
@@ -110,7 +110,7 @@ def commit_directory(storage: Storage, name: str, fill: Callable[[Path], None]) 
     return there or digests
 
 
-def _upload(storage: Storage, name: str, fill: Callable[[Path], None]) -> Mapping[str, Digest]:
+def _upload(storage: Storage, name: str, fill: Callable[[Path], object]) -> Mapping[str, Digest]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             fill(Path(folder))

@@ -62,9 +62,12 @@ def recorded_commands(storage: Storage) -> list[Command]:
     commands = []
     for name in storage.list(DIRECTORY):
         try:
-            commands.append(Command(**json.loads(storage.read(f"{DIRECTORY}/{name}"))))
-        except (ValueError, TypeError):
+            command = Command(**json.loads(storage.read(f"{DIRECTORY}/{name}")))
+        except (ValueError, TypeError, RecursionError, OSError):
             continue
+        texts = (command.command, command.started, command.python, command.machine, command.commit or "")
+        if isinstance(command.packages, dict) and all(isinstance(text, str) for text in (*texts, *command.packages)):
+            commands.append(command)
     return commands
 
 

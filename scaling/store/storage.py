@@ -27,7 +27,7 @@ from scaling.store.claims import abandoned, claim_file, driver_directory, marker
 from scaling.store.errors import LostLeaseError, StorageError, cannot, reason
 from scaling.store.files import MANIFEST, Digest, below
 from scaling.store.place import check_place
-from scaling.store.uri import as_written, file_system, opened_by_arrow, place_of
+from scaling.store.uri import as_written, file_system, opened_by_arrow, shown
 
 # Not in a table's directory: polars reads `.x.parquet` there, and pyarrow `x.parquet.tmp`.
 DRAFTS = ".tmp"  # where files and directories are written before they are renamed into place
@@ -190,7 +190,7 @@ class Storage:
     @property
     def place(self) -> str:
         """The storage itself, as `shown`."""
-        return self.uri if self.local is not None else place_of(self.uri)
+        return self.uri if self.local is not None else shown(self.uri)
 
     def make(self) -> None:
         """Create the storage and remove what ended processes left there. Raises ValueError when it takes no files."""

@@ -33,7 +33,7 @@ def as_written(name: str) -> str:
     return name.replace("%", "%25").replace("?", "%3F")
 
 
-def place_of(uri: str) -> str:
+def shown(uri: str) -> str:
     """A URI for a message: without the login before its bucket, and without settings, either of which may hold keys."""
     scheme, colon, rest = uri.partition("?")[0].partition("://")
     login, at, place = rest.rpartition("@")
@@ -87,5 +87,5 @@ def _fsspec(uri: str) -> tuple[fs.FileSystem, str]:
     try:
         filesystem, root = fsspec.core.url_to_fs(uri)
     except (ValueError, ImportError) as error:
-        raise ValueError(f"storage {place_of(uri)}: {error}") from None
+        raise ValueError(f"storage {shown(uri)}: {error}") from None
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), root

@@ -36,7 +36,8 @@ WORKERS = ("ray::RayTrainWorker", "ray::ImplicitFunc", "ray::do_alone")
 
 
 def start(study: Path, storage: Path) -> "subprocess.Popen[bytes]":
-    words = [sys.executable, ROOT / "scaling" / "run_study.py", study, "--storage", storage, "--save-seconds", "0.3"]
+    door: list[str | Path] = [sys.executable, ROOT / "scaling" / "run_study.py"]
+    words = [*door, study, "--storage", storage, "--save-seconds", "0.3"]
     return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -10,6 +10,7 @@ the new version wrote; those that are here stay as they are.
 | 2 | c0a6a19~1 | today's |
 | 3 | 736cb34~1 | today's |
 | 4 | 7014caf | today's |
+| 5 | 1309f58 | today's |
 """
 
 import io

@@ -273,3 +273,23 @@ def test_a_study_on_s3(mine: Write, s3: Storage) -> None:
     assert b"</html>" in s3.read("report.html")
     again = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "Nothing to do" in again.stdout
+    assert s3.list(".tmp") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(10))
+def test_a_study_on_s3_starts_from_nothing_every_time(mine: Write, s3: Storage, start: int) -> None:
+    """Ray's start changes the environment, which drivers read: that once ended the process with SIGSEGV."""
+    study = mine("STUDY = Study('s', (RUN,), (), seeds=(0,))")
+    command = [sys.executable, str(ROOT / "scaling" / "run_study.py"), study, "--storage", s3.uri]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert frames.read_table(s3, "pretrain").height == 1
+
+
+def test_a_name_with_markup_is_planned_as_it_is(
+    mine: Write, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    study = mine("STUDY = Study('s', (replace(RUN, name='[/x] :smile: [bold]a'),))")
+    assert call(run_study, monkeypatch, study, "--plan") == 0
+    assert "[/x] :smile: [bold]a" in capfd.readouterr().out

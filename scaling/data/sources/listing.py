@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from pyarrow import fs
 
@@ -64,8 +65,7 @@ class LeftOut:
         return (f"{source}: not used: {', '.join(parts)}",) if parts else ()
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(NamedTuple):  # made in a third of a dataclass's time, for each of millions of files
     """A file that was found: its path, relative or whole as asked, its size in bytes, and when it was changed."""
 
     path: str

@@ -250,7 +250,7 @@ def test_many_laws_are_a_line_each_without_warnings_or_errors_above_all(
     form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of the published rows: warnings are errors here, and an error of 1170 is none."""
-    assert main(["next", "published/table6", "--form", form, "--budget", "1e-5", "--bootstrap", "20"]) == 0
+    assert main(["next", "published/table6", "--form", form, "--budget", "1e-5", "--bootstrap", "5"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert len(said) < 40
     assert sum("No law" in line for line in said) <= 1

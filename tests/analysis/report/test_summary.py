@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.accounting import core_time_account
 from analysis.compare.spread import WITHIN, compared
 from analysis.report import read_view, report, sections, summary_sentences
 from analysis.report.view import View
 from analysis.rows import accuracies, load_rows
+from analysis.tables import account_table
 from scaling.store.results import write_rows
 from scaling.store.storage import Storage
 from tests.helpers import finished_study as made
@@ -111,6 +113,10 @@ def test_attempts_that_did_not_finish_are_counted_alike_everywhere(storage: Stor
     view = read_view(storage)
     assert f"not finished: {counted}." in summary_sentences(view.rows, view.scores)[-1]
     assert f"<small>{counted}</small>" in sections.summary_section(view)
+    (row,) = core_time_account(view.rows.attempt).to_dicts()
+    assert [row[kind] for kind in ("failed", "interrupted", "killed")] == [2, 1, 2]
+    (shown,) = account_table(core_time_account(view.rows.attempt, ("kind",))).to_dicts()
+    assert [shown[kind] for kind in ("failed", "stopped", "killed")] == ["2", "1", "2"]
 
 
 def test_the_costliest_model_is_that_of_most_training_without_start_up(storage: Storage) -> None:

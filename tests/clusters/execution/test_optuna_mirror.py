@@ -1,9 +1,11 @@
 """The searches as Optuna shows them: the news of a sweep, in whatever portions they come."""
 
+import contextlib
 import itertools
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -114,9 +116,22 @@ def damages(file: Path) -> list[Callable[[], object]]:
         lambda: file.write_bytes(whole[: len(whole) // 2]),
         lambda: file.write_bytes(whole[:100] + bytes(len(whole) - 100)),
         lambda: file.write_bytes(b""),
-        lambda: (file.unlink(), sqlite3.connect(file).executescript("create table studies (x int)")),
-        lambda: (file.unlink(), file.mkdir(), (file / "x").touch()),
+        partial(foreign, file),
+        partial(folder, file),
     ]
+
+
+def foreign(file: Path) -> None:
+    """A database of somebody else's, with a table of the same name."""
+    file.unlink()
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        database.execute("create table studies (x int)")
+
+
+def folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+    (file / "x").touch()
 
 
 def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
+from scaling.checks import say
+from scaling.console.cli import exit_code
 from scaling.console.plain import PlainConsole
 from scaling.console.progress import phase
 from scaling.console.wide_table import WideTable
@@ -53,3 +55,28 @@ def test_a_stage_shows_names_as_they_are(name: str) -> None:
         stage.show(name)
         stage.advance()
     assert name in console.file.getvalue()
+
+
+def test_notes_wait_for_the_first_line_of_a_command(capfd: pytest.CaptureFixture[str]) -> None:
+    def mistaken() -> int:
+        say(["a first note"])
+        raise ValueError("a mistake")
+
+    def right() -> int:
+        say(["a first note"])
+        assert capfd.readouterr().err == ""
+        PlainConsole().print("a line")
+        assert capfd.readouterr().err == "note: a first note\n"
+        say(["a second note", "a first note"])
+        assert capfd.readouterr().err == "note: a second note\n"
+        return 0
+
+    def noting() -> int:
+        say(["a third note"])
+        return 0
+
+    assert exit_code(mistaken) == 2
+    assert capfd.readouterr().err == "error: a mistake\n"
+    assert exit_code(right) == 0
+    assert exit_code(noting) == 0
+    assert capfd.readouterr().err == "note: a third note\n"

@@ -74,7 +74,7 @@ def test_what_a_former_holder_writes_or_removes_is_refused(place: Storage, tmp_p
     place.hold(claim.token)
     place.write(claim.marker, b"")
     held.write("rows/a", b"1")
-    commit_directory(held, "steps/1", lambda folder: (folder / "w").write_bytes(b"w") and None)
+    commit_directory(held, "steps/1", lambda folder: (folder / "w").write_bytes(b"w"))
     before = everything(place)
     place.sweep({claim.token})  # what a take-over does first
     place.remove(claim.marker)
@@ -85,7 +85,7 @@ def test_what_a_former_holder_writes_or_removes_is_refused(place: Storage, tmp_p
         lambda: held.delete("steps"),
         lambda: held.delete("steps/1"),
         lambda: set_aside(held, "steps/1"),
-        lambda: commit_directory(held, "steps/2", lambda folder: (folder / "w").write_bytes(b"w") and None),
+        lambda: commit_directory(held, "steps/2", lambda folder: (folder / "w").write_bytes(b"w")),
     ):
         with pytest.raises(LostLeaseError, match="taken over by another process"):
             change()

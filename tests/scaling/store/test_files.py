@@ -127,8 +127,8 @@ def test_a_checkpoint_that_does_not_fit_is_one_line_and_leaves_nothing(tmp_path:
     assert tmp_files(Storage.of(tmp_path / "s")) == []
 
 
-def fill(content: bytes) -> Callable[[Path], None]:
-    return lambda folder: (folder / "weights").write_bytes(content) and None
+def fill(content: bytes) -> Callable[[Path], object]:
+    return lambda folder: (folder / "weights").write_bytes(content)
 
 
 def test_a_link_is_never_followed_when_something_is_removed(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -190,7 +191,7 @@ def test_beats_keep_it(place: Storage) -> None:
             pass
 
 
-def other(place: Storage, **change: object) -> None:
+def other(place: Storage, **change: Any) -> None:
     """A holder that sends no heartbeats."""
     claim = replace(new_claim("another"), **change)
     rules._put(place, claim)

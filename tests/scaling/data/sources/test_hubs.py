@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scaling.data.sources.decoding import decode
+from scaling.data.sources.hubs import Items, _lossless
 from scaling.data.sources.labels import MultiLabels
 from scaling.data.sources.read import open_split
 from tests.helpers.images import pictures, plain_labels, write_parquet
@@ -98,6 +100,22 @@ def test_wrong_torchvision_uris_say_why(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=message) as caught:
             open_split(uri, None)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [">u2", np.int32, np.float32])
+def test_pixels_of_other_kinds_are_taken_or_refused(kind: Any) -> None:
+    grey = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000
+    image = (
+        Image.frombytes("I;16B", (8, 8), grey.astype(">u2").tobytes())
+        if kind == ">u2"
+        else Image.fromarray(grey.astype(kind))
+    )
+    items = Items("torchvision:X", [(image, 0)], _lossless, "x")
+    if kind == ">u2":
+        assert np.array_equal(decode(items[0] or b"")[..., 0], grey >> 8)
+    else:
+        with pytest.raises(ValueError, match=r"item 0 of torchvision:X.*of no fixed range"):
+            items[0]
 
 
 @pytest.mark.parametrize(

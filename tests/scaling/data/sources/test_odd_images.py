@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def test_jpegs_that_other_programs_show_are_decoded(data: bytes) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}], ids=str)
 @pytest.mark.parametrize("end", [b"", b"\xff\xd9"], ids=["cut", "cut and ended"])
-def test_a_jpeg_that_ends_early_is_none(options: dict[str, object], end: bytes) -> None:
+def test_a_jpeg_that_ends_early_is_none(options: dict[str, Any], end: bytes) -> None:
     data = file_of(PHOTO, quality=90, **options)
     assert decode(data).shape == (48, 64, 3)
     for length in (len(data) // 2, len(data) * 9 // 10, len(data) - 40, len(data) - 8):
