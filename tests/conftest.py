@@ -25,12 +25,12 @@ settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Two processes share the tests by file, and one of them gets all that need the cluster, so that there is one."""
+    """Two processes share the tests by file, and one of them gets all that need what is to be there once."""
     if not config.pluginmanager.hasplugin("xdist"):  # torch-xla's environment has none
         return
     for item in items:
-        needs_cluster = "cluster" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("cluster" if needs_cluster else item.path.as_posix()))
+        once = {"cluster", "benches"}.intersection(getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.xdist_group(once.pop() if once else item.path.as_posix()))
 
 
 @pytest.fixture(autouse=True)

@@ -148,6 +148,10 @@ def resolve_study(study: Study) -> Study:
 
     Raises ValueError when data or files are missing.
     """
+    from scaling.store import refuse_secrets  # here, as below
+
+    for each in study.released:
+        refuse_secrets(each.source, f"the source of released weights {each.name},")
     resolved: dict[Dataset, Dataset] = {}
     surveys: Surveys = {}
     notes: list[str] = []

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from scaling.data.pipeline import Skipped
 from scaling.models import NonFiniteError
-from scaling.store import CLOCKS, Storage, finished_ids, read_row, row_file, settle, write_rows
+from scaling.store import CLOCKS, Storage, finished_ids, read_row, row_file, settle, without_secrets, write_rows
 from scaling.training.devices import Device
 from scaling.training.holding import devices_used, seconds_held
 
@@ -225,7 +225,8 @@ def attempt(unit: Unit, study: str, storage: Storage, device: Device) -> Iterato
         yield ledger
     except Exception as error:
         outcome = OUTCOMES.get(type(error), "failed")
-        ledger.close(outcome, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:500])
+        said = without_secrets(str(error).splitlines()[0]) if str(error) else ""
+        ledger.close(outcome, f"{type(error).__name__}: {said}"[:500])
         raise
     except BaseException:  # Ctrl-C in a process without a driver, or the process's own end
         ledger.end()

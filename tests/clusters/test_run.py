@@ -128,7 +128,7 @@ def checkpoints(storage: Storage) -> list[str]:
 
 def test_a_failed_run_is_recorded_and_the_queue_goes_on(study: Study, tmp_path: Path) -> None:
     storage = Storage.of(tmp_path)
-    bad = replace(study.runs[0], name="bad", base_lr=1e30, recipe=replace(study.runs[0].recipe, grad_clip=None))
+    bad = replace(study.runs[0], name="bad", base_lr=1e3, recipe=replace(study.runs[0].recipe, grad_clip=None))
     assert run(replace(study, runs=(bad, *study.runs), scratch=(), fewshot=()), storage, QUIET) == 1
     assert results.finished_ids(storage, "pretrain") == {study.runs[0].id}
     assert set(frames.read_table(storage, "transfer")["run_id"]) == {study.runs[0].id}

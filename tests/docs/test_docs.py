@@ -25,7 +25,7 @@ from benchmarks.report import make, study
 from scaling import specs
 from scaling.models import build
 from scaling.specs import to_json
-from scaling.store import Storage
+from scaling.store import Storage, read_rows, write_rows
 from scaling.training import save_final_weights
 from tests.helpers.pages import GENERATED, PAGES, ROOT, Block, anchors, blocks, links
 
@@ -53,7 +53,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small = study(9)
     make(storage, small)
     run = next(run for run in small.runs if run.name == "ViT-micro-L/4")
-    save_final_weights(storage, run.id, build(run.model, 10, resolution=run.resolution), to_json(run))
+    digest = save_final_weights(storage, run.id, build(run.model, 10, resolution=run.resolution), to_json(run))
+    (row,) = read_rows(storage, "pretrain", run.id)
+    write_rows(storage, "pretrain", [row | {"weights_sha256": digest}])
     for block in BLOCKS:
         if block.file:
             (made / block.file).write_text(block.text)

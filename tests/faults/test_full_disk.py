@@ -10,9 +10,7 @@ from scaling.store.storage import DRAFTS
 from tests.faults.bench import Bench
 
 
-@pytest.mark.parametrize(
-    "moments", [pytest.param(1, marks=pytest.mark.faults), pytest.param(6, marks=pytest.mark.faults)]
-)
+@pytest.mark.parametrize("moments", [1, pytest.param(6, marks=pytest.mark.faults)])
 def test_a_full_disk(benches: dict[str, Bench], tmp_path: Path, moments: int, record_property: Any) -> None:
     place, errors, complaints = tmp_path / "storage", tmp_path / "errors", Counter[str]()
     for name, bench in benches.items():

@@ -44,10 +44,10 @@ def spoilt(bench: Bench, server: str, trouble: Trouble, seed: int) -> tuple[list
     return complaints + wrong(Storage.of(place), bench.whole), faulty.counts
 
 
-@pytest.mark.parametrize(
-    "count", [pytest.param(1, marks=pytest.mark.faults), pytest.param(10, marks=pytest.mark.faults)]
-)
-@pytest.mark.parametrize("trouble", TROUBLES)
+WHOLE = [pytest.param(trouble, 10, marks=pytest.mark.faults) for trouble in TROUBLES]
+
+
+@pytest.mark.parametrize(("trouble", "count"), [("lost answer", 1), *WHOLE])
 def test_a_bad_day(
     benches: dict[str, Bench], s3_server: str, trouble: Trouble, count: int, record_property: Any
 ) -> None:

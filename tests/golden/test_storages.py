@@ -103,7 +103,8 @@ def test_the_account_is_of_all_attempts(stored: Storage, capsys: pytest.CaptureF
     assert main(["core-days", stored.uri, "--json"]) == 0
     (total,) = json.loads(capsys.readouterr().out)["total"]
     assert total["attempts"] == len(attempts) == 5
-    assert total["core_seconds"] == pytest.approx(sum(row["cores"] * row["seconds_total"] for row in attempts))
+    held = sum(row["cores"] * (row["seconds_total"] + row.get("seconds_starting", 0.0)) for row in attempts)
+    assert total["core_seconds"] == pytest.approx(held)
 
 
 @pytest.mark.parametrize(
