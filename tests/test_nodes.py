@@ -169,8 +169,11 @@ def test_a_study_outlives_a_node(cluster: Any, tmp_path: Path) -> None:
 
 
 def test_a_run_grows_and_shrinks(two_nodes: Any, tmp_path: Path) -> None:
-    """To two workers when a node comes, and back when its raylet is killed: no step is left out or counted twice."""
-    (tmp_path / "nodes.py").write_text(STUDY.replace("60, RECIPE", "500, RECIPE"))
+    """To two and three workers as nodes come, and back when a raylet is killed: no step is left out or counted twice.
+
+    Three do not divide the batch.
+    """
+    (tmp_path / "nodes.py").write_text(STUDY.replace("60, RECIPE", "600, RECIPE"))
     torn = Storage.of(tmp_path / "torn")
     command: list[str | Path] = [
         sys.executable,
@@ -179,7 +182,7 @@ def test_a_run_grows_and_shrinks(two_nodes: Any, tmp_path: Path) -> None:
         "--storage",
         torn.uri,
     ]
-    options = ["--only", "vit-0", "--workers", "2", "--min-workers", "1", "--save-seconds", "2"]
+    options = ["--only", "vit-0", "--workers", "3", "--min-workers", "1", "--save-seconds", "2"]
     environment = os.environ | {"RAY_ADDRESS": two_nodes.address, "PYTHONPATH": str(ROOT)}
     driver = subprocess.Popen([*command, *options], env=environment, stdout=subprocess.DEVNULL)
 
@@ -188,18 +191,18 @@ def test_a_run_grows_and_shrinks(two_nodes: Any, tmp_path: Path) -> None:
         mine = frames.read_table(torn, "attempt").filter(kind="pretrain", workers=workers)
         return not mine.filter(pl.col("committed_step") > pl.col("first_step")).is_empty()
 
-    for workers in (1, 2):
+    for workers in (1, 2, 3):
         while not reached(workers):
             assert driver.poll() is None
             time.sleep(0.2)
-        if workers == 1:
-            second = joined(two_nodes)
-    kill(second)
+        if workers < 3:
+            last = joined(two_nodes)
+    kill(last)
     assert driver.wait(timeout=1500) == 0
     attempts = frames.read_table(torn, "attempt").filter(kind="pretrain").sort("started")
-    assert attempts["workers"].to_list() == [1, 2, 1]
-    assert attempts["start_reason"].to_list() == ["first", "resize", "resize"]
-    assert attempts["first_step"].to_list() == [0, *attempts["committed_step"].to_list()[:2]]
+    assert attempts["workers"].to_list() == [1, 2, 3, 2]
+    assert attempts["start_reason"].to_list() == ["first", "resize", "resize", "resize"]
+    assert attempts["first_step"].to_list() == [0, *attempts["committed_step"].to_list()[:3]]
     (run,) = frames.read_table(torn, "pretrain").to_dicts()
     assert attempts["last_step"].to_list()[-1] == run["steps"]
     curve = frames.read_table(torn, "curve").sort("step")
