@@ -166,13 +166,17 @@ def batch_at(
     return epochs, np.concatenate(parts)
 
 
-def shard(arrays: tuple[np.ndarray, ...], rank: int, world: int) -> tuple[np.ndarray, ...]:
-    """Worker `rank`'s contiguous slice of a global batch. The slices of all workers, in order, are the batch."""
+def shard(arrays: tuple[np.ndarray, ...], rank: int, world: int, tied: int = 1) -> tuple[np.ndarray, ...]:
+    """Worker `rank`'s contiguous slice of a global batch. The slices of all workers, in order, are the batch.
+
+    They are of equal length where the number of workers divides, else they differ by `tied`: so many entries, from
+    the first of the batch on, stay on one worker.
+    """
     if not 0 <= rank < world:
         raise ValueError(f"rank {rank} is not in range({world})")
-    size = len(arrays[0])
-    # In one piece, so that neighbours in the batch, which MixUp mixes, are on one worker.
-    return tuple(array[size * rank // world : size * (rank + 1) // world] for array in arrays)
+    groups = -(-len(arrays[0]) // tied)
+    start, end = (tied * (groups * worker // world) for worker in (rank, rank + 1))
+    return tuple(array[start:end] for array in arrays)
 
 
 @dataclass(frozen=True, eq=False)

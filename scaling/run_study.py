@@ -218,9 +218,7 @@ def _check_released(study: Study) -> None:
 
 def _check_batches(study: Study, options: Options) -> None:
     machine = options.machine
-    runs = [
-        (run.name, run.recipe, run.resolution, workers) for run in study.runs for workers in machine.numbers_of_workers
-    ]
+    runs = [(run.name, run.recipe, run.resolution, machine.workers) for run in study.runs]
     tasks = [(task.name, task.recipe, task.resolution, machine.trial_workers) for task in study.tasks]
     for name, recipe, resolution, workers in (*runs, *tasks):
         try:

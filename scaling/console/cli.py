@@ -43,11 +43,6 @@ class Machine:
     """Where the searches are shown as Optuna studies, as a URL. Default: optuna.db in a local storage."""
     tracking: Tracking = field(default_factory=Tracking)
 
-    @property
-    def numbers_of_workers(self) -> range:
-        """Every number of workers that a pre-training run may have while machines come and go."""
-        return range(self.min_workers or self.workers, self.workers + 1)
-
     def check(self) -> None:
         """Raise ValueError for numbers that no cluster can satisfy, and for trackers that are not installed."""
         for flag in ("workers", "min_workers", "trial_workers", "max_concurrent"):

@@ -131,7 +131,7 @@ def training_step(
     set_learning_rate(optimizer, 1e-4)
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> None:
-        for x, y, share in microbatches(module, images, labels, device):
+        for x, y, share in microbatches(module, images, labels, device, len(images)):
             with device.autocast():
                 loss = objective(module, 0, x, y) * share
             loss.backward()

@@ -66,6 +66,11 @@ class Recipe:
         check(0 < self.min_crop_area <= 1, f"min_crop_area must be in (0, 1], got {self.min_crop_area}")
         check_numbers(self)
 
+    @property
+    def tied(self) -> int:
+        """Neighbours in a batch that stay on one worker and in one microbatch: MixUp's pairs, or each by itself."""
+        return 2 if self.mixup else 1
+
 
 PRETRAIN = Recipe()
 FINETUNE = Recipe(  # §4.1, §B.1.1, Table 4; warm-up as in the official code
@@ -86,17 +91,22 @@ def check_batches(recipe: Recipe, resolution: int, *, workers: int, microbatch: 
     Args:
         recipe: its batch size is that of all workers together.
         resolution: pixels on a side of the crops.
-        workers: how many share each batch evenly.
+        workers: how many share each batch, as evenly as it goes.
         microbatch: images of a worker's share per forward pass; None: all of them.
 
     Raises ValueError when they do not.
     """
     check(microbatch is None or microbatch > 0, f"microbatch must be positive, got {microbatch}")
-    check(recipe.batch_size % workers == 0, f"batch_size {recipe.batch_size} is not divisible by {workers} workers")
-    share = recipe.batch_size // workers
+    size, tied = recipe.batch_size, recipe.tied
+    check(size % tied == 0, f"MixUp mixes pairs: batch_size must be even, got {size}")
     check(
-        not recipe.mixup or (share % 2 == 0 and (microbatch or 0) % 2 == 0),
-        f"MixUp mixes pairs: the images per worker ({share}) and per microbatch ({microbatch}) must be even",
+        microbatch is None or microbatch >= tied,
+        f"MixUp mixes pairs: microbatch must be at least {tied}, got {microbatch}",
+    )
+    check(
+        workers <= size // tied,
+        f"batch_size {size} is {size // tied} {'pairs of MixUp' if recipe.mixup else 'images'}, too few for {workers} "
+        "workers: ask for fewer, or a larger batch",
     )
     check(
         recipe.resize is None or recipe.resize >= resolution,

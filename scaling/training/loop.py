@@ -107,7 +107,7 @@ def train(
             set_learning_rate(state.optimizer, lr)  # no scheduler, whose state a checkpoint would need
             device.seed(hashed(training.seed, step, device.rank))  # dropout: no state to carry from step to step
             step_loss = torch.zeros((), device=device.torch)
-            for x, y, share in microbatches(model, images, labels, device):
+            for x, y, share in microbatches(model, images, labels, device, recipe.batch_size, recipe.tied):
                 with device.autocast():
                     loss = training.objective(model, step, x, y) * share
                 loss.backward()  # outside autocast: its operations have the dtypes of the forward pass already
@@ -142,24 +142,31 @@ def train(
 
 
 def microbatches(
-    model: nn.Module, images: UInt8[Tensor, "b 3 R R"], labels: Shaped[Tensor, "b ..."], device: Device
+    model: nn.Module,
+    images: UInt8[Tensor, "b 3 R R"],
+    labels: Shaped[Tensor, "b ..."],
+    device: Device,
+    batch_size: int,
+    tied: int = 1,
 ) -> Iterator[tuple[UInt8[Tensor, "m 3 R R"], Shaped[Tensor, "m ..."], float]]:
-    """The parts of a step's batch, on the device: (images, labels, share of the batch).
+    """The parts of a worker's share of a step's batch, on the device: (images, labels, weight of their mean loss).
 
-    With a microbatch in `device.execution`, that many images at a time. Losses weighted by their shares give the
-    gradients of the whole batch's mean loss to float tolerance, but that dropout draws its masks part by part. Filters
-    are standardized once for all parts, and workers exchange gradients once, with the last part.
+    With a microbatch in `device.execution`, at most that many images at a time, a multiple of `tied`. `batch_size` is
+    that of all workers together. Losses times their weights, averaged over the workers, give the gradients of the whole
+    batch's mean loss to float tolerance, but that dropout draws its masks part by part. Filters are standardized once
+    for all parts, and workers exchange gradients once, with the last part.
     """
     images, labels = device.put(images), device.put(labels)
-    size = device.execution.microbatch or len(images)
+    size = (device.execution.microbatch or 0) // tied * tied or len(images)
     parts = list(zip(images.split(size), labels.split(size), strict=True))
     # A single part standardizes its filters in its own forward pass.
     with standardized(model) if len(parts) > 1 else contextlib.nullcontext():
         for x, y in parts[:-1]:
             with _gradients_stay_here(model):
-                yield x, y, len(x) / len(images)
+                yield x, y, len(x) * device.world / batch_size
         x, y = parts[-1]
-        yield x, y, len(x) / len(images)
+        # Not the part's share of this worker's images: the mean over workers counts each of them once, whatever it has.
+        yield x, y, len(x) * device.world / batch_size
 
 
 def _gradients_stay_here(model: nn.Module) -> contextlib.AbstractContextManager[Any]:

@@ -44,7 +44,7 @@ def mixup_share(alpha: float, seed: int, step: int) -> float:
 
 
 def neighbours(x: Shaped[Tensor, "b ..."]) -> Shaped[Tensor, "b ..."]:
-    """x with positions 2j and 2j+1 exchanged: partners are on one worker, whatever the number of workers."""
+    """x with positions 2j and 2j+1 exchanged: partners are on one worker, however many there are (`Recipe.tied`)."""
     y: Shaped[Tensor, "b ..."] = x.unflatten(0, (-1, 2)).flip(1).flatten(0, 1)
     return y
 

@@ -98,6 +98,21 @@ def test_shards_are_the_batch(world: int) -> None:
         shard(batch, world, world)
 
 
+@given(st.integers(1, 200), st.integers(1, 20), st.sampled_from([1, 2]))
+def test_shares_differ_by_one_image_or_pair(size: int, world: int, tied: int) -> None:
+    """And are those of an equal division where there is one."""
+    batch = (np.arange(size),)
+    parts = [shard(batch, rank, world, tied)[0] for rank in range(world)]
+    assert np.array_equal(np.concatenate(parts), batch[0])
+    lengths = [len(part) for part in parts]
+    if size % tied == 0:
+        assert max(lengths) - min(lengths) in (0, tied)
+        assert min(lengths) > 0 or world > size // tied
+        assert all(part[0] % tied == 0 for part in parts if len(part))  # no pair is cut
+    if size % (tied * world) == 0:
+        assert lengths == [size // world] * world
+
+
 @pytest.mark.parametrize(("n", "fraction"), [(1000, 0.1), (1, 0.1), (7, 0.5), (10, 0.0), (10, 1.0), (0, 0.5)])
 def test_holdout_splits_without_overlap(n: int, fraction: float) -> None:
     train, dev = holdout(n, fraction, 3)

@@ -65,11 +65,15 @@ MISTAKES = {  # text of the study file, further arguments, what the message must
         (),
         "patch size 8 of tiny does not divide the image",
     ),
-    "batch": ("STUDY = Study('s', (RUN,))", ("--workers", "3"), "tiny: batch_size 8 is not divisible by 3 workers"),
+    "batch": (
+        "STUDY = Study('s', (RUN,))",
+        ("--workers", "9"),
+        "tiny: batch_size 8 is 8 images, too few for 9 workers",
+    ),
     "odd pairs": (
         "STUDY = Study('s', (replace(RUN, recipe=replace(RECIPE, mixup=0.1)),))",
-        ("--microbatch", "3"),
-        "tiny: MixUp mixes pairs: the images per worker (8) and per microbatch (3) must be even",
+        ("--microbatch", "1"),
+        "tiny: MixUp mixes pairs: microbatch must be at least 2, got 1",
     ),
     "no microbatch": ("STUDY = Study('s', (RUN,))", ("--microbatch", "0"), "microbatch must be positive, got 0"),
     "crop": (

@@ -77,7 +77,7 @@ class Stream:
     def samples(self, step: int) -> Samples:
         """The epochs and indices of this worker's share of a step's batch."""
         batch = batch_at(step, self.recipe.batch_size, len(self.index), self.seed, self.shards, self.window or 1)
-        epochs, positions = shard(batch, self.rank, self.world)
+        epochs, positions = shard(batch, self.rank, self.world, self.recipe.tied)
         return epochs, self.index[positions]
 
     def block(self, samples: Samples) -> Block:

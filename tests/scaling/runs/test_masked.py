@@ -229,12 +229,13 @@ def worker(rank: int, world: int, meet: str, run: str, uri: str) -> None:
     dist.destroy_process_group()
 
 
-def test_two_workers_train_as_one_and_so_do_microbatches(run: Pretrain, tmp_path: Path) -> None:
+def test_three_workers_train_as_one_and_so_do_microbatches(run: Pretrain, tmp_path: Path) -> None:
+    """Three workers of 8 images take 2, 3 and 3."""
     run = replace(run, recipe=replace(run.recipe, dropout=0.0))
     one, two, parts = (Storage.of(tmp_path / name) for name in ("one", "two", "parts"))
     train(run, one)
     train(run, parts, device=local_device(Execution(microbatch=3)))
-    start_workers(worker, str(tmp_path / "meet"), to_json(run), two.uri)
+    start_workers(worker, str(tmp_path / "meet"), to_json(run), two.uri, workers=3)
     curves = [frames.read_table(s, "curve").sort("step") for s in (one, two, parts)]
     for other in curves[1:]:
         np.testing.assert_allclose(other["train_loss"], curves[0]["train_loss"], rtol=2e-6)

@@ -192,10 +192,11 @@ def test_what_cannot_be_split_is_an_error(run: Pretrain) -> None:
 @pytest.mark.parametrize(
     ("recipe", "workers", "microbatch", "message"),
     [
-        (Recipe(batch_size=8), 3, None, "batch_size 8 is not divisible by 3 workers"),
+        (Recipe(batch_size=8), 9, None, "batch_size 8 is 8 images, too few for 9 workers: ask for fewer, or a larger"),
         (Recipe(batch_size=8), 1, 0, "microbatch must be positive, got 0"),
-        (Recipe(batch_size=6, mixup=0.1), 2, None, r"per worker \(3\) and per microbatch \(None\) must be even"),
-        (Recipe(batch_size=8, mixup=0.1), 2, 3, r"per worker \(4\) and per microbatch \(3\) must be even"),
+        (Recipe(batch_size=7, mixup=0.1), 1, None, "MixUp mixes pairs: batch_size must be even, got 7"),
+        (Recipe(batch_size=8, mixup=0.1), 2, 1, "MixUp mixes pairs: microbatch must be at least 2, got 1"),
+        (Recipe(batch_size=8, mixup=0.1), 5, None, "batch_size 8 is 4 pairs of MixUp, too few for 5 workers"),
         (Recipe(crop="random", resize=15), 1, None, "resize 15 is smaller than the 16 pixels of a crop"),
     ],
 )
@@ -207,6 +208,7 @@ def test_batches_that_cannot_be_cut_up_are_errors(
 
 
 def test_other_batches_are_fine() -> None:
-    check_batches(Recipe(batch_size=6), 16, workers=2, microbatch=5)
-    check_batches(Recipe(batch_size=8, mixup=0.1), 16, workers=4, microbatch=2)
+    for workers in range(1, 9):  # also where they do not divide it
+        check_batches(Recipe(batch_size=8), 16, workers=workers, microbatch=5)
+        check_batches(Recipe(batch_size=16, mixup=0.1), 16, workers=workers, microbatch=3)
     check_batches(Recipe(crop="random", resize=16), 16, workers=1, microbatch=None)

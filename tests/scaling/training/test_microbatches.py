@@ -1,6 +1,6 @@
 """A step in parts is the whole batch's step, and filters are standardized once for all of its parts."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from scaling.data.sources.read import open_split
 from scaling.models import resnet
 from scaling.models.build import build
 from scaling.models.resnet import StdConv, standardized
+from scaling.randomness import shard
 from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT
 from scaling.specs.execution import Execution
 from scaling.specs.pretraining import Dataset
@@ -42,14 +43,20 @@ def batch(n: int) -> tuple[torch.Tensor, torch.Tensor]:
     return images, torch.arange(n) % 4
 
 
-def step(kind: str, size: int | None, recipe: Recipe = SOFTMAX, n: int = 8) -> tuple[float, dict[str, torch.Tensor]]:
-    """Loss and gradients."""
-    module, device = made(kind), Device("cpu", "cpu", Execution("fp32", microbatch=size), 1)
-    objective, total = classification(recipe, 0), torch.zeros(())
-    for images, labels, share in microbatches(module, *batch(n), device):  # as `train` does
-        loss = objective(module, 0, images, labels) * share
-        torch.autograd.backward(loss)
-        total += loss.detach()
+def step(
+    kind: str, size: int | None, recipe: Recipe = SOFTMAX, n: int = 8, world: int = 1
+) -> tuple[float, dict[str, torch.Tensor]]:
+    """Loss and gradients: means over the workers, one after another."""
+    module, objective, total = made(kind), classification(recipe, 0), torch.zeros(())
+    for rank in range(world):
+        device = Device("cpu", "cpu", Execution("fp32", microbatch=size), 1, rank, world)
+        images, labels = batch(n)
+        (mine,) = shard((np.arange(n),), rank, world, recipe.tied)
+        for x, y, share in microbatches(module, images[mine], labels[mine], device, n, recipe.tied):  # as `train` does
+            assert len(x) <= (size or n)
+            loss = objective(module, 0, x, y) * share
+            torch.autograd.backward(loss / world)
+            total += loss.detach() / world
     return total.item(), {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
 
 
@@ -81,13 +88,40 @@ def test_the_parts_gradients_are_the_whole_batchs(kind: str, size: int) -> None:
         torch.testing.assert_close(parts[name], gradient, rtol=1e-4, atol=1e-5 * gradient.abs().max().item(), msg=name)
 
 
-def test_mixup_in_parts() -> None:
+@pytest.mark.parametrize("world", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [None, 2, 3])
+def test_mixup_in_parts(size: int | None, world: int) -> None:
+    """Partners stay together in uneven parts, of workers and of three images a time, which take a pair."""
     recipe = Recipe(loss="softmax", mixup=0.5)
     loss, gradients = step("resnet", None, recipe)
-    found, parts = step("resnet", 2, recipe)
+    found, parts = step("resnet", size, recipe, world=world)
     assert found == pytest.approx(loss, rel=1e-6)
     for name, gradient in gradients.items():
         torch.testing.assert_close(parts[name], gradient, rtol=1e-4, atol=1e-5 * gradient.abs().max().item(), msg=name)
+
+
+@pytest.mark.parametrize("size", [None, 2])
+@pytest.mark.parametrize("world", [2, 3, 5, 7, 8])
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+def test_uneven_workers_gradients_are_the_whole_batchs(
+    loss: Literal["softmax", "sigmoid"], world: int, size: int | None
+) -> None:
+    """Three workers of eight images take 2, 3 and 3."""
+    recipe = Recipe(loss=loss, label_smoothing=0.1)
+    whole, gradients = step("vit", None, recipe)
+    found, parts = step("vit", size, recipe, world=world)
+    assert found == pytest.approx(whole, rel=1e-6)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(parts[name], gradient, rtol=1e-4, atol=1e-5 * gradient.abs().max().item(), msg=name)
+
+
+@pytest.mark.parametrize("world", [1, 2, 4, 8])
+def test_weights_of_equal_shares_are_the_parts_shares_of_them(world: int) -> None:
+    """To the bit: what divides trains as it always has."""
+    module, own = made("vit"), 24 // world
+    device = Device("cpu", "cpu", Execution("fp32", microbatch=7), 1, 0, world)
+    for x, _, share in microbatches(module, *batch(own), device, 24):
+        assert share == len(x) / own
 
 
 @pytest.mark.parametrize("size", [None, 3])
