@@ -54,6 +54,7 @@ def settle(storage: Storage, rows: Sequence[Mapping[str, Any]], step: int, accou
     """
     running = [row for row in rows if row["outcome"] == "running"]
     result = _result(storage, rows[0]) if running else None
+    step = max(step, _steps(result)) if result else step  # checkpoints go when the rows are there
     kept = 0  # steps that the attempts before have kept: a row is older than that if its attempt had not begun to train
     for row in rows:
         closed = _closed(row, step, account, _seen(storage, row))
@@ -75,7 +76,7 @@ def _closed(row: Mapping[str, Any], step: int, account: Account | None, seen: fl
         closed["committed_step"] = account["committed_step"]
         closed["train_flops_valid"] = account["train_flops_valid"]
         closed["seconds_lost"] = closed["seconds_training"] - account["seconds_training"]
-    elif row["outcome"] != "done" and step < row["committed_step"]:  # its checkpoint was damaged
+    elif row["outcome"] != "done" and max(step, row["first_step"]) < row["committed_step"]:  # it was damaged
         kept, committed = max(step - row["first_step"], 0), row["committed_step"] - row["first_step"]
         closed["committed_step"] = row["first_step"] + kept
         closed["train_flops_valid"] = row["train_flops_valid"] * kept / committed

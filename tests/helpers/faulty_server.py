@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
 Trouble = Literal["busy", "cut", "lost answer", "forbidden"]
-HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive", "server", "date"}
+HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive", "server", "expect"}
 
 
 class FaultyServer:
@@ -28,7 +28,7 @@ class FaultyServer:
             def log_message(self, format: str, *args: Any) -> None: ...
 
             def _any(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                body = self._body()
                 with lock:
                     now = trouble if rng.random() < share else None
                     counts[now or "as it should be"] += 1
@@ -44,9 +44,21 @@ class FaultyServer:
                 status, headers, content = self._forwarded(body)
                 return self._answer(500, [], b"") if now else self._answer(status, headers, content)
 
+            def _body(self) -> bytes:
+                if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+                    return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                parts = []
+                while size := int(self.rfile.readline().partition(b";")[0], 16):
+                    parts.append(self.rfile.read(size))
+                    self.rfile.readline()
+                while self.rfile.readline().strip():  # trailers
+                    pass
+                return b"".join(parts)
+
             def _forwarded(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
                 connection = http.client.HTTPConnection(target)
-                connection.request(self.command, self.path, body, dict(self.headers))
+                headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
+                connection.request(self.command, self.path, body, headers)
                 answer = connection.getresponse()
                 content = answer.read()
                 connection.close()
