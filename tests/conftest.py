@@ -24,6 +24,7 @@ settings.register_profile("untimed", settings(), deadline=None)
 settings.load_profile("untimed")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Two processes share the tests by file, and one of them gets all that need what is to be there once."""
     if not config.pluginmanager.hasplugin("xdist"):  # torch-xla's environment has none
