@@ -24,16 +24,6 @@ settings.register_profile("untimed", settings(), deadline=None)
 settings.load_profile("untimed")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Two processes share the tests by file, and one of them gets all that need what is to be there once."""
-    if not config.pluginmanager.hasplugin("xdist"):  # torch-xla's environment has none
-        return
-    for item in items:
-        once = {"cluster", "benches"}.intersection(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group(once.pop() if once else item.path.as_posix()))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What is known of the tests' data goes with them, not into the user's cache."""
