@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,34 +12,12 @@ import pytest
 
 from scaling.store import frames
 from scaling.store.storage import Storage
+from tests.helpers.drivers import STUDY, Driver, start, workers_of
 
-ROOT = Path(__file__).parent.parent
 MOMENTS = 5
 UNITS = 15  # 3 runs, 6 trials, 6 finals: the moments are among these; 3 few-shot probes follow
 RESULTS = ("pretrain", "trial", "transfer")
-STUDY = """
-from scaling.data.catalog import ifs
-from scaling.specs import FewShot, Pretrain, Recipe, ResNet, Study, Task, ViT
-RECIPE = Recipe(batch_size=16, warmup_steps=5, dropout=0.1, grad_clip=1.0, loss="softmax", head_bias=0.0)
-TUNING = Recipe(optimizer="sgd", batch_size=16, warmup_steps=5, schedule="cosine", weight_decay=0.0, loss="softmax")
-DATA = ifs(classes=8, images=60, size=16)
-MODELS = {"a": ViT(4, 32, 2, 64, 2), "b": ResNet((1, 1), width=8, groups=8), "c": ViT(8, 32, 2, 64, 2)}
-STUDY = Study(
-    "kills",
-    tuple(Pretrain(n, m, DATA, 1e-3, 15, RECIPE, resolution=16, dev_fraction=0.1) for n, m in MODELS.items()),
-    (Task("t", DATA, (0.01, 0.1), 60, TUNING, dev_fraction=0.2, resolution=16),),
-    (FewShot(DATA, shots=(1, 5), resolution=16),),
-    seeds=(0, 1),
-)
-"""
 pytestmark = pytest.mark.slow
-Driver = subprocess.Popen[bytes]
-
-
-def start(study: Path, storage: Path, save_seconds: str = "0.3", log: int = subprocess.DEVNULL) -> Driver:
-    front_door: list[str | Path] = [sys.executable, ROOT / "scaling" / "run_study.py"]
-    command = [*front_door, study, "--storage", storage, "--save-seconds", save_seconds]
-    return subprocess.Popen(command, stdout=log, stderr=log)
 
 
 def finish(study: Path, storage: Path) -> None:
@@ -145,15 +122,6 @@ def test_a_driver_that_is_told_twice(undisturbed: tuple[Path, Path], tmp_path: P
     assert driver.wait(timeout=20) == 130
     finish(study, tmp_path)
     check(tmp_path, whole)
-
-
-def workers_of(driver: int) -> list[int]:
-    """Process ids of what trains or evaluates under the driver: its raylet's children."""
-    listing = subprocess.run(["ps", "-ewwo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    processes = [line.split(None, 2) for line in listing.splitlines()[1:]]
-    raylets = {pid for pid, parent, args in processes if int(parent) == driver and "raylet" in args}
-    names = ("ray::RayTrainWorker", "ray::ImplicitFunc", "ray::do_unit")
-    return [int(pid) for pid, parent, args in processes if parent in raylets and args.startswith(names)]
 
 
 @pytest.mark.parametrize("moment", range(MOMENTS))

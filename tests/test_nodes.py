@@ -111,7 +111,7 @@ def busy(cluster: Any) -> list[str]:
     listing = subprocess.run(["ps", "-ewwo", "ppid,args"], capture_output=True, text=True, check=True).stdout
     raylets = {node.all_processes["raylet"][0].process.pid for node in cluster.list_all_nodes()}
     parents = [line.split(None, 1) for line in listing.splitlines()[1:]]
-    names = ("ray::RayTrainWorker", "ray::ImplicitFunc", "ray::do_unit", "ray::RunQueue")
+    names = ("ray::RayTrainWorker", "ray::ImplicitFunc", "ray::do_alone", "ray::RunQueue")
     return [args for parent, args in parents if int(parent) in {1, *raylets} and args.startswith(names)]
 
 

@@ -3,8 +3,6 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -14,42 +12,18 @@ import pytest
 
 from scaling.store.storage import Storage
 from tests.faults.outcome import results, wrong
+from tests.helpers.drivers import STUDY, raylets_of, start, workers_of
 
-ROOT = Path(__file__).parents[2]
-STUDY = """
-from scaling.data.catalog import ifs
-from scaling.specs import FewShot, Pretrain, Recipe, ResNet, Study, Task, ViT
-RECIPE = Recipe(batch_size=16, warmup_steps=5, dropout=0.1, grad_clip=1.0, loss="softmax", head_bias=0.0)
-TUNING = Recipe(optimizer="sgd", batch_size=16, warmup_steps=5, schedule="cosine", weight_decay=0.0, loss="softmax")
-DATA = ifs(classes=4, images=60, size=16)
-MODELS = {"a": ViT(4, 32, 2, 64, 2), "b": ResNet((1, 1), width=8, groups=8)}
-STUDY = Study(
-    "kills",
-    tuple(Pretrain(n, m, DATA, 1e-3, 20, RECIPE, resolution=16, dev_fraction=0.1) for n, m in MODELS.items()),
-    (Task("t", DATA, (0.01, 0.1), 60, TUNING, dev_fraction=0.2, resolution=16),),
-    (FewShot(DATA, shots=(1, 5), resolution=16),),
-    seeds=(0, 1),
-)
-"""
 KINDS = ("driver", "worker", "worker", "raylet")
-WORKERS = ("ray::RayTrainWorker", "ray::ImplicitFunc", "ray::do_alone")
-
-
-def start(study: Path, storage: Path) -> "subprocess.Popen[bytes]":
-    door: list[str | Path] = [sys.executable, ROOT / "scaling" / "run_study.py"]
-    words = [*door, study, "--storage", storage, "--save-seconds", "0.3"]
-    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def victims(driver: int, kind: str) -> list[int]:
     """Processes of a kind that are alive under a driver."""
-    listing = subprocess.run(["ps", "-ewwo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    processes = [line.split(None, 2) for line in listing.splitlines()[1:]]
-    raylets = {pid for pid, parent, args in processes if int(parent) == driver and "/raylet" in args}
-    if kind == "raylet":
-        return sorted(map(int, raylets))
-    if kind == "worker":
-        return sorted(int(pid) for pid, parent, args in processes if parent in raylets and args.startswith(WORKERS))
+    match kind:
+        case "raylet":
+            return raylets_of(driver)
+        case "worker":
+            return workers_of(driver)
     return [driver]
 
 
