@@ -9,38 +9,33 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scaling.store.results import finished_ids, read_row, row_file, write_rows
+from scaling.store.results import read_row, row_file, write_rows
 from scaling.store.schemas import UNIT_TABLES
 from scaling.store.steps import step_checkpoints
 from scaling.store.storage import Storage
 
 Account = Mapping[str, Any]  # columns of an attempt's row, as they were at a commit
 CLOCKS = ("seconds_total", "seconds_training", "seconds_evaluating", "seconds_waiting")
-UNSEEN_SECONDS = (
-    2.0  # by which a sign of life can be younger than the row's content, where rows are written each second
-)
+UNSEEN_SECONDS = 2.0  # by which a sign of life can be younger than its row, which is written each second
 KILLED = "its process ended without closing its account"
 
 
 def settle_attempts(storage: Storage) -> None:
     """Close the accounts of all attempts that no process works on any more: call it under the lease."""
-    from scaling.store.frames import read_table  # here: workers import this module, and never polars
+    from scaling.store.frames import readable_attempts  # here: workers import this module, and never polars
 
-    open_ids = open_accounts(storage)
-    attempts = read_table(storage, "attempt", ids=_of_units(storage, open_ids)) if open_ids else None
-    for unit_id in open_ids:
-        assert attempts is not None
+    attempts = readable_attempts(storage)
+    for unit_id in sorted(set(attempts.filter(outcome="running")["unit_id"])):
         rows = attempts.filter(unit_id=unit_id).sort("started").to_dicts()
         step, account = _newest(storage, unit_id)
         settle(storage, rows, step, account)
 
 
-def open_accounts(storage: Storage) -> list[str]:
-    """Units with an attempt whose row says that it runs."""
-    from scaling.store.frames import read_table
+def has_open_accounts(storage: Storage) -> bool:
+    """Whether an attempt's row says that it runs."""
+    from scaling.store.frames import readable_attempts
 
-    attempts = read_table(storage, "attempt", ["unit_id", "outcome"])
-    return sorted(set(attempts.filter(outcome="running")["unit_id"]))
+    return "running" in readable_attempts(storage, ["outcome"])["outcome"]
 
 
 def settle(storage: Storage, rows: Sequence[Mapping[str, Any]], step: int, account: Account | None) -> None:
@@ -132,8 +127,3 @@ def _newest(storage: Storage, unit_id: str) -> tuple[int, Account | None]:
         except (OSError, ValueError, TypeError, KeyError):  # damaged: the resume says so
             continue
     return 0, None
-
-
-def _of_units(storage: Storage, unit_ids: Sequence[str]) -> list[str]:
-    wanted = set(unit_ids)
-    return [attempt for attempt in finished_ids(storage, "attempt") if attempt.rpartition("-")[0] in wanted]

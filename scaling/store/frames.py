@@ -87,13 +87,21 @@ def open_attempts(storage: Storage, columns: Sequence[str] | None = None) -> pl.
     # By names alone: a status of ten thousand cells took twice as long when every attempt was read.
     finished = set().union(*(finished_ids(storage, table) for table in UNIT_TABLES))
     ids = [attempt for attempt in finished_ids(storage, "attempt") if attempt.rpartition("-")[0] not in finished]
+    return readable_attempts(storage, columns, ids)
+
+
+def readable_attempts(
+    storage: Storage, columns: Sequence[str] | None = None, ids: Iterable[str] | None = None
+) -> pl.DataFrame:
+    """The attempt rows that can be read: what cannot be of the account is named, and no reason to do no work."""
+    ids = sorted(finished_ids(storage, "attempt") if ids is None else ids)
     try:
         return read_table(storage, "attempt", columns, ids)
-    except DamagedRowsError:  # one by one: what cannot be read of the account is no reason to do no work
-        return pl.concat([read_table(storage, "attempt", columns, []), *_readable(storage, ids, columns)])
+    except DamagedRowsError:
+        return pl.concat([read_table(storage, "attempt", columns, []), *_one_by_one(storage, columns, ids)])
 
 
-def _readable(storage: Storage, ids: Iterable[str], columns: Sequence[str] | None) -> Iterator[pl.DataFrame]:
+def _one_by_one(storage: Storage, columns: Sequence[str] | None, ids: Iterable[str]) -> Iterator[pl.DataFrame]:
     for attempt in ids:
         try:
             yield read_table(storage, "attempt", columns, [attempt])

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from scaling.checks import NAME
-from scaling.store.accounts import open_accounts, settle_attempts
+from scaling.store.accounts import has_open_accounts, settle_attempts
 from scaling.store.lease import lease
 from scaling.store.results import checkpoint_name, finished_ids, read_row
 from scaling.store.steps import begun_checkpoints
@@ -34,7 +34,7 @@ def clear_finished(storage: Storage) -> None:
 
 def clear_leftovers(storage: Storage, work: str) -> None:
     """`clear_finished` of a storage where nothing else is to do, under its lease; nothing if another process has it."""
-    if next(_uncleared(storage), None) is not None or open_accounts(storage):
+    if next(_uncleared(storage), None) is not None or has_open_accounts(storage):
         with contextlib.suppress(ValueError), lease(storage, work) as held:
             clear_finished(held)
 

@@ -113,7 +113,7 @@ class Ledger:
         """What a checkpoint of the step is to carry: the account as it is when this step is committed."""
         row = self._row("running", "")
         kept = {"committed_step": step, "train_flops_valid": float(self.unit.step_flops * (step - self.first_step))}
-        return {name: row[name] for name in ("attempt_id", "first_step", *CLOCKS)} | kept
+        return {name: row[name] for name in ("attempt_id", *CLOCKS)} | kept
 
     def _beat(self) -> None:
         """Renew the row every BEAT_SECONDS, and give signs of life in between, until the attempt has ended."""

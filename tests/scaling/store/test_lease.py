@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -213,38 +213,51 @@ def test_of_another_machine_only_beats_tell(place: Storage) -> None:
         pass
 
 
-def test_threads_in_place_of_processes_many_times_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The interleavings of the first instants: never two hold it, and one gets it."""
-    storage, inside, most, wins = Storage.of(tmp_path), 0, 0, 0
-    lock = threading.Lock()
-    monkeypatch.setattr(rules, "POLL_SECONDS", 0.001)
-    monkeypatch.setattr(rules, "PATIENCE_SECONDS", 0.0)
+@dataclass
+class Tally:
+    """Threads that hold a lease."""
 
-    def contend() -> None:
-        nonlocal inside, most, wins
+    inside: int = 0
+    most: int = 0  # at the same time
+    wins: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def contend(self, storage: Storage, seconds: float) -> None:
+        """Hold the lease for so long, unless another one has it."""
         claim = new_claim("one of many")
         try:
             rules._acquire(storage, claim, 60.0)
         except ValueError:
             rules._withdraw(storage, claim.token)
             return
-        with lock:
-            inside, wins = inside + 1, wins + 1
-            most = max(most, inside)
-        time.sleep(0.005)
-        with lock:
-            inside -= 1
+        with self.lock:
+            self.inside, self.wins = self.inside + 1, self.wins + 1
+            self.most = max(self.most, self.inside)
+        time.sleep(seconds)
+        with self.lock:
+            self.inside -= 1
         rules._withdraw(storage, claim.token)
 
+
+def at_once(many: int, work: Callable[[], object]) -> None:
+    threads = [threading.Thread(target=work) for _ in range(many)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_threads_in_place_of_processes_many_times_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interleavings of the first instants: never two hold it, and one gets it."""
+    storage, tally = Storage.of(tmp_path), Tally()
+    monkeypatch.setattr(rules, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(rules, "PATIENCE_SECONDS", 0.0)
+
     for _ in range(30):
-        threads = [threading.Thread(target=contend) for _ in range(4)]
-        before = wins
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert wins > before
-    assert most == 1
+        before = tally.wins
+        at_once(4, lambda: tally.contend(storage, 0.005))
+        assert tally.wins > before
+    assert tally.most == 1
 
 
 def test_a_claim_that_a_beat_replaces_while_it_is_read_is_read_again(
@@ -343,7 +356,7 @@ def test_listings_that_are_late_never_give_two_holders(monkeypatch: pytest.Monke
     storage = Storage.of(f"memory://{uuid.uuid4().hex}")
     late, rng, lock = 0.15, random.Random(seed), threading.Lock()
     history: list[tuple[float, dict[str, float | None]]] = [(0.0, {})]
-    whole, written, inside, most, wins = Storage.times, Storage.write, 0, 0, 0
+    whole, written, tally = Storage.times, Storage.write, Tally()
 
     def times(self: Storage, directory: str) -> dict[str, float | None]:
         with lock:
@@ -357,21 +370,8 @@ def test_listings_that_are_late_never_give_two_holders(monkeypatch: pytest.Monke
         times(self, CLAIMS)
 
     def contend() -> None:
-        nonlocal inside, most, wins
         time.sleep(rng.uniform(0, 2 * late))
-        claim = new_claim("one of many")
-        try:
-            rules._acquire(storage, claim, 60.0)
-        except ValueError:
-            rules._withdraw(storage, claim.token)
-            return
-        with lock:
-            inside, wins = inside + 1, wins + 1
-            most = max(most, inside)
-        time.sleep(3 * late)
-        with lock:
-            inside -= 1
-        rules._withdraw(storage, claim.token)
+        tally.contend(storage, 3 * late)
 
     with monkeypatch.context() as patch:
         patch.setattr(rules, "LATE_SECONDS", 1.5 * late)
@@ -379,10 +379,6 @@ def test_listings_that_are_late_never_give_two_holders(monkeypatch: pytest.Monke
         patch.setattr(rules, "POLL_SECONDS", late / 10)
         patch.setattr(Storage, "times", times)
         patch.setattr(Storage, "write", write)
-        threads = [threading.Thread(target=contend) for _ in range(many)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert most == 1
-    assert wins >= 1
+        at_once(many, contend)
+    assert tally.most == 1
+    assert tally.wins >= 1
