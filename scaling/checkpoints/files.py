@@ -36,13 +36,13 @@ def read_arrays(source: str | Path, most: int | None = None) -> dict[str, Any]:
     there is no such file, it cannot be read, has more, or unpacks to what no weights do.
     """
     text = str(source).removeprefix("file://")
-    reader = READERS.get(_suffix(text))
+    reader = READERS.get(suffix_of(text))
     if reader is None:
         raise ValueError(
             f"{text} is neither .npz nor .safetensors; a pickle (.pth, .bin, .pt) can run code and is not opened: "
             "convert it where you trust it, or load it yourself and pass the mapping"
         )
-    with _errors_in_one_line(text, "read"):
+    with errors_in_one_line(text, "read"):
         if "://" not in text:
             path = Path(text).expanduser()
             check_regular(path)
@@ -68,7 +68,7 @@ def _read_npz(file: Path | io.BytesIO, most: int | None) -> dict[str, np.ndarray
         arrays = np.load(stream, allow_pickle=False)
         if not isinstance(arrays, np.lib.npyio.NpzFile) or arrays.zip is None:
             raise ValueError("it must hold named arrays, and holds a single one without a name")
-        prefix = _prefix(arrays.files)
+        prefix = parameters_prefix(arrays.files)
         wanted = [name for name in arrays.files if name.startswith(prefix)]
         members = {info.filename.removesuffix(".npy"): info for info in arrays.zip.infolist()}
         # A small file may unpack to more than the memory.
@@ -91,9 +91,9 @@ READERS: dict[str, Callable[[Path | io.BytesIO, int | None], dict[str, Any]]] = 
 def write_arrays(path: str | Path, content: bytes, suffix: str) -> None:
     """Write a whole file at a path or URI, or nothing. Raises ValueError when that fails or the suffix is another."""
     text = str(path)
-    if _suffix(text) != suffix:
+    if suffix_of(text) != suffix:
         raise ValueError(f"the file must be called {suffix}, got {text}: end its name in {suffix}")
-    with _errors_in_one_line(text, "written"):
+    with errors_in_one_line(text, "written"):
         if "://" in text:
             with fsspec.open(text, "wb") as file:
                 file.write(content)
@@ -112,12 +112,12 @@ def write_arrays(path: str | Path, content: bytes, suffix: str) -> None:
             draft.unlink(missing_ok=True)
 
 
-def _suffix(text: str) -> str:
+def suffix_of(text: str) -> str:
     return PurePosixPath(text.split("?")[0] if "://" in text else text).suffix
 
 
 @contextmanager
-def _errors_in_one_line(text: str, done: str) -> Iterator[None]:
+def errors_in_one_line(text: str, done: str) -> Iterator[None]:
     """Turn every error into a ValueError of one line that names the file.
 
     Drivers and parsers each have errors of their own; all of them mean that this file cannot be read or written.
@@ -167,7 +167,7 @@ def parse_arrays(arrays: Mapping[str, Any], label: str) -> Checkpoint:
     Raises ValueError when the names are of no layout, when two of them mean one parameter, or when an array does not
     hold floating-point numbers.
     """
-    prefix = _prefix(arrays)
+    prefix = parameters_prefix(arrays)
     stripped = {name.removeprefix(prefix): name for name in arrays if name.startswith(prefix)}
     layout = _recognise_layout(stripped, label)
     tensors: dict[str, Tensor] = {}
@@ -180,7 +180,7 @@ def parse_arrays(arrays: Mapping[str, Any], label: str) -> Checkpoint:
     return Checkpoint(label, layout, tensors, original, prefix)
 
 
-def _prefix(names: Iterable[str]) -> str:
+def parameters_prefix(names: Iterable[str]) -> str:
     return next((prefix for prefix in PREFIXES if any(name.startswith(prefix) for name in names)), "")
 
 

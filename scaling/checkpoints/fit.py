@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scaling.checkpoints.files import _errors_in_one_line, _prefix, _suffix
+from scaling.checkpoints.files import errors_in_one_line, parameters_prefix, suffix_of
 from scaling.checkpoints.formats import load_weights
 from scaling.checks import check, check_regular
 from scaling.models import build, load_pretrained
@@ -49,10 +49,10 @@ def weight_shapes(source: str) -> dict[str, Tensor]:
     Raises ValueError when the file cannot be read or is cut off.
     """
     text = source.removeprefix("file://")
-    read = {".npz": _npz, ".safetensors": _safetensors}.get(_suffix(text))
+    read = {".npz": _npz, ".safetensors": _safetensors}.get(suffix_of(text))
     check(read is not None, f"{text} is neither .npz nor .safetensors")
     assert read is not None
-    with _errors_in_one_line(text, "read"):
+    with errors_in_one_line(text, "read"):
         return _opened(text, read)
 
 
@@ -85,7 +85,7 @@ def _safetensors(file: IO[bytes], size: int) -> dict[str, Tensor]:
 def _npz(file: IO[bytes], _size: int) -> dict[str, Tensor]:
     with zipfile.ZipFile(file) as archive:
         names = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
-        prefix = _prefix(names)
+        prefix = parameters_prefix(names)
         return {short: _npy(archive, name) for short, name in names.items() if short.startswith(prefix)}
 
 
