@@ -33,7 +33,7 @@ notebooks: $(VENV)/notebooks  ## run all notebooks on the rows of STUDY; HTML an
 	done; done
 
 test: $(VENV)/ready  ## the tests, but for the slow ones, by two processes: one mostly waits for Ray
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/ready  ## the slow tests: kills, jobs, the whole quickstart
 	$(BIN)/python -m pytest -m slow

@@ -80,6 +80,7 @@ MOST = {
     **dict.fromkeys(("threads", "processes"), 10**4),
     "seconds": 3600,
     "memory": 10**6,  # GiB
+    "hang_seconds": 10**7,
 }
 
 

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from clusters.execution.hangs import Hang, Hangs, Worker
 from clusters.execution.shutdown import Pulse
 
 RESTARTS = 3  # of a worker group on one unit, before the unit is given up
@@ -34,7 +35,7 @@ class RunQueue:
         self._progress: dict[str, dict[str, Any]] = {}
         self._finished: dict[str, str] = {}
         self._stopped = False
-        self._pulse = Pulse()
+        self._pulse, self._hangs = Pulse(), Hangs()
 
     def beat(self) -> bool:
         """See `Pulse`."""
@@ -71,22 +72,34 @@ class RunQueue:
             # A resize or a machine that is taken away counts nothing against the item.
             self._restarts[held] = self._restarts.get(held, 0) + died
             if self._restarts[held] <= RESTARTS:
+                self._hangs.begin(held)
                 return held
             self.finish(group, f"its workers died {RESTARTS + 1} times")
         if not self._waiting:
             return None
         self._held[group] = self._waiting.pop(0)
+        self._hangs.begin(self._held[group])
         return self._held[group]
+
+    def join(self, item: str, worker: Worker) -> None:
+        """Note that a worker of the group that has taken the item is there."""
+        self._hangs.join(item, worker)
+
+    def hung(self, seconds: float) -> list[Hang]:
+        """See `Hangs.found`."""
+        return self._hangs.found(seconds)
 
     def finish(self, group: int, error: str = "") -> None:
         """Note that the group has ended its item, with or without an error."""
         item = self._held.pop(group)
         self._finished[item] = error
         self._progress.pop(item, None)
+        self._hangs.end(item)
 
     def report(self, item: str, step: int, metrics: dict[str, Any]) -> bool:
         """Note that an item has got to `step`. Returns whether it is to stop."""
         self._progress[item] = {"step": step, **metrics}
+        self._hangs.report(item, metrics.get("pausing", False))
         # A report is a sign of life of the group that holds the item.
         self._heard.update({group: time.monotonic() for group, held in self._held.items() if held == item})
         return self._stopped or self._pulse.silent

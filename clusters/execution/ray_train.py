@@ -18,6 +18,7 @@ from ray.train.v2._internal.execution.context import get_train_context
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from clusters.execution.gloo import GlooConfig
+from clusters.execution.hangs import end_hung, this_worker
 from clusters.execution.perform import unit_call
 from clusters.execution.placement import Placement, group_config
 from clusters.execution.queue import RESTARTS, RunQueue, Snapshot
@@ -58,6 +59,11 @@ def train_queue(
         "placement": placement,
         "save_seconds": save_seconds,
     }
+
+    def look() -> None:
+        watch(ray.get(queue.snapshot.remote()))
+        end_hung(queue, placement.machine.hang_seconds, storage)
+
     # Anew at each start: Ray would go by what an earlier one left there, and fails at a snapshot that is torn.
     cache = storage.scratch()  # for Ray's own files; deleted at the end
     errors = run_concurrently(
@@ -67,7 +73,7 @@ def train_queue(
             for group in range(min(placement.groups, len(units)))
         ],
         stop=queue.stop.remote,
-        watch=lambda: watch(ray.get(queue.snapshot.remote())),
+        watch=look,
         poll_seconds=poll_seconds,
         beat=lambda: ray.get(queue.beat.remote()),
     )
@@ -115,6 +121,7 @@ def work_shift(config: dict[str, Any]) -> None:
         error = ""
         try:
             work, storage, study = config["units"][unit_id], config["storage"], config["study"]
+            queue.join.remote(unit_id, this_worker(work.unit))
             shown = tracked(StopChannel(queue, unit_id), work, placement.machine.tracking, storage, study)
             # Queue and trackers hear rank 0 alone; what the others ask is whether a machine is taken away.
             with shown if lead else nullcontext(_silent) as report:

@@ -17,6 +17,7 @@ from ray import cloudpickle, tune
 from ray.tune.execution import class_cache
 from ray.tune.search.searcher import Searcher
 
+from clusters.execution.hangs import end_hung
 from clusters.execution.optuna_mirror import News, Tell
 from clusters.execution.placement import Placement
 from clusters.execution.queue import RESTARTS
@@ -79,7 +80,7 @@ def sweep(
 
     def watch() -> None:
         feed.tell(mirror, TELL_SECONDS if feed.ended else FIRST_SECONDS)
-        _watch(flag, follow)
+        _watch(flag, follow, placement, storage)
 
     try:
         errors = run_concurrently([tuner.fit], stop=stop, watch=watch, beat=lambda: ray.get(flag.beat.remote()))
@@ -198,14 +199,18 @@ def run_all(
                 done(unit, str(error).strip().splitlines()[-1])
 
     errors = run_concurrently(
-        [work], stop=stop, watch=lambda: _watch(flag, follow), beat=lambda: ray.get(flag.beat.remote())
+        [work],
+        stop=stop,
+        watch=lambda: _watch(flag, follow, placement, storage),
+        beat=lambda: ray.get(flag.beat.remote()),
     )
     ray.kill(flag)
     if errors:
         raise errors[0]
 
 
-def _watch(flag: Any, follow: Follow | None) -> None:
-    """What the driver does while it waits: show how far the units have got, where that is shown."""
+def _watch(flag: Any, follow: Follow | None, placement: Placement, storage: Storage) -> None:
+    """What the driver does while it waits: end what hangs, and show how far units are, where that is shown."""
+    end_hung(flag, placement.machine.hang_seconds, storage)
     if follow is not None:
         follow(ray.get(flag.steps.remote()))

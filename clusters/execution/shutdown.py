@@ -12,6 +12,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from clusters.execution.hangs import Hang, Hangs, Worker
 from scaling.console import output_lost
 
 BEAT_SECONDS = 3.0  # between two signs of life of the driver
@@ -124,14 +125,27 @@ class Flag:
     """Tells workers to stop where there is no queue to do so, and gathers their steps. Ray makes an actor of it."""
 
     def __init__(self) -> None:
-        self._stopped, self._pulse = False, Pulse()
+        self._stopped, self._pulse, self._hangs = False, Pulse(), Hangs()
         self._steps: dict[str, int] = {}
 
     def stop(self) -> None:
         self._stopped = True
 
+    def begin(self, worker: Worker) -> None:
+        """Note that a worker has begun its unit."""
+        self._hangs.begin(worker.unit_id)
+        self._hangs.join(worker.unit_id, worker)
+
+    def end(self, unit_id: str) -> None:
+        self._hangs.end(unit_id)
+
+    def hung(self, seconds: float) -> list[Hang]:
+        """See `Hangs.found`."""
+        return self._hangs.found(seconds)
+
     def report(self, unit_id: str, step: int, metrics: dict[str, Any]) -> bool:
         self._steps[unit_id] = step
+        self._hangs.report(unit_id, metrics.get("pausing", False))
         return self._stopped or self._pulse.silent
 
     def beat(self) -> bool:
@@ -155,10 +169,13 @@ class StopChannel:
         self._asked = 0.0  # when the report without an answer was sent
 
     def __call__(self, step: int, metrics: dict[str, Any]) -> bool:
-        if self._answer is not None and not ray.wait([self._answer], timeout=0)[0]:
-            # No answer for long: the driver's machine is gone, or cannot be reached.
-            return time.monotonic() - self._asked > SILENT_SECONDS
-        self._asked = time.monotonic()
-        stop = self._answer is not None and ray.get(self._answer)
+        answered = self._answer is not None and bool(ray.wait([self._answer], timeout=0)[0])
+        if answered or self._answer is None:
+            self._asked = time.monotonic()
+        elif time.monotonic() - self._asked > SILENT_SECONDS:
+            return True  # no answer for long: the driver's machine is gone, or cannot be reached
+        elif not metrics["pausing"]:  # that a pause comes must be known, see `Hangs`
+            return False
+        stop = answered and ray.get(self._answer)
         self._answer = self._actor.report.remote(self._unit_id, step, metrics)
         return stop

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from clusters.execution.work import Work, finished_row
+from clusters.execution.work import Work, finished_row, title_of
 from scaling.console import Log, Tracking, event_files, first_line, helping, run_directory, scalars
 from scaling.specs import Pretrain, Probe, Transfer
 from scaling.store import Storage, read_rows, without_secrets
@@ -141,13 +141,13 @@ def _safely(name: str, open_sink: Callable[..., Sink], *arguments: Any) -> Itera
 
 
 def _tensorboard(directory: str, unit: Pretrain | Transfer, study: str) -> Sink:
-    return event_files(Path(directory) / study / run_directory(_name(unit), unit.id))
+    return event_files(Path(directory) / study / run_directory(title_of(unit), unit.id))
 
 
 def _wandb(project: str, unit: Pretrain | Transfer, study: str) -> Sink:
     from ray.air.integrations.wandb import setup_wandb
 
-    about: dict[str, Any] = {"trial_id": unit.id, "trial_name": _name(unit), "group": study, "job_type": _kind(unit)}
+    about: dict[str, Any] = {"trial_id": unit.id, "trial_name": title_of(unit), "group": study, "job_type": _kind(unit)}
     run = setup_wandb(_facts(unit), project=project, **about)
     run.define_metric("*", step_metric="steps")  # evaluations come later than losses of the same step
     return (lambda step, metrics: run.log({"steps": step, **metrics})), run.finish
@@ -161,17 +161,11 @@ def _mlflow(uri: str, unit: Pretrain | Transfer, study: str) -> Sink:
         _facts(unit),
         tracking_uri=uri,
         experiment_name=study,
-        run_name=_name(unit),
+        run_name=title_of(unit),
         create_experiment_if_not_exists=True,
         tags=tags,
     )
     return (lambda step, metrics: mlflow.log_metrics(dict(metrics), step=step)), mlflow.end_run
-
-
-def _name(unit: Pretrain | Transfer) -> str:
-    if isinstance(unit, Pretrain):
-        return unit.name
-    return f"{unit.upstream.name} {unit.task.name} {unit.phase} lr {unit.base_lr:g} seed {unit.seed}"
 
 
 def _kind(unit: Pretrain | Transfer) -> str:

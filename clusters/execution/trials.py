@@ -8,6 +8,7 @@ from typing import Any
 
 from ray import tune
 
+from clusters.execution.hangs import watched
 from clusters.execution.perform import unit_call
 from clusters.execution.placement import Placement
 from clusters.execution.shutdown import StopChannel
@@ -77,6 +78,7 @@ def do_alone(work: Work, storage: Storage, study: str, placement: Placement, fla
 
 def do_unit(work: Work, storage: Storage, study: str, placement: Placement, flag: Any) -> dict[str, Any] | None:
     """Do a unit, shown in the trackers and listening to the flag. Returns a fine-tuning's row."""
-    with tracked(StopChannel(flag, work.unit.id), work, placement.machine.tracking, storage, study) as report:
+    channel = StopChannel(flag, work.unit.id)
+    with watched(flag, work), tracked(channel, work, placement.machine.tracking, storage, study) as report:
         device = placement.device()
         return unit_call(work, storage=storage, study=study, device=device, report=report, save_seconds=SAVE_SECONDS)()

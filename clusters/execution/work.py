@@ -33,6 +33,13 @@ class Work:
                 return 0.0
 
 
+def title_of(unit: Pretrain | Transfer) -> str:
+    """The unit's name for people: the model, of a fine-tuning also its task and setting."""
+    if isinstance(unit, Pretrain):
+        return unit.name
+    return f"{unit.upstream.name} {unit.task.name} {unit.phase} lr {unit.base_lr:g} seed {unit.seed}"
+
+
 def finished_row(work: Work, storage: Storage) -> dict[str, Any] | None:
     """The first row of the unit, if it shows that nothing is left to do."""
     match work.unit:

@@ -12,7 +12,7 @@ from typing import NoReturn, TypeVar
 from rich.console import Console
 
 from scaling.checks import check, end_notes, hold_notes, printable
-from scaling.console.arguments import parse, program_name
+from scaling.console.arguments import check_flag, parse, program_name
 from scaling.console.output import guard_output
 from scaling.console.plain import PlainConsole
 from scaling.console.trackers import Tracking
@@ -38,6 +38,9 @@ class Machine:
     """GPUs of a fine-tuning with one worker: 0.5 lets two share one."""
     max_concurrent: int | None = None
     """Fine-tunings side by side, at most. Default: as many as the cluster has room for."""
+    hang_seconds: float = 120.0
+    """Seconds without a step after which workers are taken for hung and begun anew from their checkpoint; 0: never.
+    It is more where steps take long, and 30 times as long at a start and around evaluations and checkpoints."""
     execution: Execution = field(default_factory=Execution)
     optuna_storage: str | None = None
     """Where the searches are shown as Optuna studies, as a URL. Default: optuna.db in a local storage."""
@@ -50,6 +53,7 @@ class Machine:
             check(value is None or value >= 1, f"--{flag.replace('_', '-')} must be at least 1, got {value}")
         fewest = self.min_workers or self.workers
         check(fewest <= self.workers, f"--min-workers {fewest} is more than --workers {self.workers}")
+        check_flag("hang_seconds", self.hang_seconds, zero=True)
         loaders = self.execution.loaders
         check(loaders is None or loaders >= 0, f"--loaders must not be negative, got {loaders}")
         self.tracking.check()

@@ -37,9 +37,15 @@ def trial_results(storage: Storage, attempts: "pl.DataFrame | None" = None) -> d
     """
     if attempts is None:
         attempts = store.open_attempts(storage, ["unit_id", "outcome"])
-    diverged: dict[str, Result | None] = dict.fromkeys(attempts.filter(outcome="diverged")["unit_id"])
-    rows = store.read_table(storage, "trial", ["trial_id", *RESULT_COLUMNS])
-    return diverged | {row["trial_id"]: result_of(row) for row in rows.iter_rows(named=True)}
+    rows = store.read_table(storage, "trial", ["trial_id", "steps", *RESULT_COLUMNS])
+    found = _diverged(attempts) | {row["trial_id"]: result_of(row) for row in rows.iter_rows(named=True)}
+    paused = set(rows["trial_id"].filter(rows["steps_done"] < rows["steps"]))
+    # Halving left them at a rung, whose row they keep where they diverged after it.
+    return found | _diverged(store.attempts_of(storage, paused, ["unit_id", "outcome"])) if paused else found
+
+
+def _diverged(attempts: "pl.DataFrame") -> dict[str, Result | None]:
+    return dict.fromkeys(attempts.filter(outcome="diverged")["unit_id"])
 
 
 def ready_pairs(study: Study, storage: Storage, given: Checkpoints) -> list[Pair]:

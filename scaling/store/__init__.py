@@ -5,7 +5,7 @@ Functions that return frames of many rows load with their first use: they need p
 
 from typing import TYPE_CHECKING, Any
 
-from scaling.store.accounts import CLOCKS, settle
+from scaling.store.accounts import CLOCKS, earlier_attempts, settle, settle_unit
 from scaling.store.clutter import is_clutter
 from scaling.store.directories import DAMAGED, Committed, commit_directory, open_directory, set_aside
 from scaling.store.errors import LostLeaseError, StorageError
@@ -36,7 +36,7 @@ from scaling.store.storage import Storage
 from scaling.store.uri import still_environment
 
 if TYPE_CHECKING:
-    from scaling.store.frames import best_trials, open_attempts, read_table, skipped_images
+    from scaling.store.frames import attempts_of, best_trials, open_attempts, read_table, skipped_images
 
 __all__ = [
     "CLOCKS",
@@ -49,6 +49,7 @@ __all__ = [
     "LostLeaseError",
     "Storage",
     "StorageError",
+    "attempts_of",
     "best_trials",
     "check_lasting",
     "check_place",
@@ -58,6 +59,7 @@ __all__ = [
     "clear_leftovers",
     "command_typed",
     "commit_directory",
+    "earlier_attempts",
     "finished_ids",
     "is_clutter",
     "lease",
@@ -73,6 +75,7 @@ __all__ = [
     "row_file",
     "set_aside",
     "settle",
+    "settle_unit",
     "skipped_images",
     "step_checkpoints",
     "still_environment",
@@ -83,7 +86,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("best_trials", "open_attempts", "read_table", "skipped_images"):
+    if name not in ("attempts_of", "best_trials", "open_attempts", "read_table", "skipped_images"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from scaling.store import frames
 

@@ -9,7 +9,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scaling.store.results import read_row, row_file, write_rows
+from scaling.checks import say
+from scaling.store.results import DamagedRowsError, finished_ids, read_row, row_file, write_rows
 from scaling.store.schemas import UNIT_TABLES
 from scaling.store.steps import step_checkpoints
 from scaling.store.storage import Storage
@@ -26,9 +27,7 @@ def settle_attempts(storage: Storage) -> None:
 
     attempts = readable_attempts(storage)
     for unit_id in sorted(set(attempts.filter(outcome="running")["unit_id"])):
-        rows = attempts.filter(unit_id=unit_id).sort("started").to_dicts()
-        step, account = _newest(storage, unit_id)
-        settle(storage, rows, step, account)
+        settle_unit(storage, attempts.filter(unit_id=unit_id).sort("started").to_dicts())
 
 
 def has_open_accounts(storage: Storage) -> bool:
@@ -38,7 +37,27 @@ def has_open_accounts(storage: Storage) -> bool:
     return "running" in readable_attempts(storage, ["outcome"])["outcome"]
 
 
-def settle(storage: Storage, rows: Sequence[Mapping[str, Any]], step: int, account: Account | None) -> None:
+def earlier_attempts(storage: Storage, unit_id: str) -> list[dict[str, Any]]:
+    """The rows of a unit's attempts so far that can be read, in the order of their starts."""
+    rows = []
+    for name in finished_ids(storage, "attempt"):
+        if name.startswith(f"{unit_id}-"):
+            try:
+                rows.append(read_row(storage, "attempt", name))
+            except DamagedRowsError as error:  # of the account: no reason to do no work
+                say([f"{error}: left out here"])
+    return sorted((row for row in rows if row), key=lambda row: row["started"])
+
+
+def settle_unit(storage: Storage, rows: Sequence[Mapping[str, Any]], reason: str = KILLED) -> None:
+    """`settle` by the newest checkpoint that the unit's attempts have left."""
+    if rows:
+        settle(storage, rows, *_newest(storage, rows[0]["unit_id"]), reason)
+
+
+def settle(
+    storage: Storage, rows: Sequence[Mapping[str, Any]], step: int, account: Account | None, reason: str = KILLED
+) -> None:
     """Close the accounts of one unit's attempts, all of which have ended, and keep them true.
 
     Args:
@@ -46,13 +65,14 @@ def settle(storage: Storage, rows: Sequence[Mapping[str, Any]], step: int, accou
         rows: all attempts at the unit, in the order of their starts.
         step: the step of the newest checkpoint that is whole, or 0. Steps after it are kept only by the unit's rows.
         account: of the attempt that wrote this checkpoint, when it did.
+        reason: why those that say 'running' have ended.
     """
     running = [row for row in rows if row["outcome"] == "running"]
     result = _result(storage, rows[0]) if running else None
     step = max(step, _steps(result)) if result else step  # checkpoints go when the rows are there
     kept = 0  # steps that the attempts before have kept: a row is older than that if its attempt had not begun to train
     for row in rows:
-        closed = _closed(row, step, account, _seen(storage, row))
+        closed = _closed(row, step, account, _seen(storage, row), reason)
         if row["outcome"] == "running" and row is rows[-1] and _came_to(result, row, max(kept, row["first_step"])):
             closed = _finished(closed, result)
         kept = max(kept, closed["committed_step"])
@@ -60,7 +80,7 @@ def settle(storage: Storage, rows: Sequence[Mapping[str, Any]], step: int, accou
             write_rows(storage, "attempt", [closed])
 
 
-def _closed(row: Mapping[str, Any], step: int, account: Account | None, seen: float) -> dict[str, Any]:
+def _closed(row: Mapping[str, Any], step: int, account: Account | None, seen: float, reason: str) -> dict[str, Any]:
     """A row whose committed steps are those that a checkpoint up to `step` holds, closed if it was open."""
     closed = dict(row)
     mine = account is not None and account["attempt_id"] == row["attempt_id"]
@@ -80,7 +100,7 @@ def _closed(row: Mapping[str, Any], step: int, account: Account | None, seen: fl
     closed["last_step"] = max(row["last_step"], closed["committed_step"])
     if row["outcome"] == "running":
         closed["seconds_total"] = max(closed["seconds_total"], seen)
-        closed["outcome"], closed["reason"] = "killed", KILLED
+        closed["outcome"], closed["reason"] = "killed", reason
     return closed
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from scaling.data.pipeline import Skipped
 from scaling.models import NonFiniteError
-from scaling.store import CLOCKS, Storage, finished_ids, read_row, row_file, settle, without_secrets, write_rows
+from scaling.store import CLOCKS, Storage, earlier_attempts, row_file, settle, without_secrets, write_rows
 from scaling.training.devices import Device
 from scaling.training.holding import devices_used, seconds_held
 
@@ -67,7 +67,7 @@ class Ledger:
     def __init__(self, unit: Unit, study: str, storage: Storage, device: Device) -> None:
         self.unit, self.study, self.storage, self.device = unit, study, storage, device
         self.attempt_id = f"{unit.id}-{uuid.uuid4().hex[:8]}"
-        self._earlier = earlier_attempts(unit.id, storage) if device.rank == 0 else []
+        self._earlier = earlier_attempts(storage, unit.id) if device.rank == 0 else []
         self.start_reason = start_reason(self._earlier, device.world) if device.rank == 0 else ""
         self.seconds_starting = seconds_held(device.seconds_queued)
         # A clock of the wall for people, and for durations one that nobody sets back.
@@ -181,13 +181,6 @@ class Ledger:
             "outcome": outcome,
             "reason": reason,
         }
-
-
-def earlier_attempts(unit_id: str, storage: Storage) -> list[dict[str, Any]]:
-    """The rows of a unit's attempts so far, in the order of their starts."""
-    names = [name for name in finished_ids(storage, "attempt") if name.startswith(f"{unit_id}-")]
-    rows = [row for name in names if (row := read_row(storage, "attempt", name))]
-    return sorted(rows, key=lambda row: row["started"])
 
 
 def start_reason(earlier: Sequence[dict[str, Any]], workers: int) -> StartReason:

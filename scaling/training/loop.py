@@ -31,7 +31,8 @@ from scaling.training.optim import learning_rate, make_optimizer, running_averag
 from scaling.training.saving import SAVE_SECONDS, Decision, SaveTimer, Stop, decide, request
 from scaling.training.state import State, latest_state, resume_state, save_state
 
-Report = Callable[[int, dict[str, Any]], Stop]  # (steps done, metrics) -> whether the training is to stop
+# (steps done, its loss and whether something other than a step comes next) -> whether the training is to stop
+Report = Callable[[int, dict[str, Any]], Stop]
 CURVE_POINTS = 200  # at most, over a training
 
 
@@ -126,7 +127,8 @@ def train(
                 decision = _read(unread, state, request(timer, told, decision, time.monotonic()), device)
         if reading:
             # Acted on at the next reading, by all workers together: one that stopped alone would leave others hanging.
-            told = report(state.step, {"train_loss": state.recent[-1]})
+            pausing = decision.save or state.step in evaluated_steps or state.step == stop
+            told = report(state.step, {"train_loss": state.recent[-1], "pausing": pausing})
         if state.step in curve_steps:
             state.add_point(lr)
         # Before the checkpoint: a training that is resumed there starts with the next step, and needs this one's point.

@@ -24,9 +24,11 @@ WORKERS = ("ray::RayTrainWorker", "ray::ImplicitFunc", "ray::do_alone")  # what 
 Driver = subprocess.Popen[bytes]
 
 
-def start(study: Path, storage: Path, save_seconds: str = "0.3", log: int = subprocess.DEVNULL) -> Driver:
+def start(
+    study: Path, storage: Path, save_seconds: str = "0.3", log: int = subprocess.DEVNULL, *options: str
+) -> Driver:
     front_door: list[str | Path] = [sys.executable, ROOT / "scaling" / "run_study.py"]
-    command = [*front_door, study, "--storage", storage, "--save-seconds", save_seconds]
+    command = [*front_door, study, "--storage", storage, "--save-seconds", save_seconds, *options]
     return subprocess.Popen(command, stdout=log, stderr=log)
 
 
@@ -35,10 +37,20 @@ def raylets_of(driver: int) -> list[int]:
     return [pid for pid, parent, args in _processes() if parent == driver and "/raylet" in args]
 
 
-def workers_of(driver: int) -> list[int]:
+def workers_of(driver: int, titles: tuple[str, ...] = WORKERS) -> list[int]:
     """Process ids of what trains or evaluates under the driver: its raylets' children."""
     raylets = raylets_of(driver)
-    return [pid for pid, parent, args in _processes() if parent in raylets and args.startswith(WORKERS)]
+    return [pid for pid, parent, args in _processes() if parent in raylets and args.startswith(titles)]
+
+
+def processes_of(driver: int) -> list[int]:
+    """Process ids of all that the driver has started, and what that has started."""
+    found: list[int] = []
+    parents = {driver}
+    while parents:
+        parents = {pid for pid, parent, _ in _processes() if parent in parents}
+        found += parents
+    return found
 
 
 def _processes() -> list[tuple[int, int, str]]:

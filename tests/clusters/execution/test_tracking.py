@@ -9,7 +9,7 @@ import pytest
 
 from clusters.execution import tracking
 from clusters.execution.tracking import prepare_trackers, tracked
-from clusters.execution.work import Work
+from clusters.execution.work import Work, title_of
 from scaling.console.trackers import Tracking
 from scaling.specs.pretraining import Dataset, Pretrain
 from scaling.specs.study import Task, Transfer
@@ -78,7 +78,7 @@ def test_tensorboard_gets_losses_while_it_trains_and_evaluations_at_the_end(tmp_
 
 def test_a_fine_tunings_run_is_named_after_its_model_and_setting(tiny_run: Pretrain, tiny_task: Task) -> None:
     trial = Transfer(tiny_run, tiny_task, tiny_task.own, 3, "dev")
-    assert tracking._name(trial) == f"{tiny_run.name} fractals dev lr {tiny_task.own.base_lr:g} seed 3"
+    assert title_of(trial) == f"{tiny_run.name} fractals dev lr {tiny_task.own.base_lr:g} seed 3"
 
 
 def test_a_tracker_that_fails_stops_no_training(

@@ -10,6 +10,7 @@ from scaling.schedule.pairs import Pair, final_runs, fixed_settings, search_pair
 from scaling.schedule.pending import missing_finals, missing_probes, missing_runs, ready_pairs, trial_results
 from scaling.schedule.trials import chosen_settings, due_trials
 from scaling.specs.pretraining import Pretrain, Scratch
+from scaling.specs.search import Halving
 from scaling.specs.study import Study, Task, Transfer
 from scaling.store import results
 from scaling.store.schemas import TABLES
@@ -106,6 +107,25 @@ def test_finals_wait_for_the_whole_grid_but_not_for_what_diverges(
     assert missing_finals(made, storage, {}) == []
     results.write_rows(storage, "attempt", [attempt | {"attempt_id": "c", "outcome": "diverged"}])
     assert [final.base_lr for final in missing_finals(made, storage, {})] == [first.base_lr]
+
+
+def test_a_trial_that_diverged_after_a_rung_is_not_promoted_again(
+    tiny_run: Pretrain, tiny_task: Task, storage: Storage
+) -> None:
+    """Its row of the rung stays; a study that is begun again must know what the one before knew."""
+    halved = Pair(tiny_run, replace(tiny_task, base_lrs=(0.01, 0.1, 0.3, 1.0), halving=Halving(1, 2)), 0)
+    trials = [trial.transfer for trial in due_trials(halved, {})[0]]
+    for place, trial in enumerate(trials):
+        top1 = 0.9 - place / 10
+        row = trial_row(trial, top1) | {"steps_done": 1, "rung_steps": [1], "rung_dev_top1": [top1]}
+        results.write_rows(storage, "trial", [row])
+    best, second = (trial.transfer for trial in due_trials(halved, trial_results(storage))[0])
+    assert [best, second] == trials[:2]
+    attempt = dict.fromkeys(TABLES["attempt"].names) | {"unit_id": best.id}
+    results.write_rows(storage, "attempt", [attempt | {"attempt_id": f"{best.id}-0", "outcome": "done"}])
+    assert best in [trial.transfer for trial in due_trials(halved, trial_results(storage))[0]]
+    results.write_rows(storage, "attempt", [attempt | {"attempt_id": f"{best.id}-1", "outcome": "diverged"}])
+    assert best not in [trial.transfer for trial in due_trials(halved, trial_results(storage))[0]]
 
 
 def test_a_learning_rate_outside_the_grid_is_never_chosen(

@@ -1,0 +1,156 @@
+"""Workers that make no step any more: missed by their reports, ended by the driver, begun anew by Ray.
+
+A process that was stopped, a kernel or a network file that never answers: whatever it is, the reports stay away, and in
+a group one such worker holds up all. Who counts is the actor that hears the reports; who acts is the driver.
+"""
+
+import contextlib
+import os
+import signal
+import statistics
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from clusters.execution.work import Work, title_of
+from scaling.checks import say
+from scaling.specs import Pretrain, Probe, Transfer
+from scaling.store import Storage, earlier_attempts, settle_unit
+
+GAPS = 20  # times what lies between two reports, before their absence is a hang: steps of minutes take their time
+FEW = 3  # gaps that must be known to say what is usual
+PAUSES = 30  # times as long until then, and around evaluations and checkpoints
+TICK_SECONDS = 2.0  # that count at most from one look to the next: a machine that slept has missed no step
+KILL_SECONDS = 30.0  # for a node to end a process
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A process that works on a unit."""
+
+    unit_id: str
+    title: str  # of the unit, for people
+    node: str  # Ray's id
+    pid: int
+
+
+@dataclass(frozen=True)
+class Hang:
+    """An item that has made no step for `seconds`, and who works on it."""
+
+    workers: tuple[Worker, ...]
+    seconds: float
+    usual: float | None  # s between two reports; None: there were none yet
+
+
+@dataclass
+class _Watched:
+    heard: float  # on the clock of `Hangs`
+    workers: list[Worker] = field(default_factory=list)
+    gaps: deque[float] = field(default_factory=lambda: deque(maxlen=GAPS))  # s between two reports
+    pausing: bool = True  # something other than steps comes next
+
+
+class Hangs:
+    """When each item's workers last reported, in an actor that hears them."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, _Watched] = {}
+        self._clock, self._looked = 0.0, time.monotonic()
+
+    def begin(self, item: str) -> None:
+        """An item is begun, perhaps anew: its workers are others."""
+        self._items[item] = _Watched(self._clock)
+
+    def join(self, item: str, worker: Worker) -> None:
+        if item in self._items:
+            self._items[item].workers.append(worker)
+
+    def report(self, item: str, pausing: bool) -> None:
+        """A report; `pausing` says that no step comes next."""
+        self._tick()
+        watched = self._items.get(item)
+        if watched is not None:
+            if not watched.pausing:
+                watched.gaps.append(self._clock - watched.heard)
+            watched.heard, watched.pausing = self._clock, pausing
+
+    def end(self, item: str) -> None:
+        self._items.pop(item, None)
+
+    def found(self, least: float) -> list[Hang]:
+        """The items that hang, each said once. `least`: seconds without a report that are none in any case."""
+        self._tick()
+        hangs = []
+        for item, watched in list(self._items.items()):
+            usual = statistics.median(watched.gaps) if watched.gaps else None
+            patient = watched.pausing or len(watched.gaps) < FEW
+            limit = max(least, GAPS * (usual or 0.0)) * (PAUSES if patient else 1)
+            if self._clock - watched.heard > limit:
+                hangs.append(Hang(tuple(watched.workers), self._clock - watched.heard, usual))
+                self.end(item)
+        return hangs
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self._clock += min(now - self._looked, TICK_SECONDS)
+        self._looked = now
+
+
+def this_worker(unit: Pretrain | Transfer) -> Worker:
+    """The process that calls."""
+    return Worker(unit.id, title_of(unit), ray.get_runtime_context().get_node_id(), os.getpid())
+
+
+@contextlib.contextmanager
+def watched(flag: Any, work: Work) -> Iterator[None]:
+    """Let a `Flag` watch the block, in which this process does the unit. A probe has no steps to be missed."""
+    if isinstance(work.unit, Probe):
+        yield
+        return
+    flag.begin.remote(this_worker(work.unit))
+    try:
+        yield
+    finally:
+        flag.end.remote(work.unit.id)
+
+
+def end_hung(actor: Any, seconds: float, storage: Storage) -> None:
+    """End the workers of what hangs, say so, and close the accounts of their attempts: Ray begins them anew.
+
+    `actor` has `hung`, and `seconds` is that function's; 0: nothing is taken for hung.
+    """
+    hangs: list[Hang] = ray.get(actor.hung.remote(seconds)) if seconds else []
+    for hang in hangs:
+        if not hang.workers:  # Ray is at making them
+            continue
+        first = hang.workers[0]
+        attempts = earlier_attempts(storage, first.unit_id)  # before Ray begins the next one
+        if sum(_end(worker) for worker in hang.workers):
+            usual = "" if hang.usual is None else f", which came every {hang.usual:.2g} s"
+            said = f"no step for {hang.seconds:.0f} s{usual}"
+            settle_unit(storage, attempts, f"hung: {said}")
+            say([f"{first.title}: {said}; its workers begin anew from the last checkpoint (--hang-seconds)"])
+
+
+def _end(worker: Worker) -> bool:
+    """SIGKILL, which ends a stopped process too, by a task on its node. Whether there was such a process."""
+    there = NodeAffinitySchedulingStrategy(worker.node, soft=False)
+    task = ray.remote(_kill).options(num_cpus=0, max_retries=0, scheduling_strategy=there)
+    with contextlib.suppress(ray.exceptions.RayError):  # the node is gone, and the process with it
+        return bool(ray.get(task.remote(worker.pid), timeout=KILL_SECONDS))
+    return False
+
+
+def _kill(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::"):  # its number may be another's by now
+            os.kill(pid, signal.SIGKILL)
+            return True
+    return False
