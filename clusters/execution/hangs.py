@@ -23,9 +23,9 @@ from scaling.checks import say
 from scaling.specs import Pretrain, Probe, Transfer
 from scaling.store import Storage, earlier_attempts, settle_unit
 
-GAPS = 20  # times what lies between two reports, before their absence is a hang: steps of minutes take their time
-FEW = 3  # gaps that must be known to say what is usual
-PAUSES = 30  # times as long until then, and around evaluations and checkpoints
+GAPS = 20  # times the usual time to the next report, before its absence is a hang: steps of minutes take their time
+FEW = 3  # times that must be known to say what is usual
+UNKNOWN = 30  # times as long until then: a start, the first evaluations, the end of a training
 TICK_SECONDS = 2.0  # that count at most from one look to the next: a machine that slept has missed no step
 KILL_SECONDS = 30.0  # for a node to end a process
 
@@ -46,15 +46,15 @@ class Hang:
 
     workers: tuple[Worker, ...]
     seconds: float
-    usual: float | None  # s between two reports; None: there were none yet
+    usual: float | None  # s to the next report after one like the last; None: not known yet
 
 
 @dataclass
 class _Watched:
     heard: float  # on the clock of `Hangs`
     workers: list[Worker] = field(default_factory=list)
-    gaps: deque[float] = field(default_factory=lambda: deque(maxlen=GAPS))  # s between two reports
-    pausing: bool = True  # something other than steps comes next
+    coming: str = "start"  # what the last report said to come next
+    gaps: dict[str, deque[float]] = field(default_factory=dict)  # s to the next report, by what came between
 
 
 class Hangs:
@@ -72,14 +72,13 @@ class Hangs:
         if item in self._items:
             self._items[item].workers.append(worker)
 
-    def report(self, item: str, pausing: bool) -> None:
-        """A report; `pausing` says that no step comes next."""
+    def report(self, item: str, coming: str) -> None:
+        """A report, and what comes next: a step, a checkpoint, an evaluation, the end."""
         self._tick()
         watched = self._items.get(item)
         if watched is not None:
-            if not watched.pausing:
-                watched.gaps.append(self._clock - watched.heard)
-            watched.heard, watched.pausing = self._clock, pausing
+            watched.gaps.setdefault(watched.coming, deque(maxlen=GAPS)).append(self._clock - watched.heard)
+            watched.heard, watched.coming = self._clock, coming
 
     def end(self, item: str) -> None:
         self._items.pop(item, None)
@@ -89,9 +88,9 @@ class Hangs:
         self._tick()
         hangs = []
         for item, watched in list(self._items.items()):
-            usual = statistics.median(watched.gaps) if watched.gaps else None
-            patient = watched.pausing or len(watched.gaps) < FEW
-            limit = max(least, GAPS * (usual or 0.0)) * (PAUSES if patient else 1)
+            gaps = watched.gaps.get(watched.coming, ())
+            usual = statistics.median(gaps) if len(gaps) >= FEW else None
+            limit = UNKNOWN * least if usual is None else max(least, GAPS * usual)
             if self._clock - watched.heard > limit:
                 hangs.append(Hang(tuple(watched.workers), self._clock - watched.heard, usual))
                 self.end(item)
@@ -133,7 +132,7 @@ def end_hung(actor: Any, seconds: float, storage: Storage) -> None:
         first = hang.workers[0]
         attempts = earlier_attempts(storage, first.unit_id)  # before Ray begins the next one
         if sum(_end(worker) for worker in hang.workers):
-            usual = "" if hang.usual is None else f", which came every {hang.usual:.2g} s"
+            usual = "" if hang.usual is None else f", where it took {hang.usual:.2g} s before"
             said = f"no step for {hang.seconds:.0f} s{usual}"
             settle_unit(storage, attempts, f"hung: {said}")
             say([f"{first.title}: {said}; its workers begin anew from the last checkpoint (--hang-seconds)"])

@@ -99,7 +99,7 @@ class RunQueue:
     def report(self, item: str, step: int, metrics: dict[str, Any]) -> bool:
         """Note that an item has got to `step`. Returns whether it is to stop."""
         self._progress[item] = {"step": step, **metrics}
-        self._hangs.report(item, metrics.get("pausing", False))
+        self._hangs.report(item, metrics.get("next", "step"))
         # A report is a sign of life of the group that holds the item.
         self._heard.update({group: time.monotonic() for group, held in self._held.items() if held == item})
         return self._stopped or self._pulse.silent

@@ -145,7 +145,7 @@ class Flag:
 
     def report(self, unit_id: str, step: int, metrics: dict[str, Any]) -> bool:
         self._steps[unit_id] = step
-        self._hangs.report(unit_id, metrics.get("pausing", False))
+        self._hangs.report(unit_id, metrics.get("next", "step"))
         return self._stopped or self._pulse.silent
 
     def beat(self) -> bool:
@@ -174,7 +174,7 @@ class StopChannel:
             self._asked = time.monotonic()
         elif time.monotonic() - self._asked > SILENT_SECONDS:
             return True  # no answer for long: the driver's machine is gone, or cannot be reached
-        elif not metrics["pausing"]:  # that a pause comes must be known, see `Hangs`
+        elif metrics["next"] == "step":  # anything else must be known, see `Hangs`
             return False
         stop = answered and ray.get(self._answer)
         self._answer = self._actor.report.remote(self._unit_id, step, metrics)

@@ -4,7 +4,7 @@ import contextlib
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ from scaling.training.optim import learning_rate, make_optimizer, running_averag
 from scaling.training.saving import SAVE_SECONDS, Decision, SaveTimer, Stop, decide, request
 from scaling.training.state import State, latest_state, resume_state, save_state
 
-# (steps done, its loss and whether something other than a step comes next) -> whether the training is to stop
+# (steps done, the last one's loss and what comes next) -> whether the training is to stop
 Report = Callable[[int, dict[str, Any]], Stop]
 CURVE_POINTS = 200  # at most, over a training
 
@@ -45,7 +45,7 @@ class Training:
     base_lr: float
     steps: int
     seed: int
-    batches: Callable[[int, int], Iterator[Batch]]  # of the steps from the first to before the second
+    batches: Callable[[int, int], Generator[Batch]]  # of the steps from the first to before the second
     objective: Objective
     until: int | None = None  # pause here, with a checkpoint, to go on another time; None: train to the end
     evaluate: Callable[[nn.Module], float] | None = None  # accuracy on held-out images, at some of the curve's points
@@ -97,49 +97,50 @@ def train(
     timer, decision = SaveTimer(save_seconds, time.monotonic()), Decision(state.step + 1, time.monotonic())
     told: Stop = None  # what this worker's report said last
     unread: list[Float[Tensor, ""]] = []  # losses still on the device: to read one is to wait for its step
-    batches = training.batches(state.step, stop)
     module.train()
 
-    for step in range(state.step, stop):
-        with ledger.doing("waiting"):
-            images, labels = next(batches)
-        with ledger.doing("training"):
-            lr = learning_rate(step, base_lr=training.base_lr, steps=training.steps, recipe=recipe)
-            set_learning_rate(state.optimizer, lr)  # no scheduler, whose state a checkpoint would need
-            device.seed(hashed(training.seed, step, device.rank))  # dropout: no state to carry from step to step
-            step_loss = torch.zeros((), device=device.torch)
-            for x, y, share in microbatches(model, images, labels, device, recipe.batch_size, recipe.tied):
-                with device.autocast():
-                    loss = training.objective(model, step, x, y) * share
-                loss.backward()  # outside autocast: its operations have the dtypes of the forward pass already
-                step_loss += loss.detach()
-            device.exchange(module)  # before clipping, which is of the mean gradient over all workers
-            if recipe.grad_clip is not None:
-                nn.utils.clip_grad_norm_(module.parameters(), recipe.grad_clip)
-            state.optimizer.step()
-            state.optimizer.zero_grad()
-            state.update_average()
-            device.run()  # under XLA all of the step up to here is one program
-            unread.append(step_loss)
-            ledger.step = state.step = step + 1
-            reading = state.step in curve_steps or state.step >= decision.next_step or state.step == stop
+    # Closed here, however it ends: the garbage collector would join its threads from any other, and hang.
+    with contextlib.closing(training.batches(state.step, stop)) as batches:
+        for step in range(state.step, stop):
+            with ledger.doing("waiting"):
+                images, labels = next(batches)
+            with ledger.doing("training"):
+                lr = learning_rate(step, base_lr=training.base_lr, steps=training.steps, recipe=recipe)
+                set_learning_rate(state.optimizer, lr)  # no scheduler, whose state a checkpoint would need
+                device.seed(hashed(training.seed, step, device.rank))  # dropout: no state to carry from step to step
+                step_loss = torch.zeros((), device=device.torch)
+                for x, y, share in microbatches(model, images, labels, device, recipe.batch_size, recipe.tied):
+                    with device.autocast():
+                        loss = training.objective(model, step, x, y) * share
+                    loss.backward()  # outside autocast: its operations have the dtypes of the forward pass already
+                    step_loss += loss.detach()
+                device.exchange(module)  # before clipping, which is of the mean gradient over all workers
+                if recipe.grad_clip is not None:
+                    nn.utils.clip_grad_norm_(module.parameters(), recipe.grad_clip)
+                state.optimizer.step()
+                state.optimizer.zero_grad()
+                state.update_average()
+                device.run()  # under XLA all of the step up to here is one program
+                unread.append(step_loss)
+                ledger.step = state.step = step + 1
+                reading = state.step in curve_steps or state.step >= decision.next_step or state.step == stop
+                if reading:
+                    decision = _read(unread, state, request(timer, told, decision, time.monotonic()), device)
             if reading:
-                decision = _read(unread, state, request(timer, told, decision, time.monotonic()), device)
-        if reading:
-            # Acted on at the next reading, by all workers together: one that stopped alone would leave others hanging.
-            pausing = decision.save or state.step in evaluated_steps or state.step == stop
-            told = report(state.step, {"train_loss": state.recent[-1], "pausing": pausing})
-        if state.step in curve_steps:
-            state.add_point(lr)
-        # Before the checkpoint: a training that is resumed there starts with the next step, and needs this one's point.
-        if state.step in evaluated_steps and _evaluate(state, training, ledger):
-            break  # early stopping
-        if reading and (decision.save or state.step == stop) and state.step < training.steps:
-            state.account = ledger.account(state.step)  # a kill after the save finds it there
-            timer = _save(storage, training.id, state, timer, device)  # not at the end: final weights follow
-            ledger.commit(state.step)
-            if decision.stop:  # who asks to stop has asked to save as well, see `request`
-                raise _interruption(decision, state.step)
+                # Acted on at the next reading, by all together: one that stopped alone would leave others hanging.
+                coming = _coming(state.step, stop, evaluated_steps, decision)
+                told = report(state.step, {"train_loss": state.recent[-1], "next": coming})
+            if state.step in curve_steps:
+                state.add_point(lr)
+            # Before the checkpoint: a training that is resumed there goes on after this step, and needs its point.
+            if state.step in evaluated_steps and _evaluate(state, training, ledger):
+                break  # early stopping
+            if reading and (decision.save or state.step == stop) and state.step < training.steps:
+                state.account = ledger.account(state.step)  # a kill after the save finds it there
+                timer = _save(storage, training.id, state, timer, device)  # not at the end: final weights follow
+                ledger.commit(state.step)
+                if decision.stop:  # who asks to stop has asked to save as well, see `request`
+                    raise _interruption(decision, state.step)
     return _kept(state, device)
 
 
@@ -217,6 +218,13 @@ def _read(unread: list[Float[Tensor, ""]], state: State, asked: list[float], dev
             raise NonFiniteLossError(f"loss {value} at step {step}: {way_out}")
     state.recent.extend(means[:steps])
     return decide(means[steps:], step=state.step, steps=steps, now=now)
+
+
+def _coming(step: int, stop: int, evaluated_steps: set[int], decision: Decision) -> str:
+    """What comes next, for who would miss a step where something else takes its time."""
+    if step == stop:
+        return "end"
+    return "evaluation" if step in evaluated_steps else "checkpoint" if decision.save else "step"
 
 
 def _evaluate(state: State, training: Training, ledger: Ledger) -> bool:

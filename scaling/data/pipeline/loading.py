@@ -112,7 +112,7 @@ class Stream:
 
 def batches(
     start: int, stop: int, *, stream: Stream, skipped: Skipped, loaders: int = 0, targets: Targets | None = None
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """The batches of steps `start` to `stop - 1`.
 
     Args:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clusters.execution.hangs import FEW, GAPS, PAUSES, TICK_SECONDS, Hang, Hangs, Worker
+from clusters.execution.hangs import FEW, GAPS, TICK_SECONDS, UNKNOWN, Hang, Hangs, Worker
 
 LEAST = 10.0
 WORKER = Worker("unit", "a model", "node", 1)
@@ -35,11 +35,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def step(clock: Clock, seconds: float, *, pausing: bool = False) -> None:
+def step(clock: Clock, seconds: float, coming: str = "step") -> None:
     for _ in range(round(seconds / 0.5)):
         clock.now += 0.5
         assert clock.hangs.found(LEAST) == []
-    clock.hangs.report("item", pausing)
+    clock.hangs.report("item", coming)
 
 
 def steps(clock: Clock) -> None:
@@ -66,16 +66,24 @@ def test_slow_steps_are_none(clock: Clock, usual: float) -> None:
 
 
 def test_a_start_an_evaluation_and_a_checkpoint_have_longer(clock: Clock) -> None:
-    step(clock, PAUSES * LEAST - 1)
+    step(clock, UNKNOWN * LEAST - 1)
     steps(clock)
-    step(clock, 0.5, pausing=True)
-    step(clock, PAUSES * LEAST - 1)
+    step(clock, 0.5, "evaluation")
+    step(clock, UNKNOWN * LEAST - 1)
     step(clock, 0.5)
     assert clock.until_found(1000) == pytest.approx(LEAST, abs=0.6)  # pauses are no gaps between steps
 
 
+def test_an_evaluation_whose_time_is_known_hangs_too(clock: Clock) -> None:
+    for _ in range(FEW):
+        step(clock, 0.5, "evaluation")
+        step(clock, 2)
+    step(clock, 0.5, "evaluation")
+    assert clock.until_found(1000) == pytest.approx(GAPS * 2, abs=0.6)
+
+
 def test_a_hung_start_is_found_too(clock: Clock) -> None:
-    assert clock.until_found(10_000) == pytest.approx(PAUSES * LEAST, abs=0.6)
+    assert clock.until_found(10_000) == pytest.approx(UNKNOWN * LEAST, abs=0.6)
 
 
 def test_who_slept_has_missed_no_step(clock: Clock) -> None:
@@ -89,7 +97,7 @@ def test_what_has_ended_is_not_missed(clock: Clock) -> None:
     step(clock, 1)
     clock.hangs.end("item")
     assert clock.until_found(1000) is None
-    clock.hangs.report("item", False)  # a last word that comes late
+    clock.hangs.report("item", "step")  # a last word that comes late
     clock.hangs.join("item", WORKER)
     assert clock.until_found(1000) is None
 

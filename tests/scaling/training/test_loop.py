@@ -1,6 +1,7 @@
 """The loop: exact resume, non-finite losses, what is kept in the end, compiled steps."""
 
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -49,6 +50,18 @@ def train(run: Pretrain, storage: Storage, kill_at: int | None = None, *, compil
 
     device = local_device(Execution(compile=compiled))
     pretrain(run, storage=storage, study="x", device=device, report=report, save_seconds=0.0)
+
+
+def test_the_thread_that_prepares_batches_ends_with_the_training(tiny_run: Pretrain, storage: Storage) -> None:
+    """While its error is still held: left to the garbage collector, the wait for it once hung in another's start."""
+
+    def preparing() -> set[int | None]:
+        return {thread.ident for thread in threading.enumerate() if thread.name.startswith("batches")}
+
+    before = preparing()
+    with pytest.raises(Killed) as held:
+        train(tiny_run, storage, kill_at=13)
+    assert preparing() <= before, held
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
