@@ -251,6 +251,7 @@ class _Notes:
 
     said: set[str]
     waiting: list[str] | None = None  # None: none has to wait
+    elsewhere: Callable[[str], object] | None = None  # where else they are said
 
 
 _NOTES = _Notes(set())
@@ -263,8 +264,15 @@ def say(notes: Iterable[str]) -> None:
             _NOTES.said.add(note)
             if _NOTES.waiting is None:
                 print(f"note: {printable(note)}", file=sys.stderr)
+                if _NOTES.elsewhere is not None:
+                    _NOTES.elsewhere(note)
             else:
                 _NOTES.waiting.append(note)
+
+
+def pass_on_notes(to: Callable[[str], object]) -> None:
+    """Send this process's notes there too: nobody reads the standard error of a cluster's worker."""
+    _NOTES.elsewhere = to
 
 
 def hold_notes() -> None:

@@ -10,7 +10,7 @@ import signal
 import statistics
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,12 +120,8 @@ def watched(flag: Any, work: Work) -> Iterator[None]:
         flag.end.remote(work.unit.id)
 
 
-def end_hung(actor: Any, seconds: float, storage: Storage) -> None:
-    """End the workers of what hangs, say so, and close the accounts of their attempts: Ray begins them anew.
-
-    `actor` has `hung`, and `seconds` is that function's; 0: nothing is taken for hung.
-    """
-    hangs: list[Hang] = ray.get(actor.hung.remote(seconds)) if seconds else []
+def end_hung(hangs: Iterable[Hang], storage: Storage) -> None:
+    """End the workers of what hangs, say so, and close the accounts of their attempts: Ray begins them anew."""
     for hang in hangs:
         if not hang.workers:  # Ray is at making them
             continue

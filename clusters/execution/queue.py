@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from clusters.execution.hangs import Hang, Hangs, Worker
-from clusters.execution.shutdown import Pulse
+from clusters.execution.hangs import Worker
+from clusters.execution.shutdown import Flag
 
 RESTARTS = 3  # of a worker group on one unit, before the unit is given up
 
@@ -18,14 +18,16 @@ class Snapshot:
     finished: dict[str, str]  # error of each item that ended, '' without one
 
 
-class RunQueue:
-    """Hands each waiting item to one group, remembers which group has which, and gathers progress.
+class RunQueue(Flag):
+    """A flag that hands out work as well.
 
-    A group that asks again without having finished its item was restarted, and gets the same item back: up to RESTARTS
-    times if a worker died, and any number of times if its number of workers changed or its machine was taken away.
+    Each waiting item goes to one group, and it is remembered which group has which. A group that asks again without
+    having finished its item was restarted, and gets the same item back: up to RESTARTS times if a worker died, and any
+    number of times if its number of workers changed or its machine was taken away.
     """
 
     def __init__(self, items: list[str]) -> None:
+        super().__init__()
         self._waiting = list(items)
         self._held: dict[int, str] = {}
         self._workers: dict[int, int] = {}  # number of each group's workers when it last asked
@@ -34,16 +36,6 @@ class RunQueue:
         self._leaving: set[int] = set()  # groups that lose a machine
         self._progress: dict[str, dict[str, Any]] = {}
         self._finished: dict[str, str] = {}
-        self._stopped = False
-        self._pulse, self._hangs = Pulse(), Hangs()
-
-    def beat(self) -> bool:
-        """See `Pulse`."""
-        return self._pulse.beat()
-
-    def stop(self) -> None:
-        """Hand out nothing more, and tell everybody who reports to stop."""
-        self._stopped = True
 
     def asked(self, group: int) -> None:
         """Note that the workers of a group are asked for now."""
@@ -56,12 +48,12 @@ class RunQueue:
     def leave(self, group: int) -> bool:
         """Note that a machine of the group is about to be taken away. Returns whether it is to go on elsewhere."""
         self._leaving.add(group)
-        return not (self._stopped or self._pulse.silent)
+        return not self.stopping
 
     def take(self, group: int, workers: int = 1) -> str | None:
         """The item that group `group` is to work on next, or None when nothing waits or all is to stop."""
         # Even a group that holds an item gets none: the next start goes on from the item's checkpoint.
-        if self._stopped or self._pulse.silent:
+        if self.stopping:
             return None
         self.asked(group)
         held = self._held.get(group)
@@ -85,24 +77,19 @@ class RunQueue:
         """Note that a worker of the group that has taken the item is there."""
         self._hangs.join(item, worker)
 
-    def hung(self, seconds: float) -> list[Hang]:
-        """See `Hangs.found`."""
-        return self._hangs.found(seconds)
-
     def finish(self, group: int, error: str = "") -> None:
         """Note that the group has ended its item, with or without an error."""
         item = self._held.pop(group)
         self._finished[item] = error
         self._progress.pop(item, None)
-        self._hangs.end(item)
+        self.end(item)
 
     def report(self, item: str, step: int, metrics: dict[str, Any]) -> bool:
         """Note that an item has got to `step`. Returns whether it is to stop."""
         self._progress[item] = {"step": step, **metrics}
-        self._hangs.report(item, metrics.get("next", "step"))
         # A report is a sign of life of the group that holds the item.
         self._heard.update({group: time.monotonic() for group, held in self._held.items() if held == item})
-        return self._stopped or self._pulse.silent
+        return super().report(item, step, metrics)
 
     def snapshot(self) -> Snapshot:
         return Snapshot(dict(self._progress), dict(self._finished))

@@ -18,13 +18,14 @@ from ray.train.v2._internal.execution.context import get_train_context
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from clusters.execution.gloo import GlooConfig
-from clusters.execution.hangs import end_hung, this_worker
+from clusters.execution.hangs import this_worker
 from clusters.execution.perform import unit_call
 from clusters.execution.placement import Placement, group_config
 from clusters.execution.queue import RESTARTS, RunQueue, Snapshot
-from clusters.execution.shutdown import StopChannel, driver_actor, run_concurrently
+from clusters.execution.shutdown import StopChannel, attend, driver_actor, run_concurrently
 from clusters.execution.tracking import tracked
 from clusters.execution.work import Work
+from scaling.checks import pass_on_notes
 from scaling.store import Storage, StorageError
 from scaling.training import Device, NonFiniteLossError, Report, Stop, TrainingInterruptedError, broadcast
 
@@ -62,7 +63,7 @@ def train_queue(
 
     def look() -> None:
         watch(ray.get(queue.snapshot.remote()))
-        end_hung(queue, placement.machine.hang_seconds, storage)
+        attend(queue, placement.machine.hang_seconds, storage)
 
     # Anew at each start: Ray would go by what an earlier one left there, and fails at a snapshot that is torn.
     cache = storage.scratch()  # for Ray's own files; deleted at the end
@@ -77,8 +78,8 @@ def train_queue(
         poll_seconds=poll_seconds,
         beat=lambda: ray.get(queue.beat.remote()),
     )
+    look()  # what has ended since the last time
     last: Snapshot = ray.get(queue.snapshot.remote())
-    watch(last)  # what has ended since the last look
     storage.delete(cache)
     ray.kill(queue)
     # A group that breaks when all units are done has lost nothing.
@@ -115,6 +116,7 @@ def work_shift(config: dict[str, Any]) -> None:
     """
     queue, group, placement = config["queue"], config["group"], config["placement"]
     lead = get_context().get_world_rank() == 0
+    pass_on_notes(queue.note.remote)
     waited = ray.get(queue.waited.remote(group)) if lead else 0.0
     device = _with_group(placement.device(), waited)
     while (unit_id := broadcast(ray.get(queue.take.remote(group, device.world)) if lead else None, device)) is not None:

@@ -17,11 +17,10 @@ from ray import cloudpickle, tune
 from ray.tune.execution import class_cache
 from ray.tune.search.searcher import Searcher
 
-from clusters.execution.hangs import end_hung
 from clusters.execution.optuna_mirror import News, Tell
 from clusters.execution.placement import Placement
 from clusters.execution.queue import RESTARTS
-from clusters.execution.shutdown import Flag, driver_actor, run_concurrently
+from clusters.execution.shutdown import Flag, attend, driver_actor, run_concurrently
 from clusters.execution.trials import Checkpoints, Do, Sweep, config_of, do_alone, do_unit, result_in
 from clusters.execution.tune_actor import trial
 from clusters.execution.work import Work
@@ -84,6 +83,7 @@ def sweep(
 
     try:
         errors = run_concurrently([tuner.fit], stop=stop, watch=watch, beat=lambda: ray.get(flag.beat.remote()))
+        watch()
         feed.tell(mirror)
     finally:
         shutil.rmtree(cache, ignore_errors=True)
@@ -198,19 +198,18 @@ def run_all(
             except ray.exceptions.RayError as error:
                 done(unit, str(error).strip().splitlines()[-1])
 
-    errors = run_concurrently(
-        [work],
-        stop=stop,
-        watch=lambda: _watch(flag, follow, placement, storage),
-        beat=lambda: ray.get(flag.beat.remote()),
-    )
+    def watch() -> None:
+        _watch(flag, follow, placement, storage)
+
+    errors = run_concurrently([work], stop=stop, watch=watch, beat=lambda: ray.get(flag.beat.remote()))
+    watch()
     ray.kill(flag)
     if errors:
         raise errors[0]
 
 
 def _watch(flag: Any, follow: Follow | None, placement: Placement, storage: Storage) -> None:
-    """What the driver does while it waits: end what hangs, and show how far units are, where that is shown."""
-    end_hung(flag, placement.machine.hang_seconds, storage)
+    """What the driver does while it waits: attend to the workers, and show how far units are, where that is shown."""
+    attend(flag, placement.machine.hang_seconds, storage)
     if follow is not None:
         follow(ray.get(flag.steps.remote()))

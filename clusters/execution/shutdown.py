@@ -12,8 +12,10 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from clusters.execution.hangs import Hang, Hangs, Worker
+from clusters.execution.hangs import Hang, Hangs, Worker, end_hung
+from scaling.checks import say
 from scaling.console import output_lost
+from scaling.store import Storage
 
 BEAT_SECONDS = 3.0  # between two signs of life of the driver
 SILENT_SECONDS = 45.0  # without one, after which workers stop: before another process may take the storage over
@@ -122,14 +124,33 @@ def keep_beating(beat: Callable[[], bool], ended: Callable[[], bool], silent: th
 
 
 class Flag:
-    """Tells workers to stop where there is no queue to do so, and gathers their steps. Ray makes an actor of it."""
+    """Tells workers to stop, and gathers their steps and notes. Ray makes an actor of it."""
 
     def __init__(self) -> None:
         self._stopped, self._pulse, self._hangs = False, Pulse(), Hangs()
         self._steps: dict[str, int] = {}
+        self._notes: list[str] = []
+
+    @property
+    def stopping(self) -> bool:
+        """Whether all who report are told to stop."""
+        return self._stopped or self._pulse.silent
 
     def stop(self) -> None:
         self._stopped = True
+
+    def beat(self) -> bool:
+        """See `Pulse`."""
+        return self._pulse.beat()
+
+    def note(self, text: str) -> None:
+        """A note of a worker, for people."""
+        self._notes.append(text)
+
+    def news(self, seconds: float) -> tuple[list[str], list[Hang]]:
+        """The notes since the last call, and what hangs by `Hangs.found`; with 0 s nothing does."""
+        notes, self._notes = self._notes, []
+        return notes, self._hangs.found(seconds) if seconds else []
 
     def begin(self, worker: Worker) -> None:
         """Note that a worker has begun its unit."""
@@ -137,24 +158,25 @@ class Flag:
         self._hangs.join(worker.unit_id, worker)
 
     def end(self, unit_id: str) -> None:
+        """Note that it has ended it."""
         self._hangs.end(unit_id)
 
-    def hung(self, seconds: float) -> list[Hang]:
-        """See `Hangs.found`."""
-        return self._hangs.found(seconds)
-
     def report(self, unit_id: str, step: int, metrics: dict[str, Any]) -> bool:
+        """Note that a unit has got to `step`. Returns whether it is to stop."""
         self._steps[unit_id] = step
         self._hangs.report(unit_id, metrics.get("next", "step"))
-        return self._stopped or self._pulse.silent
-
-    def beat(self) -> bool:
-        """See `Pulse`."""
-        return self._pulse.beat()
+        return self.stopping
 
     def steps(self) -> dict[str, int]:
         """The steps that each unit has done, by id."""
         return self._steps
+
+
+def attend(flag: Any, seconds: float, storage: Storage) -> None:
+    """Say what a `Flag`'s workers have noted, and end those that hang for `seconds`; 0: none does."""
+    notes, hangs = ray.get(flag.news.remote(seconds))
+    say(notes)
+    end_hung(hangs, storage)
 
 
 class StopChannel:

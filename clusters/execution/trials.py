@@ -14,6 +14,7 @@ from clusters.execution.placement import Placement
 from clusters.execution.shutdown import StopChannel
 from clusters.execution.tracking import tracked
 from clusters.execution.work import Work
+from scaling.checks import pass_on_notes
 from scaling.schedule import RESULT_COLUMNS, Pair, Result, Trial, result_of
 from scaling.store import Storage
 from scaling.training import SAVE_SECONDS, NonFiniteLossError, TrainingInterruptedError, devices_taken
@@ -78,6 +79,7 @@ def do_alone(work: Work, storage: Storage, study: str, placement: Placement, fla
 
 def do_unit(work: Work, storage: Storage, study: str, placement: Placement, flag: Any) -> dict[str, Any] | None:
     """Do a unit, shown in the trackers and listening to the flag. Returns a fine-tuning's row."""
+    pass_on_notes(flag.note.remote)
     channel = StopChannel(flag, work.unit.id)
     with watched(flag, work), tracked(channel, work, placement.machine.tracking, storage, study) as report:
         device = placement.device()

@@ -10,7 +10,7 @@ from scaling.schedule.pairs import final_runs, search_pairs, upstreams
 from scaling.schedule.pending import trial_results
 from scaling.schedule.trials import chosen_settings, due_trials, trials_left
 from scaling.specs import Probe, Study, from_json
-from scaling.store import Storage, finished_ids, lease_holder
+from scaling.store import DAMAGED, Storage, finished_ids, lease_holder
 
 if TYPE_CHECKING:
     import polars as pl
@@ -48,6 +48,7 @@ class Status:
     worker: str | None  # the process that works on it now, by its lease
     stages: tuple[Stage, ...]
     open: tuple[Attempt, ...]  # latest first
+    damaged: int  # checkpoints that were found damaged and set aside
 
     @property
     def finished(self) -> bool:
@@ -67,6 +68,7 @@ def study_status(storage: Storage) -> Status:
         f"process {claim.pid} on {claim.host} since {claim.since}" if claim else None,
         tuple(_stages(study, storage, attempts)),
         tuple(_open(attempts)),
+        len(storage.list(DAMAGED)),
     )
 
 
@@ -123,4 +125,7 @@ def render_status(status: Status, most: int = 20) -> list[str]:
         lines.append(line + (f": {attempt.reason}" if attempt.reason else ""))
     if len(status.open) > most:
         lines.append(f"  and {len(status.open) - most} more")
+    if status.damaged:
+        plural = "" if status.damaged == 1 else "s"
+        lines.append(f"{status.damaged} damaged checkpoint{plural} set aside in {DAMAGED}/: nothing needs them")
     return lines

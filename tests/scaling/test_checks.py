@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scaling.checks import check_regular, printable, read_regular, say
+from scaling import checks
+from scaling.checks import check_regular, pass_on_notes, printable, read_regular, say
 
 
 def irregular(kind: str, folder: Path) -> Path:
@@ -77,3 +78,11 @@ def test_a_note_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
     say(["a \x1b[2J folder", "another"])
     say(["a \x1b[2J folder"])
     assert capsys.readouterr().err == "note: a \\x1b[2J folder\nnote: another\n"
+
+
+def test_a_note_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "_NOTES", checks._Notes(set()))
+    heard: list[str] = []
+    pass_on_notes(heard.append)
+    say(["one", "two", "one"])
+    assert heard == ["one", "two"]

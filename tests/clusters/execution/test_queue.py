@@ -91,3 +91,11 @@ def test_a_silent_driver_stops_its_workers(monkeypatch: pytest.MonkeyPatch) -> N
     assert queue.beat()  # it wakes, and hears that it was too late
     assert flag.beat()
     assert queue.report("a", 3, {})  # for good: some workers have stopped already
+
+
+def test_the_workers_notes_come_once() -> None:
+    queue = RunQueue(["a"])
+    queue.note("one")
+    queue.note("two")
+    assert queue.news(0) == (["one", "two"], [])
+    assert queue.news(120) == ([], [])

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from scaling.checkpoints.files import read_arrays
 from scaling.checkpoints.locate import checkpoint_directory, read_spec
 from scaling.checkpoints.upstream import read_weights
+from scaling.models.build import build
+from scaling.specs.architectures import ViT
 from scaling.specs.identity import to_json
 from scaling.specs.pretraining import Pretrain
+from scaling.store.results import checkpoint_name
 from scaling.store.storage import Storage
+from scaling.training.state import save_final_weights
 
 
 def with_field(run: Pretrain, field: str, value: object) -> bytes:
@@ -90,3 +95,19 @@ def test_a_spec_of_any_size_is_not_read(tmp_path: Path) -> None:
         file.truncate(40 * 2**30)
     with pytest.raises(ValueError, match=r"spec\.json has 42,949,672,960 bytes"):
         read_spec(Storage.of(tmp_path))
+
+
+def test_weights_that_are_named_by_their_file_are_checked_too(tiny_run: Pretrain, storage: Storage) -> None:
+    """Of a checkpoint of ours, which has their digest beside them."""
+    assert isinstance(tiny_run.model, ViT)
+    module = build(tiny_run.model, 10, resolution=16)
+    save_final_weights(storage, tiny_run.id, module, to_json(tiny_run), None)
+    file = Path(storage.path(checkpoint_name(tiny_run.id))) / "model.safetensors"
+    assert read_arrays(file).keys() == module.state_dict().keys()
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"model\.safetensors cannot be read: .*model\.safetensors is damaged"):
+        read_arrays(file)
+    apart = file.rename(file.parent.parent / "model.safetensors")  # a file alone says nothing of itself
+    assert read_arrays(apart).keys() == module.state_dict().keys()

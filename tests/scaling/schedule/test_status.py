@@ -11,6 +11,7 @@ from scaling.specs.identity import to_json
 from scaling.specs.pretraining import Pretrain, Scratch
 from scaling.specs.study import Study, Task
 from scaling.store import results
+from scaling.store.directories import commit_directory, set_aside
 from scaling.store.lease import lease
 from scaling.store.schemas import TABLES
 from scaling.store.storage import Storage
@@ -80,3 +81,10 @@ def test_the_front_door(study: Study, storage: Storage, capsys: pytest.CaptureFi
 def test_a_place_without_a_study_is_named(storage: Storage) -> None:
     with pytest.raises(ValueError, match="holds no study"):
         study_status(storage)
+
+
+def test_what_was_set_aside_is_counted(study: Study, storage: Storage) -> None:
+    assert study_status(storage).damaged == 0
+    commit_directory(storage, "checkpoints/a/final", lambda folder: (folder / "x").write_text("x"))
+    set_aside(storage, "checkpoints/a/final")
+    assert render_status(study_status(storage))[-1].startswith("1 damaged checkpoint set aside in damaged/")
