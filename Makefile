@@ -39,7 +39,7 @@ test-slow: $(VENV)/ready  ## the slow tests: kills, jobs, the whole quickstart
 	$(BIN)/python -m pytest -m slow
 
 test-faults: $(VENV)/ready  ## the fault campaign: crashes, kills, damaged files, lost drivers; its counts at the end
-	$(BIN)/python -m pytest -n 2 --dist load -m faults
+	$(BIN)/python -m pytest tests/faults -n 2 --dist load -m faults
 
 test-xla: xla  ## training by torch-xla, on XLA's CPU devices (its environment takes 9 GB)
 	PJRT_DEVICE=CPU PYTHONPATH=. $(XLA_VENV)/bin/python -m pytest tests/xla

@@ -14,6 +14,12 @@ def benches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bench]:
     return {job.name: bench(job, folder / job.name) for job in jobs(made_data(folder / "data"))}
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Say at once what fails: the campaign takes hours."""
+    if report.failed and any(name == "campaign" for name, _ in report.user_properties):
+        print(f"\n{report.nodeid}\n{report.longreprtext[-4000:]}", flush=True)
+
+
 @pytest.hookimpl
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     """One line for each part that ran; by way of the reports, which come from other processes as well."""
