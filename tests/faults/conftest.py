@@ -1,5 +1,7 @@
 """What the parts of the campaign share: its benches, and its counts, printed at the end of the test session."""
 
+from pathlib import Path
+
 import pytest
 from _pytest.terminal import TerminalReporter
 
@@ -10,13 +12,22 @@ from tests.faults.campaign_work import jobs, made_data
 @pytest.fixture(scope="package")
 def benches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bench]:
     """The benches by name."""
-    folder = tmp_path_factory.mktemp("benches")
-    return {job.name: bench(job, folder / job.name) for job in jobs(made_data(folder / "data"))}
+    return _made(tmp_path_factory.mktemp("benches"), 0)
+
+
+@pytest.fixture(scope="package")
+def other_benches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bench]:
+    """The same work with other seeds."""
+    return _made(tmp_path_factory.mktemp("other"), 10)
+
+
+def _made(folder: Path, seed: int) -> dict[str, Bench]:
+    return {job.name: bench(job, folder / job.name) for job in jobs(made_data(folder / "data"), seed)}
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Say at once what fails: the campaign takes hours."""
-    if report.failed and any(name == "campaign" for name, _ in report.user_properties):
+    if report.failed and "faults/" in report.nodeid:
         print(f"\n{report.nodeid}\n{report.longreprtext[-4000:]}", flush=True)
 
 
