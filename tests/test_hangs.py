@@ -76,7 +76,7 @@ def test_a_stopped_worker(
     (done,) = attempts.filter(outcome="done", unit_id=killed["unit_id"]).rows(named=True)
     assert killed["outcome"] == "killed"
     assert killed["reason"].startswith("hung: no step for")
-    assert done["first_step"] == killed["committed_step"] > 0
+    assert done["first_step"] == killed["committed_step"]  # of a trial it may be 0: it is saved every 15 s
     for table in ("pretrain", "trial", "transfer"):
         counts = [frames.read_table(Storage.of(place), table) for place in (whole, tmp_path)]
         assert counts[0].height == counts[1].height
