@@ -91,6 +91,14 @@ def wait(child: Child) -> End:
     return End(code, (), seconds)
 
 
+def operations_of(work: Callable[[], object], place: Path, point: Point | None) -> list[str]:
+    """Do the work in this process, which ends at the point. Returns the names of its file operations."""
+    pipe = multiprocessing.Pipe(duplex=False)  # nobody reads it
+    _watch(place, counter := _Counter(pipe[1], point, None))
+    work()
+    return counter.names
+
+
 def points(operations: Sequence[str]) -> list[Point]:
     """Every moment of some file operations, in order."""
     return [
