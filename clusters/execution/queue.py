@@ -48,6 +48,7 @@ class RunQueue(Flag):
     def leave(self, group: int) -> bool:
         """Note that a machine of the group is about to be taken away. Returns whether it is to go on elsewhere."""
         self._leaving.add(group)
+        self.end(self._held[group])  # it waits for its move, and misses no step
         return not self.stopping
 
     def take(self, group: int, workers: int = 1) -> str | None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from clusters.execution.hangs import FEW, Hang, Worker
 from clusters.execution.queue import RESTARTS, RunQueue, Snapshot
 from clusters.execution.shutdown import SILENT_SECONDS, Flag
 
@@ -70,6 +71,23 @@ def test_waiting_is_counted_from_the_last_sign_of_life(monkeypatch: pytest.Monke
     queue.report("a", 1, {})
     now[0] += 20  # the workers die, and come again
     assert queue.waited(0) == 20
+
+
+def test_a_group_that_waits_for_its_move_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("clusters.execution.hangs.time.monotonic", lambda: now[0])
+    queue = RunQueue(["a", "b"])
+    for group, item in enumerate("ab"):
+        assert queue.take(group) == item
+        queue.join(item, Worker(item, item, "node", group))
+        for step in range(1 + FEW):
+            queue.report(item, step, {"next": "step"})
+    queue.leave(0)
+    hangs: list[Hang] = []
+    for _ in range(100):
+        now[0] += 1
+        hangs += queue.news(60)[1]
+    assert [hang.workers[0].unit_id for hang in hangs] == ["b"]
 
 
 def test_a_silent_driver_stops_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
