@@ -66,7 +66,7 @@ MOST = {
     **dict.fromkeys(("weight_decay", "mixup"), 10**3),
     "head_bias": 10**6,
     **dict.fromkeys(("grad_clip", "l2", "low", "high", "values"), 10**12),
-    **dict.fromkeys(("steps", "warmup_steps", "first"), 10**9),
+    **dict.fromkeys(("steps", "warmup_steps", "first", "timescale"), 10**9),
     **dict.fromkeys(("batch_size", "microbatch", "mlp_dim", "representation_size"), 2**20),
     **dict.fromkeys(("resolution", "final_resolution", "resize", "patch_size", "num_heads"), 2**13),
     **dict.fromkeys(("width", "groups"), 2**17),

@@ -1,9 +1,10 @@
 """Hyperparameters of a training, as frozen values: recipes, and the objective of masked patch prediction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from scaling.checks import as_tuples, check, check_numbers, check_types
+from scaling.specs.identity import added
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,12 @@ class Recipe:
     optimizer: Literal["adamw", "sgd"] = "adamw"  # AdamW, or SGD with momentum
     batch_size: int = 4096  # images per step, over all workers
     warmup_steps: int = 10_000  # steps in which the learning rate rises linearly from 0
-    schedule: Literal["linear", "cosine", "steps"] = "linear"  # how the learning rate falls after the warm-up
-    end_lr: float = 1e-5  # final learning rate of the linear decay (authors' code); the cosine ends at 0
+    schedule: Literal["linear", "cosine", "steps", "constant", "rsqrt", "wsd"] = "linear"  # of the learning rate
+    end_lr: float = 1e-5  # final learning rate of 'linear' (authors' code) and of 'wsd'; the cosine ends at 0
     decay_at: tuple[float, ...] = ()  # for 'steps': shares of the steps after which the learning rate falls to a tenth
+    timescale: int | None = field(metadata=added(None), default=None)  # for 'rsqrt': steps until it is 1/sqrt(2)
+    decay_share: float | None = field(metadata=added(None), default=None)  # for 'wsd': share of the steps, at the end
+    decay_shape: Literal["linear", "1-sqrt", "cosine"] = field(metadata=added("1-sqrt"), default="1-sqrt")  # for 'wsd'
     weight_decay: float = 0.1  # decoupled; multiplied by the current learning rate
     decayed: Literal["kernels", "all"] = "kernels"  # which weights decay; kernels: as in the authors' later code
     momentum: float = 0.9  # momentum of SGD
@@ -57,6 +61,19 @@ class Recipe:
         check(
             bool(self.decay_at) == (self.schedule == "steps"),
             f"decay_at belongs to schedule 'steps', got {self.decay_at} with {self.schedule!r}",
+        )
+        for name, schedule in (("timescale", "rsqrt"), ("decay_share", "wsd")):
+            value = getattr(self, name)
+            check(
+                (value is not None) == (self.schedule == schedule),
+                f"{name} belongs to schedule {schedule!r}, got {value} with {self.schedule!r}",
+            )
+        check(self.timescale is None or self.timescale > 0, f"timescale must be positive, got {self.timescale}")
+        share = self.decay_share
+        check(share is None or 0 < share <= 1, f"decay_share must be in (0, 1], got {share}")
+        check(
+            self.decay_shape == "1-sqrt" or share is not None,
+            f"decay_shape belongs to schedule 'wsd', got {self.decay_shape!r} with {self.schedule!r}",
         )
         check(
             (self.resize is not None) == (self.crop == "random"),

@@ -10,7 +10,8 @@ from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scra
 from scaling.specs.recipe import FINETUNE, Recipe
 from scaling.specs.search import Choice, Halving, Search, Setting, with_parameters
 
-TOGETHER = ("schedule", "decay_at", "crop", "resize")  # fields of a recipe that are right or wrong in pairs
+# fields of a recipe that are right or wrong together
+TOGETHER = ("schedule", "decay_at", "timescale", "decay_share", "decay_shape", "crop", "resize")
 
 
 @dataclass(frozen=True)

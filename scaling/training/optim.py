@@ -52,18 +52,36 @@ def learning_rate(step: int, *, base_lr: float, steps: int, recipe: Recipe) -> f
 
     As in the official code, linear and cosine decay begin at the end of the warm-up; they go linearly to `end_lr` or as
     a cosine to 0. With 'steps' (BiT §3.3) the learning rate falls to a tenth after each share `decay_at` of all steps.
-    The warm-up multiplies any of them by step / warmup_steps. A floor `end_lr` above `base_lr` is ignored.
+    'rsqrt' is big_vision's: 1 / sqrt(1 + steps since the warm-up / timescale) (Zhai et al. 2022, §2.3). 'wsd' (warm-up,
+    stable, decay) stays until the last `decay_share` of the steps, in which it goes to `end_lr` in its `decay_shape`:
+    1-sqrt is 1 - sqrt(share of the decay) (Hägele et al. 2024, §3). The warm-up multiplies any of them by step /
+    warmup_steps. A floor `end_lr` above `base_lr` is ignored.
     """
-    progress = min(max((step - recipe.warmup_steps) / max(steps - recipe.warmup_steps, 1), 0.0), 1.0)
+    progress = _share(step - recipe.warmup_steps, steps - recipe.warmup_steps)
+    floor = min(recipe.end_lr, base_lr)
     match recipe.schedule:
         case "linear":
-            floor = min(recipe.end_lr, base_lr)
             lr = floor + (base_lr - floor) * (1 - progress)
         case "cosine":
             lr = base_lr * 0.5 * (1 + math.cos(math.pi * progress))
         case "steps":
             lr = base_lr / 10 ** sum(step >= round(share * steps) for share in recipe.decay_at)
+        case "constant":
+            lr = base_lr
+        case "rsqrt":
+            assert recipe.timescale is not None
+            lr = base_lr / math.sqrt(1 + max(step - recipe.warmup_steps, 0) / recipe.timescale)
+        case "wsd":
+            assert recipe.decay_share is not None
+            decay = max(round(recipe.decay_share * steps), 1)
+            done = _share(step - (steps - decay), decay)
+            left = {"linear": 1 - done, "1-sqrt": 1 - math.sqrt(done), "cosine": 0.5 * (1 + math.cos(math.pi * done))}
+            lr = floor + (base_lr - floor) * left[recipe.decay_shape]
     return lr * min(1.0, step / recipe.warmup_steps) if recipe.warmup_steps else lr
+
+
+def _share(steps: int, of: int) -> float:
+    return min(max(steps / max(of, 1), 0.0), 1.0)
 
 
 def running_average(module: nn.Module, decay: float) -> AveragedModel:
