@@ -11,6 +11,7 @@ from scaling.checkpoints.files import Checkpoint, parse_arrays, read_arrays
 from scaling.checkpoints.formats import load_weights
 from scaling.checkpoints.locate import checkpoint_directory, is_weights_file, model_of_file, read_classes, read_spec
 from scaling.checkpoints.names import HEADS, Layout
+from scaling.checkpoints.whole import check_file
 from scaling.checks import check
 from scaling.models import build
 from scaling.specs import Transfer, family, whole_patches, without_representation
@@ -80,6 +81,7 @@ def load_classifier(checkpoint: str, *, runs: str | None, model: str | None, res
 
 def _classifier_of_file(path: str, name: str | None, resolution: int) -> Classifier:
     spec = model_of_file(path, name)
+    check_file(path)
     arrays = read_arrays(path)
     file = parse_arrays(arrays, path)
     bias = file.tensors.get(CLASSIFIER_BIASES[file.layout])

@@ -17,9 +17,7 @@ import torch
 from torch import Tensor
 
 from scaling.checkpoints.names import POSITIONS, TIMM_VARIANTS, Layout
-from scaling.checkpoints.whole import WEIGHTS, check_whole
 from scaling.checks import check, check_regular
-from scaling.store import Storage
 
 MOST_CLASSES = 2**15  # of a classifier that is left out: ImageNet-21k's 21,843 and JFT's 18,291 are below it
 TRAINING = 4  # times as many bytes as the weights have: of a file with the state of its training
@@ -48,8 +46,6 @@ def read_arrays(source: str | Path, most: int | None = None) -> dict[str, Any]:
         if "://" not in text:
             path = Path(text).expanduser()
             check_regular(path)
-            if path.name == WEIGHTS and (path.parent / "spec.json").exists():  # a checkpoint of ours, by its file
-                check_whole(Storage.of(path.parent))
             _check_size(path.stat().st_size, most)
             return reader(path, most)
         with fsspec.open(text, "rb") as file:

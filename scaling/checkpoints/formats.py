@@ -28,6 +28,7 @@ from scaling.checkpoints.files import (
     write_arrays,
 )
 from scaling.checkpoints.names import HEADS, POSITIONS, Layout, export_weights, layout_entries
+from scaling.checkpoints.whole import check_file
 from scaling.checks import check
 from scaling.models import check_finite_weights, load_pretrained
 
@@ -52,11 +53,11 @@ def load_weights(
     another shape, or holds NaN or infinite values; it names the parameter as the file does.
     """
     check(head in get_args(Head), f"head must be one of {', '.join(get_args(Head))}, got {head!r}")
-    checkpoint = (
-        parse_arrays(source, label)
-        if isinstance(source, Mapping)
-        else parse_arrays(read_arrays(source, _most_bytes(module)), str(source))
-    )
+    if isinstance(source, Mapping):
+        checkpoint = parse_arrays(source, label)
+    else:
+        check_file(source)
+        checkpoint = parse_arrays(read_arrays(source, _most_bytes(module)), str(source))
     parts_out = get_args(Head).index(head)
     # The parts are listed with the classifier first, so the first 0, 1 or 2 of them are left out.
     theirs_out, ours_out = HEADS[checkpoint.layout][:parts_out], HEADS["ours"][:parts_out]

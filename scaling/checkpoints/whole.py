@@ -1,11 +1,18 @@
 """Whether final weights are as they were written, by their manifest and by the row of the run that left them."""
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from scaling.checks import NAME, say
 from scaling.store import DamagedError, Storage, checkpoint_name, open_directory, read_row, row_file
 
 WEIGHTS = "model.safetensors"
+
+
+def check_file(source: str | Path) -> None:
+    """`check_whole` of the directory of a file of weights on a disk, where it is a checkpoint of ours."""
+    path = Path(str(source).removeprefix("file://")).expanduser()
+    if path.name == WEIGHTS and (path.parent / "spec.json").exists():
+        check_whole(Storage.of(path.parent))
 
 
 def check_whole(directory: Storage) -> None:

@@ -16,6 +16,7 @@ from scaling.specs.architectures import (
     without_representation,
 )
 from scaling.specs.execution import Execution, Precision
+from scaling.specs.functions import Optimizer, ParameterGroup, ParameterKind, named_function
 from scaling.specs.identity import OUTSIDE, Identified, added, from_json, identity, to_json
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
 from scaling.specs.recipe import FINETUNE, MaskedPatches, Recipe, check_batches
@@ -48,6 +49,9 @@ __all__ = [
     "Hybrid",
     "Identified",
     "MaskedPatches",
+    "Optimizer",
+    "ParameterGroup",
+    "ParameterKind",
     "Precision",
     "Pretrain",
     "Probe",
@@ -69,6 +73,7 @@ __all__ = [
     "family",
     "from_json",
     "identity",
+    "named_function",
     "parameters_of",
     "to_json",
     "token_stride",

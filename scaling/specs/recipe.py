@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from scaling.checks import as_tuples, check, check_numbers, check_types
+from scaling.specs.functions import Optimizer
 from scaling.specs.identity import added
 
 
@@ -15,7 +16,7 @@ class Recipe:
     bias of -10 makes the first predictions 'none of the classes'; a softmax starts at 0.
     """
 
-    optimizer: Literal["adamw", "sgd"] = "adamw"  # AdamW, or SGD with momentum
+    optimizer: Literal["adamw", "sgd"] | Optimizer = "adamw"  # AdamW, SGD with momentum, or any other by its path
     batch_size: int = 4096  # images per step, over all workers
     warmup_steps: int = 10_000  # steps in which the learning rate rises linearly from 0
     schedule: Literal["linear", "cosine", "steps", "constant", "rsqrt", "wsd"] = "linear"  # of the learning rate
@@ -24,7 +25,7 @@ class Recipe:
     timescale: int | None = field(metadata=added(None), default=None)  # for 'rsqrt': steps until it is 1/sqrt(2)
     decay_share: float | None = field(metadata=added(None), default=None)  # for 'wsd': share of the steps, at the end
     decay_shape: Literal["linear", "1-sqrt", "cosine"] = field(metadata=added("1-sqrt"), default="1-sqrt")  # for 'wsd'
-    weight_decay: float = 0.1  # decoupled; multiplied by the current learning rate
+    weight_decay: float = 0.1  # AdamW's is decoupled, multiplied by the current learning rate
     decayed: Literal["kernels", "all"] = "kernels"  # which weights decay; kernels: as in the authors' later code
     momentum: float = 0.9  # momentum of SGD
     betas: tuple[float, float] = (0.9, 0.999)  # decay rates of AdamW's two moments

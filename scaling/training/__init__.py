@@ -14,9 +14,11 @@ from scaling.training.devices import (
 from scaling.training.evaluation import EVAL_BATCH, accuracy, features, topk
 from scaling.training.holding import devices_taken
 from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError, Unit, attempt, evaluated_at
+from scaling.training.lion import Lion
 from scaling.training.loop import Report, Trained, Training, microbatches, train
+from scaling.training.muon import Muon
 from scaling.training.objective import Objective, classification
-from scaling.training.optim import make_optimizer, set_learning_rate
+from scaling.training.optim import check_optimizer, make_optimizer, set_learning_rate
 from scaling.training.saving import SAVE_SECONDS, Stop
 from scaling.training.state import save_final_weights
 
@@ -26,6 +28,8 @@ __all__ = [
     "SAVE_SECONDS",
     "Device",
     "DeviceKind",
+    "Lion",
+    "Muon",
     "NonFiniteLossError",
     "Objective",
     "Report",
@@ -37,6 +41,7 @@ __all__ = [
     "accuracy",
     "attempt",
     "broadcast",
+    "check_optimizer",
     "classification",
     "devices_taken",
     "evaluated_at",

@@ -4,47 +4,69 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from scaling.specs import Recipe
-
-# §4.1 does not say what is decayed: kernels, as in the authors' later code. By type, because tables have two axes too.
-LAYERS_WITH_KERNELS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+from scaling.checks import check
+from scaling.specs import Optimizer, Recipe, named_function
+from scaling.training.optimizer_state import load_optimizer, optimizer_tensors
+from scaling.training.parameters import parameter_groups
 
 
 def make_optimizer(module: nn.Module, recipe: Recipe, *, fused: bool = True) -> torch.optim.Optimizer:
-    """AdamW, or SGD with momentum, with weight decay on the parameters that `recipe.decayed` names.
+    """The recipe's optimizer, with weight decay on the parameters that `recipe.decayed` names.
 
     AdamW's decay is decoupled and multiplied by the learning rate: w <- w - lr * (adam + decay * w). SGD's is BiT's L2
     penalty: the gradient grows by decay * w, before momentum. `fused`: with torch's fused kernels. The learning rate is
-    0 until `set_learning_rate`.
+    0 until `set_learning_rate`. Raises ValueError for an `Optimizer` that cannot be made.
     """
-    decayed = kernels(module) if recipe.decayed == "kernels" else list(module.parameters())
-    # By identity: `p in decayed` would compare the values of tensors.
-    inside = {id(p) for p in decayed}
-    others = [p for p in module.parameters() if id(p) not in inside]
-    groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    groups = parameter_groups(module, recipe)
     # §4.1 says 'Adam' with weight decay 0.1, read as decoupled: added to the gradient, 0.1 would be far too strong.
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=0.0, betas=recipe.betas, fused=fused)
-    return torch.optim.SGD(groups, lr=0.0, momentum=recipe.momentum, fused=fused)
+    match recipe.optimizer:
+        case "adamw":
+            return torch.optim.AdamW(groups, lr=0.0, betas=recipe.betas, fused=fused)
+        case "sgd":
+            return torch.optim.SGD(groups, lr=0.0, momentum=recipe.momentum, fused=fused)
+        case named:
+            return _named_optimizer(named, groups)
 
 
-def kernels(module: nn.Module) -> list[Tensor]:
-    """The weights of dense and convolution layers: no biases, norms, tokens or tables of positions, of any shape."""
-    weights = {id(layer.weight) for layer in module.modules() if isinstance(layer, LAYERS_WITH_KERNELS)}
-    # In the module's own order, by which the optimizer numbers its state.
-    return [parameter for parameter in module.parameters() if id(parameter) in weights]
+def _named_optimizer(named: Optimizer, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    make = named_function(named)
+    try:
+        made = make([group | {"lr": 0.0} for group in groups], **dict(named.options))
+    except Exception as error:  # of any code of the user's
+        said = " ".join(str(error).split())
+        raise ValueError(f"Optimizer {named.path} cannot be made: {type(error).__name__}: {said}") from error
+    check(
+        isinstance(made, torch.optim.Optimizer),
+        f"Optimizer {named.path} must make a torch.optim.Optimizer, it makes {type(made).__name__}",
+    )
+    assert isinstance(made, torch.optim.Optimizer)
+    return made
+
+
+def check_optimizer(recipe: Recipe) -> None:
+    """Raise ValueError unless the recipe's optimizer can be made, makes a step, and has a state that can be saved."""
+    if not isinstance(recipe.optimizer, Optimizer):
+        return
+    module = nn.Sequential(nn.Conv2d(3, 4, 2), nn.Flatten(), nn.LayerNorm(4), nn.Linear(4, 4))
+    optimizer = make_optimizer(module, recipe)
+    set_learning_rate(optimizer, 1e-3)
+    label = f"Optimizer {recipe.optimizer.path}"
+    try:
+        module(torch.ones(2, 3, 2, 2)).square().sum().backward()
+        optimizer.step()
+        load_optimizer(make_optimizer(module, recipe), optimizer_tensors(optimizer))
+    except Exception as error:  # of any code of the user's
+        said = " ".join(str(error).split())
+        raise ValueError(f"{label} makes no step that can be saved: {type(error).__name__}: {said}") from None
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Make the next step with this learning rate, in all groups of parameters."""
+    """Make the next step with this learning rate, in each group times its `lr_scale` where it has one."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group.get("lr_scale", 1.0)
 
 
 def learning_rate(step: int, *, base_lr: float, steps: int, recipe: Recipe) -> float:

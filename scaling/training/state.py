@@ -26,6 +26,7 @@ from scaling.store import (
     set_aside,
     step_checkpoints,
 )
+from scaling.training.optimizer_state import load_optimizer, optimizer_tensors
 
 
 @dataclass
@@ -104,7 +105,7 @@ def _save(tensors: dict[str, Tensor], path: Path) -> None:
 
 def _tensors(state: State) -> dict[str, dict[str, Tensor]]:
     """The tensors of each of a state's files, by the file's name."""
-    parts = {"model": _contiguous(state.module.state_dict()), "optimizer": _flatten(state.optimizer)}
+    parts = {"model": _contiguous(state.module.state_dict()), "optimizer": optimizer_tensors(state.optimizer)}
     if state.average is not None:
         parts["average"] = _contiguous(state.average.module.state_dict())
     if state.best is not None:
@@ -136,7 +137,7 @@ def resume_state(storage: Storage, name: str, state: State) -> None:
         return _loaded(saved, f"{part}.safetensors")
 
     state.module.load_state_dict(tensors("model"))
-    _unflatten(state.optimizer, tensors("optimizer"))
+    load_optimizer(state.optimizer, tensors("optimizer"))
     if state.average is not None:
         state.average.module.load_state_dict(tensors("average"))
     if saved.has("best.safetensors"):
@@ -188,19 +189,3 @@ def _check_unlisted(saved: Committed) -> None:
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     # Contiguous tensors are all that safetensors writes.
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-
-
-def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    # Its groups are left out: they follow from the recipe, and the learning rate from the step.
-    state = optimizer.state_dict()["state"]
-    return {
-        f"{index}/{key}": torch.as_tensor(value).cpu() for index, slot in state.items() for key, value in slot.items()
-    }
-
-
-def _unflatten(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    state = optimizer.state_dict()
-    for name, tensor in tensors.items():
-        index, key = name.split("/")
-        state["state"].setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict(state)  # brings each tensor to its parameter's device

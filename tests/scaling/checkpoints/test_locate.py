@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scaling.checkpoints.files import read_arrays
+from scaling.checkpoints.formats import load_weights
 from scaling.checkpoints.locate import checkpoint_directory, read_spec
 from scaling.checkpoints.upstream import read_weights
 from scaling.models.build import build
@@ -103,11 +103,11 @@ def test_weights_that_are_named_by_their_file_are_checked_too(tiny_run: Pretrain
     module = build(tiny_run.model, 10, resolution=16)
     save_final_weights(storage, tiny_run.id, module, to_json(tiny_run), None)
     file = Path(storage.path(checkpoint_name(tiny_run.id))) / "model.safetensors"
-    assert read_arrays(file).keys() == module.state_dict().keys()
+    load_weights(build(tiny_run.model, 10, resolution=16), file)
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    with pytest.raises(ValueError, match=r"model\.safetensors cannot be read: .*model\.safetensors is damaged"):
-        read_arrays(file)
+    with pytest.raises(ValueError, match=r"model\.safetensors is damaged"):
+        load_weights(module, file)
     apart = file.rename(file.parent.parent / "model.safetensors")  # a file alone says nothing of itself
-    assert read_arrays(apart).keys() == module.state_dict().keys()
+    load_weights(module, apart)

@@ -10,7 +10,7 @@ from scaling.models.axial_resnet import AxialAttention, LineAttention
 from scaling.models.positions import resize_offsets
 from scaling.models.resnet import BiTResNet, Bottleneck
 from scaling.specs.architectures import Hybrid, ResNet, ViT
-from scaling.training.optim import kernels
+from scaling.training.parameters import kernels
 from tests.helpers.kinds import all_known, known
 
 TINY = ResNet((1, 2), width=8, groups=4, spatial="axial", num_heads=2)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from scaling.models import build, load_pretrained
 from scaling.models.vit import VisionTransformer
 from scaling.specs.architectures import ViT
-from scaling.training.optim import kernels
+from scaling.training.parameters import kernels
 from tests.helpers.kinds import known
 from tests.helpers.specs import VIT_FORMS
 

@@ -8,7 +8,8 @@ import torch
 from scaling.models.build import build
 from scaling.specs.architectures import Hybrid, ResNet, ViT
 from scaling.specs.recipe import Recipe
-from scaling.training.optim import kernels, make_optimizer
+from scaling.training.optim import make_optimizer
+from scaling.training.parameters import kernels
 
 HYBRID = Hybrid(ResNet((1,), width=8, groups=8), ViT(1, 16, 1, 32, 2, representation_size=16))
 
