@@ -20,7 +20,7 @@ DOCS = Path(__file__).parent
 SECTIONS: dict[str, tuple[type, ...]] = {
     "A study": (specs.Study,),
     "What is fine-tuned": (specs.Pretrain, specs.Scratch, specs.Released),
-    "How to train": (specs.Recipe, specs.MaskedPatches),
+    "How to train": (specs.Recipe, specs.Optimizer, specs.ParameterGroup, specs.MaskedPatches),
     "Architectures": (specs.ViT, specs.ResNet, specs.Hybrid),
     "Data": (specs.Dataset, specs.FewShot),
     "Tasks and searches": (specs.Task, specs.Setting, specs.Search, specs.Range, specs.Choice, specs.Halving),

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from scaling.checks import as_tuples, check, check_numbers, check_types, short
 
-# Plain values by name, in the order of the names: a mapping at construction, these pairs in the spec.
-Options = tuple[tuple[str, Any], ...]
+# A mapping, or pairs, of plain values by name; in a spec they are pairs in the order of the names.
+Options = Mapping[str, Any] | tuple[tuple[str, Any], ...]
 ParameterKind = Literal["kernels", "biases", "norms", "embeddings", "head"]
 
 
@@ -23,8 +23,8 @@ class ParameterGroup:
     - `named`: a pattern of shell form that their names match, such as 'encoder.*.attention.*'.
     """
 
-    kind: ParameterKind | None = None
-    named: str = "*"
+    kind: ParameterKind | None = None  # of this kind; None: of any
+    named: str = "*"  # with names that match this pattern
     lr: float = 1.0  # times the learning rate
     weight_decay: float | None = None  # None: the recipe's
 
@@ -51,7 +51,7 @@ class Optimizer:
     - `version`: a word of yours that tells changes of the code apart; part of the identity.
     """
 
-    path: str  # 'module:name'
+    path: str | Callable[..., Any]  # 'module:name', or the class or function itself
     options: Options = ()  # named arguments: numbers, texts, truth values, None, and tuples of them
     groups: tuple[ParameterGroup, ...] = ()  # parameters with a learning rate or weight decay of their own
     layer_decay: float = 1.0  # learning rate of a layer by that of the next one

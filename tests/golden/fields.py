@@ -9,6 +9,8 @@ from scaling.specs import (
     Dataset,
     FewShot,
     MaskedPatches,
+    Optimizer,
+    ParameterGroup,
     Pretrain,
     Probe,
     Recipe,
@@ -26,9 +28,11 @@ DATA = Dataset("pictures", num_classes=10, num_train=1000, num_test=100, fingerp
 RUN = Pretrain("tiny", VIT, DATA, 1e-3, 2.5, Recipe(batch_size=100), resolution=16, dev_fraction=0.1)
 TASK = Task("birds", DATA, (0.01,), 20, FINETUNE, resolution=16)
 FEWSHOT = FewShot(DATA, (5,), resolution=16)
+OPTIMIZER, GROUP = Optimizer("torch.optim:NAdam"), ParameterGroup()
 CHANGED: dict[Any, list[dict[str, Any]]] = {  # each field that is in an id, at a value that is not its default
     RUN.recipe: [
         {"optimizer": "sgd"},
+        {"optimizer": Optimizer("torch.optim:NAdam", {"momentum_decay": 0.01})},
         {"batch_size": 64},
         {"warmup_steps": 5},
         {"schedule": "cosine"},
@@ -53,6 +57,14 @@ CHANGED: dict[Any, list[dict[str, Any]]] = {  # each field that is in an id, at 
         {"crop": "random", "resize": 20},
         {"flip": False},
     ],
+    OPTIMIZER: [
+        {"path": "timm.optim:Lion"},
+        {"options": {"betas": (0.9, 0.98), "amsgrad": True}},
+        {"groups": (ParameterGroup("head", lr=10.0),)},
+        {"layer_decay": 0.75},
+        {"version": "2"},
+    ],
+    GROUP: [{"kind": "norms"}, {"named": "blocks.*"}, {"lr": 0.5}, {"weight_decay": 0.0}],
     VIT: [
         {"patch_size": 8},
         {"width": 64},
@@ -138,6 +150,10 @@ def _stored(spec: Any) -> Any:
     match spec:
         case Recipe():
             return replace(RUN, recipe=spec)
+        case Optimizer():
+            return _stored(replace(RUN.recipe, optimizer=spec))
+        case ParameterGroup():
+            return _stored(replace(OPTIMIZER, groups=(spec,)))
         case ViT() | ResNet():
             return Scratch("tiny", spec)
         case Dataset():
