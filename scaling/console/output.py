@@ -33,10 +33,9 @@ class Output(io.TextIOWrapper):
     """Text without the logins and keys of URIs."""
 
     def __init__(self, before: TextIO, stream: io.FileIO) -> None:
-        by_line, through = (bool(getattr(before, name, False)) for name in ("line_buffering", "write_through"))
-        super().__init__(
-            io.BufferedWriter(stream), before.encoding, before.errors, line_buffering=by_line, write_through=through
-        )
+        # Under PYTHONUNBUFFERED both are written at once: there, too, a line is there when it ends.
+        at_once = any(bool(getattr(before, name, False)) for name in ("line_buffering", "write_through"))
+        super().__init__(io.BufferedWriter(stream), before.encoding, before.errors, line_buffering=at_once)
         self.stream = stream
 
     def write(self, text: str) -> int:

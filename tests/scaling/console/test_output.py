@@ -1,6 +1,7 @@
 """Standard output of a command, in real processes: its reader goes away, its terminal closes, secrets are left out."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -44,6 +45,18 @@ def test_a_reader_that_goes_away_stops_a_command_as_ctrl_c_does() -> None:
     assert started.wait(timeout=20) == 130
     assert b"Stopped. What is done stays done" in started.stderr.read()
     started.stderr.close()
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_line_on_standard_error_is_there_when_it_ends(unbuffered: str) -> None:
+    """Also where Python was told to buffer nothing: it once came when the process ended."""
+    code = DOOR.replace("GOES_ON", "True").replace('print("storage"', 'print("now", file=sys.stderr); print("storage"')
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE) as started:
+        assert started.stderr is not None
+        assert select.select([started.stderr], [], [], 8)[0]  # the command takes ten seconds
+        assert started.stderr.readline() == b"now\n"
+        started.terminate()
 
 
 def test_both_outputs_may_go_away() -> None:
