@@ -18,7 +18,7 @@ from rich.console import Console
 from scaling.checks import check
 from scaling.console import Machine, check_flags, command_line, console, helping, said_missing, storage_of
 from scaling.data import resolve_study
-from scaling.specs import Optimizer, Study, check_batches, to_json
+from scaling.specs import Study, check_batches, to_json
 from scaling.store import Storage, clear_leftovers, command_typed, lease, read_table, record_command, skipped_images
 from search_spaces.catalog import load_study, select_models
 
@@ -81,7 +81,6 @@ def main(options: Options) -> int:
     check(options.measured is None or options.utilisation is None, "give --measured or --utilisation: one rate")
     _check_seconds(options.save_seconds)
     study = resolve_study(select_models(load_study(options.study, options.miniature), options.only))
-    _check_optimizers(study)
     if options.plan:
         return _plan(study, options)
     _check_runnable(study, options)
@@ -206,17 +205,6 @@ def _check_runnable(study: Study, options: Options) -> None:
             raise ValueError(
                 f"data set {data.name} has no URI: give its train= in the study to run it (--plan needs none)"
             )
-
-
-def _check_optimizers(study: Study) -> None:
-    """What is named by its path can be imported, and does what it is for."""
-    named = [run.recipe for run in study.runs] + [task.recipe for task in study.tasks]
-    named = [recipe for recipe in dict.fromkeys(named) if isinstance(recipe.optimizer, Optimizer)]
-    if named:
-        from scaling.training import check_optimizer  # here: it loads torch
-
-        for recipe in named:
-            check_optimizer(recipe)
 
 
 def _check_released(study: Study) -> None:

@@ -18,7 +18,7 @@ from typing import NoReturn
 
 import search_spaces
 from scaling.checks import check, check_regular, short
-from scaling.specs import Study, from_json
+from scaling.specs import Optimizer, Study, from_json
 
 LARGEST_FILE, LARGEST_JSON = 2**24, 2**28  # bytes of a study file, and of a stored study
 SECONDS = "STUDY_SECONDS"  # environment variable: how long a study file may take to make its values
@@ -40,13 +40,25 @@ def load_study(place: str, miniature: bool = False) -> Study:
     if place.endswith(".json"):
         if miniature:
             raise ValueError(f"--miniature is for a study of search_spaces or of your own; {place} is run as it is")
-        return _stored_study(place)
+        return _checked(_stored_study(place))
     module = _read(_module_of(place), place)
     name = "MINIATURE" if miniature else "STUDY"
     study = vars(module).get(name)
     if not isinstance(study, Study):
         found = "" if study is None else f": it is {short(study)}"
         raise ValueError(f"study {place} has no {name} = Study(...){found}")
+    return _checked(study)
+
+
+def _checked(study: Study) -> Study:
+    """The study, if what it names by import path is there and does what it is for; else ValueError."""
+    recipes = dict.fromkeys([run.recipe for run in study.runs] + [task.recipe for task in study.tasks])
+    named = [recipe for recipe in recipes if isinstance(recipe.optimizer, Optimizer)]
+    if named:
+        from scaling.training import check_optimizer  # here: it loads torch, which no other study needs to be read
+
+        for recipe in named:
+            check_optimizer(recipe)
     return study
 
 

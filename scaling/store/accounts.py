@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scaling.checks import say
+from scaling.store.directories import open_directory
 from scaling.store.results import DamagedRowsError, finished_ids, read_row, row_file, write_rows
 from scaling.store.schemas import UNIT_TABLES
 from scaling.store.steps import step_checkpoints
 from scaling.store.storage import Storage
 
 Account = Mapping[str, Any]  # columns of an attempt's row, as they were at a commit
+CARRIED = ("attempt_id", "committed_step", "train_flops_valid")  # by a checkpoint, besides the clocks
 CLOCKS = ("seconds_total", "seconds_training", "seconds_evaluating", "seconds_waiting")
 UNSEEN_SECONDS = 2.0  # by which a sign of life can be younger than its row, which is written each second
 KILLED = "its process ended without closing its account"
@@ -142,8 +144,11 @@ def _newest(storage: Storage, unit_id: str) -> tuple[int, Account | None]:
     """The step of a unit's newest checkpoint, and the account in it."""
     for name in reversed(step_checkpoints(storage, unit_id)):
         try:
-            state = json.loads(storage.read(f"{name}/state.json"))
-            return int(state["step"]), state.get("account")
-        except (OSError, ValueError, TypeError, KeyError):  # damaged: the resume says so
+            state = json.loads(open_directory(storage, name).read("state.json"))
+            account = state.get("account")
+            return int(state["step"]), None if account is None else {
+                column: account[column] for column in (*CARRIED, *CLOCKS)
+            }
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):  # damaged: the resume says so
             continue
     return 0, None

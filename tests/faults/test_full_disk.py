@@ -20,6 +20,8 @@ def test_a_full_disk(benches: dict[str, Bench], tmp_path: Path, moments: int, re
             errors.unlink(missing_ok=True)
             end = bench.run(place, errors, full=operation)
             lines = errors.read_text().splitlines()
+            if end.code == 0 and not lines and not bench.wrong(place):
+                continue  # heartbeats count too: it had nothing left to write when its disk was full
             if end.code != 2 or len(lines) != 1 or "space" not in lines[0] or str(place) not in lines[0]:
                 complaints[f"{name} ends with {end.code}: {lines[-2:]}"] += 1
             drafts = [path for path in (place / DRAFTS).rglob("*") if path.is_file()]

@@ -54,6 +54,7 @@ def mine(tmp_path: Path) -> Write:
     return write
 
 
+OPTIMIZER = "STUDY = Study('s', (replace(RUN, recipe=replace(RUN.recipe, optimizer=Optimizer"
 MISTAKES = {  # text of the study file, further arguments, what the message must say
     "negative rate": (
         "STUDY = Study('s', (replace(RUN, base_lr=-1.0),))",
@@ -64,6 +65,16 @@ MISTAKES = {  # text of the study file, further arguments, what the message must
         "STUDY = Study('s', (replace(RUN, resolution=20),))",
         (),
         "patch size 8 of tiny does not divide the image",
+    ),
+    "no such optimizer": (
+        f"{OPTIMIZER}('no_such:Lion'))),))",
+        (),
+        "Optimizer no_such:Lion cannot be imported: ModuleNotFoundError: No module named 'no_such'",
+    ),
+    "no such option": (
+        f"{OPTIMIZER}('torch.optim:NAdam', {{'beta': 1}}))),))",
+        ("--plan",),
+        "Optimizer torch.optim:NAdam cannot be made: TypeError",
     ),
     "batch": (
         "STUDY = Study('s', (RUN,))",
