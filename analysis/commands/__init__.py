@@ -16,6 +16,7 @@ from analysis.commands import (
     paper,
     ratios,
     report,
+    schedule,
     vtab,
     zoo,
 )
@@ -25,6 +26,7 @@ COMMANDS: dict[str, ModuleType] = {
     "frontier": frontier,
     "core-days": core_days,
     "costs": costs,
+    "schedule": schedule,
     "inspection": inspection,
     "paper": paper,
     "vtab": vtab,

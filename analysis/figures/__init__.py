@@ -10,6 +10,7 @@ from analysis.figures.inspection import inspection_charts, load_inspections
 from analysis.figures.laws import laws_chart
 from analysis.figures.paper import paper_charts
 from analysis.figures.pretraining import pretraining_chart
+from analysis.figures.schedule import schedule_chart
 from analysis.figures.style import NothingToDrawError
 from analysis.figures.sweeps import response_chart
 
@@ -27,5 +28,6 @@ __all__ = [
     "paper_charts",
     "pretraining_chart",
     "response_chart",
+    "schedule_chart",
     "write_charts",
 ]

@@ -18,7 +18,8 @@ from scaling.training.lion import Lion
 from scaling.training.loop import Report, Trained, Training, microbatches, train
 from scaling.training.muon import Muon
 from scaling.training.objective import Objective, classification
-from scaling.training.optim import check_optimizer, make_optimizer, set_learning_rate
+from scaling.training.optim import check_optimizer, learning_rate, make_optimizer, set_learning_rate
+from scaling.training.parameters import described_groups
 from scaling.training.saving import SAVE_SECONDS, Stop
 from scaling.training.state import save_final_weights
 
@@ -43,10 +44,12 @@ __all__ = [
     "broadcast",
     "check_optimizer",
     "classification",
+    "described_groups",
     "devices_taken",
     "evaluated_at",
     "features",
     "host_alone",
+    "learning_rate",
     "local_device",
     "make_optimizer",
     "microbatches",

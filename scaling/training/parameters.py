@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from scaling.specs import Optimizer, ParameterKind, Recipe
+from scaling.models import build
+from scaling.specs import Optimizer, ParameterKind, Pretrain, Recipe
 
 # §4.1 does not say what is decayed: kernels, as in the authors' later code. By type, because tables have two axes too.
 LAYERS_WITH_KERNELS = (nn.Linear, nn.Conv1d, nn.Conv2d)
@@ -48,6 +50,24 @@ def parameter_groups(module: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
         group = {"weight_decay": weight_decay, "lr_scale": lr_scale, "kind": kind}
         groups.setdefault(tuple(group.values()), {"params": [], **group})["params"].append(parameter)
     return list(groups.values())
+
+
+def described_groups(run: Pretrain) -> list[dict[str, Any]]:
+    """The groups of a run whose optimizer has rules for them, for people: rates, decays and numbers of parameters."""
+    if not isinstance(run.recipe.optimizer, Optimizer):
+        return []
+    with torch.device("meta"):
+        module = build(run.model, run.data.num_classes or 1, resolution=run.resolution)
+    return [
+        {
+            "name": run.name,
+            "kind": group["kind"],
+            "times the learning rate": round(group["lr_scale"], 4),
+            "weight decay": group["weight_decay"],
+            "parameters": sum(parameter.numel() for parameter in group["params"]),
+        }
+        for group in parameter_groups(module, run.recipe)
+    ]
 
 
 def named_kinds(module: nn.Module) -> Iterator[tuple[str, Tensor, ParameterKind]]:
