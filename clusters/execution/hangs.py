@@ -25,7 +25,7 @@ from scaling.store import Storage, earlier_attempts, settle_unit
 
 GAPS = 20  # times the usual time to the next report, before its absence is a hang: steps of minutes take their time
 FEW = 3  # times that must be known to say what is usual
-UNKNOWN = 30  # times as long until then: a start, the first evaluations, the end of a training
+UNKNOWN = 60  # times as long until then: a start, the first evaluations, the end of a training
 TICK_SECONDS = 2.0  # that count at most from one look to the next: a machine that slept has missed no step
 KILL_SECONDS = 30.0  # for a node to end a process
 

@@ -40,7 +40,7 @@ class Machine:
     """Fine-tunings side by side, at most. Default: as many as the cluster has room for."""
     hang_seconds: float = 120.0
     """Seconds without a step after which workers are taken for hung and begun anew from their checkpoint; 0: never.
-    It is more where steps take long, and 30 times as long where that is not known yet, as at a start."""
+    It is more where steps take long, and 60 times as long where that is not known yet, as at a start."""
     execution: Execution = field(default_factory=Execution)
     optuna_storage: str | None = None
     """Where the searches are shown as Optuna studies, as a URL. Default: optuna.db in a local storage."""
