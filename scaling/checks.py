@@ -63,7 +63,7 @@ def check_types(spec: Any) -> None:
 MOST = {
     "epochs": 10**6,
     **dict.fromkeys(("base_lr", "base_lrs", "convolutional_base_lrs", "end_lr"), 10**3),
-    **dict.fromkeys(("weight_decay", "mixup"), 10**3),
+    **dict.fromkeys(("weight_decay", "mixup", "cutmix"), 10**3),
     "head_bias": 10**6,
     **dict.fromkeys(("grad_clip", "l2", "low", "high", "values"), 10**12),
     **dict.fromkeys(("steps", "warmup_steps", "first", "timescale"), 10**9),

@@ -145,6 +145,7 @@ class Pretrain(Identified):
             self.resolution > model.patch_size, f"{objective} needs more than one patch, resolution {self.resolution}"
         )
         check(self.recipe.mixup == 0, f"{objective} has no labels to mix, got mixup {self.recipe.mixup}")
+        check(self.recipe.cutmix == 0, f"{objective} has no labels to mix, got cutmix {self.recipe.cutmix}")
         check(
             self.predicts_classes or self.early_stopping is None,
             f"early_stopping needs an accuracy, and {objective} with target 'pixels' has none",

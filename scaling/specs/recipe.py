@@ -34,6 +34,7 @@ class Recipe:
     loss: Literal["sigmoid", "softmax"] = "sigmoid"  # one sigmoid per class, or one softmax over the classes
     label_smoothing: float = 0.0  # share of the target that is spread evenly over the classes
     mixup: float = 0.0  # alpha of MixUp's Beta distribution, which two images' shares are drawn from; 0: no MixUp
+    cutmix: float = field(metadata=added(0.0), default=0.0)  # alpha of CutMix's Beta; beside mixup: evenly by step
     polyak: float | None = None  # decay of the moving average of the weights that is evaluated and kept; None: none
     head_bias: float = -10.0  # initial bias of the classifier (authors' code)
     crop: Literal["inception", "random", "none"] = "inception"  # a random area (Szegedy et al. 2015), BiT's, or all
@@ -54,6 +55,7 @@ class Recipe:
         check(all(0 <= b < 1 for b in self.betas), f"betas must be in [0, 1), got {self.betas}")
         check(self.grad_clip is None or self.grad_clip > 0, f"grad_clip must be positive or None, got {self.grad_clip}")
         check(self.mixup >= 0, f"mixup must not be negative, got {self.mixup}")
+        check(self.cutmix >= 0, f"cutmix must not be negative, got {self.cutmix}")
         check(self.polyak is None or 0 <= self.polyak < 1, f"polyak must be in [0, 1) or None, got {self.polyak}")
         check(
             list(self.decay_at) == sorted(set(self.decay_at)) and all(0 < at < 1 for at in self.decay_at),
@@ -86,8 +88,8 @@ class Recipe:
 
     @property
     def tied(self) -> int:
-        """Neighbours in a batch that stay on one worker and in one microbatch: MixUp's pairs, or each by itself."""
-        return 2 if self.mixup else 1
+        """Neighbours in a batch that stay on one worker and in one microbatch: mixed pairs, or each by itself."""
+        return 2 if self.mixup or self.cutmix else 1
 
 
 PRETRAIN = Recipe()
@@ -116,14 +118,15 @@ def check_batches(recipe: Recipe, resolution: int, *, workers: int, microbatch: 
     """
     check(microbatch is None or microbatch > 0, f"microbatch must be positive, got {microbatch}")
     size, tied = recipe.batch_size, recipe.tied
-    check(size % tied == 0, f"MixUp mixes pairs: batch_size must be even, got {size}")
+    mixer = "CutMix" if recipe.cutmix and not recipe.mixup else "MixUp"
+    check(size % tied == 0, f"{mixer} mixes pairs: batch_size must be even, got {size}")
     check(
         microbatch is None or microbatch >= tied,
-        f"MixUp mixes pairs: microbatch must be at least {tied}, got {microbatch}",
+        f"{mixer} mixes pairs: microbatch must be at least {tied}, got {microbatch}",
     )
     check(
         workers <= size // tied,
-        f"batch_size {size} is {size // tied} {'pairs of MixUp' if recipe.mixup else 'images'}, too few for {workers} "
+        f"batch_size {size} is {size // tied} {f'pairs of {mixer}' if tied > 1 else 'images'}, too few for {workers} "
         "workers: ask for fewer, or a larger batch",
     )
     check(

@@ -1,4 +1,4 @@
-"""The loss that a training minimises: a recipe's, with label smoothing and MixUp.
+"""The loss that a training minimises: a recipe's, with label smoothing, MixUp and CutMix.
 
 Shapes: b images of a worker's share or of a microbatch, K classes of the model, k <= K of multi-hot labels.
 """
@@ -16,6 +16,7 @@ from scaling.randomness import hashed
 from scaling.specs import Recipe
 
 Labels = Int[Tensor, " b"] | Num[Tensor, "b k"]  # class numbers, or multi-hot rows
+Box = tuple[int, int, int, int]  # top, bottom, left, right; bottom and right are outside
 # (model, step, images, labels or other targets) -> mean loss: all on the device, under autocast
 Objective = Callable[[nn.Module, int, UInt8[Tensor, "b 3 R R"], Shaped[Tensor, "b ..."]], Float[Tensor, ""]]
 
@@ -24,15 +25,22 @@ def classification(recipe: Recipe, seed: int) -> Objective:
     """The recipe's loss of a model's logits.
 
     With MixUp (Zhang et al. 2018) every image is mixed with its neighbour in the batch, all with the share drawn for
-    the step, and so is the loss, which is linear in the targets. So b must be even.
+    the step, and so is the loss, which is linear in the targets. With CutMix (Yun et al. 2019) a box
+    of the neighbour's replaces the image's own pixels; where both are set each step draws one of them evenly. So b must
+    be even.
     """
 
     def loss(model: nn.Module, step: int, images: UInt8[Tensor, "b 3 R R"], labels: Labels) -> Float[Tensor, ""]:
         x = normalise(images)
-        if not recipe.mixup:
+        if recipe.tied == 1:
             return loss_of(model(x), labels, recipe)
-        share = mixup_share(recipe.mixup, seed, step)
-        logits = model(torch.lerp(neighbours(x), x, share))
+        if cuts(recipe, seed, step):
+            box = cutmix_box(recipe.cutmix, seed, step, x.shape[-1])
+            x, share = pasted(x, box), 1 - area(box) / x.shape[-1] ** 2
+        else:
+            share = mixup_share(recipe.mixup, seed, step)
+            x = torch.lerp(neighbours(x), x, share)
+        logits = model(x)
         return share * loss_of(logits, labels, recipe) + (1 - share) * loss_of(logits, neighbours(labels), recipe)
 
     return loss
@@ -41,6 +49,36 @@ def classification(recipe: Recipe, seed: int) -> Objective:
 def mixup_share(alpha: float, seed: int, step: int) -> float:
     """The share of the image itself in its mixture, from Beta(alpha, alpha): one draw per step, for all workers."""
     return float(np.random.default_rng(hashed(seed, step)).beta(alpha, alpha))
+
+
+def cuts(recipe: Recipe, seed: int, step: int) -> bool:
+    """Whether a step's mixture is CutMix: with MixUp beside it, half of the steps, the same for all workers."""
+    return recipe.cutmix > 0 and (recipe.mixup == 0 or np.random.default_rng(hashed(seed, step, 1)).random() < 0.5)
+
+
+def cutmix_box(alpha: float, seed: int, step: int, resolution: int) -> Box:
+    """The box that is pasted in a step: sides are sqrt(1 - Beta(alpha, alpha)) of the image's, before clipping.
+
+    Its centre is uniform over the pixels, as in the authors' code (clovaai/CutMix-PyTorch, `rand_bbox`).
+    """
+    rng = np.random.default_rng(hashed(seed, step, 2))
+    half = int(resolution * np.sqrt(1 - rng.beta(alpha, alpha))) // 2
+    y, x = rng.integers(0, resolution, 2).tolist()
+    return max(y - half, 0), min(y + half, resolution), max(x - half, 0), min(x + half, resolution)
+
+
+def area(box: Box) -> int:
+    """Pixels of a box."""
+    top, bottom, left, right = box
+    return (bottom - top) * (right - left)
+
+
+def pasted(x: Float[Tensor, "b 3 R R"], box: Box) -> Float[Tensor, "b 3 R R"]:
+    """x with the neighbours' pixels inside the box."""
+    top, bottom, left, right = box
+    mixed = x.clone()
+    mixed[..., top:bottom, left:right] = neighbours(x)[..., top:bottom, left:right]
+    return mixed
 
 
 def neighbours(x: Shaped[Tensor, "b ..."]) -> Shaped[Tensor, "b ..."]:

@@ -50,6 +50,7 @@ CHANGED: dict[Any, list[dict[str, Any]]] = {  # each field that is in an id, at 
         {"loss": "softmax"},
         {"label_smoothing": 1e-4},
         {"mixup": 0.1},
+        {"cutmix": 1.0},
         {"polyak": 0.999},
         {"head_bias": 0.0},
         {"crop": "none"},

@@ -304,6 +304,7 @@ def test_costs_equal_the_built_module(
         ({"model": replace(SMALL, representation_size=8)}, r"take without_representation\(model\)"),
         ({"resolution": 4}, "more than one patch, resolution 4"),
         ({"recipe": replace(RECIPE, mixup=0.5)}, r"no labels to mix, got mixup 0\.5"),
+        ({"recipe": replace(RECIPE, cutmix=0.5)}, r"no labels to mix, got cutmix 0\.5"),
         ({"masked": MaskedPatches("pixels"), "early_stopping": 2}, "'pixels' has none"),
     ],
 )

@@ -195,6 +195,7 @@ def test_what_cannot_be_split_is_an_error(run: Pretrain) -> None:
         (Recipe(batch_size=8), 9, None, "batch_size 8 is 8 images, too few for 9 workers: ask for fewer, or a larger"),
         (Recipe(batch_size=8), 1, 0, "microbatch must be positive, got 0"),
         (Recipe(batch_size=7, mixup=0.1), 1, None, "MixUp mixes pairs: batch_size must be even, got 7"),
+        (Recipe(batch_size=7, cutmix=1.0), 1, None, "CutMix mixes pairs: batch_size must be even, got 7"),
         (Recipe(batch_size=8, mixup=0.1), 2, 1, "MixUp mixes pairs: microbatch must be at least 2, got 1"),
         (Recipe(batch_size=8, mixup=0.1), 5, None, "batch_size 8 is 4 pairs of MixUp, too few for 5 workers"),
         (Recipe(crop="random", resize=15), 1, None, "resize 15 is smaller than the 16 pixels of a crop"),

@@ -6,10 +6,12 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scaling.models.layers import normalise
 from scaling.specs.recipe import Recipe
-from scaling.training.objective import classification, loss_of, mixup_share, neighbours
+from scaling.training.objective import classification, cutmix_box, cuts, loss_of, mixup_share, neighbours
 
 
 def binary(logit: float, target: float) -> float:
@@ -113,3 +115,34 @@ def test_mixup_of_rows_is_that_of_classes(loss: Literal["sigmoid", "softmax"]) -
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3))
     by_class, by_row = (classification(recipe, 0)(model, 5, images, some) for some in (labels, torch.eye(3)[labels]))
     torch.testing.assert_close(by_class, by_row)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 24), st.sampled_from([0.2, 1.0, 3.0]))
+def test_share_of_cutmix_is_the_area_that_was_pasted(step: int, resolution: int, alpha: float) -> None:
+    """Images of one colour each: what the model sees of the neighbour is its share of the loss."""
+    images = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, resolution, resolution)
+    seen = []
+
+    class Fixed(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(x)
+            return torch.tensor([[0.5, -1.0], [0.5, -1.0]])
+
+    recipe = Recipe(loss="softmax", cutmix=alpha)
+    found = classification(recipe, 4)(Fixed(), step, images, torch.tensor([0, 1]))
+    shares = [(seen[0][i] == normalise(images)[1 - i]).double().mean().item() for i in range(2)]
+    assert shares[0] == shares[1]
+    top, bottom, left, right = cutmix_box(alpha, 4, step, resolution)
+    assert 0 <= top <= bottom <= resolution
+    assert 0 <= left <= right <= resolution
+    share = shares[0]
+    expected = cross_entropy([0.5, -1.0], [1 - share, share]) + cross_entropy([0.5, -1.0], [share, 1 - share])
+    assert found.item() == pytest.approx(expected / 2, rel=1e-5)
+
+
+def test_mixup_and_cutmix_are_drawn_evenly() -> None:
+    both = [cuts(Recipe(mixup=0.2, cutmix=1.0), 0, step) for step in range(2000)]
+    assert np.mean(both) == pytest.approx(0.5, abs=0.04)
+    assert cuts(Recipe(cutmix=1.0), 0, 5)
+    assert not cuts(Recipe(mixup=0.2), 0, 5)
