@@ -25,9 +25,9 @@ def classification(recipe: Recipe, seed: int) -> Objective:
     """The recipe's loss of a model's logits.
 
     With MixUp (Zhang et al. 2018) every image is mixed with its neighbour in the batch, all with the share drawn for
-    the step, and so is the loss, which is linear in the targets. With CutMix (Yun et al. 2019) a box
-    of the neighbour's replaces the image's own pixels; where both are set each step draws one of them evenly. So b must
-    be even.
+    the step, and so is the loss, which is linear in the targets. With CutMix (Yun et al. 2019) a box of the neighbour's
+    pixels replaces the image's own, and the loss is mixed by its area; where both are set each step draws one of them
+    evenly. So b must be even.
     """
 
     def loss(model: nn.Module, step: int, images: UInt8[Tensor, "b 3 R R"], labels: Labels) -> Float[Tensor, ""]:
