@@ -37,13 +37,12 @@ def run(options: Options) -> None:
     from analysis.figures import schedule_chart, write_charts
     from scaling.data import resolve_study
     from scaling.store import Storage
-    from scaling.training import described_groups
     from search_spaces.catalog import load_study
 
     study = resolve_study(load_study(options.study))
     trainings = _trainings(study)
     rates = pl.DataFrame([row for training in trainings for row in _rates(*training)])
-    groups = pl.DataFrame([row for run in study.runs for row in described_groups(run)])
+    groups = pl.DataFrame([row for run in study.runs for row in _groups(run)])
     if options.json:
         print_json({"rates": rates.to_dicts(), "groups": groups.to_dicts()})
     else:
@@ -91,3 +90,11 @@ def _table(rates: "pl.DataFrame") -> "pl.DataFrame":
         return pl.col("lr").get(nearest).round_sig_figs(3).alias(f"at {share:.0%}")
 
     return rates.group_by("stage", "name", "schedule", "steps", maintain_order=True).agg(*map(at, SHARES))
+
+
+def _groups(run: Any) -> list[dict[str, Any]]:
+    from scaling.models import outline
+    from scaling.training import described_groups
+
+    module = outline(run.model, run.data.num_classes or 1, resolution=run.resolution)
+    return described_groups(run.name, module, run.recipe)

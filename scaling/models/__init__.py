@@ -1,6 +1,6 @@
 """Models: from a spec to a torch module, fresh or with pre-trained weights."""
 
-from scaling.models.build import build
+from scaling.models.build import build, outline
 from scaling.models.finite import NonFiniteError, check_finite_weights, non_finite_origin, non_finite_weights
 from scaling.models.layers import normalise
 from scaling.models.masked import MASK, MaskedPatchPrediction
@@ -23,6 +23,7 @@ __all__ = [
     "non_finite_origin",
     "non_finite_weights",
     "normalise",
+    "outline",
     "relative_logits",
     "standardized",
     "tables_by_place",

@@ -6,6 +6,8 @@ keys are each layer's `attention.relative`) and the class token `cls_token`. Fre
 generator, with the distributions of the official code (which are flax's).
 """
 
+import torch
+
 from scaling.models.hybrid import hybrid
 from scaling.models.resnet import BiTResNet
 from scaling.models.vit import VisionTransformer
@@ -28,3 +30,9 @@ def build(
             return hybrid(model, num_classes, resolution=resolution, dropout=dropout, head_bias=head_bias)
         case ResNet():
             return BiTResNet(model, num_classes, resolution=resolution, head_bias=head_bias)
+
+
+def outline(model: Architecture, num_classes: int, *, resolution: int) -> VisionTransformer | BiTResNet:
+    """The module with names and shapes alone: on torch's meta device, whatever its size."""
+    with torch.device("meta"):
+        return build(model, num_classes, resolution=resolution)

@@ -4,11 +4,9 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from scaling.models import build
-from scaling.specs import Optimizer, ParameterKind, Pretrain, Recipe
+from scaling.specs import Optimizer, ParameterKind, Recipe
 
 # §4.1 does not say what is decayed: kernels, as in the authors' later code. By type, because tables have two axes too.
 LAYERS_WITH_KERNELS = (nn.Linear, nn.Conv1d, nn.Conv2d)
@@ -52,21 +50,19 @@ def parameter_groups(module: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     return list(groups.values())
 
 
-def described_groups(run: Pretrain) -> list[dict[str, Any]]:
-    """The groups of a run whose optimizer has rules for them, for people: rates, decays and numbers of parameters."""
-    if not isinstance(run.recipe.optimizer, Optimizer):
+def described_groups(name: str, module: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """The groups of a recipe whose optimizer has rules for them, for people: rates, decays, numbers of parameters."""
+    if not isinstance(recipe.optimizer, Optimizer):
         return []
-    with torch.device("meta"):
-        module = build(run.model, run.data.num_classes or 1, resolution=run.resolution)
     return [
         {
-            "name": run.name,
+            "name": name,
             "kind": group["kind"],
             "times the learning rate": round(group["lr_scale"], 4),
             "weight decay": group["weight_decay"],
             "parameters": sum(parameter.numel() for parameter in group["params"]),
         }
-        for group in parameter_groups(module, run.recipe)
+        for group in parameter_groups(module, recipe)
     ]
 
 

@@ -102,7 +102,7 @@ def test_fine_tuning_takes_whole_patches() -> None:
         (lambda: Recipe(dropout=1.0), r"dropout must be in \[0, 1\), got 1.0"),
         (lambda: Recipe(weight_decay=-1), "weight_decay must not be negative, got -1"),
         (lambda: Recipe(batch_size=0), "batch_size must be positive, got 0"),
-        (lambda: Recipe(optimizer="adam"), "optimizer must be one of"),  # type: ignore[arg-type]
+        (lambda: Recipe(optimizer="adam"), "optimizer of Recipe must be .adamw. or .sgd. or Optimizer"),  # type: ignore[arg-type]
         (lambda: replace(TASK, base_lrs=()), "birds must have base_lrs or a search, got neither"),
         (lambda: replace(TASK, base_lrs=(0.1, -0.1)), "must be positive"),
         (lambda: replace(TASK, base_lrs=(0.1, 0.1)), r"base_lrs of task birds must differ, got \(0.1, 0.1\)"),
