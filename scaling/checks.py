@@ -228,6 +228,11 @@ def _check_regular(path: str | Path, about: os.stat_result, most: int | None) ->
         raise ValueError(f"{path} has {about.st_size:,} bytes, where {most:,} are the most that can be right")
 
 
+def named_error(error: BaseException) -> str:
+    """An error of other code in one line: its class and its message."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
 def printable(text: str) -> str:
     """A text as it can be shown on a terminal: control characters, which may move the cursor or change colours, line
     breaks, signs that turn the direction of writing, and bytes that are no UTF-8 are written as escapes.

@@ -93,8 +93,12 @@ def _table(rates: "pl.DataFrame") -> "pl.DataFrame":
 
 
 def _groups(run: Any) -> list[dict[str, Any]]:
+    """The groups of a run whose optimizer may have rules for them."""
     from scaling.models import outline
+    from scaling.specs import Optimizer
     from scaling.training import described_groups
 
+    if not isinstance(run.recipe.optimizer, Optimizer):
+        return []
     module = outline(run.model, run.data.num_classes or 1, resolution=run.resolution)
     return described_groups(run.name, module, run.recipe)

@@ -6,7 +6,7 @@ from functools import reduce
 from importlib import import_module
 from typing import Any, Literal
 
-from scaling.checks import as_tuples, check, check_numbers, check_types, short
+from scaling.checks import as_tuples, check, check_numbers, check_types, named_error, short
 
 # A mapping, or pairs, of plain values by name; in a spec they are pairs in the order of the names.
 Options = Mapping[str, Any] | tuple[tuple[str, Any], ...]
@@ -74,8 +74,7 @@ def named_function(spec: Any) -> Callable[..., Any]:
         place: Any = import_module(module)
         found = reduce(getattr, name.split("."), place)
     except Exception as error:  # of any code of the user's
-        said = " ".join(str(error).split())
-        raise ValueError(f"{label} cannot be imported: {type(error).__name__}: {said}") from None
+        raise ValueError(f"{label} cannot be imported: {named_error(error)}") from None
     check(callable(found), f"{label} must be a function or class, it is {type(found).__name__}")
     function: Callable[..., Any] = found
     return function

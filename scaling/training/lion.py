@@ -31,7 +31,8 @@ class Lion(torch.optim.Optimizer):
                 continue
             gradients = [p.grad for p in weights]
             for p in weights:
-                self.state[p].setdefault("momentum", torch.zeros_like(p))
+                if not self.state[p]:
+                    self.state[p]["momentum"] = torch.zeros_like(p)
             momenta = [self.state[p]["momentum"] for p in weights]
             beta1, beta2 = group["betas"]
             updates = torch._foreach_lerp(momenta, gradients, 1 - beta1)

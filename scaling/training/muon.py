@@ -56,7 +56,9 @@ class Muon(torch.optim.Optimizer):
     def _muon(self, weights: list[Tensor], group: dict[str, Any]) -> None:
         for w in weights:
             assert w.grad is not None
-            moment = self.state[w].setdefault("momentum", torch.zeros_like(w))
+            if not self.state[w]:
+                self.state[w]["momentum"] = torch.zeros_like(w)
+            moment = self.state[w]["momentum"]
             moment.mul_(group["momentum"]).add_(w.grad)
             update = w.grad + group["momentum"] * moment if group["nesterov"] else moment
             matrix = update.flatten(1)

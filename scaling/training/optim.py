@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from scaling.checks import check
+from scaling.checks import check, named_error
 from scaling.specs import Optimizer, Recipe, named_function
 from scaling.training.optimizer_state import load_optimizer, optimizer_tensors
 from scaling.training.parameters import parameter_groups
@@ -36,8 +36,7 @@ def _named_optimizer(named: Optimizer, groups: list[dict[str, Any]]) -> torch.op
     try:
         made = make([group | {"lr": 0.0} for group in groups], **dict(named.options))
     except Exception as error:  # of any code of the user's
-        said = " ".join(str(error).split())
-        raise ValueError(f"Optimizer {named.path} cannot be made: {type(error).__name__}: {said}") from error
+        raise ValueError(f"Optimizer {named.path} cannot be made: {named_error(error)}") from error
     check(
         isinstance(made, torch.optim.Optimizer),
         f"Optimizer {named.path} must make a torch.optim.Optimizer, it makes {type(made).__name__}",
@@ -53,14 +52,13 @@ def check_optimizer(recipe: Recipe) -> None:
     module = nn.Sequential(nn.Conv2d(3, 4, 2), nn.Flatten(), nn.LayerNorm(4), nn.Linear(4, 4))
     optimizer = make_optimizer(module, recipe)
     set_learning_rate(optimizer, 1e-3)
-    label = f"Optimizer {recipe.optimizer.path}"
     try:
         module(torch.ones(2, 3, 2, 2)).square().sum().backward()
         optimizer.step()
         load_optimizer(make_optimizer(module, recipe), optimizer_tensors(optimizer))
     except Exception as error:  # of any code of the user's
-        said = " ".join(str(error).split())
-        raise ValueError(f"{label} makes no step that can be saved: {type(error).__name__}: {said}") from None
+        label = f"Optimizer {recipe.optimizer.path}"
+        raise ValueError(f"{label} makes no step that can be saved: {named_error(error)}") from None
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:

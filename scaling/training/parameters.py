@@ -51,9 +51,7 @@ def parameter_groups(module: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def described_groups(name: str, module: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """The groups of a recipe whose optimizer has rules for them, for people: rates, decays, numbers of parameters."""
-    if not isinstance(recipe.optimizer, Optimizer):
-        return []
+    """The groups of a recipe's `Optimizer`, for people: rates, decays, numbers of parameters."""
     return [
         {
             "name": name,
