@@ -18,7 +18,7 @@ from typing import NoReturn
 
 import search_spaces
 from scaling.checks import check, check_regular, short
-from scaling.specs import Optimizer, Study, from_json
+from scaling.specs import Evaluation, Optimizer, Study, check_function, from_json
 
 LARGEST_FILE, LARGEST_JSON = 2**24, 2**28  # bytes of a study file, and of a stored study
 SECONDS = "STUDY_SECONDS"  # environment variable: how long a study file may take to make its values
@@ -59,6 +59,9 @@ def _checked(study: Study) -> Study:
 
         for recipe in named:
             check_optimizer(recipe)
+    for evaluation in study.evaluations:
+        if isinstance(evaluation, Evaluation):
+            check_function(evaluation)
     return study
 
 

@@ -1,10 +1,19 @@
 """Which units of work a study still has to do, by its rows alone."""
 
-from scaling.schedule.pairs import Pair, check_units, final_runs, fixed_settings, planned_trials, search_pairs
+from scaling.schedule.pairs import (
+    Pair,
+    check_units,
+    evaluation_runs,
+    final_runs,
+    fixed_settings,
+    planned_trials,
+    search_pairs,
+)
 from scaling.schedule.pending import (
     Checkpoints,
     checkpoint_of,
     is_finished,
+    missing_evaluations,
     missing_finals,
     missing_probes,
     missing_runs,
@@ -27,10 +36,12 @@ __all__ = [
     "checkpoint_of",
     "chosen_settings",
     "due_trials",
+    "evaluation_runs",
     "final_runs",
     "fixed_settings",
     "is_finished",
     "known_settings",
+    "missing_evaluations",
     "missing_finals",
     "missing_probes",
     "missing_runs",

@@ -1,10 +1,12 @@
 """A study and its units of work, as frozen values: tasks, fine-tunings, few-shot probes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from scaling.checks import MOST, as_tuples, check, check_name, check_numbers, check_types
 from scaling.specs.architectures import token_stride, whole_patches
+from scaling.specs.evaluations import AnyEvaluation, data_of, evaluated
 from scaling.specs.identity import OUTSIDE, Identified
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
 from scaling.specs.recipe import FINETUNE, Recipe
@@ -160,9 +162,10 @@ class Study:
     released: tuple[Released, ...] = ()  # weights that were trained elsewhere
     seeds: tuple[int, ...] = (0, 1, 2)  # seeds of the final fine-tuning runs (Table 2: three)
     hardware: str = "tpu-v3"  # chip of `clusters.hardware` that a plan assumes unless told otherwise
+    evaluations: tuple[AnyEvaluation, ...] = ()  # other evaluations of every upstream
 
     def __post_init__(self) -> None:
-        as_tuples(self, "runs", "tasks", "fewshot", "scratch", "released", "seeds")
+        as_tuples(self, "runs", "tasks", "fewshot", "scratch", "released", "seeds", "evaluations")
         check_types(self)
         check_name("study name", self.name)
         check(
@@ -170,8 +173,19 @@ class Study:
             f"study {self.name} must have runs or released weights, got neither",
         )
         check(len(self.seeds) > 0 or not self.tasks, f"study {self.name} has tasks, so it needs seeds, got none")
-        for kind, names in (("task", [t.name for t in self.tasks]), ("seed", self.seeds)):
+        labels = [" on ".join([e.name, *([data.name] if (data := data_of(e)) else [])]) for e in self.evaluations]
+        named: tuple[tuple[str, Sequence[object]], ...] = (
+            ("task", [task.name for task in self.tasks]),
+            ("seed", self.seeds),
+            ("evaluation (name= tells them apart)", labels),
+        )
+        for kind, names in named:
             check(len(set(names)) == len(names), f"study {self.name} has the same {kind} twice: {list(names)}")
+        for evaluation in self.evaluations:
+            check(
+                any(evaluated(evaluation, upstream) for upstream in (*self.runs, *self.scratch, *self.released)),
+                f"evaluation {evaluation.name} of study {self.name} needs an upstream with a classifier, got none",
+            )
         twice = [run.name for i, run in enumerate(self.runs) if run in self.runs[:i]]
         check(not twice, f"study {self.name} has the same run twice: {twice}")
 
