@@ -50,8 +50,8 @@ def _panel(part: pl.DataFrame, x: alt.X, scales: style.Scales, width: int) -> An
     ends = style.extent(part["low"])[0], style.extent(part["high"])[1]
     margin = max((ends[1] - ends[0]) * 0.08, abs(ends[1]) * 0.01, 1e-9)
     percent = bool(part["in_percent"][0])
-    y = alt.Y("y:Q", title="%" if percent else "value")
-    y = y.scale(domain=[ends[0] - margin, ends[1] + margin], nice=False, zero=False)
+    unit = "%" if percent else "value"
+    y = alt.Y("y:Q", title=unit).scale(domain=[ends[0] - margin, ends[1] + margin], nice=False, zero=False)
     records = part.to_dicts()
     for row in records:
         row["about"] = f"{row['name']}: {figure(row['y'])}{' %' if percent else ''}"
@@ -59,7 +59,7 @@ def _panel(part: pl.DataFrame, x: alt.X, scales: style.Scales, width: int) -> An
     base = alt.Chart(style.data(records)).encode(x=x, color=colour)
     layers = [
         base.mark_line(strokeWidth=1.8, opacity=0.8, aria=False).encode(y=y),
-        base.mark_rule(strokeWidth=1.5, aria=False).encode(y=alt.Y("low:Q").title(y.title), y2="high:Q"),
+        base.mark_rule(strokeWidth=1.5, aria=False).encode(y=alt.Y("low:Q").title(unit), y2="high:Q"),
         base.mark_point(filled=True, size=58, opacity=1).encode(
             y=y, shape=alt.Shape("shown:N", title=None, scale=scales[1]), tooltip="about:N", description="about:N"
         ),

@@ -16,10 +16,13 @@ def metric_means(rows: Rows) -> pl.DataFrame:
     """
     compute = rows.pretrain.select("run_id", exaflops_valid=pl.col("train_flops_valid").fill_nan(None) / 1e18)
     scratch = pl.col("run_id").is_in(rows.transfer.filter(~pl.col("pretrained"))["run_id"].implode())
+    # as with tasks: no two protocols of one name are mixed
+    ambiguous = pl.col("protocol_id").n_unique().over("dataset", "evaluation") > 1
+    name = pl.when(ambiguous).then(pl.format("{}#{}", "evaluation", pl.col("protocol_id").str.head(4)))
     named = with_run_names(rows.metric, rows.pretrain).with_columns(
         name=pl.col("name") + pl.when(scratch).then(pl.lit(" from scratch")).otherwise(pl.lit("")),
         label=pl.concat_str(
-            [pl.col(column).replace("", None) for column in ("dataset", "evaluation", "setting", "metric")],
+            ["dataset", name.otherwise("evaluation"), pl.col("setting").replace("", None), "metric"],
             separator=" ",
             ignore_nulls=True,
         ),
@@ -31,4 +34,4 @@ def metric_means(rows: Rows) -> pl.DataFrame:
     means = merged.group_by(keys, maintain_order=True).agg(
         pl.col("name", "family").first(), mean=pl.col("value").mean(), std=pl.col("value").std(ddof=1), seeds=pl.len()
     )
-    return means.join(compute, on="run_id", how="left", maintain_order="left")
+    return means.join(compute, on="run_id", how="left", maintain_order="left").sort("label", "name", "run_id")

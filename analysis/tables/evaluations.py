@@ -15,7 +15,7 @@ def evaluations_table(rows: Rows) -> pl.DataFrame:
     models = shown.sort("exaflops_valid", "name", "run_id", nulls_last=True).unique(
         "run_id", keep="first", maintain_order=True
     )
-    labels = shown.sort("label").unique("label", keep="first", maintain_order=True)
+    labels = shown.unique("label", keep="first", maintain_order=True)
     cells: dict[str, list[str]] = {"evaluation": [heading(row) for row in labels.to_dicts()]}
     for run_id, name in models.select("run_id", "name").iter_rows():
         by_label = {row["label"]: metric_cell(row) for row in shown.filter(run_id=run_id).to_dicts()}

@@ -12,16 +12,25 @@ from torch import nn
 from scaling.checkpoints import Classifier, upstream_classifier
 from scaling.checks import check, check_label, named_error, short
 from scaling.data.pipeline import Skipped, readable
-from scaling.data.sources import open_beside, single_labels
+from scaling.data.sources import (
+    MultiLabels,
+    aligned,
+    highest_label,
+    multi_labels,
+    open_beside,
+    open_split,
+    single_labels,
+)
 from scaling.models import NonFiniteError
 from scaling.randomness import holdout
 from scaling.runs.fewshot import frozen_body, splits
-from scaling.runs.finetune import official_dev_split
-from scaling.runs.heads import Value, calibration, open_test, robustness
+from scaling.runs.heads import Test, Value, calibration, robustness
 from scaling.runs.linear import knn_scores, linear_scores
+from scaling.runs.official import official_dev_split
 from scaling.specs import (
     KNN,
     Calibration,
+    Dataset,
     Evaluation,
     EvaluationRun,
     LinearProbe,
@@ -54,6 +63,7 @@ def evaluate(unit: EvaluationRun, *, checkpoint: str | None, storage: Storage, s
             "run_id": upstream.id,
             "name": upstream.name,
             "family": family(upstream.model),
+            "protocol_id": evaluation.id,
             "evaluation": evaluation.name,
             "dataset": data and data.name,
             "resolution": unit.resolution,
@@ -81,12 +91,10 @@ def _values(
             module = frozen_body(upstream, checkpoint, resolution, device)
             yield from _of_features(evaluation, _Features(module, evaluation, resolution, storage, device, skipped))
         case Calibration() | Robustness():
-            classifier = _classifier(unit, checkpoint, device)
-            test = open_test(evaluation.data, classifier, storage, skipped)
-            if isinstance(evaluation, Calibration):
-                yield from calibration(evaluation, classifier, test, device)
-            else:
-                yield from robustness(evaluation, classifier, test, device)
+            test = open_test(evaluation.data, _classifier(unit, checkpoint, device), storage, device, skipped)
+            yield from (
+                calibration(evaluation, test) if isinstance(evaluation, Calibration) else robustness(evaluation, test)
+            )
         case Evaluation():
             if has_classifier(upstream):
                 whole: nn.Module = _classifier(unit, checkpoint, device).module
@@ -100,6 +108,29 @@ def _classifier(unit: EvaluationRun, checkpoint: str | None, device: Device) -> 
     classifier = upstream_classifier(unit.upstream, checkpoint, unit.resolution)
     classifier.module.to(device.torch)
     return classifier
+
+
+def open_test(data: Dataset, classifier: Classifier, storage: Storage, device: Device, skipped: Skipped) -> Test:
+    """The test images of a data set, whose classes are the classifier's of the same name, or number without names.
+
+    Raises ValueError for a data set without a test URI, and, naming them, for classes that the classifier lacks.
+    """
+    if data.test is None:
+        raise ValueError(f"data set {data.name} needs a test= URI in the study to run it")
+    images, count = open_split(data.test, storage), classifier.num_classes
+    labels = aligned(
+        images.labels, images.classes, classifier.classes, f"classes of {data.name}", f"classes of {classifier.name}"
+    )
+    highest = highest_label(labels)
+    check(highest < count, f"data set {data.name} has label {highest}, but {classifier.name} only {count} classes")
+    if not isinstance(labels, MultiLabels):
+        labels = multi_labels(labels, np.ones(len(labels), np.int64), None)
+    index = np.flatnonzero(np.diff(labels.offsets))
+    if data.corrupt == "skip":
+        index = readable(images, index, skipped)
+    check(len(index) > 0, f"no test image of {data.name} has a class and can be decoded")
+    right = MultiLabels(labels.values, labels.offsets, count)
+    return Test(classifier.module, classifier.resolution, device, images, right, index)
 
 
 class _Features:

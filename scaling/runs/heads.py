@@ -6,14 +6,11 @@ from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from scaling.checkpoints import Classifier
-from scaling.checks import check
-from scaling.data.pipeline import Skipped, eval_images, readable
-from scaling.data.sources import Images, MultiLabels, aligned, highest_label, multi_labels, open_split
-from scaling.specs import Calibration, Dataset, Robustness
-from scaling.store import Storage
+from scaling.data.pipeline import eval_images
+from scaling.data.sources import Images, MultiLabels
+from scaling.specs import Calibration, Robustness
 from scaling.training import Device, confidences
 
 Prepare = Callable[[np.ndarray], Tensor]
@@ -32,54 +29,33 @@ class Value:
 
 @dataclass(frozen=True, eq=False)
 class Test:
-    """Images that a classifier is tested on, with its own class numbers."""
+    """A classifier, and the images that it is tested on with its own class numbers."""
 
+    module: nn.Module
+    resolution: int  # pixels on a side, in whole patches
+    device: Device
     images: Images
     right: MultiLabels  # the right classes of all images
     index: np.ndarray  # int64 [n]: images with a right class that can be decoded
 
-    def judged(
-        self, classifier: Classifier, device: Device, prepare: Prepare, allowed: np.ndarray | None = None
-    ) -> Judged:
+    def judged(self, prepare: Prepare, allowed: np.ndarray | None = None) -> Judged:
+        """What the classifier says of the images as they are prepared, choosing among the allowed classes."""
         return confidences(
-            classifier.module,
+            self.module,
             self.index,
             prepare=prepare,
             right=self.right.__getitem__,
             where=self.images.where,
             allowed=allowed,
-            device=device,
+            device=self.device,
         )
 
 
-def open_test(data: Dataset, classifier: Classifier, storage: Storage, skipped: Skipped) -> Test:
-    """The test images of a data set, whose classes are the classifier's of the same name, or number without names.
-
-    Raises ValueError for a data set without a test URI, and, naming them, for classes that the classifier lacks.
-    """
-    if data.test is None:
-        raise ValueError(f"data set {data.name} needs a test= URI in the study to run it")
-    images, count = open_split(data.test, storage), classifier.num_classes
-    labels = aligned(
-        images.labels, images.classes, classifier.classes, f"classes of {data.name}", f"classes of {classifier.name}"
-    )
-    highest = highest_label(labels)
-    check(highest < count, f"data set {data.name} has label {highest}, but {classifier.name} only {count} classes")
-    if not isinstance(labels, MultiLabels):
-        labels = multi_labels(labels, np.ones(len(labels), np.int64), None)
-    right = MultiLabels(labels.values, labels.offsets, count)
-    index = np.flatnonzero(np.diff(right.offsets))
-    if data.corrupt == "skip":
-        index = readable(images, index, skipped)
-    check(len(index) > 0, f"no test image of {data.name} has a class and can be decoded")
-    return Test(images, right, index)
-
-
-def calibration(evaluation: Calibration, classifier: Classifier, test: Test, device: Device) -> Iterator[Value]:
+def calibration(evaluation: Calibration, test: Test) -> Iterator[Value]:
     """Top-1, mean negative log-likelihood (nats) and expected calibration error."""
-    prepare = partial(eval_images, test.images, resolution=classifier.resolution)
+    prepare = partial(eval_images, test.images, resolution=test.resolution)
     allowed = np.unique(test.right.values) if evaluation.among == "data" else None
-    confidence, correct, loss = test.judged(classifier, device, prepare, allowed)
+    confidence, correct, loss = test.judged(prepare, allowed)
     yield Value("top1", float(correct.mean()))
     yield Value("nll", float(loss.mean()))
     yield Value("ece", calibration_error(confidence, correct, evaluation.bins))
@@ -93,7 +69,7 @@ def calibration_error(confidence: Float[np.ndarray, " n"], correct: Bool[np.ndar
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def robustness(evaluation: Robustness, classifier: Classifier, test: Test, device: Device) -> Iterator[Value]:
+def robustness(evaluation: Robustness, test: Test) -> Iterator[Value]:
     """Top-1 by corruption and severity, the mean error, and mCE where there is a baseline."""
     from scaling.data.corruptions import corrupted_images  # here: no other unit needs SciPy's filters
 
@@ -104,12 +80,12 @@ def robustness(evaluation: Robustness, classifier: Classifier, test: Test, devic
             prepare = partial(
                 corrupted_images,
                 test.images,
-                resolution=classifier.resolution,
+                resolution=test.resolution,
                 corruption=corruption,
                 severity=severity,
                 seed=evaluation.seed,
             )
-            top1 = float(test.judged(classifier, device, prepare)[1].mean())
+            top1 = float(test.judged(prepare)[1].mean())
             yield Value("top1", top1, f"{corruption} {severity}", headline=False)
             shares.append(1 - top1)
         errors[corruption] = float(np.mean(shares))

@@ -15,6 +15,7 @@ from scaling.specs.architectures import (
     whole_patches,
     without_representation,
 )
+from scaling.specs.data import Dataset, FewShot
 from scaling.specs.evaluations import (
     ALEXNET,
     CORRUPTIONS,
@@ -22,18 +23,15 @@ from scaling.specs.evaluations import (
     AnyEvaluation,
     Calibration,
     Evaluation,
-    EvaluationRun,
     LinearProbe,
     Robustness,
     check_function,
     data_of,
-    evaluated,
-    has_classifier,
 )
 from scaling.specs.execution import Execution, Precision
 from scaling.specs.functions import Optimizer, ParameterGroup, ParameterKind, named_function
 from scaling.specs.identity import OUTSIDE, Identified, added, from_json, identity, to_json
-from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
+from scaling.specs.pretraining import Pretrain, Released, Scratch, Upstream
 from scaling.specs.recipe import FINETUNE, MaskedPatches, Recipe, check_batches
 from scaling.specs.search import (
     PARAMETERS,
@@ -46,7 +44,7 @@ from scaling.specs.search import (
     parameters_of,
     with_parameters,
 )
-from scaling.specs.study import Probe, Study, Task, Transfer, check_sizes
+from scaling.specs.study import EvaluationRun, Probe, Study, Task, Transfer, check_sizes, evaluated, has_classifier
 from scaling.specs.zoo import ZOO, zoo_model
 
 __all__ = [

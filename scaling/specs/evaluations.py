@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from scaling.checks import as_tuples, check, check_label, check_numbers, check_types, named_error
-from scaling.specs.architectures import token_stride, whole_patches
+from scaling.specs.data import Dataset
 from scaling.specs.functions import Options, as_options, as_path, named_function
 from scaling.specs.identity import OUTSIDE, Identified
-from scaling.specs.pretraining import Dataset, Pretrain, Released, Scratch, Upstream
 
-RESOLUTION = 224  # pixels a side where neither the evaluation nor the upstream says it
 CORRUPTIONS = (
     *("gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
     *("snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression"),
@@ -24,14 +22,14 @@ ALEXNET = tuple((name, percent / 100) for name, percent in zip(CORRUPTIONS, _ALE
 
 
 @dataclass(frozen=True)
-class KNN:
+class KNN(Identified):
     """Nearest neighbours of frozen features: the training images of highest cosine similarity vote with the weights
     exp(similarity / temperature) (Wu et al. 2018; DINO, Caron et al. 2021, Appendix F.1)."""
 
     data: Dataset  # its training images vote, accuracy is that of its test images
     k: tuple[int, ...] = (10, 20)  # numbers of neighbours; one accuracy for each
     temperature: float = 0.07  # of the votes
-    resolution: int | None = None  # pixels on a side; None: the run's own, 224 where there is none
+    resolution: int | None = None  # pixels on a side; None: the run's own
     name: str = field(metadata=OUTSIDE, default="knn")  # in tables and figures
     kind: Literal["knn"] = "knn"  # tells evaluations apart in JSON
 
@@ -46,7 +44,7 @@ class KNN:
 
 
 @dataclass(frozen=True)
-class LinearProbe:
+class LinearProbe(Identified):
     """A linear classifier on frozen features of all training images, which are standardised first.
 
     'ridge' is the regression to targets in {-1, 1}, in closed form; 'logistic' the regression whose mean cross-entropy
@@ -58,7 +56,7 @@ class LinearProbe:
     method: Literal["ridge", "logistic"] = "ridge"  # of the two regressions
     l2: tuple[float, ...] = (1.0, 100.0, 10_000.0)  # strengths of the L2 regularization, to choose from
     dev_fraction: float = 0.1  # share of the training images that l2 is chosen on, where the data have no dev split
-    resolution: int | None = None  # pixels on a side; None: the run's own, 224 where there is none
+    resolution: int | None = None  # pixels on a side; None: the run's own
     name: str = field(metadata=OUTSIDE, default="linear probe")  # in tables and figures
     kind: Literal["linear"] = "linear"  # tells evaluations apart in JSON
 
@@ -73,7 +71,7 @@ class LinearProbe:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(Identified):
     """How well an upstream's own classifier knows what it knows, on images of its classes: top-1, mean negative
     log-likelihood (nats) and expected calibration error over bins of equal width (Guo et al. 2017, §2).
 
@@ -84,7 +82,7 @@ class Calibration:
     data: Dataset  # its test images; needs no train=
     bins: int = 15  # of the confidence, of equal width
     among: Literal["all", "data"] = "all"  # what is predicted: any class, or one of the data's
-    resolution: int | None = None  # pixels on a side; None: the run's own, 224 where there is none
+    resolution: int | None = None  # pixels on a side; None: the run's own
     name: str = field(metadata=OUTSIDE, default="calibration")  # in tables and figures
     kind: Literal["calibration"] = "calibration"  # tells evaluations apart in JSON
 
@@ -95,7 +93,7 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Robustness:
+class Robustness(Identified):
     """Accuracy of an upstream's own classifier on corrupted images, made on the fly (`scaling.data.corruptions`):
     ImageNet-C's corruptions at five severities (Hendrycks & Dietterich 2019).
 
@@ -111,7 +109,7 @@ class Robustness:
         tuple[str, float], ...
     ] = ()  # (corruption, error as a fraction) of the model that mCE is relative to
     seed: int = 0  # of the random corruptions
-    resolution: int | None = None  # pixels on a side; None: the run's own, 224 where there is none
+    resolution: int | None = None  # pixels on a side; None: the run's own
     name: str = field(metadata=OUTSIDE, default="robustness")  # in tables and figures
     kind: Literal["robustness"] = "robustness"  # tells evaluations apart in JSON
 
@@ -131,7 +129,7 @@ class Robustness:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Identified):
     """A function of yours by its import path, called as `path(model, device, **options)`.
 
     `model` is the upstream's module in evaluation mode, on `device`, a torch.device: `model(x)` are the logits of
@@ -141,7 +139,7 @@ class Evaluation:
 
     path: str | Callable[..., Any]  # 'module:name', or the function itself
     options: Options = ()  # named arguments: numbers, texts, truth values, None, and tuples of them
-    resolution: int | None = None  # R, pixels on a side; None: the run's own, 224 where there is none
+    resolution: int | None = None  # R, pixels on a side; None: the run's own
     version: str = ""  # a word that tells changes of your code apart
     name: str = field(metadata=OUTSIDE, default="")  # in tables and figures; '': the function's name
     kind: Literal["function"] = "function"  # tells evaluations apart in JSON
@@ -158,52 +156,9 @@ class Evaluation:
 AnyEvaluation = KNN | LinearProbe | Calibration | Robustness | Evaluation
 
 
-@dataclass(frozen=True)
-class EvaluationRun(Identified):
-    """One evaluation of one upstream."""
-
-    upstream: Upstream  # the weights that are evaluated
-    evaluation: AnyEvaluation  # what is measured
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        stride = token_stride(self.upstream.model) or 1
-        check(
-            self._resolution >= stride,
-            f"resolution {self._resolution} of evaluation {self.evaluation.name} is below one patch of "
-            f"{self.upstream.name}, {stride} pixels",
-        )
-
-    @property
-    def resolution(self) -> int:
-        """Pixels on a side of the images, in whole patches."""
-        return whole_patches(self.upstream.model, self._resolution)
-
-    @property
-    def _resolution(self) -> int:
-        own = self.upstream.resolution if isinstance(self.upstream, Pretrain) else RESOLUTION
-        return self.evaluation.resolution or own
-
-
 def data_of(evaluation: AnyEvaluation) -> Dataset | None:
     """The data set of an evaluation; None for a function, which brings its own."""
     return None if isinstance(evaluation, Evaluation) else evaluation.data
-
-
-def has_classifier(upstream: Upstream) -> bool:
-    """Whether weights come with a classifier of their own."""
-    match upstream:
-        case Pretrain():
-            return upstream.masked is None
-        case Released():
-            return True
-        case Scratch():
-            return False
-
-
-def evaluated(evaluation: AnyEvaluation, upstream: Upstream) -> bool:
-    """Whether an upstream can be evaluated so: calibration and robustness are those of its own classifier."""
-    return has_classifier(upstream) or not isinstance(evaluation, Calibration | Robustness)
 
 
 def check_function(evaluation: Evaluation) -> None:

@@ -1,4 +1,4 @@
-"""A study and its units of work, as frozen values: tasks, fine-tunings, few-shot probes."""
+"""A study and its units of work, as frozen values: tasks, fine-tunings, few-shot probes, evaluations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -6,9 +6,10 @@ from typing import Literal
 
 from scaling.checks import MOST, as_tuples, check, check_name, check_numbers, check_types
 from scaling.specs.architectures import token_stride, whole_patches
-from scaling.specs.evaluations import AnyEvaluation, data_of, evaluated
+from scaling.specs.data import Dataset, FewShot
+from scaling.specs.evaluations import AnyEvaluation, Calibration, Robustness, data_of
 from scaling.specs.identity import OUTSIDE, Identified
-from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
+from scaling.specs.pretraining import Pretrain, Released, Scratch, Upstream
 from scaling.specs.recipe import FINETUNE, Recipe
 from scaling.specs.search import Choice, Halving, Search, Setting, with_parameters
 
@@ -148,6 +149,53 @@ class Probe(Identified):
 
     def __post_init__(self) -> None:
         check_types(self)
+
+
+@dataclass(frozen=True)
+class EvaluationRun(Identified):
+    """One evaluation of one upstream."""
+
+    upstream: Upstream  # the weights that are evaluated
+    evaluation: AnyEvaluation  # what is measured
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check(
+            self._resolution > 0,
+            f"evaluation {self.evaluation.name} needs a resolution= for {self.upstream.name}, which has none of its own",
+        )
+        stride = token_stride(self.upstream.model) or 1
+        check(
+            self._resolution >= stride,
+            f"resolution {self._resolution} of evaluation {self.evaluation.name} is below one patch of "
+            f"{self.upstream.name}, {stride} pixels",
+        )
+
+    @property
+    def resolution(self) -> int:
+        """Pixels on a side of the images, in whole patches."""
+        return whole_patches(self.upstream.model, self._resolution)
+
+    @property
+    def _resolution(self) -> int:
+        own = self.upstream.resolution if isinstance(self.upstream, Pretrain) else 0
+        return self.evaluation.resolution or own
+
+
+def has_classifier(upstream: Upstream) -> bool:
+    """Whether weights come with a classifier of their own."""
+    match upstream:
+        case Pretrain():
+            return upstream.masked is None
+        case Released():
+            return True
+        case Scratch():
+            return False
+
+
+def evaluated(evaluation: AnyEvaluation, upstream: Upstream) -> bool:
+    """Whether an upstream can be evaluated so: calibration and robustness are those of its own classifier."""
+    return has_classifier(upstream) or not isinstance(evaluation, Calibration | Robustness)
 
 
 @dataclass(frozen=True)

@@ -135,6 +135,7 @@ TABLES: dict[str, pa.Schema] = {
         "evaluation_id",
         ("evaluation_id", STRING, "id of the EvaluationRun"),
         *_RUN,
+        ("protocol_id", STRING, "id of the evaluation alone, the same for all upstreams"),
         ("evaluation", STRING, "the evaluation's name"),
         ("dataset", STRING, "data set of the evaluation, null for a function of the user's"),
         ("resolution", INT, "pixels: side of the images, in whole patches"),
