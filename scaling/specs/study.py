@@ -162,7 +162,7 @@ class EvaluationRun(Identified):
         check_types(self)
         check(
             self._resolution > 0,
-            f"evaluation {self.evaluation.name} needs a resolution= for {self.upstream.name}, which has none of its own",
+            f"evaluation {self.evaluation.name} needs a resolution= for {self.upstream.name}, which has none",
         )
         stride = token_stride(self.upstream.model) or 1
         check(
