@@ -231,7 +231,8 @@ def _measure(stages: Stages) -> int:
     with phase(stages.console, title[0].upper() + title[1:], sum(counts.values()), stages.view) as stage:
         done, follow = _listeners(stage, errors)
         works = [Work(unit, _checkpoint(unit, stages)) for unit in finals]
-        others = [Work(unit, _checkpoint(unit, stages)) for unit in (*probes, *evaluations)]
+        quick: list[Probe | EvaluationRun] = [*probes, *evaluations]
+        others = [Work(unit, _checkpoint(unit, stages)) for unit in quick]
         if placement.machine.trial_workers > 1:
             train_queue(
                 works,

@@ -138,9 +138,11 @@ def plan_study(
     note = chip.rate_note(utilisation)
     if rates:
         note = f"the measured step times of {sum(run.measured for run in runs)} of {len(runs)} runs, else {note}"
-    where = (None, None) if on is None else (on.name, on.cores)
     transfer = _transfer_cost(study, chip, utilisation, rates)
-    return Plan(study.name, chip.name, note, runs, transfer, *where, evaluations=len(evaluation_runs(study)))
+    evaluations = len(evaluation_runs(study))
+    if on is None:
+        return Plan(study.name, chip.name, note, runs, transfer, evaluations=evaluations)
+    return Plan(study.name, chip.name, note, runs, transfer, on.name, on.cores, evaluations)
 
 
 def _run_cost(run: Pretrain, chip: Hardware, utilisation: float | None, rates: Rates) -> RunCost:

@@ -65,9 +65,9 @@ def results_table(rows: Rows, shots: int | None = None) -> pl.DataFrame:
         cells[_heading(f"{dataset} {taken}-shot (%)", cells)] = [by_run.get(i, "–") for i in shown["run_id"]]
     measured = metric_means(rows).filter("headline")
     for label in measured["label"].unique(maintain_order=True):
-        part = measured.filter(label=label).to_dicts()
-        by_run = {row["run_id"]: metric_cell(row) for row in part}
-        cells[_heading(heading(part[0]), cells)] = [by_run.get(i, "–") for i in shown["run_id"]]
+        numbers = measured.filter(label=label).to_dicts()
+        by_run = {row["run_id"]: metric_cell(row) for row in numbers}
+        cells[_heading(heading(numbers[0]), cells)] = [by_run.get(i, "–") for i in shown["run_id"]]
     return pl.DataFrame(cells)
 
 

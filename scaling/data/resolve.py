@@ -16,7 +16,7 @@ from scaling.data.splits import (
     check_held_out,
     number_of_classes,
 )
-from scaling.specs import KNN, AnyEvaluation, Dataset, FewShot, LinearProbe, Pretrain, Study, data_of
+from scaling.specs import KNN, AnyEvaluation, Dataset, Evaluation, FewShot, LinearProbe, Pretrain, Study, data_of
 
 if TYPE_CHECKING:
     from scaling.data.sources import Encoded, Facts
@@ -167,8 +167,7 @@ def resolve_study(study: Study) -> Study:
         return few and replace(few, data=filled(few.data))
 
     def evaluated(evaluation: AnyEvaluation) -> AnyEvaluation:
-        data = data_of(evaluation)
-        return evaluation if data is None else replace(evaluation, data=filled(data))  # type: ignore[call-arg]
+        return evaluation if isinstance(evaluation, Evaluation) else replace(evaluation, data=filled(evaluation.data))
 
     whole = replace(
         study,

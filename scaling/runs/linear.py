@@ -3,6 +3,7 @@
 All are computed in float64, on a GPU where there is one.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -83,16 +84,20 @@ def logistic(
 ) -> list[Linear]:
     """Multinomial logistic regression by L-BFGS: the sum of cross-entropies + l2 / 2 |W|^2 is least.
 
-    That is scikit-learn's LogisticRegression(C=1 / l2). A note says where it did not converge.
+    That is scikit-learn's LogisticRegression(C=1 / l2). A note says where it did not converge. What is solved for is
+    V = W / sqrt(n / (n + l2)), whose loss is curved alike for every strength.
     """
     n, d = x.shape
-    w = torch.zeros(d, num_classes, dtype=x.dtype, device=x.device, requires_grad=True)
+    v = torch.zeros(d, num_classes, dtype=x.dtype, device=x.device, requires_grad=True)
     b = torch.zeros(num_classes, dtype=x.dtype, device=x.device, requires_grad=True)
     rows = max(1, BLOCK // num_classes)
     found = {}
+    scale = 1.0
     for strength in sorted(l2, reverse=True):  # from the strongest on: each solution is near the next one
+        before, scale = scale, math.sqrt(n / (n + strength))
+        v.data.mul_(before / scale)
         optimizer = torch.optim.LBFGS(
-            [w, b],
+            [v, b],
             max_iter=MOST_STEPS,
             tolerance_grad=CONVERGED,
             tolerance_change=0.0,
@@ -100,20 +105,20 @@ def logistic(
             line_search_fn="strong_wolfe",
         )
 
-        def loss(optimizer: torch.optim.Optimizer = optimizer, strength: float = strength) -> float:
+        def loss(optimizer: torch.optim.Optimizer = optimizer, strength: float = strength, by: float = scale) -> float:
             optimizer.zero_grad()
-            total = strength / (2 * n) * w.square().sum()
+            total = strength / (2 * n) * (by * v).square().sum()
             total.backward()
             for xs, ys in zip(x.split(rows), labels.split(rows), strict=True):  # block by block, for the memory
-                part = F.cross_entropy(xs @ w + b, ys, reduction="sum") / n
+                part = F.cross_entropy(xs @ (by * v) + b, ys, reduction="sum") / n
                 part.backward()
                 total = total.detach() + part.detach()
             return float(total)
 
         optimizer.step(loss)
         loss()
-        assert w.grad is not None
-        if (steepest := float(w.grad.abs().max())) > 10 * CONVERGED:
-            say([f"logistic regression with l2 {strength:g} stopped at a gradient of {steepest:.1g}: raise l2"])
-        found[strength] = (w.detach().clone(), b.detach().clone())
+        assert v.grad is not None
+        if float(v.grad.abs().max()) > 10 * CONVERGED:
+            say([f"logistic regression with l2 {strength:g} did not converge in {MOST_STEPS} steps: take a larger l2"])
+        found[strength] = (scale * v.detach(), b.detach().clone())
     return [found[strength] for strength in l2]

@@ -229,9 +229,10 @@ class Study:
         )
         for kind, names in named:
             check(len(set(names)) == len(names), f"study {self.name} has the same {kind} twice: {list(names)}")
+        upstreams: tuple[Upstream, ...] = (*self.runs, *self.scratch, *self.released)
         for evaluation in self.evaluations:
             check(
-                any(evaluated(evaluation, upstream) for upstream in (*self.runs, *self.scratch, *self.released)),
+                any(evaluated(evaluation, upstream) for upstream in upstreams),
                 f"evaluation {evaluation.name} of study {self.name} needs an upstream with a classifier, got none",
             )
         twice = [run.name for i, run in enumerate(self.runs) if run in self.runs[:i]]

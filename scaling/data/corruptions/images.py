@@ -48,7 +48,8 @@ def corrupt(
     random = np.random.default_rng([seed, CORRUPTIONS.index(corruption), severity, index])
     # float64: a corruption is then the same on every machine but for the last bit, and rounded below.
     x = FUNCTIONS[corruption](image / 255.0, random, *strengths)
-    return (np.clip(x, 0, 1) * 255).round().astype(np.uint8)
+    y: UInt8[np.ndarray, "R R 3"] = (np.clip(x, 0, 1) * 255).round().astype(np.uint8)
+    return y
 
 
 def _gaussian_noise(x: Picture, random: Random, std: float) -> Picture:
@@ -112,7 +113,8 @@ def _snow(
     flakes = np.clip(np.where(flakes < least, 0.0, flakes), 0, 1)
     flakes = _moved(flakes, radius, sigma, random.uniform(-135, -45))
     grey = (x @ np.array([0.299, 0.587, 0.114]))[..., None]
-    return share * x + (1 - share) * np.maximum(x, grey * 1.5 + 0.5) + flakes + flakes[::-1, ::-1]
+    y: Picture = share * x + (1 - share) * np.maximum(x, grey * 1.5 + 0.5) + flakes + flakes[::-1, ::-1]
+    return y
 
 
 def _frost(x: Picture, random: Random, share: float, frost: float) -> Picture:
@@ -121,24 +123,28 @@ def _frost(x: Picture, random: Random, share: float, frost: float) -> Picture:
     ridges = 1 - np.abs(2 * _plasma(random, side, 1.6) - 1)
     grain = _plasma(random, side, 1.2)
     ice = np.clip(0.75 * ridges**2 + 0.35 * grain, 0, 1)
-    return share * x + frost * ice[..., None] * np.array([0.88, 0.95, 1.0])
+    y: Picture = share * x + frost * ice[..., None] * np.array([0.88, 0.95, 1.0])
+    return y
 
 
 def _fog(x: Picture, random: Random, strength: float, decay: float) -> Picture:
     highest = x.max()
-    return (x + strength * _plasma(random, len(x), decay)[..., None]) * highest / (highest + strength)
+    y: Picture = (x + strength * _plasma(random, len(x), decay)[..., None]) * highest / (highest + strength)
+    return y
 
 
 def _brightness(x: Picture, random: Random, by: float) -> Picture:
     """The value of HSV is raised; hue and saturation stay."""
     value = x.max(axis=2, keepdims=True)
     raised = np.clip(value + by, 0, 1)
-    return np.where(value > 0, x * raised / np.where(value > 0, value, 1), raised)
+    y: Picture = np.where(value > 0, x * raised / np.where(value > 0, value, 1), raised)
+    return y
 
 
 def _contrast(x: Picture, random: Random, kept: float) -> Picture:
     mean = x.mean(axis=(0, 1))
-    return (x - mean) * kept + mean
+    y: Picture = (x - mean) * kept + mean
+    return y
 
 
 def _elastic_transform(x: Picture, random: Random, alpha: float, sigma: float, affine: float) -> Picture:
@@ -178,7 +184,8 @@ def _filtered(x: Picture, kernel: Float[np.ndarray, "k k"]) -> Picture:
 
 
 def _blurred(x: Picture, sigma: float) -> Picture:
-    return ndimage.gaussian_filter(x, (sigma, sigma, 0), mode="nearest")
+    y: Picture = ndimage.gaussian_filter(x, (sigma, sigma, 0), mode="nearest")
+    return y
 
 
 def _zoomed(x: Float[np.ndarray, "R R C"], factor: float) -> Float[np.ndarray, "R R C"]:

@@ -42,7 +42,8 @@ def test_a_corruption_is_a_function_of_what_it_is_given(
     image = picture(side)
     before = image.copy()
     x = corrupt(image, name, severity, index=index, seed=seed)
-    assert (x.shape, x.dtype) == (image.shape, np.uint8)
+    assert x.shape == image.shape
+    assert x.dtype == np.uint8
     assert (image == before).all()
     assert (x == corrupt(image, name, severity, index=index, seed=seed)).all()
     other = corrupt(image, name, severity, index=index + 1, seed=seed)

@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from scaling.runs.linear import knn_scores, linear_scores
 
 CPU = torch.device("cpu")
-L2 = (100.0, 0.5, 10_000.0)  # in no order
+L2 = (100.0, 0.5, 10_000.0, 1e8)  # in no order
 
 
 @pytest.fixture(autouse=True)
