@@ -23,8 +23,9 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "How to train": (specs.Recipe, specs.Optimizer, specs.ParameterGroup, specs.MaskedPatches),
     "Architectures": (specs.ViT, specs.ResNet, specs.Hybrid),
     "Data": (specs.Dataset, specs.FewShot),
+    "Evaluations": (specs.KNN, specs.LinearProbe, specs.Calibration, specs.Robustness, specs.Evaluation),
     "Tasks and searches": (specs.Task, specs.Setting, specs.Search, specs.Range, specs.Choice, specs.Halving),
-    "Units of work, which the engine makes": (specs.Transfer, specs.Probe),
+    "Units of work, which the engine makes": (specs.Transfer, specs.Probe, specs.EvaluationRun),
     "How a worker makes its steps: in no spec and no id": (specs.Execution,),
 }
 REFERENCE = """\
