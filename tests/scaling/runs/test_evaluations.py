@@ -6,6 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scaling.checkpoints.classifier import upstream_classifier
+from scaling.data.catalog import ifs
+from scaling.data.resolve import resolve
+from scaling.data.sources.read import open_split
 from scaling.models.finite import NonFiniteError
 from scaling.runs.evaluations import evaluate
 from scaling.runs.heads import calibration_error
@@ -14,18 +18,18 @@ from scaling.specs.data import Dataset
 from scaling.specs.evaluations import CORRUPTIONS, KNN, Calibration, Evaluation, LinearProbe, Robustness
 from scaling.specs.pretraining import Pretrain, Scratch
 from scaling.specs.study import EvaluationRun
+from scaling.specs.zoo import ZOO
 from scaling.store import frames, results
 from scaling.store.storage import Storage
 from scaling.training.devices import local_device
 from scaling.training.evaluation import accuracy
 from tests.helpers import measures
+from tests.helpers.specs import RECIPE, TINY
 
 
 @pytest.fixture(scope="module")
 def trained(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pretrain, Storage]:
     """A tiny run that has learned something, and where its checkpoint lies."""
-    from tests.helpers.specs import RECIPE, TINY
-
     storage = Storage.of(tmp_path_factory.mktemp("evaluations"))
     run = Pretrain("tiny", TINY, data, 5e-3, 15, replace(RECIPE, dropout=0.0), resolution=16)
     pretrain(run, storage=storage, study="x", device=local_device(), report=lambda step, metrics: None)
@@ -85,9 +89,6 @@ def test_more_neighbours_than_images_and_no_held_out_image_are_one_line(trained:
 
 
 def test_calibration_is_that_of_the_models_own_classifier(trained: tuple[Pretrain, Storage]) -> None:
-    from scaling.checkpoints.classifier import upstream_classifier
-    from scaling.data.sources.read import open_split
-
     run, storage = trained
     rows = rows_of(Calibration(run.data), trained)
     found = {row["metric"]: row["value"] for row in rows}
@@ -117,18 +118,14 @@ def test_robustness_is_accuracy_by_corruption_and_severity(trained: tuple[Pretra
 
 
 @pytest.mark.slow
-def test_stronger_corruptions_make_more_errors(data: Dataset, storage: Storage) -> None:
-    from scaling.data.catalog import ifs
-    from scaling.data.resolve import resolve
-    from tests.helpers.specs import RECIPE, TINY
-
+def test_stronger_corruptions_make_more_errors(storage: Storage) -> None:
     many = resolve(ifs(classes=4, images=400, size=16))
-    run = Pretrain("tiny", TINY, many, 5e-3, 20, replace(RECIPE, dropout=0.0, batch_size=32), resolution=16)
+    run = Pretrain("R", ZOO["R-micro-S"], many, 5e-3, 8, replace(RECIPE, dropout=0.0, batch_size=32), resolution=16)
     pretrain(run, storage=storage, study="x", device=local_device(), report=lambda step, metrics: None)
     top1 = by_setting(rows_of(Robustness(many), (run, storage)), "top1")
     means = [np.mean([top1[f"{name} {severity}"] for name in CORRUPTIONS]) for severity in range(1, 6)]
     assert means == sorted(means, reverse=True)
-    assert means[0] - means[4] > 0.1
+    assert means[0] - means[4] > 0.05
 
 
 def test_a_function_of_the_users(trained: tuple[Pretrain, Storage]) -> None:
