@@ -30,11 +30,14 @@ from scaling.console import (
     trial_rows,
 )
 from scaling.data import resolve_study
+from scaling.flops import count_study
 from scaling.schedule import (
+    check_code,
     check_units,
     chosen_settings,
     is_finished,
     known_settings,
+    record_code,
     search_pairs,
     trial_results,
     without_result,
@@ -115,6 +118,8 @@ class Options:
     """Few-shot accuracy of the checkpoint as it is, besides: training images a class, such as 1 5 10 25."""
     keep: bool = False
     """Keep the fine-tuned weights, for scaling.evaluate."""
+    same_code: bool = False
+    """The code of your functions has changed since they were run, in nothing that a result depends on: go on."""
     json: bool = False
     """Print one JSON value instead of text."""
     machine: tyro.conf.OmitArgPrefixes[Machine] = field(default_factory=Machine)
@@ -131,7 +136,9 @@ def main(options: Options) -> int:
         check_batches(setting.recipe, setting.resolution, workers=workers, microbatch=microbatch)
     probes = (FewShot(task.data, options.shots, resolution=task.resolution),) if options.shots else ()
     study = resolve_study(Study("finetune", runs, (task,), probes, released=released, seeds=options.seeds))
+    study = count_study(study)
     storage = storage_of(options.storage)
+    code = check_code(study, storage, same=options.same_code)
     finished = is_finished(study, storage, given)
     if not finished:
         check_units(study)
@@ -149,6 +156,7 @@ def main(options: Options) -> int:
             check_mirror(options.machine.optuna_storage)
             prepare_trackers(options.machine.tracking, study.name)
             record_command(held, command_typed())
+            record_code(code, held)
             view = GridTable(search_pairs(study)[0], study.seeds, storage)
             run(study, held, out, options.machine, given=given, view=view)
     if options.json:

@@ -7,6 +7,7 @@ import os
 import pkgutil
 import re
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Iterator
@@ -18,9 +19,10 @@ from typing import NoReturn
 
 import search_spaces
 from scaling.checks import check, check_regular, short
-from scaling.specs import Optimizer, Study, from_json
+from scaling.specs import Optimizer, Study, from_json, named_in
 
 LARGEST_FILE, LARGEST_JSON = 2**24, 2**28  # bytes of a study file, and of a stored study
+ALONE = "study_"  # how the names of files begin that cannot be imported by their own
 SECONDS = "STUDY_SECONDS"  # environment variable: how long a study file may take to make its values
 
 
@@ -52,6 +54,13 @@ def load_study(place: str, miniature: bool = False) -> Study:
 
 def _checked(study: Study) -> Study:
     """The study, if what it names by import path is there and does what it is for; else ValueError."""
+    for named in named_in(study):
+        module = named.path.partition(":")[0]
+        check(
+            not module.startswith(ALONE),
+            f"the study's file {module.removeprefix(ALONE)}.py holds functions that other processes import: rename it, "
+            "its name is another module's or no name of one",
+        )
     recipes = dict.fromkeys([run.recipe for run in study.runs] + [task.recipe for task in study.tasks])
     named = [recipe for recipe in recipes if isinstance(recipe.optimizer, Optimizer)]
     if named:
@@ -70,6 +79,8 @@ def _read(spec: ModuleSpec, place: str) -> ModuleType:
     """The module, run. Raises ValueError, in one line with the line of the file, for all that ends it otherwise."""
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    if not spec.name.startswith(f"{search_spaces.__name__}."):
+        sys.modules[spec.name] = module  # where the functions that the study names are looked for
     seconds = _seconds()
     try:
         with _at_most(seconds):
@@ -140,10 +151,27 @@ def _module_of(place: str) -> ModuleSpec:
     if not path.exists():
         raise ValueError(f"study file {place} not found")
     check_regular(path, LARGEST_FILE)
-    spec = importlib.util.spec_from_file_location(f"study_{path.stem}", path.absolute())
+    spec = importlib.util.spec_from_file_location(_importable(path), path.absolute())
     if spec is None or path.suffix != ".py":
         raise ValueError(f"study file {place} must be a .py file that holds STUDY = Study(...), or a study.json")
     return spec
+
+
+def _importable(path: Path) -> str:
+    """The name under which a study's file can be imported, as a script's: its folder is put on the path.
+
+    A file whose name is another module's gets one under which it cannot.
+    """
+    folder = str(path.absolute().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    if not path.stem.isidentifier():
+        return f"{ALONE}{path.stem}"
+    try:
+        found = importlib.util.find_spec(path.stem)
+    except ValueError:  # a module without a place of its own, such as __main__
+        found = None
+    return path.stem if found and found.origin == str(path.absolute()) else f"{ALONE}{path.stem}"
 
 
 def _stored_study(place: str) -> Study:

@@ -36,10 +36,11 @@ def run(options: Options) -> None:
 
     from analysis.figures import schedule_chart, write_charts
     from scaling.data import resolve_study
+    from scaling.flops import count_study
     from scaling.store import Storage
     from search_spaces.catalog import load_study
 
-    study = resolve_study(load_study(options.study))
+    study = count_study(resolve_study(load_study(options.study)))
     trainings = _trainings(study)
     rates = pl.DataFrame([row for training in trainings for row in _rates(*training)])
     groups = pl.DataFrame([row for run in study.runs for row in _groups(run)])

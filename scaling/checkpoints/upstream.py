@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from scaling.checkpoints.formats import load_weights
 from scaling.checkpoints.whole import WEIGHTS, check_whole
 from scaling.checks import check, check_regular
-from scaling.models import check_finite_weights, load_pretrained
+from scaling.models import check_finite_weights, is_classifier, load_pretrained
 from scaling.specs import Released, Upstream
 from scaling.store import DamagedError, Storage
 
@@ -22,7 +22,7 @@ def load_upstream(module: nn.Module, upstream: Upstream, checkpoint: str | None)
         load_weights(module, upstream.source, head="drop")
     elif checkpoint is not None:
         weights = read_weights(Storage.of(checkpoint))
-        body = {name: value for name, value in weights.items() if not name.startswith("head.")}
+        body = {name: value for name, value in weights.items() if not is_classifier(module, name)}
         check_finite_weights(body, f"checkpoint {checkpoint}")
         load_pretrained(module, body)
 

@@ -5,7 +5,15 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from scaling.models.custom import CustomModel
 from scaling.models.positions import fit_positions
+
+HEAD, HIDDEN = "head.", "pre_logits."  # how the names of the classifier begin, and of the hidden layer before it
+
+
+def is_classifier(module: nn.Module, name: str) -> bool:
+    """Whether a parameter of the module, by its name, is the classifier's."""
+    return name in module.classifier if isinstance(module, CustomModel) else name.startswith(HEAD)
 
 
 def load_pretrained(module: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -15,11 +23,12 @@ def load_pretrained(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     has none (§B.1.1). Raises ValueError, and changes nothing, when a parameter is missing, left over or of another
     shape.
     """
-    own = {name: value for name, value in module.state_dict().items() if not name.startswith("head.")}
-    hidden = any(name.startswith("pre_logits.") for name in own)
-    dropped = ("head.",) if hidden else ("head.", "pre_logits.")
-    given = {name: value for name, value in state.items() if not name.startswith(dropped)}
-    given = fit_positions(given, own)
+    own = {name: value for name, value in module.state_dict().items() if not is_classifier(module, name)}
+    given = {name: value for name, value in state.items() if not is_classifier(module, name)}
+    if not isinstance(module, CustomModel):  # whose names mean what they mean
+        if not any(name.startswith(HIDDEN) for name in own):
+            given = {name: value for name, value in given.items() if not name.startswith(HIDDEN)}
+        given = fit_positions(given, own)
     shapes = [
         f"{name} {list(given[name].shape)} instead of {list(own[name].shape)}"
         for name in own.keys() & given.keys()

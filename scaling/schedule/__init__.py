@@ -1,5 +1,6 @@
 """Which units of work a study still has to do, by its rows alone."""
 
+from scaling.schedule.code import check_code, record_code
 from scaling.schedule.pairs import Pair, check_units, final_runs, fixed_settings, planned_trials, search_pairs
 from scaling.schedule.pending import (
     Checkpoints,
@@ -23,6 +24,7 @@ __all__ = [
     "Result",
     "Results",
     "Trial",
+    "check_code",
     "check_units",
     "checkpoint_of",
     "chosen_settings",
@@ -37,6 +39,7 @@ __all__ = [
     "objectives",
     "open_searches",
     "planned_trials",
+    "record_code",
     "render_status",
     "result_of",
     "search_pairs",

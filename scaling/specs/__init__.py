@@ -15,6 +15,8 @@ from scaling.specs.architectures import (
     whole_patches,
     without_representation,
 )
+from scaling.specs.code import code_version, named_in, source_version, user_files
+from scaling.specs.custom import Count, Custom
 from scaling.specs.execution import Execution, Precision
 from scaling.specs.functions import Optimizer, ParameterGroup, ParameterKind, named_function
 from scaling.specs.identity import OUTSIDE, Identified, added, from_json, identity, to_json
@@ -41,6 +43,8 @@ __all__ = [
     "ZOO",
     "Architecture",
     "Choice",
+    "Count",
+    "Custom",
     "Dataset",
     "Distribution",
     "Execution",
@@ -70,13 +74,17 @@ __all__ = [
     "added",
     "check_batches",
     "check_sizes",
+    "code_version",
     "family",
     "from_json",
     "identity",
     "named_function",
+    "named_in",
     "parameters_of",
+    "source_version",
     "to_json",
     "token_stride",
+    "user_files",
     "whole_patches",
     "with_parameters",
     "without_representation",

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from scaling.checks import as_tuples, check, check_numbers, check_types
+from scaling.specs.custom import Custom
 
 STAGES = 8  # of a ResNet, at most: each halves the image and doubles the channels
 
@@ -134,12 +135,14 @@ class Hybrid:
         return self.encoder.representation_size
 
 
-Architecture = ViT | ResNet | Hybrid
+Architecture = ViT | ResNet | Hybrid | Custom
 
 
 def family(model: Architecture) -> str:
-    """The family that tables and figures count a model under: its kind, or 'axial'."""
+    """The family that tables and figures count a model under: its kind, or 'axial'; of a `Custom` what it says."""
     match model:
+        case Custom():
+            return model.family_name
         case ViT(attention="axial") | ResNet(spatial="axial"):
             return "axial"
         case _:
@@ -147,20 +150,20 @@ def family(model: Architecture) -> str:
 
 
 def token_stride(model: Architecture) -> int | None:
-    """Pixels on a side of the square that one token stands for; None for a ResNet, which has no tokens."""
+    """Pixels on a side of the square that one token stands for; None for a model without tokens that we know of."""
     match model:
         case ViT():
             return model.patch_size
         case Hybrid():
             return model.backbone.stride * model.encoder.patch_size
-        case ResNet():
+        case ResNet() | Custom():
             return None
 
 
 def whole_patches(model: Architecture, resolution: int) -> int:
     """The largest resolution, in pixels, up to this one that whole patches fill: 378 for ViT-H/14 at 384.
 
-    A ResNet takes every resolution as it is.
+    Models without tokens take every resolution as it is.
     """
     stride = token_stride(model) or 1
     return resolution // stride * stride
@@ -173,5 +176,5 @@ def without_representation(model: Architecture) -> Architecture:
             return replace(model, representation_size=None)
         case Hybrid():
             return replace(model, encoder=replace(model.encoder, representation_size=None))
-        case ResNet():
+        case ResNet() | Custom():
             return model

@@ -1,5 +1,6 @@
 """What is named by its import path, with plain options: functions and classes of a library or of yours; optimizers."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -73,6 +74,9 @@ def named_function(spec: Any) -> Callable[..., Any]:
     try:
         place: Any = import_module(module)
         found = reduce(getattr, name.split("."), place)
+    except ModuleNotFoundError as error:
+        where = ": its folder must be on PYTHONPATH" if error.name == module.partition(".")[0] else ""
+        raise ValueError(f"{label} cannot be imported: {named_error(error)}{where}") from None
     except Exception as error:  # of any code of the user's
         raise ValueError(f"{label} cannot be imported: {named_error(error)}") from None
     check(callable(found), f"{label} must be a function or class, it is {type(found).__name__}")
@@ -81,8 +85,12 @@ def named_function(spec: Any) -> Callable[..., Any]:
 
 
 def as_path(spec: Any) -> None:
-    """Put 'module:name' in place of a function or class in a spec's `path`. Raises ValueError for what has none."""
+    """Put 'module:name' in place of a function or class in a spec's `path`, and of 'FILE.py:name', whose module is
+    called as the file. Raises ValueError for what has none."""
     given = spec.path
+    if isinstance(given, str) and (file := re.fullmatch(r"(?:.*/)?([^/:]+)\.py:(.*)", given)):
+        given = f"{file[1]}:{file[2]}"
+        object.__setattr__(spec, "path", given)
     if callable(given):
         name, module = getattr(given, "__qualname__", ""), getattr(given, "__module__", "")
         check(

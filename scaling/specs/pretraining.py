@@ -6,6 +6,7 @@ from typing import Literal
 
 from scaling.checks import as_tuples, check, check_label, check_name, check_numbers, check_types
 from scaling.specs.architectures import Architecture, ViT, token_stride
+from scaling.specs.custom import Custom
 from scaling.specs.identity import OUTSIDE, Identified
 from scaling.specs.recipe import PRETRAIN, MaskedPatches, Recipe
 
@@ -207,6 +208,9 @@ class Released(Identified):
     def __post_init__(self) -> None:
         check_types(self)
         check_label("name of released weights", self.name)
+        check(
+            not isinstance(self.model, Custom), f"released weights {self.name} must be of a model of ours, not Custom"
+        )
         check(self.source != "", f"released weights {self.name} must have a source, a path or URI, got ''")
 
     @property

@@ -13,9 +13,8 @@ from scaling.checks import check
 from scaling.data.pipeline import Skipped, eval_images_left, prefetched
 from scaling.data.sources import Images
 from scaling.models import (
-    BiTResNet,
+    Model,
     NonFiniteError,
-    VisionTransformer,
     non_finite_origin,
     normalise,
     standardized,
@@ -63,7 +62,7 @@ def accuracy(
 
 
 def features(
-    module: VisionTransformer | BiTResNet,
+    module: Model,
     images: Images,
     indices: Int[np.ndarray, " n"],
     resolution: int,

@@ -1,0 +1,94 @@
+"""Costs of a study's `Custom` models: counted once on each machine, by torch, and then read from its disk."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from scaling.checks import check, say
+from scaling.specs import Choice, Count, Custom, Pretrain, Range, Scratch, Study, Task, code_version
+
+Place = tuple[int, int]  # resolution, number of classes
+FEATURES = 1  # class, where only features are read
+ANY_CLASSES, ANY_RESOLUTION = 10, 224  # to take a baseline's fingerprint at, which has no data of its own
+
+
+def count_study(study: Study) -> Study:
+    """The study with the costs and fingerprints of its `Custom` models. Its data sets must be resolved.
+
+    Each model is tried, on torch's meta device, at every resolution and number of classes that the study has for it,
+    unless this machine has done so before, with this code. Operations that could not be counted are said on standard
+    error. Raises ValueError, in one line, for a model that cannot be made or used.
+    """
+    notes: dict[str, None] = {}
+
+    def counted(run: Pretrain | Scratch) -> Any:
+        if not isinstance(run.model, Custom):
+            return run
+        places = list(dict.fromkeys(_places(run, study)))
+        own = places[0] if isinstance(run, Pretrain) and places else (ANY_RESOLUTION, ANY_CLASSES)
+        facts = [_facts(run.model, place) for place in places]
+        for _, unknown in facts:
+            if unknown:
+                notes[f"{run.model.path}: {', '.join(unknown)} cannot be counted: its FLOPs are too few"] = None
+        # In one order, so that equal models are equal.
+        counts = tuple(sorted((count for count, _ in facts), key=lambda count: (count.resolution, count.num_classes)))
+        return replace(run, model=replace(run.model, counts=counts, fingerprint=_fingerprint(run.model, own)))
+
+    whole = replace(
+        study, runs=tuple(counted(run) for run in study.runs), scratch=tuple(counted(each) for each in study.scratch)
+    )
+    say(list(notes))
+    return whole
+
+
+def _places(run: Pretrain | Scratch, study: Study) -> list[Place]:
+    """Where the study uses the model: first its pre-training. Data sets that are not counted have no place."""
+    own = [(run.resolution, run.data.num_classes)] if isinstance(run, Pretrain) else []
+    tasks = [(pixels, task.data.num_classes) for task in study.tasks for pixels in _resolutions(task)]
+    probes = [(few.resolution, FEATURES) for few in study.fewshot]
+    return [(pixels, classes) for pixels, classes in (*own, *tasks, *probes) if classes is not None]
+
+
+def _resolutions(task: Task) -> set[int]:
+    """Those of its settings, of its search and of its final runs."""
+    searched = dict(task.search.space).get("resolution") if task.search else None
+    check(not isinstance(searched, Range), f"resolution of task {task.name} must be a Choice to search `Custom` models")
+    choices = {int(value) for value in searched.values} if isinstance(searched, Choice) else set()
+    settings = {setting.resolution for setting in (task.own, *task.resnet_settings)}
+    return {*settings, *choices} | ({task.final_resolution} if task.final_resolution else set())
+
+
+def _facts(model: Custom, place: Place) -> tuple[Count, Sequence[str]]:
+    def made() -> dict[str, np.ndarray]:
+        from scaling.models import count_model  # here: it loads torch, which a plan that has counts does without
+
+        resolution, num_classes = place
+        count, unknown = count_model(model, num_classes, resolution)
+        numbers = [count.parameters, count.classifier, count.macs, count.macs_valid]
+        return {"numbers": np.array(numbers, np.int64), "unknown": np.array(unknown, np.str_)}
+
+    facts = _kept(model, ("count", *place), made)
+    return Count(*place, *facts["numbers"].tolist()), facts["unknown"].tolist()
+
+
+def _fingerprint(model: Custom, place: Place) -> str:
+    if model.fingerprint is not None:
+        return model.fingerprint
+
+    def made() -> dict[str, np.ndarray]:
+        from scaling.models import fingerprint
+
+        resolution, num_classes = place
+        return {"fingerprint": np.array([fingerprint(model, num_classes, resolution)], np.str_)}
+
+    return str(_kept(model, ("fingerprint", *place), made)["fingerprint"][0])
+
+
+def _kept(model: Custom, what: tuple[object, ...], made: Any) -> dict[str, np.ndarray]:
+    """What was found out of this model on this machine before, as long as its code is the same."""
+    from scaling.data.sources import disk_cached  # here: a study without such models opens nothing
+
+    key = ("custom", 1, model.path, model.options, model.version, code_version(model), *what)
+    return dict(disk_cached(key, made))
