@@ -74,8 +74,7 @@ def _facts(model: Custom, place: Place) -> tuple[Count, Sequence[str]]:
 
 
 def _fingerprint(model: Custom, place: Place) -> str:
-    if model.fingerprint is not None:
-        return model.fingerprint
+    """Raises ValueError when the model says another one, such as that of a stored study."""
 
     def made() -> dict[str, np.ndarray]:
         from scaling.models import fingerprint
@@ -83,7 +82,13 @@ def _fingerprint(model: Custom, place: Place) -> str:
         resolution, num_classes = place
         return {"fingerprint": np.array([fingerprint(model, num_classes, resolution)], np.str_)}
 
-    return str(_kept(model, ("fingerprint", *place), made)["fingerprint"][0])
+    found = str(_kept(model, ("fingerprint", *place), made)["fingerprint"][0])
+    check(
+        model.fingerprint in (None, found),
+        f"{model.path} has parameters of other names or shapes than when the study was made, in {model.fingerprint}: "
+        "take its code of then, or give the study's Custom a version",
+    )
+    return found
 
 
 def _kept(model: Custom, what: tuple[object, ...], made: Any) -> dict[str, np.ndarray]:

@@ -93,4 +93,4 @@ class Custom:
             if count.resolution == resolution and num_classes in (None, count.num_classes):
                 return count
         classes = "" if num_classes is None else f" with {num_classes} classes"
-        raise ValueError(f"{self.path} at {resolution} pixels{classes} is not counted: resolve_study(study) does it")
+        raise ValueError(f"{self.path} at {resolution} pixels{classes} is not counted: count_study(study) does it")
