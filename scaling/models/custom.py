@@ -42,6 +42,11 @@ class CustomModel(nn.Module):
             found = self._into_classifier(x)
         return _rows(found)
 
+    @torch.no_grad()
+    def zero_classifier(self) -> None:
+        for name in self.classifier:
+            self.get_parameter(name).zero_()
+
     def _normalized(self, x: Tensor) -> Tensor:
         if self._mean is None:
             return x
