@@ -72,7 +72,7 @@ STUDIES = [
         "STUDY = of(replace(RUN, model=Custom('json:x')))",
         "Custom json:x cannot be imported: AttributeError: module 'json'",
     ),
-    ("STUDY = of(replace(RUN, model=Custom('torch.nn:Linear')))", "Linear must have one layer whose shape follows"),
+    ("STUDY = of(replace(RUN, model=Custom('torch.nn:Linear')))", "torch.nn:Linear cannot be tried at 16 pixels"),
     ("STUDY = of(replace(RUN, model=Custom('torch.nn:ReLU')))", "torch.nn:ReLU cannot be made: TypeError: "),
     ("STUDY = of(replace(RUN, model=Custom('math:hypot')))", "math:hypot must return a torch module, it returns float"),
     ("STUDY = of(replace(RUN, model=Custom(lambda k, r: k)))", "define it at the top of a module"),

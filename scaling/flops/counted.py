@@ -27,8 +27,9 @@ def count_study(study: Study) -> Study:
         if not isinstance(run.model, Custom):
             return run
         places = list(dict.fromkeys(_places(run, study)))
-        own = places[0] if isinstance(run, Pretrain) and places else (ANY_RESOLUTION, ANY_CLASSES)
-        facts = [_facts(run.model, place) for place in places]
+        trained = isinstance(run, Pretrain) and bool(places)
+        own = places[0] if trained else (ANY_RESOLUTION, ANY_CLASSES)
+        facts = [_facts(run.model, place, own if trained else place) for place in places]
         for _, unknown in facts:
             if unknown:
                 notes[f"{run.model.path}: {', '.join(unknown)} cannot be counted: its FLOPs are too few"] = None
@@ -60,16 +61,19 @@ def _resolutions(task: Task) -> set[int]:
     return {*settings, *choices} | ({task.final_resolution} if task.final_resolution else set())
 
 
-def _facts(model: Custom, place: Place) -> tuple[Count, Sequence[str]]:
+def _facts(model: Custom, place: Place, trained: Place) -> tuple[Count, Sequence[str]]:
+    """What it costs at a place, where weights that were trained at another one must fit."""
+
     def made() -> dict[str, np.ndarray]:
-        from scaling.models import count_model  # here: it loads torch, which a plan that has counts does without
+        from scaling.models import check_fits, count_model  # here: a plan that has counts does without torch
 
         resolution, num_classes = place
         count, unknown = count_model(model, num_classes, resolution)
+        check_fits(model, trained, place)
         numbers = [count.parameters, count.classifier, count.macs, count.macs_valid]
         return {"numbers": np.array(numbers, np.int64), "unknown": np.array(unknown, np.str_)}
 
-    facts = _kept(model, ("count", *place), made)
+    facts = _kept(model, ("count", *place, *trained), made)
     return Count(*place, *facts["numbers"].tolist()), facts["unknown"].tolist()
 
 

@@ -12,6 +12,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from scaling.checks import check, named_error
 from scaling.models.custom import CustomModel, custom_outline
+from scaling.models.pretrained import load_pretrained
 from scaling.specs import Count, Custom
 
 # Parts of the names of operations that multiply and add, and that torch's counter may not know.
@@ -44,6 +45,17 @@ def count_model(model: Custom, num_classes: int, resolution: int) -> tuple[Count
         macs_valid=macs - watch.padding,
     )
     return count, sorted(watch.unknown)
+
+
+def check_fits(model: Custom, trained: tuple[int, int], place: tuple[int, int]) -> None:
+    """Raise ValueError unless weights of one resolution and number of classes can be fine-tuned at another."""
+    if trained[0] == place[0]:
+        return
+    before, after = (custom_outline(model, classes, resolution) for resolution, classes in (trained, place))
+    try:
+        load_pretrained(after, before.state_dict())
+    except ValueError as error:
+        raise ValueError(f"Custom {model.path} at {trained[0]} pixels and at {place[0]}: {error}") from None
 
 
 def fingerprint(model: Custom, num_classes: int, resolution: int) -> str:

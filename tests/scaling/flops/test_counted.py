@@ -81,3 +81,15 @@ def test_a_model_that_has_changed_is_refused(study: Study) -> None:
     assert isinstance(run.model, Custom)
     with pytest.raises(ValueError, match=r"has parameters of other names or shapes .* version"):
         count_study(Study("x", (replace(run, model=replace(run.model, fingerprint="0" * 16)),)))
+
+
+def test_weights_that_do_not_fit_a_tasks_pixels_are_said_before_anything_starts(
+    tiny_run: Pretrain, tiny_task: Task
+) -> None:
+    run = replace(tiny_run, model=Custom(models.BiasedMLP))
+    with pytest.raises(
+        ValueError, match=r"at 16 pixels and at 32: .* wrong shape: model\.bias \[31\] instead of \[127\]"
+    ):
+        count_study(Study("x", (run,), (replace(tiny_task, resolution=32),)))
+    baseline = Scratch("y", run.model)
+    count_study(Study("x", (tiny_run,), (replace(tiny_task, resolution=32),), scratch=(baseline,)))
