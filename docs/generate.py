@@ -21,7 +21,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "A study": (specs.Study,),
     "What is fine-tuned": (specs.Pretrain, specs.Scratch, specs.Released),
     "How to train": (specs.Recipe, specs.Optimizer, specs.ParameterGroup, specs.MaskedPatches),
-    "Architectures": (specs.ViT, specs.ResNet, specs.Hybrid),
+    "Architectures": (specs.ViT, specs.ResNet, specs.Hybrid, specs.Custom, specs.Count),
     "Data": (specs.Dataset, specs.FewShot),
     "Tasks and searches": (specs.Task, specs.Setting, specs.Search, specs.Range, specs.Choice, specs.Halving),
     "Units of work, which the engine makes": (specs.Transfer, specs.Probe),

@@ -30,11 +30,11 @@ from scaling.console import (
     trial_rows,
 )
 from scaling.data import resolve_study
-from scaling.flops import count_study
 from scaling.schedule import (
     check_code,
     check_units,
     chosen_settings,
+    count_study,
     is_finished,
     known_settings,
     record_code,
@@ -42,18 +42,7 @@ from scaling.schedule import (
     trial_results,
     without_result,
 )
-from scaling.specs import (
-    FewShot,
-    Halving,
-    Pretrain,
-    Probe,
-    Released,
-    Search,
-    Study,
-    Task,
-    Transfer,
-    check_batches,
-)
+from scaling.specs import FewShot, Halving, Pretrain, Probe, Released, Search, Study, Task, Transfer, check_batches
 from scaling.store import Storage, clear_leftovers, command_typed, lease, read_table, record_command, skipped_images
 
 PRETRAINING_FLAGS = ("workers", "min_workers")  # of a Machine
@@ -135,8 +124,8 @@ def main(options: Options) -> int:
         workers, microbatch = options.machine.trial_workers, options.machine.execution.microbatch
         check_batches(setting.recipe, setting.resolution, workers=workers, microbatch=microbatch)
     probes = (FewShot(task.data, options.shots, resolution=task.resolution),) if options.shots else ()
-    study = resolve_study(Study("finetune", runs, (task,), probes, released=released, seeds=options.seeds))
-    study = count_study(study)
+    study = Study("finetune", runs, (task,), probes, released=released, seeds=options.seeds)
+    study = count_study(resolve_study(study))
     storage = storage_of(options.storage)
     code = check_code(study, storage, same=options.same_code)
     finished = is_finished(study, storage, given)

@@ -18,7 +18,7 @@ from rich.console import Console
 from scaling.checks import check
 from scaling.console import Machine, check_flags, command_line, console, helping, said_missing, storage_of
 from scaling.data import resolve_study
-from scaling.flops import count_study
+from scaling.schedule import count_study
 from scaling.specs import Study, check_batches, to_json
 from scaling.store import Storage, clear_leftovers, command_typed, lease, read_table, record_command, skipped_images
 from search_spaces.catalog import load_study, select_models

@@ -50,7 +50,7 @@ def test_the_plan_has_the_flops_that_torch_counts(study: Path) -> None:
     assert [name for name, run in runs.items() if run["counted"]] == ["ConvNet", "MLP", "Net18"]
     sys.path.insert(0, str(study.parent))
     try:
-        import own_study  # type: ignore[import-not-found]
+        import own_study
     finally:
         sys.path.pop(0)
     import torch

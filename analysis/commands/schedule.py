@@ -36,7 +36,7 @@ def run(options: Options) -> None:
 
     from analysis.figures import schedule_chart, write_charts
     from scaling.data import resolve_study
-    from scaling.flops import count_study
+    from scaling.schedule import count_study
     from scaling.store import Storage
     from search_spaces.catalog import load_study
 

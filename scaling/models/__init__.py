@@ -1,8 +1,7 @@
 """Models: from a spec to a torch module, fresh or with pre-trained weights."""
 
 from scaling.models.build import Model, build, outline
-from scaling.models.count import check_fits, count_model, fingerprint
-from scaling.models.custom import CustomModel
+from scaling.models.custom import CustomModel, check_fits, count_model, fingerprint
 from scaling.models.finite import NonFiniteError, check_finite_weights, non_finite_origin, non_finite_weights
 from scaling.models.layers import normalise
 from scaling.models.masked import MASK, MaskedPatchPrediction

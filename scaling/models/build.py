@@ -6,15 +6,28 @@ keys are each layer's `attention.relative`) and the class token `cls_token`. Fre
 generator, with the distributions of the official code (which are flax's).
 """
 
+from typing import overload
+
 import torch
 
 from scaling.models.custom import CustomModel, custom_model, custom_outline
-from scaling.models.hybrid import hybrid
-from scaling.models.resnet import BiTResNet
+from scaling.models.resnet import Backbone, BiTResNet
 from scaling.models.vit import VisionTransformer
 from scaling.specs import Architecture, Custom, Hybrid, ResNet, ViT
 
 Model = VisionTransformer | BiTResNet | CustomModel
+
+
+@overload
+def build(
+    model: ViT | ResNet | Hybrid, num_classes: int, *, resolution: int, dropout: float = 0.0, head_bias: float = 0.0
+) -> VisionTransformer | BiTResNet: ...
+
+
+@overload
+def build(
+    model: Architecture, num_classes: int, *, resolution: int, dropout: float = 0.0, head_bias: float = 0.0
+) -> Model: ...
 
 
 def build(
@@ -31,11 +44,25 @@ def build(
             grid = resolution // model.patch_size
             return VisionTransformer(model, num_classes, grid=grid, dropout=dropout, head_bias=head_bias)
         case Hybrid():
-            return hybrid(model, num_classes, resolution=resolution, dropout=dropout, head_bias=head_bias)
+            return _hybrid(model, num_classes, resolution, dropout, head_bias)
         case ResNet():
             return BiTResNet(model, num_classes, resolution=resolution, head_bias=head_bias)
         case Custom():
             return custom_model(model, num_classes, resolution)
+
+
+def _hybrid(spec: Hybrid, num_classes: int, resolution: int, dropout: float, head_bias: float) -> VisionTransformer:
+    """The encoder over patches of the backbone's last feature map (§3.1, 'Hybrid Architecture')."""
+    side = -(-resolution // spec.backbone.stride)  # positions of the feature map: SAME rounds up at every stride
+    return VisionTransformer(
+        spec.encoder,
+        num_classes,
+        grid=side // spec.encoder.patch_size,
+        stem=Backbone(spec.backbone, resolution=resolution),
+        in_channels=spec.backbone.out_channels,
+        dropout=dropout,
+        head_bias=head_bias,
+    )
 
 
 def outline(model: Architecture, num_classes: int, *, resolution: int) -> Model:

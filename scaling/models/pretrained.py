@@ -5,15 +5,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from scaling.models.custom import CustomModel
 from scaling.models.positions import fit_positions
 
-HEAD, HIDDEN = "head.", "pre_logits."  # how the names of the classifier begin, and of the hidden layer before it
+HIDDEN = "pre_logits."  # how the names of the hidden layer before the classifier begin
 
 
 def is_classifier(module: nn.Module, name: str) -> bool:
-    """Whether a parameter of the module, by its name, is the classifier's."""
-    return name in module.classifier if isinstance(module, CustomModel) else name.startswith(HEAD)
+    """Whether a parameter of a model's module, by its name, is the classifier's: one of its `classifier`."""
+    return name in getattr(module, "classifier", ())
 
 
 def load_pretrained(module: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -25,10 +24,9 @@ def load_pretrained(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """
     own = {name: value for name, value in module.state_dict().items() if not is_classifier(module, name)}
     given = {name: value for name, value in state.items() if not is_classifier(module, name)}
-    if not isinstance(module, CustomModel):  # whose names mean what they mean
-        if not any(name.startswith(HIDDEN) for name in own):
-            given = {name: value for name, value in given.items() if not name.startswith(HIDDEN)}
-        given = fit_positions(given, own)
+    if not any(name.startswith(HIDDEN) for name in own):
+        given = {name: value for name, value in given.items() if not name.startswith(HIDDEN)}
+    given = fit_positions(given, own)
     shapes = [
         f"{name} {list(given[name].shape)} instead of {list(own[name].shape)}"
         for name in own.keys() & given.keys()

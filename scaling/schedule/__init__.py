@@ -1,6 +1,7 @@
 """Which units of work a study still has to do, by its rows alone."""
 
 from scaling.schedule.code import check_code, record_code
+from scaling.schedule.counted import count_study
 from scaling.schedule.pairs import Pair, check_units, final_runs, fixed_settings, planned_trials, search_pairs
 from scaling.schedule.pending import (
     Checkpoints,
@@ -28,6 +29,7 @@ __all__ = [
     "check_units",
     "checkpoint_of",
     "chosen_settings",
+    "count_study",
     "due_trials",
     "final_runs",
     "fixed_settings",

@@ -5,21 +5,20 @@ have equal ids on every machine; where the data lie, what a run is called and ho
 (fields marked OUTSIDE).
 """
 
-from scaling.specs.architectures import (
+from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.code import code_version, named_in, source_version, user_files
+from scaling.specs.execution import Execution, Precision
+from scaling.specs.functions import Optimizer, ParameterGroup, ParameterKind, named_function
+from scaling.specs.identity import OUTSIDE, Identified, added, from_json, identity, to_json
+from scaling.specs.models import (
     Architecture,
-    Hybrid,
-    ResNet,
-    ViT,
+    Count,
+    Custom,
     family,
     token_stride,
     whole_patches,
     without_representation,
 )
-from scaling.specs.code import code_version, named_in, source_version, user_files
-from scaling.specs.custom import Count, Custom
-from scaling.specs.execution import Execution, Precision
-from scaling.specs.functions import Optimizer, ParameterGroup, ParameterKind, named_function
-from scaling.specs.identity import OUTSIDE, Identified, added, from_json, identity, to_json
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
 from scaling.specs.recipe import FINETUNE, MaskedPatches, Recipe, check_batches
 from scaling.specs.search import (

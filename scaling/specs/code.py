@@ -15,8 +15,8 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from scaling.specs.custom import Custom
 from scaling.specs.functions import named_function
+from scaling.specs.models import Custom
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = tuple(str(ROOT / name) for name in ("scaling", "clusters", "analysis", "search_spaces"))

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from scaling.checks import as_tuples, check, check_label, check_name, check_numbers, check_types
-from scaling.specs.architectures import Architecture, ViT, token_stride
-from scaling.specs.custom import Custom
+from scaling.specs.architectures import ViT
 from scaling.specs.identity import OUTSIDE, Identified
+from scaling.specs.models import Architecture, Custom, token_stride
 from scaling.specs.recipe import PRETRAIN, MaskedPatches, Recipe
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from scaling.checks import MOST, as_tuples, check, check_name, check_numbers, check_types
-from scaling.specs.architectures import token_stride, whole_patches
 from scaling.specs.identity import OUTSIDE, Identified
+from scaling.specs.models import token_stride, whole_patches
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
 from scaling.specs.recipe import FINETUNE, Recipe
 from scaling.specs.search import Choice, Halving, Search, Setting, with_parameters

@@ -6,8 +6,8 @@ Papers: ViT (Dosovitskiy et al. 2021), BiT (Kolesnikov et al. 2020), DeiT (Touvr
 
 from difflib import get_close_matches
 
-from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT
-from scaling.specs.custom import Custom
+from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.models import Architecture, Custom
 
 R26 = ResNet((2, 2, 2, 2))
 R50 = ResNet((3, 4, 6, 3))

@@ -43,7 +43,8 @@ class BiasedMLP(nn.Module):
         q, k, v = self.qkv(x).chunk(3, -1)
         distance: Any = self.distance
         x = x + (q @ k.transpose(1, 2) + self.bias[distance]).softmax(-1) @ v
-        return (x + self.mlp(x)).mean(1)
+        features: Tensor = (x + self.mlp(x)).mean(1)
+        return features
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.top(self.features(x))

@@ -12,7 +12,7 @@ from scaling.checkpoints.formats import save_npz
 from scaling.models.build import build
 from scaling.models.resnet import BiTResNet
 from scaling.models.vit import VisionTransformer
-from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT
+from scaling.specs.architectures import Hybrid, ResNet, ViT
 
 
 @overload
@@ -21,10 +21,10 @@ def random_model(spec: ViT | Hybrid, *, classes: int = 5, resolution: int = 32, 
 def random_model(spec: ResNet, *, classes: int = 5, resolution: int = 32, seed: int = 0) -> BiTResNet: ...
 @overload
 def random_model(
-    spec: Architecture, *, classes: int = 5, resolution: int = 32, seed: int = 0
+    spec: ViT | ResNet | Hybrid, *, classes: int = 5, resolution: int = 32, seed: int = 0
 ) -> VisionTransformer | BiTResNet: ...
 def random_model(
-    spec: Architecture, *, classes: int = 5, resolution: int = 32, seed: int = 0
+    spec: ViT | ResNet | Hybrid, *, classes: int = 5, resolution: int = 32, seed: int = 0
 ) -> VisionTransformer | BiTResNet:
     """A model with no two parameters alike."""
     torch.manual_seed(seed)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scaling.specs.custom import Custom
 from scaling.specs.functions import named_function
 from scaling.specs.identity import to_json
+from scaling.specs.models import Custom
 from scaling.specs.pretraining import Pretrain
 from scaling.specs.study import Study
 from scaling.store.storage import Storage

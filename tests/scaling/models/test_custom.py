@@ -10,11 +10,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.flops.counts import forward_macs, parameters
 from scaling.models.build import build, outline
-from scaling.models.count import count_model, fingerprint
-from scaling.models.custom import CustomModel
+from scaling.models.custom.count import count_model, fingerprint
+from scaling.models.custom.module import CustomModel
 from scaling.models.pretrained import load_pretrained
 from scaling.specs import ZOO
-from scaling.specs.custom import Custom
+from scaling.specs.models import Custom
 from tests.helpers import models
 
 HERE = "tests.helpers.models"

@@ -1,7 +1,9 @@
 """Custom models through every kind of work: pre-training with batch norm, resumed and by two workers, and transfer."""
 
+import operator
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,13 @@ from scaling.checkpoints.classifier import load_classifier
 from scaling.checkpoints.fit import check_upstream
 from scaling.checkpoints.upstream import read_weights
 from scaling.data.sources.read import open_split
-from scaling.flops.counted import count_study
 from scaling.models.build import build
 from scaling.runs.fewshot import probe
 from scaling.runs.finetune import finetune
 from scaling.runs.pretrain import pretrain, split
-from scaling.specs.custom import Custom
+from scaling.schedule.counted import count_study
 from scaling.specs.identity import from_json, to_json
+from scaling.specs.models import Custom
 from scaling.specs.pretraining import FewShot, Pretrain, Scratch
 from scaling.specs.study import Probe, Study, Task, Transfer
 from scaling.store import frames
@@ -64,7 +66,7 @@ def test_batch_norm_resumes_to_the_bit(run: Pretrain, tmp_path: Path) -> None:
     train(run, whole)
     for kill in (3, 8, 13, 18, 22):
         with pytest.raises(TrainingInterruptedError):
-            train(run, parts, lambda step, kill=kill: step >= kill)
+            train(run, parts, partial(operator.le, kill))
     train(run, parts)
     assert digest(run, parts) == digest(run, whole)
     weights = weights_of(run, whole)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scaling.schedule.code import check_code, record_code
-from scaling.specs.custom import Custom
+from scaling.specs.models import Custom
 from scaling.specs.pretraining import Pretrain
 from scaling.specs.study import Study
 from scaling.store.storage import Storage

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from scaling.specs.code import code_version, file_of, is_users, named_in, source_version, user_files
-from scaling.specs.custom import Custom
 from scaling.specs.functions import Optimizer
+from scaling.specs.models import Custom
 from scaling.specs.pretraining import Pretrain
 from scaling.specs.study import Study
 from tests.helpers.specs import RECIPE

@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 
 from scaling.flops.counts import forward_macs, parameters, pretrain_flops, transfer_flops
-from scaling.specs.architectures import family, token_stride, whole_patches, without_representation
-from scaling.specs.custom import Count, Custom
 from scaling.specs.identity import from_json, to_json
+from scaling.specs.models import Count, Custom, family, token_stride, whole_patches, without_representation
 from scaling.specs.pretraining import Pretrain, Released, Scratch
 from scaling.specs.study import Task, Transfer
 from tests.helpers.models import convnet

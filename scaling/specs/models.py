@@ -1,11 +1,12 @@
-"""Models that are not ours: a function that builds one, by its import path, or a model of timm's by its name."""
+"""Models as frozen values: an architecture of ours, or a function of yours; and what holds for all of them."""
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from scaling.checks import as_tuples, check, check_name, check_numbers, check_types
+from scaling.specs.architectures import Hybrid, ResNet, ViT
 from scaling.specs.functions import Options, as_options, as_path
 from scaling.specs.identity import OUTSIDE
 
@@ -21,7 +22,7 @@ class Count:
     """
 
     resolution: int  # pixels on a side
-    num_classes: int
+    num_classes: int  # classes of the classifier
     parameters: int  # the classifier's included
     classifier: int  # the classifier's parameters
     macs: int  # multiply-accumulates of the forward pass of one image
@@ -94,3 +95,48 @@ class Custom:
                 return count
         classes = "" if num_classes is None else f" with {num_classes} classes"
         raise ValueError(f"{self.path} at {resolution} pixels{classes} is not counted: count_study(study) does it")
+
+
+Architecture = ViT | ResNet | Hybrid | Custom
+
+
+def family(model: Architecture) -> str:
+    """The family that tables and figures count a model under: its kind, or 'axial'; of a `Custom` what it says."""
+    match model:
+        case Custom():
+            return model.family_name
+        case ViT(attention="axial") | ResNet(spatial="axial"):
+            return "axial"
+        case _:
+            return model.kind
+
+
+def token_stride(model: Architecture) -> int | None:
+    """Pixels on a side of the square that one token stands for; None for a model without tokens that we know of."""
+    match model:
+        case ViT():
+            return model.patch_size
+        case Hybrid():
+            return model.backbone.stride * model.encoder.patch_size
+        case ResNet() | Custom():
+            return None
+
+
+def whole_patches(model: Architecture, resolution: int) -> int:
+    """The largest resolution, in pixels, up to this one that whole patches fill: 378 for ViT-H/14 at 384.
+
+    Models without tokens take every resolution as it is.
+    """
+    stride = token_stride(model) or 1
+    return resolution // stride * stride
+
+
+def without_representation(model: Architecture) -> Architecture:
+    """The model without the hidden layer of its head, as it is fine-tuned (§B.1.1 replaces the whole head)."""
+    match model:
+        case ViT():
+            return replace(model, representation_size=None)
+        case Hybrid():
+            return replace(model, encoder=replace(model.encoder, representation_size=None))
+        case ResNet() | Custom():
+            return model

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from scaling.checks import check, named_error
-from scaling.models.custom import CustomModel, custom_outline
+from scaling.models.custom.module import CustomModel, custom_outline
 from scaling.models.pretrained import load_pretrained
 from scaling.specs import Count, Custom
 
@@ -116,7 +116,7 @@ class _Watch(TorchDispatchMode):
     """What torch's counter leaves out: costly operations that it does not know, and which taps meet padding."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.unknown: set[str] = set()  # operations that are costly by their names, or none of torch's
         self.padding = 0  # MACs of convolutions with zeros that were padded, by themselves or by F.pad
         self._known: Any = FlopCounterMode(display=False).flop_registry

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from scaling.flops.counted import count_study
 from scaling.flops.counts import forward_macs, parameters, pretrain_flops
-from scaling.models import count as counting
+from scaling.models.custom import count as counting
+from scaling.schedule.counted import count_study
 from scaling.specs.architectures import ViT
-from scaling.specs.custom import Custom
 from scaling.specs.identity import from_json, to_json
+from scaling.specs.models import Custom
 from scaling.specs.pretraining import FewShot, Pretrain, Scratch
 from scaling.specs.search import Choice, Range, Search
 from scaling.specs.study import Study, Task
