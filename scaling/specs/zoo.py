@@ -12,7 +12,7 @@ from scaling.specs.models import Architecture, Custom
 R26 = ResNet((2, 2, 2, 2))
 R50 = ResNet((3, 4, 6, 3))
 R50_16 = ResNet((3, 4, 9))  # stage 4's blocks moved into stage 3 (ViT §4.1)
-ZOO: dict[str, Architecture] = {
+ZOO: dict[str, ViT | ResNet | Hybrid] = {
     # ViT Table 1; name/patch size.  patch, width, depth, MLP, heads, representation
     "ViT-B/16": ViT(16, 768, 12, 3072, 12, 768),
     "ViT-B/32": ViT(32, 768, 12, 3072, 12, 768),

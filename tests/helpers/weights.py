@@ -13,6 +13,7 @@ from scaling.models.build import build
 from scaling.models.resnet import BiTResNet
 from scaling.models.vit import VisionTransformer
 from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.models import Architecture
 
 
 @overload
@@ -21,18 +22,19 @@ def random_model(spec: ViT | Hybrid, *, classes: int = 5, resolution: int = 32, 
 def random_model(spec: ResNet, *, classes: int = 5, resolution: int = 32, seed: int = 0) -> BiTResNet: ...
 @overload
 def random_model(
-    spec: ViT | ResNet | Hybrid, *, classes: int = 5, resolution: int = 32, seed: int = 0
+    spec: Architecture, *, classes: int = 5, resolution: int = 32, seed: int = 0
 ) -> VisionTransformer | BiTResNet: ...
 def random_model(
-    spec: ViT | ResNet | Hybrid, *, classes: int = 5, resolution: int = 32, seed: int = 0
+    spec: Architecture, *, classes: int = 5, resolution: int = 32, seed: int = 0
 ) -> VisionTransformer | BiTResNet:
     """A model with no two parameters alike."""
     torch.manual_seed(seed)
-    model = build(spec, classes, resolution=resolution)
+    model: Any = build(spec, classes, resolution=resolution)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_()
-    return model
+    made: VisionTransformer | BiTResNet = model
+    return made
 
 
 def arrays(model: nn.Module, tmp_path: Path) -> dict[str, np.ndarray]:
