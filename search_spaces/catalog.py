@@ -19,7 +19,7 @@ from typing import NoReturn
 
 import search_spaces
 from scaling.checks import check, check_regular, short
-from scaling.specs import Optimizer, Study, from_json, named_in
+from scaling.specs import Optimizer, Sampler, Study, from_json, named_in
 
 LARGEST_FILE, LARGEST_JSON = 2**24, 2**28  # bytes of a study file, and of a stored study
 ALONE = "study_"  # how the names of files begin that cannot be imported by their own
@@ -61,6 +61,11 @@ def _checked(study: Study) -> Study:
             f"the study's file {module.removeprefix(ALONE)}.py holds functions that other processes import: rename it, "
             "its name is another module's or no name of one",
         )
+    for search in [task.search for task in study.tasks if task.search is not None]:
+        if isinstance(search.sampler, Sampler):
+            from scaling.schedule import check_sampler  # here: it loads optuna
+
+            check_sampler(search)
     recipes = dict.fromkeys([run.recipe for run in study.runs] + [task.recipe for task in study.tasks])
     named = [recipe for recipe in recipes if isinstance(recipe.optimizer, Optimizer)]
     if named:

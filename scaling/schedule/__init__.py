@@ -14,7 +14,7 @@ from scaling.schedule.pending import (
     trial_results,
     without_result,
 )
-from scaling.schedule.sampler import RESULT_COLUMNS, Result, Results, objectives, result_of
+from scaling.schedule.sampler import RESULT_COLUMNS, Result, Results, check_sampler, objectives, result_of
 from scaling.schedule.status import render_status, study_status
 from scaling.schedule.trials import Trial, chosen_settings, due_trials, known_settings, trials_left
 
@@ -26,6 +26,7 @@ __all__ = [
     "Results",
     "Trial",
     "check_code",
+    "check_sampler",
     "check_units",
     "checkpoint_of",
     "chosen_settings",

@@ -73,7 +73,9 @@ class Task(Identified):
         check(len(self.base_lrs) > 0 or "base_lr" in search.names, f"{label} needs base_lr in its space, or base_lrs")
         if self.halving is not None:
             check("steps" not in search.names, f"{label}: halving does not go with a search of steps")
-            check(not search.learns, f"{label}: halving goes with sampler 'grid' or 'random', not {search.sampler!r}")
+            check(
+                not search.learns, f"{label}: halving goes with sampler 'grid' or 'random', not {search.sampler_name!r}"
+            )
             check(search.objectives == ("dev_top1",), f"{label}: halving goes with one objective")
         for name, values in search.space:
             for value in values.values if isinstance(values, Choice) else (values.low, values.high):
