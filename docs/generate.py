@@ -23,7 +23,15 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "How to train": (specs.Recipe, specs.Optimizer, specs.ParameterGroup, specs.MaskedPatches),
     "Architectures": (specs.ViT, specs.ResNet, specs.Hybrid, specs.Custom, specs.Count),
     "Data": (specs.Dataset, specs.FewShot),
-    "Tasks and searches": (specs.Task, specs.Setting, specs.Search, specs.Sampler, specs.Range, specs.Choice, specs.Halving),
+    "Tasks and searches": (
+        specs.Task,
+        specs.Setting,
+        specs.Search,
+        specs.Sampler,
+        specs.Range,
+        specs.Choice,
+        specs.Halving,
+    ),
     "Units of work, which the engine makes": (specs.Transfer, specs.Probe),
     "How a worker makes its steps: in no spec and no id": (specs.Execution,),
 }

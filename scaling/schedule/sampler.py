@@ -178,13 +178,13 @@ def make_sampler(sampler: Sampler, seed: int) -> "BaseSampler":
     """Optuna's, the hub's or the user's. Raises ValueError, in one line, for what is no sampler."""
     from optuna.samplers import BaseSampler
 
-    make = _from_hub(sampler) if sampler.path.startswith(HUB) else named_function(sampler)  # type: ignore[union-attr]
+    make = _from_hub(sampler) if str(sampler.path).startswith(HUB) else named_function(sampler)
     options = dict(sampler.options)
     if "seed" in inspect.signature(make).parameters:
         options.setdefault("seed", seed)
     try:
         with experiments():
-            made = make(**options)
+            made: BaseSampler = make(**options)
     except Exception as error:  # of any code of the user's
         raise ValueError(f"Sampler {sampler.path} cannot be made: {named_error(error)}") from error
     check(isinstance(made, BaseSampler), f"Sampler {sampler.path} must make a sampler of Optuna's, not {short(made)}")
