@@ -13,7 +13,13 @@ FAMILIES = {  # family: (shown as, colour, marker)
     "hybrid": ("Hybrid", "#009E73", "triangle-up"),
     "axial": ("Axial", "#CC79A7", "diamond"),
 }
-WORK = {"pretrain": "pre-training", "trial": "hyperparameter search", "transfer": "fine-tuning", "fewshot": "few-shot"}
+WORK = {
+    "pretrain": "pre-training",
+    "trial": "hyperparameter search",
+    "transfer": "fine-tuning",
+    "fewshot": "few-shot",
+    "metric": "evaluations",
+}
 GPU = re.compile("nvidia|tesla|geforce|rtx|gpu|cuda|amd|radeon|instinct", re.IGNORECASE)  # not in the catalogue
 PREFIXES = {0: "", 1: "kilo", 2: "mega", 3: "giga", 4: "tera", 5: "peta", 6: "exa", 7: "zetta", 8: "yotta"}
 

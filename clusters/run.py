@@ -1,4 +1,4 @@
-"""A study's missing units, stage by stage: pre-training, sweep, final runs and probes."""
+"""A study's missing units, stage by stage: pre-training, sweep, final runs, probes and evaluations."""
 
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +29,7 @@ from scaling.schedule import (
     checkpoint_of,
     due_trials,
     known_settings,
+    missing_evaluations,
     missing_finals,
     missing_probes,
     missing_runs,
@@ -37,7 +38,7 @@ from scaling.schedule import (
     trial_results,
     trials_left,
 )
-from scaling.specs import Pretrain, Probe, Study, Transfer, user_files
+from scaling.specs import EvaluationRun, Pretrain, Probe, Study, Transfer, data_of, user_files
 from scaling.store import Storage, clear_checkpoints, clear_finished
 from scaling.training import SAVE_SECONDS
 
@@ -88,6 +89,7 @@ def run(
 def _make_data(study: Study, storage: Storage) -> None:
     """Make built-in data once, before many workers want them at the same time."""
     datasets = [run.data for run in study.runs] + [task.data for task in study.tasks]
+    datasets += [data for each in study.evaluations if (data := data_of(each))]
     for uri in dict.fromkeys(uri for data in datasets for uri in (data.train, data.test) if uri):
         if built_in(uri):
             open_split(uri, storage)
@@ -168,7 +170,7 @@ def _search(stages: Stages) -> int:
     return len(errors)
 
 
-def _checkpoint(unit: Pair | Transfer | Probe, stages: Stages) -> str | None:
+def _checkpoint(unit: Pair | Transfer | Probe | EvaluationRun, stages: Stages) -> str | None:
     return checkpoint_of(unit.upstream, stages.storage, stages.given)
 
 
@@ -183,7 +185,7 @@ def _due_works(pairs: Sequence[Pair], stages: Stages, failed: Collection[str]) -
 def _listeners(stage: Phase, errors: list[str]) -> tuple[Done, Follow | None]:
     """What is called with each unit that ends, whose error goes into the list, and with the steps of running ones."""
 
-    def done(unit: Transfer | Probe, error: str) -> None:
+    def done(unit: Transfer | Probe | EvaluationRun, error: str) -> None:
         errors.extend([error] if error else [])
         stage.advance(unit, error)
 
@@ -217,16 +219,20 @@ def _clear_paused(pairs: Sequence[Pair], storage: Storage) -> None:
 
 
 def _measure(stages: Stages) -> int:
-    """Final runs and few-shot probes."""
+    """Final runs, few-shot probes and other evaluations."""
     study, storage, placement = stages.study, stages.storage, stages.placement
     finals, probes = missing_finals(study, storage, stages.given), missing_probes(study, storage, stages.given)
-    if not finals and not probes:
+    evaluations = missing_evaluations(study, storage, stages.given)
+    counts = {"final runs": len(finals), "few-shot probes": len(probes), "evaluations": len(evaluations)}
+    if not any(counts.values()):
         return 0
     errors: list[str] = []
-    title = f"Final runs {len(finals)}, few-shot probes {len(probes)}"
-    with phase(stages.console, title, len(finals) + len(probes), stages.view) as stage:
+    title = ", ".join(f"{what} {count}" for what, count in counts.items() if count or what != "evaluations")
+    with phase(stages.console, title[0].upper() + title[1:], sum(counts.values()), stages.view) as stage:
         done, follow = _listeners(stage, errors)
-        works, probing = ([Work(unit, _checkpoint(unit, stages)) for unit in units] for units in (finals, probes))
+        works = [Work(unit, _checkpoint(unit, stages)) for unit in finals]
+        quick: list[Probe | EvaluationRun] = [*probes, *evaluations]
+        others = [Work(unit, _checkpoint(unit, stages)) for unit in quick]
         if placement.machine.trial_workers > 1:
             train_queue(
                 works,
@@ -236,6 +242,6 @@ def _measure(stages: Stages) -> int:
                 watch=_watch_trials(works, done, follow),
                 save_seconds=SAVE_SECONDS,
             )
-            works = []  # probes, which take one worker each, are left
-        run_all(works + probing, storage=storage, study=study.name, placement=placement, done=done, follow=follow)
+            works = []  # the others, which take one worker each, are left
+        run_all(works + others, storage=storage, study=study.name, placement=placement, done=done, follow=follow)
     return len(errors)

@@ -23,6 +23,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "How to train": (specs.Recipe, specs.Optimizer, specs.ParameterGroup, specs.MaskedPatches),
     "Architectures": (specs.ViT, specs.ResNet, specs.Hybrid, specs.Custom, specs.Count),
     "Data": (specs.Dataset, specs.FewShot),
+    "Evaluations": (specs.KNN, specs.LinearProbe, specs.Calibration, specs.Robustness, specs.Evaluation),
     "Tasks and searches": (
         specs.Task,
         specs.Setting,
@@ -32,7 +33,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
         specs.Choice,
         specs.Halving,
     ),
-    "Units of work, which the engine makes": (specs.Transfer, specs.Probe),
+    "Units of work, which the engine makes": (specs.Transfer, specs.Probe, specs.EvaluationRun),
     "How a worker makes its steps: in no spec and no id": (specs.Execution,),
 }
 REFERENCE = """\

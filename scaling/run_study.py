@@ -19,7 +19,7 @@ from scaling.checks import check
 from scaling.console import Machine, check_flags, command_line, console, helping, said_missing, storage_of
 from scaling.data import resolve_study
 from scaling.schedule import count_study
-from scaling.specs import Study, check_batches, to_json
+from scaling.specs import KNN, LinearProbe, Study, check_batches, data_of, to_json
 from scaling.store import Storage, clear_leftovers, command_typed, lease, read_table, record_command, skipped_images
 from search_spaces.catalog import load_study, select_models
 
@@ -210,6 +210,16 @@ def _check_runnable(study: Study, options: Options) -> None:
         if data.train is None:
             raise ValueError(
                 f"data set {data.name} has no URI: give its train= in the study to run it (--plan needs none)"
+            )
+
+    for evaluation in study.evaluations:
+        each = data_of(evaluation)
+        fitted = isinstance(evaluation, KNN | LinearProbe)
+        if each is not None and (each.test is None or (fitted and each.train is None)):
+            needed = "a train= and a test= URI" if fitted else "a test= URI"
+            raise ValueError(
+                f"data set {each.name} of evaluation {evaluation.name} needs {needed} in the study to run it "
+                "(--plan needs none)"
             )
 
 

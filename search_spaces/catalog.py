@@ -19,7 +19,7 @@ from typing import NoReturn
 
 import search_spaces
 from scaling.checks import check, check_regular, short
-from scaling.specs import Optimizer, Sampler, Study, from_json, named_in
+from scaling.specs import Evaluation, Optimizer, Sampler, Study, check_function, from_json, named_in
 
 LARGEST_FILE, LARGEST_JSON = 2**24, 2**28  # bytes of a study file, and of a stored study
 ALONE = "study_"  # how the names of files begin that cannot be imported by their own
@@ -73,6 +73,9 @@ def _checked(study: Study) -> Study:
 
         for recipe in named:
             check_optimizer(recipe)
+    for evaluation in study.evaluations:
+        if isinstance(evaluation, Evaluation):
+            check_function(evaluation)
     return study
 
 

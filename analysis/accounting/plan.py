@@ -12,7 +12,7 @@ from typing import Any
 from analysis.accounting.rates import Rates, rates_of_model, training_rate
 from clusters.hardware import Hardware, Slice, catalogue
 from scaling.flops import parameters, pretrain_flops, transfer_flops
-from scaling.schedule import Pair, planned_trials, search_pairs
+from scaling.schedule import Pair, evaluation_runs, planned_trials, search_pairs
 from scaling.specs import Custom, Pretrain, Study, family
 
 EXA = 1e18
@@ -68,6 +68,7 @@ class Plan:
     transfer: TransferCost
     slice: str | None = None
     cores: int | None = None
+    evaluations: int = 0  # of upstreams, without few-shot probes; their cost is not planned
 
     @property
     def total(self) -> dict[str, Any]:
@@ -93,6 +94,7 @@ class Plan:
             "total": self._priced(self.total),
             "transfer": self._priced(asdict(self.transfer)),
             "whole": self._priced(self.whole()),
+            "evaluations": self.evaluations,
         }
 
     def _priced(self, cost: dict[str, Any]) -> dict[str, Any]:
@@ -137,8 +139,11 @@ def plan_study(
     note = chip.rate_note(utilisation)
     if rates:
         note = f"the measured step times of {sum(run.measured for run in runs)} of {len(runs)} runs, else {note}"
-    where = (None, None) if on is None else (on.name, on.cores)
-    return Plan(study.name, chip.name, note, runs, _transfer_cost(study, chip, utilisation, rates), *where)
+    transfer = _transfer_cost(study, chip, utilisation, rates)
+    evaluations = len(evaluation_runs(study))
+    if on is None:
+        return Plan(study.name, chip.name, note, runs, transfer, evaluations=evaluations)
+    return Plan(study.name, chip.name, note, runs, transfer, on.name, on.cores, evaluations)
 
 
 def _run_cost(run: Pretrain, chip: Hardware, utilisation: float | None, rates: Rates) -> RunCost:

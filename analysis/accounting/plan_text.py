@@ -10,7 +10,7 @@ from analysis.names import core_noun, core_unit, duration, figure, flops_unit
 from clusters.hardware import SECONDS_PER_DAY, catalogue
 
 LONGEST = 7.0  # days: a plan for another chip that takes longer on this machine will not run on it
-NOT_PLANNED = "start-up, evaluation and few-shot probes come on top"
+NOT_PLANNED = "start-up, evaluations and few-shot probes come on top"
 Cells = Callable[[dict[str, Any]], list[str]]
 
 
@@ -51,6 +51,8 @@ def _notes(costs: Plan, time: str, priced: bool) -> Iterable[str]:
     yield f"{what}: {costs.hardware} at {costs.rate_note}; change by --hardware and --utilisation.{unpriced}"
     if costs.total["core_days_low"] is not None:
         yield "In brackets: at the highest and the lowest rate that was measured."
+    if costs.evaluations:
+        yield f"Evaluations: {costs.evaluations:,}, over all upstreams; their cost is not planned."
     whole = costs.as_json()["whole"]
     if costs.cores is not None:
         days = [whole[name] for name in ("wall_days", "wall_days_low", "wall_days_high")]

@@ -3,6 +3,7 @@
 from analysis.figures.core_days import core_days_chart
 from analysis.figures.costs import costs_chart
 from analysis.figures.curves import curves_chart
+from analysis.figures.evaluations import evaluations_chart
 from analysis.figures.fewshot import fewshot_chart
 from analysis.figures.files import chart_images, write_charts
 from analysis.figures.frontier import frontier_chart
@@ -20,6 +21,7 @@ __all__ = [
     "core_days_chart",
     "costs_chart",
     "curves_chart",
+    "evaluations_chart",
     "fewshot_chart",
     "frontier_chart",
     "inspection_charts",

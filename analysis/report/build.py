@@ -45,6 +45,7 @@ def page_sections(view: View, figures: sections.Figures) -> list[html.Section]:
         html.Section("ratios", "Compute ratios", sections.ratios_section(view)),
         html.Section("laws", "Scaling laws", sections.laws_section(view, figures)),
         html.Section("results", "Results", sections.results_section(view, figures)),
+        html.Section("evaluations", "Evaluations", sections.evaluations_section(view, figures)),
         html.Section("sweeps", "Hyperparameter search", sections.sweeps_section(view, figures)),
         html.Section("training", "Training", figures["curves"]),
         html.Section("inspection", "What the models look at", sections.inspection_section(figures)),

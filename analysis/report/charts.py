@@ -11,6 +11,7 @@ from analysis.figures import (
     NothingToDrawError,
     core_days_chart,
     curves_chart,
+    evaluations_chart,
     fewshot_chart,
     frontier_chart,
     inspection_charts,
@@ -20,13 +21,14 @@ from analysis.figures import (
     response_chart,
 )
 from analysis.report.view import View
-from analysis.rows import merge_seeds, models_by_run, with_run_names
+from analysis.rows import merge_seeds, metric_means, models_by_run, with_run_names
 from scaling.store import Storage
 
 CAPTIONS = {
     "frontier": "Accuracy by pre-training compute: after fine-tuning, or with few shots if nothing was fine-tuned.",
     "pretraining": "Accuracy with pre-training and from scratch, by model.",
     "fewshot": "Accuracy of a linear classifier by training images per class.",
+    "evaluations": "What the study's evaluations measured, by pre-training compute.",
     "curves": "Training loss by images seen, one line per run.",
     "core_days": "Core time used by kind of work, productive and not.",
     "sweeps": "Accuracy on the dev split by learning rate, one line per model; the chosen learning rates are marked.",
@@ -47,6 +49,7 @@ def report_charts(view: View) -> dict[str, tuple[Any, str]]:
         "frontier": lambda: frontier_chart(view.points),
         "pretraining": lambda: pretraining_chart(view.scores),
         "fewshot": lambda: fewshot_chart(fewshot),
+        "evaluations": lambda: evaluations_chart(metric_means(rows)),
         "curves": lambda: curves_chart(curve),
         "core_days": lambda: core_days_chart(core_time_by_kind(rows.attempt)),
         "sweeps": lambda: response_chart(rows),

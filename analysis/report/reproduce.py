@@ -4,7 +4,7 @@ import polars as pl
 
 from analysis.report import html
 from analysis.rows import Rows
-from scaling.specs import Dataset, Study
+from scaling.specs import Dataset, Study, data_of
 from scaling.store import Command, without_secrets
 
 COMMANDS = 20  # that are listed, the last ones
@@ -78,6 +78,7 @@ def _data(study: Study | None) -> str:
     if study is None:
         return ""
     sets = [run.data for run in study.runs] + [t.data for t in study.tasks] + [few.data for few in study.fewshot]
+    sets += [data for each in study.evaluations if (data := data_of(each))]
     rows = [_described(data) for data in dict.fromkeys(sets)]
     lead = html.paragraph("study.json holds the study as it was run, every value of it. Its data:")
     return lead + html.table(pl.DataFrame(rows), "Data sets", text=["fingerprint"], long=["from"])

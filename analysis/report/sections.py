@@ -25,7 +25,7 @@ from analysis.report import html
 from analysis.report.summary import best_of, models_trained, pretrained_on, ranked, summary_sentences
 from analysis.report.view import View
 from analysis.rows import MEAN, headline_task
-from analysis.tables import frontier_table, percent, results_table
+from analysis.tables import evaluations_table, frontier_table, percent, results_table
 
 Figures = Mapping[str, str]  # HTML by the name of the figure, '' for those without rows
 
@@ -136,6 +136,14 @@ def results_section(view: View, figures: Figures) -> str:
     if "upstream (%)" in shown.columns:
         caption += "; upstream: on the held-out share of what the model was pre-trained on"
     return html.table(shown, caption, text=["family", "pre-trained on"]) + figures["fewshot"]
+
+
+def evaluations_section(view: View, figures: Figures) -> str:
+    """What was measured of the models besides fine-tunings and few-shot probes."""
+    if view.rows.metric.is_empty():
+        return ""
+    caption = "Evaluations: every number by model, ± standard deviation over runs that differ in their seed"
+    return figures["evaluations"] + html.table(evaluations_table(view.rows), caption)
 
 
 def sweeps_section(view: View, figures: Figures) -> str:

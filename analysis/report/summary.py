@@ -59,6 +59,7 @@ def _counts(rows: Rows) -> str:
             "final fine-tuning was measured on test data",
             "final fine-tunings were measured on test data",
         ),
+        _several(rows.metric["evaluation_id"].n_unique(), "evaluation was made", "evaluations were made"),
         fitted and f"{fitted} by {_several(rows.fewshot['probe_id'].n_unique(), 'probe', 'probes')}",
     ]
     return "; ".join(part for part in parts if part) + "."

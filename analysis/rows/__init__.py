@@ -14,6 +14,7 @@ from analysis.rows.accuracies import (
 )
 from analysis.rows.load import Rows, load_rows, open_rows
 from analysis.rows.merge import with_rows_of
+from analysis.rows.metrics import metric_means
 from analysis.rows.models import merge_seeds, models_by_run, with_display_name, with_pretraining, with_run_names
 from analysis.rows.published import PAPER_FIGURES, PUBLISHED, is_published, printed_table, published_storage
 from analysis.rows.study import stored_study
@@ -49,6 +50,7 @@ __all__ = [
     "is_published",
     "load_rows",
     "merge_seeds",
+    "metric_means",
     "models_by_run",
     "open_rows",
     "pretraining_pairs",

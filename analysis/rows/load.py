@@ -20,6 +20,7 @@ class Rows:
     trial: pl.DataFrame
     transfer: pl.DataFrame
     fewshot: pl.DataFrame
+    metric: pl.DataFrame
     attempt: pl.DataFrame
 
 

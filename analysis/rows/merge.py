@@ -9,8 +9,9 @@ from analysis.names import mark_label
 from analysis.rows import published
 from analysis.rows.load import Rows, load_rows
 
-SHARED = {"trial": "task", "transfer": "task", "fewshot": "dataset"}  # table: its column with the data set judged on
-IDS = ("run_id", "trial_id", "transfer_id", "probe_id", "attempt_id", "unit_id")
+# table: its column with the data set judged on
+SHARED = {"trial": "task", "transfer": "task", "fewshot": "dataset", "metric": "dataset"}
+IDS = ("run_id", "trial_id", "transfer_id", "probe_id", "evaluation_id", "attempt_id", "unit_id")
 
 
 def with_rows_of(ours: Rows, storage: str | None) -> Rows:
@@ -28,7 +29,7 @@ def merge_rows(ours: Rows, theirs: Rows, label: str) -> Rows:
     taken to be ours of the same name. Raises ValueError when the two share no data set.
     """
     common = {
-        table: set(getattr(ours, table)[column]) & set(getattr(theirs, table)[column])
+        table: set(getattr(ours, table)[column].drop_nulls()) & set(getattr(theirs, table)[column].drop_nulls())
         for table, column in SHARED.items()
     }
     if not any(common.values()):

@@ -14,10 +14,14 @@ NEEDED = {  # columns without which nothing can be said of a row
     "trial": (*NAMED, "trial_id", "task", "task_id"),
     "transfer": (*NAMED, "transfer_id", "task", "task_id", "pretrained"),
     "fewshot": (*NAMED, "probe_id", "dataset", "shots"),
+    "metric": (*NAMED, "evaluation_id", "evaluation", "metric"),
     "attempt": ("attempt_id", "unit_id", "kind", "name", "family", "device", "outcome"),
 }
 COUNTED = ("flops", "top1", "seconds", "cores")  # parts of names of columns whose infinite values are worth a word
-SHOWN = ("name", "family", "task", "dataset", "study", "device", "kind", "outcome", "reason", "first_corrupt", "host")
+SHOWN = (
+    *("name", "family", "task", "dataset", "evaluation", "metric", "setting", "study", "device", "kind"),
+    *("outcome", "reason", "first_corrupt", "host"),
+)
 CONTROL = r"[\p{C}]"  # control characters, signs of direction, and code points that are no character
 
 

@@ -2,6 +2,7 @@
 
 from analysis.tables.account import account_table, losses_table
 from analysis.tables.cells import percent, to_html, to_markdown, to_rich
+from analysis.tables.evaluations import evaluations_table
 from analysis.tables.files import write_tables
 from analysis.tables.frontier import frontier_table
 from analysis.tables.paper import paper_tables
@@ -10,6 +11,7 @@ from analysis.tables.zoo import zoo_page
 
 __all__ = [
     "account_table",
+    "evaluations_table",
     "frontier_table",
     "losses_table",
     "paper_tables",

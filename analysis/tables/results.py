@@ -5,15 +5,27 @@ from typing import Any
 import polars as pl
 
 from analysis.names import family_name, flops_unit
-from analysis.rows import MEAN, Rows, accuracies, fewshot_means, merge_seeds, models_by_run, tasks_of, with_display_name
+from analysis.rows import (
+    MEAN,
+    Rows,
+    accuracies,
+    fewshot_means,
+    merge_seeds,
+    metric_means,
+    models_by_run,
+    tasks_of,
+    with_display_name,
+)
 from analysis.tables.cells import percent
+from analysis.tables.evaluations import heading, metric_cell
 
 
 def results_table(rows: Rows, shots: int | None = None) -> pl.DataFrame:
     """One row per model, by family and compute: compute, parameters, what it was pre-trained on, and accuracies (%).
 
     `upstream` is the accuracy on the held-out share of that data. The others are means ± deviations over seeds, by
-    task, then with few shots: `shots` per class, by default 5 as in §4.1, or else the most there are.
+    task, then with few shots: `shots` per class, by default 5 as in §4.1, or else the most there are;
+    then the headline numbers of evaluations.
     """
     scores = accuracies(rows)
     same = models_by_run(rows.pretrain, rows.transfer)
@@ -51,14 +63,20 @@ def results_table(rows: Rows, shots: int | None = None) -> pl.DataFrame:
         chosen = part.filter(pl.col("shots") == taken).to_dicts()
         by_run = {row["run_id"]: percent(row["top1_mean"], row["top1_std"]) for row in chosen}
         cells[_heading(f"{dataset} {taken}-shot (%)", cells)] = [by_run.get(i, "–") for i in shown["run_id"]]
+    measured = metric_means(rows).filter("headline")
+    for label in measured["label"].unique(maintain_order=True):
+        numbers = measured.filter(label=label).to_dicts()
+        by_run = {row["run_id"]: metric_cell(row) for row in numbers}
+        cells[_heading(heading(numbers[0]), cells)] = [by_run.get(i, "–") for i in shown["run_id"]]
     return pl.DataFrame(cells)
 
 
 def _all_runs(rows: Rows, scores: pl.DataFrame) -> pl.DataFrame:
-    """Every pre-trained model, and every from-scratch baseline that has an accuracy or few-shot rows."""
+    """Every pre-trained model, and every from-scratch baseline that has an accuracy, few-shot rows or evaluations."""
     columns = ["run_id", "name", "family", "pretrained", "epochs", "exaflops_valid"]
     trained = rows.pretrain.with_columns(pretrained=pl.lit(True), exaflops_valid=pl.col("train_flops_valid") / 1e18)
-    probed = rows.fewshot.select(
+    evaluated = [frame.select("run_id", "name", "family") for frame in (rows.fewshot, rows.metric)]
+    probed = pl.concat(evaluated).select(
         "run_id",
         "name",
         "family",

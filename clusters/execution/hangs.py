@@ -20,7 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from clusters.execution.work import Work, title_of
 from scaling.checks import say
-from scaling.specs import Pretrain, Probe, Transfer
+from scaling.specs import EvaluationRun, Pretrain, Probe, Transfer
 from scaling.store import Storage, earlier_attempts, settle_unit
 
 GAPS = 20  # times the usual time to the next report, before its absence is a hang: steps of minutes take their time
@@ -109,8 +109,8 @@ def this_worker(unit: Pretrain | Transfer) -> Worker:
 
 @contextlib.contextmanager
 def watched(flag: Any, work: Work) -> Iterator[None]:
-    """Let a `Flag` watch the block, in which this process does the unit. A probe has no steps to be missed."""
-    if isinstance(work.unit, Probe):
+    """Let a `Flag` watch the block, in which this process does the unit. A probe or evaluation has no steps to miss."""
+    if isinstance(work.unit, Probe | EvaluationRun):
         yield
         return
     flag.begin.remote(this_worker(work.unit))

@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any
 
 from clusters.execution.work import Work, finished_row
-from scaling.runs import finetune, pretrain, probe
-from scaling.specs import Pretrain, Probe, Transfer
+from scaling.runs import evaluate, finetune, pretrain, probe
+from scaling.specs import EvaluationRun, Pretrain, Probe, Transfer
 from scaling.store import Storage
 from scaling.training import Device, Report, broadcast
 
@@ -33,3 +33,5 @@ def unit_call(
             return partial(finetune, work.unit, checkpoint=work.checkpoint, until=work.until, **training)
         case Probe():
             return partial(probe, work.unit, checkpoint=work.checkpoint, **common)
+        case EvaluationRun():
+            return partial(evaluate, work.unit, checkpoint=work.checkpoint, **common)

@@ -25,7 +25,7 @@ from clusters.execution.trials import Checkpoints, Do, Sweep, config_of, do_alon
 from clusters.execution.tune_actor import trial
 from clusters.execution.work import Work
 from scaling.schedule import Pair, Result, Trial, due_trials
-from scaling.specs import Pretrain, Probe, Transfer
+from scaling.specs import EvaluationRun, Pretrain, Probe, Transfer
 from scaling.store import Storage
 from scaling.training import TrainingInterruptedError
 
@@ -34,7 +34,7 @@ TELL_SECONDS = 2.0  # between two messages to the mirror: a trial that is shorte
 # from the environment of their machine, as all other workers have.
 class_cache.ENV_VARS_TO_PROPAGATE -= {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
 FIRST_SECONDS = 30.0  # to the first message, if no trial ends before: the mirror's start would slow the actors' start
-Done = Callable[[Transfer | Probe, str], None]  # called with a unit and its error, '' when it succeeded
+Done = Callable[[Transfer | Probe | EvaluationRun, str], None]  # called with a unit and its error, '' when it succeeded
 Follow = Callable[[Mapping[str, int]], None]  # called with the steps that units have done, by id
 
 
@@ -166,7 +166,7 @@ def run_all(
     done: Done,
     follow: Follow | None = None,
 ) -> None:
-    """Run final fine-tunings and few-shot probes, several at a time, and leave their rows; a failure stops no other."""
+    """Run final fine-tunings, probes and evaluations, several at a time, and leave their rows; none stops another."""
     resources = placement.trial_resources
     flag = driver_actor(Flag)
     task = ray.remote(do_alone).options(
@@ -181,7 +181,7 @@ def run_all(
         flag.stop.remote()
 
     def work() -> None:
-        waiting: dict[Any, Transfer | Probe] = {}
+        waiting: dict[Any, Transfer | Probe | EvaluationRun] = {}
         while ahead or waiting:
             while len(waiting) < placement.slots and ahead:
                 each = ahead.popleft()

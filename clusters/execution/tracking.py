@@ -15,7 +15,7 @@ from typing import Any
 
 from clusters.execution.work import Work, finished_row, title_of
 from scaling.console import Log, Tracking, event_files, first_line, helping, run_directory, scalars
-from scaling.specs import Pretrain, Probe, Transfer
+from scaling.specs import EvaluationRun, Pretrain, Probe, Transfer
 from scaling.store import Storage, read_rows, without_secrets
 from scaling.training import Report, Stop
 
@@ -60,7 +60,7 @@ def tracked(report: Report, work: Work, tracking: Tracking, storage: Storage, st
     An error of a tracker is printed on standard error, once, and ends that tracker for this training, never the
     training itself.
     """
-    sinks = [] if isinstance(work.unit, Probe) else list(_sinks(work, tracking, study))
+    sinks = [] if isinstance(work.unit, Probe | EvaluationRun) else list(_sinks(work, tracking, study))
     if not sinks:
         yield report
         return
@@ -102,7 +102,7 @@ def _points(work: Work, storage: Storage) -> list[tuple[int, dict[str, float]]]:
 
 
 def _sinks(work: Work, tracking: Tracking, study: str) -> Iterator[Sink]:
-    assert not isinstance(work.unit, Probe)
+    assert not isinstance(work.unit, Probe | EvaluationRun)
     for place, open_sink in (
         (tracking.tensorboard, _tensorboard),
         (tracking.wandb, _wandb),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scaling.flops import pretrain_flops, transfer_flops
-from scaling.specs import Pretrain, Probe, Transfer
+from scaling.specs import EvaluationRun, Pretrain, Probe, Transfer
 from scaling.store import Storage, read_row
 
 
@@ -12,7 +12,7 @@ from scaling.store import Storage, read_row
 class Work:
     """A unit, the checkpoint of its upstream (None for a from-scratch baseline), and the rung that a trial goes to."""
 
-    unit: Pretrain | Transfer | Probe
+    unit: Pretrain | Transfer | Probe | EvaluationRun
     checkpoint: str | None = None
     until: int | None = None
 
@@ -23,13 +23,13 @@ class Work:
 
     @property
     def flops(self) -> float:
-        """FLOPs of the whole training, by which the most expensive goes first; 0 for a probe, which has none."""
+        """FLOPs of the whole training, by which the most expensive goes first; 0 for what trains nothing."""
         match self.unit:
             case Pretrain():
                 return pretrain_flops(self.unit, valid=True)
             case Transfer():
                 return transfer_flops(self.unit, valid=True)
-            case Probe():
+            case Probe() | EvaluationRun():
                 return 0.0
 
 
@@ -47,6 +47,8 @@ def finished_row(work: Work, storage: Storage) -> dict[str, Any] | None:
             return read_row(storage, "pretrain", work.unit.id)
         case Probe():
             return read_row(storage, "fewshot", work.unit.id)
+        case EvaluationRun():
+            return read_row(storage, "metric", work.unit.id)
     row = read_row(storage, work.unit.table, work.unit.id)
     short = row is not None and work.until is not None and row["steps_done"] < work.until
     return None if short else row

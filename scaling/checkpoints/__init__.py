@@ -3,7 +3,7 @@
 from scaling.checkpoints import load_weights, save_npz, save_safetensors
 """
 
-from scaling.checkpoints.classifier import Classifier, load_classifier
+from scaling.checkpoints.classifier import Classifier, load_classifier, upstream_classifier
 from scaling.checkpoints.fit import check_upstream
 from scaling.checkpoints.formats import load_weights, save_npz, save_safetensors
 from scaling.checkpoints.locate import checkpoint_directory, is_weights_file, model_of_file, read_spec
@@ -21,4 +21,5 @@ __all__ = [
     "read_spec",
     "save_npz",
     "save_safetensors",
+    "upstream_classifier",
 ]

@@ -15,7 +15,7 @@ from scaling.checkpoints.upstream import read_weights
 from scaling.checkpoints.whole import check_file
 from scaling.checks import check
 from scaling.models import CustomModel, build
-from scaling.specs import Transfer, family, whole_patches, without_representation
+from scaling.specs import Architecture, Pretrain, Released, Transfer, family, whole_patches, without_representation
 
 CLASSIFIER_BIASES: dict[Layout, str] = {  # its length is the number of classes
     "vision_transformer": "head/bias",
@@ -53,7 +53,7 @@ def load_classifier(checkpoint: str, *, runs: str | None, model: str | None, res
     Raises ValueError when there is no such checkpoint, it has no classifier, or it does not fit the model.
     """
     if is_weights_file(checkpoint):
-        return _classifier_of_file(checkpoint, model, resolution or 224)
+        return _classifier_of_file(checkpoint, model_of_file(checkpoint, model), str(model), resolution or 224)
     check(model is None, f"--model is for a file of weights; {checkpoint} says which model it is: leave --model out")
     directory = checkpoint_directory(checkpoint, runs)
     spec = read_spec(directory)
@@ -83,8 +83,15 @@ def load_classifier(checkpoint: str, *, runs: str | None, model: str | None, res
     )
 
 
-def _classifier_of_file(path: str, name: str | None, resolution: int) -> Classifier:
-    spec = model_of_file(path, name)
+def upstream_classifier(upstream: Pretrain | Released, checkpoint: str | None, resolution: int) -> Classifier:
+    """The classifier of an upstream itself, in `checkpoint` or in a file. Raises the errors of `load_classifier`."""
+    if isinstance(upstream, Released):
+        return _classifier_of_file(upstream.source, upstream.model, upstream.name, resolution)
+    assert checkpoint is not None
+    return load_classifier(checkpoint, runs=None, model=None, resolution=resolution)
+
+
+def _classifier_of_file(path: str, spec: Architecture, name: str, resolution: int) -> Classifier:
     check_file(path)
     arrays = read_arrays(path)
     file = parse_arrays(arrays, path)
@@ -99,7 +106,7 @@ def _classifier_of_file(path: str, name: str | None, resolution: int) -> Classif
     module = build(spec, len(bias), resolution=pixels)
     load_weights(module, arrays)
     source = path if "://" in path else str(Path(path).absolute())
-    return Classifier(module, source, str(name), family(spec), None, _digest(file), len(bias), pixels)
+    return Classifier(module, source, name, family(spec), None, _digest(file), len(bias), pixels)
 
 
 def _digest(file: Checkpoint) -> str:

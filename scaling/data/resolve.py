@@ -16,7 +16,7 @@ from scaling.data.splits import (
     check_held_out,
     number_of_classes,
 )
-from scaling.specs import Dataset, FewShot, Pretrain, Study
+from scaling.specs import KNN, AnyEvaluation, Dataset, Evaluation, FewShot, LinearProbe, Pretrain, Study, data_of
 
 if TYPE_CHECKING:
     from scaling.data.sources import Encoded, Facts
@@ -166,11 +166,15 @@ def resolve_study(study: Study) -> Study:
     def with_data(few: FewShot | None) -> FewShot | None:
         return few and replace(few, data=filled(few.data))
 
+    def evaluated(evaluation: AnyEvaluation) -> AnyEvaluation:
+        return evaluation if isinstance(evaluation, Evaluation) else replace(evaluation, data=filled(evaluation.data))
+
     whole = replace(
         study,
         runs=tuple(_counted(replace(run, data=filled(run.data), fewshot=with_data(run.fewshot))) for run in study.runs),
         tasks=tuple(replace(task, data=filled(task.data)) for task in study.tasks),
         fewshot=tuple(replace(few, data=filled(few.data)) for few in study.fewshot),
+        evaluations=tuple(map(evaluated, study.evaluations)),
         released=tuple(replace(each, sha256=each.sha256 or _sha256(each.source)) for each in study.released),
     )
     check_held_out(whole)
@@ -183,13 +187,15 @@ def _of_labels(study: Study) -> set[Dataset]:
     """The data sets whose labels are trained on, or fitted."""
     runs = [run.data for run in study.runs if run.masked is None]
     fewshot = [few.data for few in (*study.fewshot, *(run.fewshot for run in study.runs)) if few is not None]
-    return {*runs, *fewshot, *(task.data for task in study.tasks)}
+    fitted = [each.data for each in study.evaluations if isinstance(each, KNN | LinearProbe)]
+    return {*runs, *fewshot, *fitted, *(task.data for task in study.tasks)}
 
 
 def _check_upstream(study: Study, surveys: Surveys) -> None:
     """Raise ValueError for test images of a task, or of few-shot data, that models are pre-trained on."""
     upstream = {run.data.train: run.data.name for run in study.runs if run.data.train in surveys}
     sets = [task.data for task in study.tasks] + [few.data for few in study.fewshot]
+    sets += [data for each in study.evaluations if (data := data_of(each))]
     tested = {data.test: data.name for data in sets if data.test in surveys}
     for train, run in upstream.items():
         for test, task in tested.items():

@@ -9,7 +9,7 @@ from scaling.data.pipeline import Skipped, readable
 from scaling.data.sources import Images, open_beside, open_split, single_labels
 from scaling.models import Model, NonFiniteError, build
 from scaling.randomness import permute
-from scaling.specs import Dataset, FewShot, Probe, family, whole_patches
+from scaling.specs import Dataset, FewShot, Probe, Upstream, family, whole_patches
 from scaling.store import Storage, write_rows
 from scaling.training import Device, Unit, attempt, features
 
@@ -108,10 +108,7 @@ def probe(unit: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
     with attempt(probe_unit(unit), study, storage, device) as ledger, ledger.doing("evaluating"):
         train, test = splits(fewshot.data, storage)
         resolution = whole_patches(upstream.model, fewshot.resolution)
-        torch.manual_seed(upstream.seed)  # a from-scratch baseline keeps what is drawn here
-        # One class: only features are read, never the classifier.
-        module = build(upstream.model, 1, resolution=resolution).to(device.torch)
-        load_upstream(module, upstream, checkpoint)
+        module = frozen_body(upstream, checkpoint, resolution, device)
         accuracies = fewshot_top1(
             module, fewshot, train, test, resolution=resolution, device=device, skipped=ledger.skipped
         )
@@ -127,6 +124,18 @@ def probe(unit: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
             {**about, "shots": shots, "seed": seed, "test_top1": top1} for (shots, seed), top1 in accuracies.items()
         ]
         write_rows(storage, "fewshot", rows)
+
+
+def frozen_body(upstream: Upstream, checkpoint: str | None, resolution: int, device: Device) -> Model:
+    """The upstream on the device, to read its features: its classifier is one output of zeros.
+
+    `checkpoint` is that of `load_upstream`, `resolution` in whole patches. A from-scratch baseline has its seed's
+    initial weights. Raises the errors of `load_upstream`.
+    """
+    torch.manual_seed(upstream.seed)
+    module = build(upstream.model, 1, resolution=resolution).to(device.torch)
+    load_upstream(module, upstream, checkpoint)
+    return module
 
 
 def probe_unit(unit: Probe) -> Unit:

@@ -9,10 +9,11 @@ from torch import nn
 
 from scaling.checkpoints import load_upstream
 from scaling.data.pipeline import Skipped, Stream, batches
-from scaling.data.sources import Images, MultiLabels, open_beside, open_split
+from scaling.data.sources import Images, open_beside, open_split
 from scaling.flops import transfer_flops
 from scaling.models import build
 from scaling.randomness import Index, Rest, hashed, holdout
+from scaling.runs.official import official_dev_split
 from scaling.specs import Dataset, Scratch, Task, Transfer, check_batches, family, to_json, without_representation
 from scaling.store import Storage, clear_checkpoints, read_row, write_rows
 from scaling.training import (
@@ -193,25 +194,3 @@ def known_columns(transfer: Transfer) -> dict[str, Any]:
         "train_flops_valid": transfer_flops(transfer, valid=True),
         "spec": to_json(transfer),
     }
-
-
-def official_dev_split(images: Images, dev: Images) -> tuple[np.ndarray, np.ndarray]:
-    """Indices in `images` of those that are not in `dev`, and of those that are, by name: int64, ascending.
-
-    Raises ValueError for a dev image that is not among the others or has another class there, and when nothing is left
-    to train on.
-    """
-    names = {dev.name(index): index for index in range(len(dev))}
-    inside = np.array([images.name(index) in names for index in range(len(images))])
-    if inside.sum() < len(names):
-        known = {images.name(int(index)) for index in np.flatnonzero(inside)}
-        raise ValueError(f"the dev split's image {min(names.keys() - known)!r} is not among the training images")
-    if inside.all():
-        raise ValueError("the dev split holds all training images: none is left to train on")
-    held = np.flatnonzero(inside)
-    if not isinstance(images.labels, MultiLabels) and not isinstance(dev.labels, MultiLabels):
-        theirs = dev.labels[[names[images.name(int(index))] for index in held]]
-        if len(other := np.flatnonzero(theirs != images.labels[held])):
-            name = images.name(int(held[other[0]]))
-            raise ValueError(f"the dev split's image {name!r} has another class than among the training images")
-    return np.flatnonzero(~inside), held

@@ -2,11 +2,20 @@
 
 from scaling.schedule.code import check_code, record_code
 from scaling.schedule.counted import count_study
-from scaling.schedule.pairs import Pair, check_units, final_runs, fixed_settings, planned_trials, search_pairs
+from scaling.schedule.pairs import (
+    Pair,
+    check_units,
+    evaluation_runs,
+    final_runs,
+    fixed_settings,
+    planned_trials,
+    search_pairs,
+)
 from scaling.schedule.pending import (
     Checkpoints,
     checkpoint_of,
     is_finished,
+    missing_evaluations,
     missing_finals,
     missing_probes,
     missing_runs,
@@ -32,10 +41,12 @@ __all__ = [
     "chosen_settings",
     "count_study",
     "due_trials",
+    "evaluation_runs",
     "final_runs",
     "fixed_settings",
     "is_finished",
     "known_settings",
+    "missing_evaluations",
     "missing_finals",
     "missing_probes",
     "missing_runs",

@@ -48,7 +48,7 @@ def _places(run: Pretrain | Scratch, study: Study) -> list[Place]:
     """Where the study uses the model: first its pre-training. Data sets that are not counted have no place."""
     own = [(run.resolution, run.data.num_classes)] if isinstance(run, Pretrain) else []
     tasks = [(pixels, task.data.num_classes) for task in study.tasks for pixels in _resolutions(task)]
-    probes = [(few.resolution, FEATURES) for few in study.fewshot]
+    probes = [(few.resolution, FEATURES) for few in (*study.fewshot, *study.evaluations) if few.resolution is not None]
     return [(pixels, classes) for pixels, classes in (*own, *tasks, *probes) if classes is not None]
 
 

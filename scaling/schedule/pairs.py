@@ -10,6 +10,7 @@ from scaling.flops import transfer_flops
 from scaling.specs import (
     Architecture,
     Choice,
+    EvaluationRun,
     Hybrid,
     ResNet,
     Setting,
@@ -18,6 +19,7 @@ from scaling.specs import (
     Transfer,
     Upstream,
     check_sizes,
+    evaluated,
     with_parameters,
 )
 
@@ -71,6 +73,16 @@ def upstreams(study: Study) -> tuple[Upstream, ...]:
     return (*study.runs, *study.scratch, *study.released)
 
 
+def evaluation_runs(study: Study) -> list[EvaluationRun]:
+    """Every evaluation of every upstream that it can be made of."""
+    return [
+        EvaluationRun(upstream, evaluation)
+        for upstream in upstreams(study)
+        for evaluation in study.evaluations
+        if evaluated(evaluation, upstream)
+    ]
+
+
 def search_pairs(study: Study) -> list[Pair]:
     """Every upstream with every task: each pair has a search of its own."""
     return [Pair(upstream, task, study.seeds[0]) for upstream in upstreams(study) for task in study.tasks]
@@ -82,6 +94,7 @@ def check_units(study: Study) -> None:
     Raises ValueError for sizes that do not fit (`check_sizes`) and for units that no spec can be.
     """
     check_sizes(study)
+    evaluation_runs(study)
     for pair in search_pairs(study):
         planned_trials(pair, study.seeds)
         _check_budget(pair)

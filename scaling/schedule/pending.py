@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from scaling import store
-from scaling.schedule.pairs import Pair, final_runs, search_pairs, upstreams
+from scaling.schedule.pairs import Pair, evaluation_runs, final_runs, search_pairs, upstreams
 from scaling.schedule.sampler import RESULT_COLUMNS, Result, result_of
 from scaling.schedule.trials import chosen_settings, due_trials
-from scaling.specs import Pretrain, Probe, Study, Transfer, Upstream
+from scaling.specs import EvaluationRun, Pretrain, Probe, Study, Transfer, Upstream
 from scaling.store import Storage, checkpoint_name, finished_ids
 
 if TYPE_CHECKING:
@@ -72,6 +72,14 @@ def missing_probes(study: Study, storage: Storage, given: Checkpoints) -> list[P
     return [probe for probe in probes if probe.id not in finished]
 
 
+def missing_evaluations(study: Study, storage: Storage, given: Checkpoints) -> list[EvaluationRun]:
+    """Evaluations without rows, of the upstreams that have their weights."""
+    untrained = {run.id for run in missing_runs(study, storage, given)}
+    finished = finished_ids(storage, "metric")
+    ready = [run for run in evaluation_runs(study) if run.upstream.id not in untrained]
+    return [run for run in ready if run.id not in finished]
+
+
 def open_searches(study: Study, storage: Storage, given: Checkpoints) -> list[Pair]:
     """The pairs whose search is not over."""
     results = trial_results(storage)
@@ -80,7 +88,7 @@ def open_searches(study: Study, storage: Storage, given: Checkpoints) -> list[Pa
 
 def is_finished(study: Study, storage: Storage, given: Checkpoints) -> bool:
     """Whether every unit of the study has its rows."""
-    stages = (missing_runs, open_searches, missing_finals, missing_probes)
+    stages = (missing_runs, open_searches, missing_finals, missing_probes, missing_evaluations)
     return not any(missing(study, storage, given) for missing in stages)
 
 
@@ -108,6 +116,10 @@ def without_result(study: Study, storage: Storage, given: Checkpoints) -> list[s
     if probes:
         names = dict.fromkeys(probe.upstream.name for probe in probes)
         lines.append(f"{_units(len(probes), 'few-shot probe')} without a result: {_names(names)}")
+    evaluations = missing_evaluations(study, storage, given)
+    if evaluations:
+        names = dict.fromkeys(f"{run.evaluation.name} of {run.upstream.name}" for run in evaluations)
+        lines.append(f"{_units(len(evaluations), 'evaluation')} without a result: {_names(names)}")
     return lines
 
 

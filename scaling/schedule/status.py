@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from scaling import store
-from scaling.schedule.pairs import final_runs, search_pairs, upstreams
+from scaling.schedule.pairs import evaluation_runs, final_runs, search_pairs, upstreams
 from scaling.schedule.pending import trial_results
 from scaling.schedule.trials import chosen_settings, due_trials, trials_left
 from scaling.specs import Probe, Study, from_json
@@ -73,7 +73,7 @@ def study_status(storage: Storage) -> Status:
 
 
 def _stages(study: Study, storage: Storage, attempts: "pl.DataFrame") -> Iterator[Stage]:
-    finished = {table: finished_ids(storage, table) for table in ("pretrain", "transfer", "fewshot")}
+    finished = {table: finished_ids(storage, table) for table in ("pretrain", "transfer", "fewshot", "metric")}
     yield _stage("pre-training", [run.id for run in study.runs], finished["pretrain"])
     results = trial_results(storage, attempts)
     trials = 0
@@ -88,6 +88,7 @@ def _stages(study: Study, storage: Storage, attempts: "pl.DataFrame") -> Iterato
     yield _stage("final runs", finals, finished["transfer"])
     probes = [Probe(upstream, few).id for upstream in upstreams(study) for few in study.fewshot]
     yield _stage("few-shot probes", probes, finished["fewshot"])
+    yield _stage("evaluations", [run.id for run in evaluation_runs(study)], finished["metric"])
 
 
 def _stage(name: str, ids: list[str], finished: Collection[str]) -> Stage:

@@ -7,6 +7,19 @@ have equal ids on every machine; where the data lie, what a run is called and ho
 
 from scaling.specs.architectures import Hybrid, ResNet, ViT
 from scaling.specs.code import code_version, named_in, source_version, user_files
+from scaling.specs.data import Dataset, FewShot
+from scaling.specs.evaluations import (
+    ALEXNET,
+    CORRUPTIONS,
+    KNN,
+    AnyEvaluation,
+    Calibration,
+    Evaluation,
+    LinearProbe,
+    Robustness,
+    check_function,
+    data_of,
+)
 from scaling.specs.execution import Execution, Precision
 from scaling.specs.functions import Optimizer, ParameterGroup, ParameterKind, named_function
 from scaling.specs.identity import OUTSIDE, Identified, added, from_json, identity, to_json
@@ -19,7 +32,7 @@ from scaling.specs.models import (
     whole_patches,
     without_representation,
 )
-from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
+from scaling.specs.pretraining import Pretrain, Released, Scratch, Upstream
 from scaling.specs.recipe import FINETUNE, MaskedPatches, Recipe, check_batches
 from scaling.specs.search import (
     PARAMETERS,
@@ -33,25 +46,33 @@ from scaling.specs.search import (
     parameters_of,
     with_parameters,
 )
-from scaling.specs.study import Probe, Study, Task, Transfer, check_sizes
+from scaling.specs.study import EvaluationRun, Probe, Study, Task, Transfer, check_sizes, evaluated, has_classifier
 from scaling.specs.zoo import ZOO, zoo_model
 
 __all__ = [
+    "ALEXNET",
+    "CORRUPTIONS",
     "FINETUNE",
+    "KNN",
     "OUTSIDE",
     "PARAMETERS",
     "ZOO",
+    "AnyEvaluation",
     "Architecture",
+    "Calibration",
     "Choice",
     "Count",
     "Custom",
     "Dataset",
     "Distribution",
+    "Evaluation",
+    "EvaluationRun",
     "Execution",
     "FewShot",
     "Halving",
     "Hybrid",
     "Identified",
+    "LinearProbe",
     "MaskedPatches",
     "Optimizer",
     "ParameterGroup",
@@ -63,6 +84,7 @@ __all__ = [
     "Recipe",
     "Released",
     "ResNet",
+    "Robustness",
     "Sampler",
     "Scratch",
     "Search",
@@ -74,10 +96,14 @@ __all__ = [
     "ViT",
     "added",
     "check_batches",
+    "check_function",
     "check_sizes",
     "code_version",
+    "data_of",
+    "evaluated",
     "family",
     "from_json",
+    "has_classifier",
     "identity",
     "named_function",
     "named_in",

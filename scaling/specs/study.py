@@ -1,12 +1,15 @@
-"""A study and its units of work, as frozen values: tasks, fine-tunings, few-shot probes."""
+"""A study and its units of work, as frozen values: tasks, fine-tunings, few-shot probes, evaluations."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from scaling.checks import MOST, as_tuples, check, check_name, check_numbers, check_types
+from scaling.specs.data import Dataset, FewShot
+from scaling.specs.evaluations import AnyEvaluation, Calibration, Robustness, data_of
 from scaling.specs.identity import OUTSIDE, Identified
 from scaling.specs.models import token_stride, whole_patches
-from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
+from scaling.specs.pretraining import Pretrain, Released, Scratch, Upstream
 from scaling.specs.recipe import FINETUNE, Recipe
 from scaling.specs.search import Choice, Halving, Search, Setting, with_parameters
 
@@ -151,6 +154,53 @@ class Probe(Identified):
 
 
 @dataclass(frozen=True)
+class EvaluationRun(Identified):
+    """One evaluation of one upstream."""
+
+    upstream: Upstream  # the weights that are evaluated
+    evaluation: AnyEvaluation  # what is measured
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check(
+            self._resolution > 0,
+            f"evaluation {self.evaluation.name} needs a resolution= for {self.upstream.name}, which has none",
+        )
+        stride = token_stride(self.upstream.model) or 1
+        check(
+            self._resolution >= stride,
+            f"resolution {self._resolution} of evaluation {self.evaluation.name} is below one patch of "
+            f"{self.upstream.name}, {stride} pixels",
+        )
+
+    @property
+    def resolution(self) -> int:
+        """Pixels on a side of the images, in whole patches."""
+        return whole_patches(self.upstream.model, self._resolution)
+
+    @property
+    def _resolution(self) -> int:
+        own = self.upstream.resolution if isinstance(self.upstream, Pretrain) else 0
+        return self.evaluation.resolution or own
+
+
+def has_classifier(upstream: Upstream) -> bool:
+    """Whether weights come with a classifier of their own."""
+    match upstream:
+        case Pretrain():
+            return upstream.masked is None
+        case Released():
+            return True
+        case Scratch():
+            return False
+
+
+def evaluated(evaluation: AnyEvaluation, upstream: Upstream) -> bool:
+    """Whether an upstream can be evaluated so: calibration and robustness are those of its own classifier."""
+    return has_classifier(upstream) or not isinstance(evaluation, Calibration | Robustness)
+
+
+@dataclass(frozen=True)
 class Study:
     """One experiment: models to pre-train, baselines to compare them with, and tasks to fine-tune all of them on."""
 
@@ -162,9 +212,10 @@ class Study:
     released: tuple[Released, ...] = ()  # weights that were trained elsewhere
     seeds: tuple[int, ...] = (0, 1, 2)  # seeds of the final fine-tuning runs (Table 2: three)
     hardware: str = "tpu-v3"  # chip of `clusters.hardware` that a plan assumes unless told otherwise
+    evaluations: tuple[AnyEvaluation, ...] = ()  # other evaluations of every upstream
 
     def __post_init__(self) -> None:
-        as_tuples(self, "runs", "tasks", "fewshot", "scratch", "released", "seeds")
+        as_tuples(self, "runs", "tasks", "fewshot", "scratch", "released", "seeds", "evaluations")
         check_types(self)
         check_name("study name", self.name)
         check(
@@ -172,8 +223,20 @@ class Study:
             f"study {self.name} must have runs or released weights, got neither",
         )
         check(len(self.seeds) > 0 or not self.tasks, f"study {self.name} has tasks, so it needs seeds, got none")
-        for kind, names in (("task", [t.name for t in self.tasks]), ("seed", self.seeds)):
+        labels = [" on ".join([e.name, *([data.name] if (data := data_of(e)) else [])]) for e in self.evaluations]
+        named: tuple[tuple[str, Sequence[object]], ...] = (
+            ("task", [task.name for task in self.tasks]),
+            ("seed", self.seeds),
+            ("evaluation (name= tells them apart)", labels),
+        )
+        for kind, names in named:
             check(len(set(names)) == len(names), f"study {self.name} has the same {kind} twice: {list(names)}")
+        upstreams: tuple[Upstream, ...] = (*self.runs, *self.scratch, *self.released)
+        for evaluation in self.evaluations:
+            check(
+                any(evaluated(evaluation, upstream) for upstream in upstreams),
+                f"evaluation {evaluation.name} of study {self.name} needs an upstream with a classifier, got none",
+            )
         twice = [run.name for i, run in enumerate(self.runs) if run in self.runs[:i]]
         check(not twice, f"study {self.name} has the same run twice: {twice}")
 

@@ -122,7 +122,7 @@ def _result(storage: Storage, row: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _came_to(result: Mapping[str, Any] | None, row: Mapping[str, Any], first: int) -> bool:
     """Whether the result is of this attempt, from step `first`: a trial that pauses at rungs has earlier results."""
-    return result is not None and (row["kind"] == "fewshot" or _steps(result) > first)
+    return result is not None and (row["kind"] in ("fewshot", "metric") or _steps(result) > first)
 
 
 def _steps(result: Mapping[str, Any]) -> int:

@@ -30,7 +30,8 @@ def _schema(key: str, *columns: tuple[str, pa.DataType, str]) -> pa.Schema:
     return pa.schema(fields, metadata={"key": key, "schema_version": str(SCHEMA_VERSION)})
 
 
-UNIT_TABLES = ("pretrain", "trial", "transfer", "fewshot")  # a row there says that a unit is done; kinds of attempts
+# a row there says that a unit is done; kinds of attempts
+UNIT_TABLES = ("pretrain", "trial", "transfer", "fewshot", "metric")
 
 STRING, INT, FLOAT, TIME = pa.string(), pa.int64(), pa.float64(), pa.timestamp("ms", tz="UTC")
 
@@ -130,6 +131,23 @@ TABLES: dict[str, pa.Schema] = {
         ("l2", FLOAT, "L2 regularization of the ridge regression"),
         ("test_top1", FLOAT, "fraction: accuracy on the test set"),
     ),
+    "metric": _schema(
+        "evaluation_id",
+        ("evaluation_id", STRING, "id of the EvaluationRun"),
+        *_RUN,
+        ("protocol_id", STRING, "id of the evaluation alone, the same for all upstreams"),
+        ("evaluation", STRING, "the evaluation's name"),
+        ("dataset", STRING, "data set of the evaluation, null for a function of the user's"),
+        ("resolution", INT, "pixels: side of the images, in whole patches"),
+        ("metric", STRING, "what was measured: top1, ece, mean error and mCE are fractions, nll is in nats"),
+        (
+            "setting",
+            STRING,
+            "what tells it from others of the same metric, such as k=20, or empty",
+        ),
+        ("value", FLOAT, "the number"),
+        ("headline", pa.bool_(), "whether tables and figures show it"),
+    ),
     "evaluation": _schema(
         "evaluation_id",
         ("evaluation_id", STRING, "hash of the weights, the data, the right classes and the preparation"),
@@ -185,8 +203,8 @@ TABLES: dict[str, pa.Schema] = {
     "attempt": _schema(
         "attempt_id",
         ("attempt_id", STRING, "id of one attempt at one unit of work, which begins with the unit's id and a hyphen"),
-        ("unit_id", STRING, "id of the unit: a run, trial, transfer or probe"),
-        ("kind", STRING, "pretrain, trial, transfer or fewshot"),
+        ("unit_id", STRING, "id of the unit: a run, trial, transfer, probe or evaluation"),
+        ("kind", STRING, "pretrain, trial, transfer, fewshot or metric"),
         ("study", STRING, "study that the attempt belongs to"),
         ("name", STRING, "the model's name"),
         ("family", STRING, "vit, resnet or hybrid"),

@@ -11,7 +11,7 @@ from scaling.training.devices import (
     tpu_library,
     union_over_workers,
 )
-from scaling.training.evaluation import EVAL_BATCH, accuracy, features, topk
+from scaling.training.evaluation import EVAL_BATCH, accuracy, confidences, features, topk
 from scaling.training.holding import devices_taken
 from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError, Unit, attempt, evaluated_at
 from scaling.training.lion import Lion
@@ -44,6 +44,7 @@ __all__ = [
     "broadcast",
     "check_optimizer",
     "classification",
+    "confidences",
     "described_groups",
     "devices_taken",
     "evaluated_at",

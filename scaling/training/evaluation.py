@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor, nn
 
 from scaling.checks import check
@@ -108,6 +108,48 @@ def topk(
     Raises NonFiniteError for logits that are NaN or infinite, naming an image and what is wrong in the module.
     """
     hits = np.zeros(len(ks), np.int64)
+    for logits, targets in _scored(module, indices, prepare, right, where, allowed, device):
+        first = logits.topk(min(max(ks), logits.shape[1]), dim=1).indices
+        correct = targets.gather(1, first) > 0  # [b, k], the best class first
+        hits += [int(correct[:, :k].any(1).sum()) for k in ks]
+    return tuple((hits / len(indices)).tolist())
+
+
+def confidences(
+    module: nn.Module,
+    indices: Int[np.ndarray, " n"],
+    *,
+    prepare: Callable[[np.ndarray], Tensor],
+    right: Callable[[np.ndarray], np.ndarray],
+    where: Callable[[int], str],
+    allowed: Int[np.ndarray, " a"] | None,
+    device: Device,
+) -> tuple[Float64[np.ndarray, " n"], Bool[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+    """Of each image the highest probability, whether its class is right, and the cross-entropy in nats.
+
+    Arguments and errors are those of `topk`. Probabilities are the softmax of the logits, also of a classifier that was
+    trained by the sigmoid loss. Where several classes are right, the cross-entropy is with their uniform distribution.
+    """
+    parts = []
+    for logits, targets in _scored(module, indices, prepare, right, where, allowed, device):
+        logs = logits.double().log_softmax(1)
+        top, best = logs.max(1)
+        loss = -(targets / targets.sum(1, keepdim=True) * logs).sum(1)
+        parts.append((top.exp().numpy(), (targets.gather(1, best[:, None])[:, 0] > 0).numpy(), loss.numpy()))
+    confidence, correct, losses = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return confidence, correct, losses
+
+
+def _scored(
+    module: nn.Module,
+    indices: Int[np.ndarray, " n"],
+    prepare: Callable[[np.ndarray], Tensor],
+    right: Callable[[np.ndarray], np.ndarray],
+    where: Callable[[int], str],
+    allowed: Int[np.ndarray, " a"] | None,
+    device: Device,
+) -> Iterator[tuple[Float[Tensor, "b a"], Float[Tensor, "b a"]]]:
+    """Logits and multi-hot right classes, among those that are allowed, batch by batch."""
     with _frozen(module, device):
         parts = _parts(indices)
         for index, x in zip(parts, prefetched(lambda i: prepare(parts[i]), 0, len(parts)), strict=True):
@@ -118,12 +160,7 @@ def topk(
                 origin = non_finite_origin(module, normalise(device.put(x[first : first + 1])))
                 raise NonFiniteError(f"the logits of {where(int(index[first]))} are NaN or infinite: {origin}")
             targets = torch.from_numpy(right(index))
-            if allowed is not None:
-                logits, targets = logits[:, allowed], targets[:, allowed]
-            first = logits.topk(min(max(ks), logits.shape[1]), dim=1).indices
-            correct = targets.gather(1, first) > 0  # [b, k], the best class first
-            hits += [int(correct[:, :k].any(1).sum()) for k in ks]
-    return tuple((hits / len(indices)).tolist())
+            yield (logits, targets) if allowed is None else (logits[:, allowed], targets[:, allowed])
 
 
 class _Broken:

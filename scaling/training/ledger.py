@@ -17,7 +17,7 @@ from scaling.store import CLOCKS, Storage, earlier_attempts, row_file, settle, w
 from scaling.training.devices import Device
 from scaling.training.holding import devices_used, seconds_held
 
-UnitKind = Literal["pretrain", "trial", "transfer", "fewshot"]
+UnitKind = Literal["pretrain", "trial", "transfer", "fewshot", "metric"]
 Outcome = Literal["running", "done", "failed", "diverged", "interrupted", "killed"]
 StartReason = Literal["first", "failure", "preemption", "interrupted", "resize", "rung"]
 Activity = Literal["training", "evaluating", "waiting"]

@@ -5,9 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 from scaling.specs import (
+    ALEXNET,
     FINETUNE,
+    KNN,
+    Calibration,
     Dataset,
+    Evaluation,
+    EvaluationRun,
     FewShot,
+    LinearProbe,
     MaskedPatches,
     Optimizer,
     ParameterGroup,
@@ -15,6 +21,7 @@ from scaling.specs import (
     Probe,
     Recipe,
     ResNet,
+    Robustness,
     Scratch,
     Task,
     ViT,
@@ -28,6 +35,7 @@ DATA = Dataset("pictures", num_classes=10, num_train=1000, num_test=100, fingerp
 RUN = Pretrain("tiny", VIT, DATA, 1e-3, 2.5, Recipe(batch_size=100), resolution=16, dev_fraction=0.1)
 TASK = Task("birds", DATA, (0.01,), 20, FINETUNE, resolution=16)
 FEWSHOT = FewShot(DATA, (5,), resolution=16)
+FUNCTION = Evaluation("my_measures:collapse")
 OPTIMIZER, GROUP = Optimizer("torch.optim:NAdam"), ParameterGroup()
 CHANGED: dict[Any, list[dict[str, Any]]] = {  # each field that is in an id, at a value that is not its default
     RUN.recipe: [
@@ -105,6 +113,44 @@ CHANGED: dict[Any, list[dict[str, Any]]] = {  # each field that is in an id, at 
         {"l2": 1.5},
         {"resolution": 32},
     ],
+    KNN(DATA): [
+        {"data": replace(DATA, fingerprint=None)},
+        {"k": (5,)},
+        {"temperature": 0.1},
+        {"resolution": 32},
+        {"kind": "knn"},
+    ],
+    LinearProbe(DATA): [
+        {"data": replace(DATA, fingerprint=None)},
+        {"method": "logistic"},
+        {"l2": (1.0,)},
+        {"dev_fraction": 0.2},
+        {"resolution": 32},
+        {"kind": "linear"},
+    ],
+    Calibration(DATA): [
+        {"data": replace(DATA, fingerprint=None)},
+        {"bins": 10},
+        {"among": "data"},
+        {"resolution": 32},
+        {"kind": "calibration"},
+    ],
+    Robustness(DATA): [
+        {"data": replace(DATA, fingerprint=None)},
+        {"corruptions": ("fog",)},
+        {"severities": (1, 5)},
+        {"baseline": ALEXNET},
+        {"seed": 1},
+        {"resolution": 32},
+        {"kind": "robustness"},
+    ],
+    FUNCTION: [
+        {"path": "my_measures:rank"},
+        {"options": {"images": 32, "among": ("a", None)}},
+        {"resolution": 32},
+        {"version": "2"},
+        {"kind": "function"},
+    ],
     RUN: [
         {"model": RESNET},
         {"data": replace(DATA, fingerprint=None)},
@@ -163,5 +209,7 @@ def _stored(spec: Any) -> Any:
             return replace(RUN, masked=spec)
         case FewShot():
             return Probe(RUN, spec)
+        case KNN() | LinearProbe() | Calibration() | Robustness() | Evaluation():
+            return EvaluationRun(RUN, spec)
         case _:
             return spec

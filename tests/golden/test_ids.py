@@ -51,13 +51,16 @@ def test_adding_changes_no_line(
     assert (ids.main([], file), ids.main(["--add"], file), ids.main([], file)) == (1, 0, 0)
 
 
+KINDS = ("ViT", "ResNet", "KNN", "LinearProbe", "Calibration", "Robustness", "Evaluation")
+
+
 def test_each_field_inside_an_id_has_a_line_and_changes_it(today: dict[Key, str]) -> None:
     for spec, changes in CHANGED.items():
         inside = {f.name for f in fields(spec) if f.metadata.get("identity", True)}
         assert inside == {name for change in changes for name in change}, type(spec).__name__
     for kind in {type(spec).__name__ for spec in CHANGED}:
         named = {key[2]: found for key, found in today.items() if key[:2] == ("fields", kind)}
-        only = kind in ("ViT", "ResNet")  # their kind has one value, which tells them apart
+        only = kind in KINDS  # their kind has one value, which tells them apart
         assert len(set(named.values())) == len(named) - (only and sum(what.startswith("kind=") for what in named))
 
 

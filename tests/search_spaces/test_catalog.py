@@ -20,6 +20,11 @@ BEGIN = "from scaling.specs import *\nfrom scaling.data import FASHION\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            BEGIN + "STUDY = Study('s', (Pretrain('r', ZOO['R-micro-S'], FASHION, 1e-3, 1),), "
+            "evaluations=(Evaluation('no_such_module:f'),))\n",
+            "Evaluation no_such_module:f cannot be imported: ModuleNotFoundError: No module named 'no_such_module'",
+        ),
         ("x = 1\ny = (\n", "mine.py, line 2: SyntaxError: '(' was never closed"),
         ("x = 1\nimport nothing_like_it", "mine.py, line 2 cannot be read: ModuleNotFoundError: No module named"),
         (BEGIN + "\nViT(4, 30, 2,\n  64, 4)", "mine.py, line 4: ViT width 30 is not a multiple"),

@@ -8,7 +8,7 @@ import pytest
 
 from scaling.data.resolve import resolve
 from scaling.data.sources.read import open_split
-from scaling.runs.finetune import official_dev_split
+from scaling.runs.official import official_dev_split
 from search_spaces.vtab import VTAB, vtab_tasks
 from tests.helpers.images import pictures, plain_labels
 

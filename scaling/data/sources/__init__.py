@@ -16,7 +16,7 @@ from scaling.data.sources.lists import list_text, quoted
 from scaling.data.sources.overlap import Copies, copies, shared
 from scaling.data.sources.read import open_announced, open_beside, open_split, split_facts, survey
 from scaling.data.sources.split import Encoded, Facts
-from scaling.data.sources.threads import available_cores
+from scaling.data.sources.threads import available_cores, in_threads
 
 if TYPE_CHECKING:
     from scaling.data.sources.decoding import CorruptImageError, decode, decode_reduced, image_size
@@ -46,6 +46,7 @@ __all__ = [
     "encode_parquet",
     "highest_label",
     "image_size",
+    "in_threads",
     "list_text",
     "listed",
     "multi_labels",

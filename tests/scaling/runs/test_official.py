@@ -7,7 +7,7 @@ import pytest
 
 from scaling.data.sources.images import Images
 from scaling.data.sources.read import open_split
-from scaling.runs.finetune import official_dev_split
+from scaling.runs.official import official_dev_split
 from tests.helpers.images import pictures, write_list
 
 
