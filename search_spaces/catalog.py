@@ -18,9 +18,10 @@ from typing import NoReturn
 
 import search_spaces
 from scaling.checks import check, check_regular, short
-from scaling.specs import Optimizer, Study, from_json
+from scaling.specs import Augmentation, Loss, Optimizer, Pretrain, Schedule, Study, Task, check_schedule, from_json
 
 LARGEST_FILE, LARGEST_JSON = 2**24, 2**28  # bytes of a study file, and of a stored study
+CLASSES, STEPS = 10, 1000  # for what is checked before the data are read
 SECONDS = "STUDY_SECONDS"  # environment variable: how long a study file may take to make its values
 
 
@@ -52,14 +53,28 @@ def load_study(place: str, miniature: bool = False) -> Study:
 
 def _checked(study: Study) -> Study:
     """The study, if what it names by import path is there and does what it is for; else ValueError."""
-    recipes = dict.fromkeys([run.recipe for run in study.runs] + [task.recipe for task in study.tasks])
-    named = [recipe for recipe in recipes if isinstance(recipe.optimizer, Optimizer)]
-    if named:
-        from scaling.training import check_optimizer  # here: it loads torch, which no other study needs to be read
+    for recipe, each in {each.recipe: each for each in (*study.runs, *study.tasks)}.items():
+        # Imported here: they load torch, which no other study needs to be read.
+        if isinstance(recipe.optimizer, Optimizer):
+            from scaling.training import check_optimizer
 
-        for recipe in named:
             check_optimizer(recipe)
+        if isinstance(recipe.loss, Loss):
+            from scaling.training import check_loss
+
+            check_loss(recipe.loss, each.data.num_classes or CLASSES)
+        if isinstance(recipe.schedule, Schedule):
+            check_schedule(recipe.schedule, _steps(each))
+        if any(isinstance(augment, Augmentation) for augment in recipe.augment):
+            from scaling.data.pipeline import check_augmentation
+
+            check_augmentation(recipe.augment, each.resolution)
     return study
+
+
+def _steps(training: Pretrain | Task) -> int:
+    """Of the training; of one whose images are not counted yet, some number."""
+    return STEPS if isinstance(training, Pretrain) and training.data.num_train is None else training.steps
 
 
 class _TooLongError(BaseException):

@@ -15,11 +15,29 @@ from scaling.specs.architectures import (
     whole_patches,
     without_representation,
 )
+from scaling.specs.augmentation import (
+    AutoAugment,
+    ColorJitter,
+    RandAugment,
+    RandomErasing,
+    ThreeAugment,
+    TrivialAugment,
+)
 from scaling.specs.execution import Execution, Precision
-from scaling.specs.functions import Optimizer, ParameterGroup, ParameterKind, named_function
+from scaling.specs.functions import (
+    Augmentation,
+    Loss,
+    Optimizer,
+    ParameterGroup,
+    ParameterKind,
+    Schedule,
+    check_schedule,
+    factor,
+    named_function,
+)
 from scaling.specs.identity import OUTSIDE, Identified, added, from_json, identity, to_json
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Released, Scratch, Upstream
-from scaling.specs.recipe import FINETUNE, MaskedPatches, Recipe, check_batches
+from scaling.specs.recipe import FINETUNE, Augment, MaskedPatches, Recipe, check_batches
 from scaling.specs.search import (
     PARAMETERS,
     Choice,
@@ -40,7 +58,11 @@ __all__ = [
     "PARAMETERS",
     "ZOO",
     "Architecture",
+    "Augment",
+    "Augmentation",
+    "AutoAugment",
     "Choice",
+    "ColorJitter",
     "Dataset",
     "Distribution",
     "Execution",
@@ -48,6 +70,7 @@ __all__ = [
     "Halving",
     "Hybrid",
     "Identified",
+    "Loss",
     "MaskedPatches",
     "Optimizer",
     "ParameterGroup",
@@ -55,21 +78,28 @@ __all__ = [
     "Precision",
     "Pretrain",
     "Probe",
+    "RandAugment",
+    "RandomErasing",
     "Range",
     "Recipe",
     "Released",
     "ResNet",
+    "Schedule",
     "Scratch",
     "Search",
     "Setting",
     "Study",
     "Task",
+    "ThreeAugment",
     "Transfer",
+    "TrivialAugment",
     "Upstream",
     "ViT",
     "added",
     "check_batches",
+    "check_schedule",
     "check_sizes",
+    "factor",
     "family",
     "from_json",
     "identity",
