@@ -1,7 +1,7 @@
 """Augmentations of the cropped image, as frozen values: what is drawn, how often and how strongly.
 
 A recipe applies them in their order, after crop and flip. What each operation does, and in which range, is in
-`scaling.data.pipeline`. `kind` tells them apart in JSON.
+`scaling.data.pipeline`.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from scaling.checks import check, check_numbers, check_types
 
 @dataclass(frozen=True)
 class RandAugment:
-    """`layers` operations, each drawn evenly from a set, all at one magnitude (Cubuk et al. 2020, §3).
+    """`layers` operations, each drawn from a set, all at one magnitude (Cubuk et al. 2020, §3).
 
     - 'original': the authors' 16 operations at their magnitudes, as in big_vision (`pp/autoaugment.py`); pixels are
       those of 224 a side. 10 is usual, up to 30; colour, solarize and posterize are weak at 5, not at 0.
@@ -25,7 +25,7 @@ class RandAugment:
     operations: Literal["original", "increasing"] = "original"  # the set, and how a magnitude is read
     std: float = 0.0  # standard deviation of the magnitude, which is drawn for each operation
     probability: float = 1.0  # of each operation that was drawn
-    kind: Literal["randaugment"] = "randaugment"
+    kind: Literal["randaugment"] = "randaugment"  # its name in JSON
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -47,7 +47,7 @@ class AutoAugment:
     Translations are timm's, up to 45 % of the image, where the TensorFlow code has 250 pixels.
     """
 
-    kind: Literal["autoaugment"] = "autoaugment"
+    kind: Literal["autoaugment"] = "autoaugment"  # its name in JSON
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -55,10 +55,10 @@ class AutoAugment:
 
 @dataclass(frozen=True)
 class TrivialAugment:
-    """One of 14 operations at one of 31 magnitudes, both even (TrivialAugment wide, Müller and Hutter 2021; those of
+    """One of 14 operations at one of 31 magnitudes, both uniform (TrivialAugment wide, Müller and Hutter 2021; those of
     torchvision's `TrivialAugmentWide`)."""
 
-    kind: Literal["trivialaugment"] = "trivialaugment"
+    kind: Literal["trivialaugment"] = "trivialaugment"  # its name in JSON
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -76,7 +76,7 @@ class ColorJitter:
     saturation: float = 0.0  # x of the saturation
     hue: float = 0.0  # turns of the hue to either side, up to 0.5
     probability: float = 1.0  # of any change
-    kind: Literal["colorjitter"] = "colorjitter"
+    kind: Literal["colorjitter"] = "colorjitter"  # its name in JSON
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -94,7 +94,7 @@ class ThreeAugment:
     §3; their `augment.py`)."""
 
     jitter: float = 0.3  # x of brightness, contrast and saturation, see ColorJitter
-    kind: Literal["threeaugment"] = "threeaugment"
+    kind: Literal["threeaugment"] = "threeaugment"  # its name in JSON
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -106,7 +106,7 @@ class ThreeAugment:
 class RandomErasing:
     """A rectangle of the image is replaced (Zhong et al. 2020, algorithm 1). Defaults: timm's in DeiT.
 
-    As in timm the aspect is log-uniform from `min_aspect` to its inverse. 'noise' is an even number for each pixel and
+    As in timm the aspect is log-uniform from `min_aspect` to its inverse. 'noise' is uniform in 0 to 255 for each pixel and
     channel, as in the paper; 'grey' is 128, which the model sees as 0.
     """
 
@@ -115,7 +115,7 @@ class RandomErasing:
     max_area: float = 1 / 3  # largest share of the image
     min_aspect: float = 0.3  # smallest ratio of height and width
     fill: Literal["noise", "grey"] = "noise"  # what is put there
-    kind: Literal["randomerasing"] = "randomerasing"
+    kind: Literal["randomerasing"] = "randomerasing"  # its name in JSON
 
     def __post_init__(self) -> None:
         check_types(self)
