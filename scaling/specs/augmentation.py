@@ -55,8 +55,8 @@ class AutoAugment:
 
 @dataclass(frozen=True)
 class TrivialAugment:
-    """One of 14 operations at one of 31 magnitudes, both uniform (TrivialAugment wide, Müller and Hutter 2021; those of
-    torchvision's `TrivialAugmentWide`)."""
+    """One of 14 operations at one of 31 magnitudes, both uniform: TrivialAugment wide (Müller and Hutter 2021), with
+    the magnitudes of torchvision's `TrivialAugmentWide`."""
 
     kind: Literal["trivialaugment"] = "trivialaugment"  # its name in JSON
 
@@ -106,8 +106,8 @@ class ThreeAugment:
 class RandomErasing:
     """A rectangle of the image is replaced (Zhong et al. 2020, algorithm 1). Defaults: timm's in DeiT.
 
-    As in timm the aspect is log-uniform from `min_aspect` to its inverse. 'noise' is uniform in 0 to 255 for each pixel and
-    channel, as in the paper; 'grey' is 128, which the model sees as 0.
+    As in timm the aspect is log-uniform from `min_aspect` to its inverse. 'noise' is uniform in 0 to 255 for each pixel
+    and channel, as in the paper; 'grey' is 128, which the model sees as 0.
     """
 
     probability: float = 0.25  # of any change

@@ -4,6 +4,7 @@ Shapes: b images of a worker's share or of a microbatch, K classes of the model,
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,10 +126,9 @@ def focal(logits: Float[Tensor, "b K"], targets: Float[Tensor, "b K"], gamma: fl
     return -(targets * (gamma * no).exp() * yes + (1 - targets) * (gamma * yes).exp() * no)
 
 
-def named_loss(spec: Loss, logits: Float[Tensor, "b K"], targets: Float[Tensor, "b K"]) -> Float[Tensor, ""]:
-    """The user's loss, in float32."""
-    loss: Float[Tensor, ""] = named_function(spec)(logits.float(), targets, **dict(spec.options))
-    return loss
+def named_loss(spec: Loss, logits: Float[Tensor, "b K"], targets: Float[Tensor, "b K"]) -> Any:
+    """What the user's loss gives, of float32: `check_loss` has looked at it when the study was read."""
+    return named_function(spec)(logits.float(), targets, **dict(spec.options))
 
 
 def check_loss(spec: Loss, num_classes: int) -> None:
@@ -168,7 +168,7 @@ def check_loss(spec: Loss, num_classes: int) -> None:
 def indicators(labels: Labels, logits: Float[Tensor, "b K"]) -> Float[Tensor, "b K"]:
     """1 for the label of an image, or its labels, and 0 for all other classes, in float32."""
     if labels.ndim == 1:
-        return F.one_hot(labels, logits.shape[1]).float()
+        return torch.zeros_like(logits, dtype=torch.float32).scatter_(1, labels[:, None], 1.0)
     # Padded, because a split may lack the highest classes that the classifier has.
     return F.pad(labels, (0, logits.shape[1] - labels.shape[1])).float()
 
