@@ -53,7 +53,8 @@ def load_study(place: str, miniature: bool = False) -> Study:
 
 def _checked(study: Study) -> Study:
     """The study, if what it names by import path is there and does what it is for; else ValueError."""
-    for recipe, each in {each.recipe: each for each in (*study.runs, *study.tasks)}.items():
+    trainings: tuple[Pretrain | Task, ...] = (*study.runs, *study.tasks)
+    for recipe, each in {each.recipe: each for each in trainings}.items():
         # Imported here: they load torch, which no other study needs to be read.
         if isinstance(recipe.optimizer, Optimizer):
             from scaling.training import check_optimizer

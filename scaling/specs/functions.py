@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
-from math import isfinite
+from math import inf
 from numbers import Real
 from typing import Any, Literal
 
@@ -126,7 +126,7 @@ def factor(schedule: Schedule, step: int, steps: int) -> float:
         found = function(step, steps, **dict(schedule.options))
     except Exception as error:  # of any code of the user's
         raise ValueError(f"{label} fails at step {step} of {steps}: {named_error(error)}") from None
-    number = isinstance(found, Real) and not isinstance(found, bool) and isfinite(found) and found >= 0
+    number = isinstance(found, Real) and not isinstance(found, bool) and 0 <= float(found) < inf
     check(number, f"{label} must give a number of at least 0, it gives {short(found)} at step {step} of {steps}")
     return float(found)
 

@@ -4,7 +4,6 @@ Shapes: b images of a worker's share or of a microbatch, K classes of the model,
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -126,9 +125,10 @@ def focal(logits: Float[Tensor, "b K"], targets: Float[Tensor, "b K"], gamma: fl
     return -(targets * (gamma * no).exp() * yes + (1 - targets) * (gamma * yes).exp() * no)
 
 
-def named_loss(spec: Loss, logits: Float[Tensor, "b K"], targets: Float[Tensor, "b K"]) -> Any:
+def named_loss(spec: Loss, logits: Float[Tensor, "b K"], targets: Float[Tensor, "b K"]) -> Tensor:
     """What the user's loss gives, of float32: `check_loss` has looked at it when the study was read."""
-    return named_function(spec)(logits.float(), targets, **dict(spec.options))
+    loss: Tensor = named_function(spec)(logits.float(), targets, **dict(spec.options))
+    return loss
 
 
 def check_loss(spec: Loss, num_classes: int) -> None:
@@ -137,8 +137,10 @@ def check_loss(spec: Loss, num_classes: int) -> None:
     logits = torch.linspace(-1, 1, 4 * num_classes).view(4, num_classes).requires_grad_()
     targets = F.one_hot(torch.arange(4) % num_classes, num_classes).float()
     try:
-        loss: object = named_loss(spec, logits, targets)
-        again: object = named_loss(spec, torch.cat([logits] * 2), torch.cat([targets] * 2))
+        loss, again = (
+            named_function(spec)(x, y, **dict(spec.options))
+            for x, y in ((logits, targets), (torch.cat([logits] * 2), torch.cat([targets] * 2)))
+        )
     except Exception as error:  # of any code of the user's
         raise ValueError(f"{label} fails for logits and targets {shape}: {named_error(error)}") from None
     for found in (loss, again):
@@ -147,8 +149,6 @@ def check_loss(spec: Loss, num_classes: int) -> None:
             isinstance(found, Tensor) and found.ndim == 0,
             f"{label} must give a tensor without dimensions, it gives {form}",
         )
-    assert isinstance(loss, Tensor)
-    assert isinstance(again, Tensor)
     check(bool(loss.isfinite()), f"{label} must be finite, it is {loss.item()} for logits and targets {shape}")
     mean = torch.isclose(loss, again, rtol=1e-3, atol=1e-6)
     check(

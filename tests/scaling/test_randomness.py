@@ -80,6 +80,7 @@ def test_stream_shows_every_image_once_an_epoch(n: int, batch_size: int, seed: i
     assert np.array_equal(epochs, np.arange(steps * batch_size) // n)
 
 
+@settings(max_examples=40)
 @given(st.integers(1, 50), st.integers(1, 20), st.integers(1, 5), st.booleans())
 def test_repeats_are_copies_in_a_batch_and_leave_the_share_of_each_image(
     n: int, different: int, repeats: int, by_shard: bool

@@ -90,7 +90,7 @@ MISTAKES = {  # text of the study file, further arguments, what the message must
     "negative schedule": (
         f"{OF_THE_USER}schedule=Schedule('tests.helpers.functions:negative'))),))",
         (),
-        "Schedule tests.helpers.functions:negative must give a number of at least 0, it gives -0.499 at step 999 of 1000",
+        "functions:negative must give a number of at least 0, it gives -0.499 at step 999 of 1000",
     ),
     "batch": (
         "STUDY = Study('s', (RUN,))",

@@ -156,7 +156,8 @@ def _three_augment(augment: ThreeAugment, image: Image.Image, rng: np.random.Gen
             image = applied("solarize", image, 128, GREY)
         case 2:
             image = blurred(image, rng.uniform(0.1, 2.0))
-    return _color_jitter(ColorJitter(*[augment.jitter] * 3), image, rng)
+    x = augment.jitter
+    return _color_jitter(ColorJitter(x, x, x), image, rng)
 
 
 def _color_jitter(augment: ColorJitter, image: Image.Image, rng: np.random.Generator) -> Image.Image:

@@ -33,7 +33,7 @@ MINE = Loss(f"{HERE}:cross_entropy")
 
 def binary_focal(logit: float, target: float, gamma: float) -> float:
     p = 1 / (1 + math.exp(-logit))
-    return -target * (1 - p) ** gamma * math.log(p) - (1 - target) * p**gamma * math.log(1 - p)
+    return -target * math.pow(1 - p, gamma) * math.log(p) - (1 - target) * math.pow(p, gamma) * math.log(1 - p)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
