@@ -20,7 +20,22 @@ DOCS = Path(__file__).parent
 SECTIONS: dict[str, tuple[type, ...]] = {
     "A study": (specs.Study,),
     "What is fine-tuned": (specs.Pretrain, specs.Scratch, specs.Released),
-    "How to train": (specs.Recipe, specs.Optimizer, specs.ParameterGroup, specs.MaskedPatches),
+    "How to train": (specs.Recipe, specs.MaskedPatches),
+    "Augmentations": (
+        specs.RandAugment,
+        specs.AutoAugment,
+        specs.TrivialAugment,
+        specs.ThreeAugment,
+        specs.ColorJitter,
+        specs.RandomErasing,
+    ),
+    "Functions by import path": (
+        specs.Optimizer,
+        specs.ParameterGroup,
+        specs.Loss,
+        specs.Schedule,
+        specs.Augmentation,
+    ),
     "Architectures": (specs.ViT, specs.ResNet, specs.Hybrid, specs.Custom, specs.Count),
     "Data": (specs.Dataset, specs.FewShot),
     "Evaluations": (specs.KNN, specs.LinearProbe, specs.Calibration, specs.Robustness, specs.Evaluation),

@@ -19,10 +19,10 @@ from typing import NoReturn
 
 import search_spaces
 from scaling.checks import check, check_regular, short
-from scaling.specs import Evaluation, Optimizer, Sampler, Study, check_function, from_json, named_in
+from scaling.specs import Study, from_json
+from search_spaces.named import ALONE, check_named
 
 LARGEST_FILE, LARGEST_JSON = 2**24, 2**28  # bytes of a study file, and of a stored study
-ALONE = "study_"  # how the names of files begin that cannot be imported by their own
 SECONDS = "STUDY_SECONDS"  # environment variable: how long a study file may take to make its values
 
 
@@ -42,41 +42,14 @@ def load_study(place: str, miniature: bool = False) -> Study:
     if place.endswith(".json"):
         if miniature:
             raise ValueError(f"--miniature is for a study of search_spaces or of your own; {place} is run as it is")
-        return _checked(_stored_study(place))
+        return check_named(_stored_study(place))
     module = _read(_module_of(place), place)
     name = "MINIATURE" if miniature else "STUDY"
     study = vars(module).get(name)
     if not isinstance(study, Study):
         found = "" if study is None else f": it is {short(study)}"
         raise ValueError(f"study {place} has no {name} = Study(...){found}")
-    return _checked(study)
-
-
-def _checked(study: Study) -> Study:
-    """The study, if what it names by import path is there and does what it is for; else ValueError."""
-    for named in named_in(study):
-        module = named.path.partition(":")[0]
-        check(
-            not module.startswith(ALONE),
-            f"the study's file {module.removeprefix(ALONE)}.py holds functions that other processes import: rename it, "
-            "its name is another module's or no name of one",
-        )
-    for search in [task.search for task in study.tasks if task.search is not None]:
-        if isinstance(search.sampler, Sampler):
-            from scaling.schedule import check_sampler  # here: it loads optuna
-
-            check_sampler(search)
-    recipes = dict.fromkeys([run.recipe for run in study.runs] + [task.recipe for task in study.tasks])
-    named = [recipe for recipe in recipes if isinstance(recipe.optimizer, Optimizer)]
-    if named:
-        from scaling.training import check_optimizer  # here: it loads torch, which no other study needs to be read
-
-        for recipe in named:
-            check_optimizer(recipe)
-    for evaluation in study.evaluations:
-        if isinstance(evaluation, Evaluation):
-            check_function(evaluation)
-    return study
+    return check_named(study)
 
 
 class _TooLongError(BaseException):

@@ -75,7 +75,8 @@ def _trainings(study: Any) -> list[tuple[str, str, Any, float, int]]:
 def _rates(stage: str, name: str, recipe: Any, peak: float, steps: int) -> list[dict[str, Any]]:
     from scaling.training import learning_rate
 
-    about = {"stage": stage, "name": name, "schedule": recipe.schedule, "steps": steps}
+    schedule = getattr(recipe.schedule, "path", recipe.schedule)  # a name, or the user's function
+    about = {"stage": stage, "name": name, "schedule": schedule, "steps": steps}
     return [
         about | {"share": step / steps, "lr": learning_rate(step, base_lr=peak, steps=steps, recipe=recipe)}
         for step in sorted({round(steps * place / POINTS) for place in range(POINTS + 1)})

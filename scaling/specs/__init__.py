@@ -6,6 +6,14 @@ have equal ids on every machine; where the data lie, what a run is called and ho
 """
 
 from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.augmentation import (
+    AutoAugment,
+    ColorJitter,
+    RandAugment,
+    RandomErasing,
+    ThreeAugment,
+    TrivialAugment,
+)
 from scaling.specs.code import code_version, named_in, source_version, user_files
 from scaling.specs.data import Dataset, FewShot
 from scaling.specs.evaluations import (
@@ -21,7 +29,17 @@ from scaling.specs.evaluations import (
     data_of,
 )
 from scaling.specs.execution import Execution, Precision
-from scaling.specs.functions import Optimizer, ParameterGroup, ParameterKind, named_function
+from scaling.specs.functions import (
+    Augmentation,
+    Loss,
+    Optimizer,
+    ParameterGroup,
+    ParameterKind,
+    Schedule,
+    check_schedule,
+    factor,
+    named_function,
+)
 from scaling.specs.identity import OUTSIDE, Identified, added, from_json, identity, to_json
 from scaling.specs.models import (
     Architecture,
@@ -33,7 +51,7 @@ from scaling.specs.models import (
     without_representation,
 )
 from scaling.specs.pretraining import Pretrain, Released, Scratch, Upstream
-from scaling.specs.recipe import FINETUNE, MaskedPatches, Recipe, check_batches
+from scaling.specs.recipe import FINETUNE, Augment, MaskedPatches, Recipe, check_batches
 from scaling.specs.search import (
     PARAMETERS,
     Choice,
@@ -59,8 +77,12 @@ __all__ = [
     "ZOO",
     "AnyEvaluation",
     "Architecture",
+    "Augment",
+    "Augmentation",
+    "AutoAugment",
     "Calibration",
     "Choice",
+    "ColorJitter",
     "Count",
     "Custom",
     "Dataset",
@@ -73,6 +95,7 @@ __all__ = [
     "Hybrid",
     "Identified",
     "LinearProbe",
+    "Loss",
     "MaskedPatches",
     "Optimizer",
     "ParameterGroup",
@@ -80,27 +103,34 @@ __all__ = [
     "Precision",
     "Pretrain",
     "Probe",
+    "RandAugment",
+    "RandomErasing",
     "Range",
     "Recipe",
     "Released",
     "ResNet",
     "Robustness",
     "Sampler",
+    "Schedule",
     "Scratch",
     "Search",
     "Setting",
     "Study",
     "Task",
+    "ThreeAugment",
     "Transfer",
+    "TrivialAugment",
     "Upstream",
     "ViT",
     "added",
     "check_batches",
     "check_function",
+    "check_schedule",
     "check_sizes",
     "code_version",
     "data_of",
     "evaluated",
+    "factor",
     "family",
     "from_json",
     "has_classifier",
