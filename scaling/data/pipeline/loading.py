@@ -2,10 +2,9 @@
 
 Small images, which lie decoded in memory, are cropped by a thread of this process. Photographs, and whatever is
 augmented, are made ready by loader processes where the worker has cores for them; the batches are the same whatever
-their number. The processes
-are those of PyTorch's DataLoader, which keeps the order, passes tensors through shared memory and notices when one of
-them dies. They are forked from a server that has done the imports, so that the first training waits for one import and
-later ones for none.
+their number. The processes are those of PyTorch's DataLoader, which keeps the order, passes tensors through shared
+memory and notices when one of them dies. They are forked from a server that has done the imports, so that the first
+training waits for one import and later ones for none.
 
 Memory: batches are uint8. At most AHEAD + 1 of them exist, and PREFETCH blocks of BLOCK images per loader process.
 """
