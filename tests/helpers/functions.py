@@ -14,6 +14,10 @@ def fade(image: np.ndarray, generator: np.random.Generator, *, most: float = 0.5
     return (image * generator.uniform(1 - most, 1)).astype(np.uint8)
 
 
+def mirrored(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    return image[:, ::-1]
+
+
 def in_place(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     image[: len(image) // 2] = 0
     return image

@@ -31,28 +31,27 @@ GREY, BLACK = 128, 0  # what comes from outside the image: in the authors' and t
 MAGNITUDES = 31  # of TrivialAugment
 TRIES = 10  # rectangles that are drawn before nothing is erased, as in timm
 T = TypeVar("T")
-Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]  # uint8 [R, R, 3], which may be changed, to the same
+Change = Callable[[Image.Image, np.random.Generator], Image.Image]  # RGB [R, R], which may be changed, to the same
 
 
-def augmented(x: torch.Tensor, augment: tuple[Augment, ...], seeds: np.ndarray) -> torch.Tensor:
-    """Images after all augmentations, in their order.
+def augment_in_place(x: torch.Tensor, augment: tuple[Augment, ...], seeds: np.ndarray) -> None:
+    """Apply all augmentations, in their order, to each image.
 
     Args:
-        x: uint8 [n, 3, R, R]; it may be changed.
+        x: uint8 [n, 3, R, R].
         augment: what is done to each.
         seeds: uint64 [n, len(augment)], of the generators.
 
-    Returns:
-        uint8 [n, 3, R, R]. Raises ValueError, in one line, where a function of the user's fails.
+    Raises ValueError, in one line, where a function of the user's fails.
     """
-    pixels = x.permute(0, 2, 3, 1).contiguous().numpy()
     changes = [_change(each) for each in augment]
-    for image, row in zip(pixels, seeds.tolist(), strict=True):
-        changed = image
+    for channels, row in zip(x.numpy(), seeds.tolist(), strict=True):
+        # By Pillow, which turns an image with its channels apart into one with its channels together in half the time.
+        image = Image.merge("RGB", [Image.fromarray(np.ascontiguousarray(channel)) for channel in channels])
         for change, seed in zip(changes, row, strict=True):
-            changed = change(changed, np.random.default_rng(seed))
-        image[...] = changed
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+            image = change(image, np.random.default_rng(seed))
+        for channel, changed in zip(channels, image.split(), strict=True):
+            channel[...] = np.asarray(changed)
 
 
 def check_augmentation(augment: tuple[Augment, ...], resolution: int) -> None:
@@ -61,9 +60,9 @@ def check_augmentation(augment: tuple[Augment, ...], resolution: int) -> None:
         if isinstance(each, Augmentation):
             image = np.random.default_rng(0).integers(0, 256, (resolution, resolution, 3), np.uint8)
             change = _change(each)
-            first, second = (change(image.copy(), np.random.default_rng(1)) for _ in range(2))
+            first, second = (change(Image.fromarray(image), np.random.default_rng(1)) for _ in range(2))
             check(
-                np.array_equal(first, second),
+                first == second,
                 f"Augmentation {each.path} makes two images of one: take all random numbers from the generator, its "
                 "second argument",
             )
@@ -71,28 +70,27 @@ def check_augmentation(augment: tuple[Augment, ...], resolution: int) -> None:
 
 def _change(augment: Augment) -> Change:
     """What an augmentation does to an image."""
-    draw: Callable[[Image.Image, np.random.Generator], Image.Image]
     match augment:
         case Augmentation():
             return partial(_called, named_function(augment), augment)
         case RandomErasing():
             return partial(_random_erasing, augment)
         case RandAugment():
-            draw = partial(_rand_augment, augment)
+            return partial(_rand_augment, augment)
         case AutoAugment():
-            draw = _auto_augment
+            return _auto_augment
         case TrivialAugment():
-            draw = _trivial_augment
+            return _trivial_augment
         case ThreeAugment():
-            draw = partial(_three_augment, augment)
+            return partial(_three_augment, augment)
         case ColorJitter():
-            draw = partial(_color_jitter, augment)
-    return lambda pixels, rng: np.array(draw(Image.fromarray(pixels), rng))  # a copy: Pillow's own is read-only
+            return partial(_color_jitter, augment)
 
 
 def _called(
-    function: Callable[..., object], augment: Augmentation, pixels: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+    function: Callable[..., object], augment: Augmentation, image: Image.Image, rng: np.random.Generator
+) -> Image.Image:
+    pixels = np.array(image)  # a copy, which may be written to
     label, shape = f"Augmentation {augment.path}", pixels.shape
     try:
         changed = function(pixels, rng, **dict(augment.options))
@@ -102,7 +100,7 @@ def _called(
         raise ValueError(f"{label} must give a NumPy array, uint8 {list(shape)}, it gives {type(changed).__name__}")
     given = f"{changed.dtype} {list(changed.shape)}"
     check(given == f"uint8 {list(shape)}", f"{label} must give uint8 {list(shape)}, it gives {given}")
-    return changed
+    return Image.fromarray(changed)
 
 
 def _rand_augment(augment: RandAugment, image: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -172,18 +170,19 @@ def _color_jitter(augment: ColorJitter, image: Image.Image, rng: np.random.Gener
     return image
 
 
-def _random_erasing(augment: RandomErasing, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    height, width, _ = pixels.shape
+def _random_erasing(augment: RandomErasing, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    width, height = image.size
     if rng.random() >= augment.probability:
-        return pixels
+        return image
     for _ in range(TRIES):
         area = rng.uniform(augment.min_area, augment.max_area) * height * width
         aspect = augment.min_aspect ** rng.uniform(-1, 1)
         h, w = round((area * aspect) ** 0.5), round((area / aspect) ** 0.5)
         if h < height and w < width:
             top, left = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
-            noise = augment.fill == "noise"
-            box = rng.integers(0, 256, (h, w, 3), np.uint8) if noise else GREY
-            pixels[top : top + h, left : left + w] = box
+            if augment.fill == "noise":
+                image.paste(Image.fromarray(rng.integers(0, 256, (h, w, 3), np.uint8)), (left, top))
+            else:
+                image.paste((GREY,) * 3, (left, top, left + w, top + h))
             break
-    return pixels
+    return image

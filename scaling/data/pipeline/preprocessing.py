@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from scaling.data.pipeline.augmentation import augmented
+from scaling.data.pipeline.augmentation import augment_in_place
 from scaling.data.pipeline.crops import TRIES, inception_boxes, random_crops, whole_boxes
 from scaling.data.sources import (
     SMALL_PIXELS,
@@ -91,7 +91,7 @@ def train_images(
                 out[i] = out[i].flip(2)
         if augment:  # seeds are the words after those of the crop and the flip
             seeds = words(seed, epochs[part], indices[part], 1 + 4 * TRIES + len(augment))[:, 1 + 4 * TRIES :]
-            out = augmented(out, augment, seeds)
+            augment_in_place(out, augment, seeds)
         return out
 
     return _in_blocks(block, images, len(indices), resolution, max(resolution, resize or 0))
@@ -192,8 +192,7 @@ def _resized(images: Images, indices: np.ndarray, boxes: Boxes, side: int) -> to
             return _resize(torch.from_numpy(pixels), side)
         where = boxes(np.broadcast_to(np.array(pixels.shape[1:3]), (len(pixels), 2))).tolist()
         parts = (image[top : top + h, left : left + w] for image, (top, left, h, w) in zip(pixels, where, strict=True))
-    # Images lie as they come out of the resizing, with their channels together.
-    out = torch.empty((len(indices), 3, side, side), dtype=torch.uint8, memory_format=torch.channels_last)
+    out = torch.empty((len(indices), 3, side, side), dtype=torch.uint8)
     for i, part in enumerate(parts):
         out[i] = _resize(torch.from_numpy(part[None]), side)[0]
     return out
