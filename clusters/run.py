@@ -38,7 +38,7 @@ from scaling.schedule import (
     trial_results,
     trials_left,
 )
-from scaling.specs import EvaluationRun, Pretrain, Probe, Study, Transfer, data_of
+from scaling.specs import EvaluationRun, Pretrain, Probe, Study, Transfer, data_of, user_files
 from scaling.store import Storage, clear_checkpoints, clear_finished
 from scaling.training import SAVE_SECONDS
 
@@ -78,7 +78,7 @@ def run(
         data = pool.submit(_make_data, study, storage)  # takes seconds, and so does Ray
         if storage.local is None:  # no requests beside Ray's start, see `still_environment`
             data.result()
-        with session():
+        with session(code=user_files(study)):
             # Its error ends the study here, before any worker begins.
             data.result()
             stages = Stages(study, storage, console, place(machine), given or {}, view, save_seconds)

@@ -31,26 +31,18 @@ from scaling.console import (
 )
 from scaling.data import resolve_study
 from scaling.schedule import (
+    check_code,
     check_units,
     chosen_settings,
+    count_study,
     is_finished,
     known_settings,
+    record_code,
     search_pairs,
     trial_results,
     without_result,
 )
-from scaling.specs import (
-    FewShot,
-    Halving,
-    Pretrain,
-    Probe,
-    Released,
-    Search,
-    Study,
-    Task,
-    Transfer,
-    check_batches,
-)
+from scaling.specs import FewShot, Halving, Pretrain, Probe, Released, Search, Study, Task, Transfer, check_batches
 from scaling.store import Storage, clear_leftovers, command_typed, lease, read_table, record_command, skipped_images
 
 PRETRAINING_FLAGS = ("workers", "min_workers")  # of a Machine
@@ -115,6 +107,8 @@ class Options:
     """Few-shot accuracy of the checkpoint as it is, besides: training images a class, such as 1 5 10 25."""
     keep: bool = False
     """Keep the fine-tuned weights, for scaling.evaluate."""
+    same_code: bool = False
+    """The code of your functions has changed since they were run, in nothing that a result depends on: go on."""
     json: bool = False
     """Print one JSON value instead of text."""
     machine: tyro.conf.OmitArgPrefixes[Machine] = field(default_factory=Machine)
@@ -130,8 +124,10 @@ def main(options: Options) -> int:
         workers, microbatch = options.machine.trial_workers, options.machine.execution.microbatch
         check_batches(setting.recipe, setting.resolution, workers=workers, microbatch=microbatch)
     probes = (FewShot(task.data, options.shots, resolution=task.resolution),) if options.shots else ()
-    study = resolve_study(Study("finetune", runs, (task,), probes, released=released, seeds=options.seeds))
+    study = Study("finetune", runs, (task,), probes, released=released, seeds=options.seeds)
+    study = count_study(resolve_study(study))
     storage = storage_of(options.storage)
+    code = check_code(study, storage, same=options.same_code)
     finished = is_finished(study, storage, given)
     if not finished:
         check_units(study)
@@ -149,6 +145,7 @@ def main(options: Options) -> int:
             check_mirror(options.machine.optuna_storage)
             prepare_trackers(options.machine.tracking, study.name)
             record_command(held, command_typed())
+            record_code(code, held)
             view = GridTable(search_pairs(study)[0], study.seeds, storage)
             run(study, held, out, options.machine, given=given, view=view)
     if options.json:

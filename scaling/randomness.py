@@ -137,11 +137,21 @@ def permute_in_windows(position: np.ndarray, shards: np.ndarray, window: int, ke
 
 
 def batch_at(
-    step: int, batch_size: int, n: int, seed: int, shards: np.ndarray | None = None, window: int = 1
+    step: int,
+    batch_size: int,
+    n: int,
+    seed: int,
+    shards: np.ndarray | None = None,
+    window: int = 1,
+    repeats: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The samples of one step, of a stream of epochs that each have an order of their own.
 
     A batch may span two or more epochs. With `shards` the order of an epoch is that of `permute_in_windows`.
+
+    With `repeats` the batch has batch_size / repeats images, so many times each: all of them once, then all again, so
+    that neighbours differ and the copies are on different workers (as in DeiT's sampler). Each copy has an epoch of its
+    own: a pass over the images takes `repeats` epochs, in which each is shown as often as without.
 
     Args:
         step: the optimizer step, from 0.
@@ -150,20 +160,26 @@ def batch_at(
         seed: the run's seed.
         shards: int64 [s], number of images in each shard, n in all; None: all images are shuffled.
         window: number of shards that are shuffled together.
+        repeats: times that each image is in the batch; it divides batch_size.
 
     Returns:
         epochs int64 [batch_size], indices int64 [batch_size] in range(n). Raises ValueError for n = 0.
     """
     if n < 1:
         raise ValueError(f"cannot take batches of {n} images")
-    position = step * batch_size + np.arange(batch_size, dtype=np.int64)
-    epochs, position = position // n, position % n
+    different = batch_size // repeats
+    position = step * different + np.arange(different, dtype=np.int64)
+    passes, position = position // n, position % n
     if shards is None:
-        return epochs, permute(position, n, (seed, epochs))
-    parts = [
-        permute_in_windows(position[epochs == epoch], shards, window, (seed, int(epoch))) for epoch in np.unique(epochs)
-    ]
-    return epochs, np.concatenate(parts)
+        indices = permute(position, n, (seed, passes))
+    else:
+        parts = [
+            permute_in_windows(position[passes == number], shards, window, (seed, int(number)))
+            for number in np.unique(passes)
+        ]
+        indices = np.concatenate(parts)
+    epochs = passes * repeats + np.arange(repeats)[:, None]
+    return epochs.ravel(), np.tile(indices, repeats)
 
 
 def shard(arrays: tuple[np.ndarray, ...], rank: int, world: int, tied: int = 1) -> tuple[np.ndarray, ...]:

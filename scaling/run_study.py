@@ -18,6 +18,7 @@ from rich.console import Console
 from scaling.checks import check
 from scaling.console import Machine, check_flags, command_line, console, helping, said_missing, storage_of
 from scaling.data import resolve_study
+from scaling.schedule import count_study
 from scaling.specs import KNN, LinearProbe, Study, check_batches, data_of, to_json
 from scaling.store import Storage, clear_leftovers, command_typed, lease, read_table, record_command, skipped_images
 from search_spaces.catalog import load_study, select_models
@@ -57,6 +58,8 @@ class Options:
     """Storage of `python -m scaling.measure`'s rows on that chip, to plan by. Default: the study's, if it has some."""
     save_seconds: float = 15.0
     """Seconds between two checkpoints of a run."""
+    same_code: bool = False
+    """The code of your functions has changed since they were run, in nothing that a result depends on: go on."""
     json: bool = False
     """Print one JSON value instead of text."""
     machine: tyro.conf.OmitArgPrefixes[Machine] = field(default_factory=Machine)
@@ -81,13 +84,15 @@ def main(options: Options) -> int:
     check(options.measured is None or options.utilisation is None, "give --measured or --utilisation: one rate")
     _check_seconds(options.save_seconds)
     study = resolve_study(select_models(load_study(options.study, options.miniature), options.only))
+    study = count_study(study)
     if options.plan:
         return _plan(study, options)
     _check_runnable(study, options)
 
     storage = storage_of(options.storage, _default_storage(options, study.name))
-    from scaling.schedule import check_units, is_finished, without_result
+    from scaling.schedule import check_code, check_units, is_finished, record_code, without_result
 
+    code = check_code(study, storage, same=options.same_code)
     finished = is_finished(study, storage, {})
     if not finished:
         check_units(study)  # what is done is done, with whatever sizes
@@ -106,6 +111,7 @@ def main(options: Options) -> int:
             check_mirror(options.machine.optuna_storage)
             prepare_trackers(options.machine.tracking, study.name)
             held.write("study.json", to_json(study).encode())
+            record_code(code, held)
             record_command(held, command_typed())
             run(study, held, out, options.machine, save_seconds=options.save_seconds)
     with helping("the report"):

@@ -7,6 +7,7 @@ import os
 import pkgutil
 import re
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from typing import NoReturn
 
 import search_spaces
 from scaling.checks import check, check_regular, short
-from scaling.specs import Evaluation, Optimizer, Study, check_function, from_json
+from scaling.specs import Study, from_json
+from search_spaces.named import ALONE, check_named
 
 LARGEST_FILE, LARGEST_JSON = 2**24, 2**28  # bytes of a study file, and of a stored study
 SECONDS = "STUDY_SECONDS"  # environment variable: how long a study file may take to make its values
@@ -40,29 +42,14 @@ def load_study(place: str, miniature: bool = False) -> Study:
     if place.endswith(".json"):
         if miniature:
             raise ValueError(f"--miniature is for a study of search_spaces or of your own; {place} is run as it is")
-        return _checked(_stored_study(place))
+        return check_named(_stored_study(place))
     module = _read(_module_of(place), place)
     name = "MINIATURE" if miniature else "STUDY"
     study = vars(module).get(name)
     if not isinstance(study, Study):
         found = "" if study is None else f": it is {short(study)}"
         raise ValueError(f"study {place} has no {name} = Study(...){found}")
-    return _checked(study)
-
-
-def _checked(study: Study) -> Study:
-    """The study, if what it names by import path is there and does what it is for; else ValueError."""
-    recipes = dict.fromkeys([run.recipe for run in study.runs] + [task.recipe for task in study.tasks])
-    named = [recipe for recipe in recipes if isinstance(recipe.optimizer, Optimizer)]
-    if named:
-        from scaling.training import check_optimizer  # here: it loads torch, which no other study needs to be read
-
-        for recipe in named:
-            check_optimizer(recipe)
-    for evaluation in study.evaluations:
-        if isinstance(evaluation, Evaluation):
-            check_function(evaluation)
-    return study
+    return check_named(study)
 
 
 class _TooLongError(BaseException):
@@ -73,6 +60,8 @@ def _read(spec: ModuleSpec, place: str) -> ModuleType:
     """The module, run. Raises ValueError, in one line with the line of the file, for all that ends it otherwise."""
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    if not spec.name.startswith(f"{search_spaces.__name__}."):
+        sys.modules[spec.name] = module  # where the functions that the study names are looked for
     seconds = _seconds()
     try:
         with _at_most(seconds):
@@ -143,10 +132,27 @@ def _module_of(place: str) -> ModuleSpec:
     if not path.exists():
         raise ValueError(f"study file {place} not found")
     check_regular(path, LARGEST_FILE)
-    spec = importlib.util.spec_from_file_location(f"study_{path.stem}", path.absolute())
+    spec = importlib.util.spec_from_file_location(_importable(path), path.absolute())
     if spec is None or path.suffix != ".py":
         raise ValueError(f"study file {place} must be a .py file that holds STUDY = Study(...), or a study.json")
     return spec
+
+
+def _importable(path: Path) -> str:
+    """The name under which a study's file can be imported, as a script's: its folder is put on the path.
+
+    A file whose name is another module's gets one under which it cannot.
+    """
+    folder = str(path.absolute().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    if not path.stem.isidentifier():
+        return f"{ALONE}{path.stem}"
+    try:
+        found = importlib.util.find_spec(path.stem)
+    except ValueError:  # a module without a place of its own, such as __main__
+        found = None
+    return path.stem if found and found.origin == str(path.absolute()) else f"{ALONE}{path.stem}"
 
 
 def _stored_study(place: str) -> Study:

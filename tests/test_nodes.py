@@ -20,6 +20,7 @@ from scaling.specs.pretraining import Pretrain
 from scaling.store import frames
 from scaling.store.storage import Storage
 from scaling.training.optim import learning_rate
+from tests.helpers.own_study import LAYERS, OWN_STUDY
 
 ROOT = Path(__file__).parent.parent
 STUDY = """
@@ -90,6 +91,18 @@ def two_nodes() -> Iterator[Any]:
     """A head that trains nothing, and a node with a CPU."""
     with nodes(1, num_cpus=0, include_dashboard=False) as made:
         yield made
+
+
+@contextlib.contextmanager
+def node_without(cluster: Any, folder: Path) -> Iterator[None]:
+    """A further node with two CPUs, for whose processes the folder is empty."""
+    place = tempfile.mkdtemp(dir=cluster.places)
+    start = f"{Path(sys.executable).parent / 'ray'} start --address={cluster.address} --num-cpus=2 --temp-dir={place}"
+    hidden = f"mount -t tmpfs none {folder} && exec {start} --dashboard-agent-listen-port={free_port()} --block"
+    node = subprocess.Popen(["unshare", "-m", "sh", "-c", hidden], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    yield
+    node.terminate()
+    node.wait(timeout=60)
 
 
 def submitted(cluster: Any, *words: str | Path) -> "subprocess.Popen[str]":
@@ -258,3 +271,22 @@ def test_a_node_that_is_to_be_taken_away(two_nodes: Any, tmp_path: Path) -> None
     assert second["seconds_queued"] > 1
     rows = [frames.read_table(Storage.of(place), "pretrain").drop("checkpoint") for place in (whole, torn)]
     assert rows[0].equals(rows[1])
+
+
+def test_own_code_goes_where_the_users_files_are_not(tmp_path: Path) -> None:
+    """A job whose study and modules lie on the head's disk alone, and whose work is done on another node."""
+    may_mount = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", tmp_path], check=False)
+    if may_mount.returncode:
+        pytest.skip("an empty folder for some processes needs the right to mount")
+    folder, storage = tmp_path / "mine", tmp_path / "rows"
+    folder.mkdir()
+    (folder / "own_layers.py").write_text(LAYERS)
+    (folder / "own_study.py").write_text(OWN_STUDY)
+    ports = {"dashboard_port": free_port(), "dashboard_agent_listen_port": free_port()}
+    with nodes(0, num_cpus=0, include_dashboard=True, **ports) as cluster, node_without(cluster, folder):
+        job = submitted(cluster, folder / "own_study.py", "--storage", storage)
+        told, _ = job.communicate(timeout=900)
+    assert job.returncode == 0, told
+    families = frames.read_table(Storage.of(storage), "pretrain")["family"]
+    assert sorted(families) == ["convnet", "mlp", "net", "vit"]
+    assert frames.read_table(Storage.of(storage), "transfer").height == 4

@@ -13,7 +13,7 @@ from analysis.accounting.rates import Rates, rates_of_model, training_rate
 from clusters.hardware import Hardware, Slice, catalogue
 from scaling.flops import parameters, pretrain_flops, transfer_flops
 from scaling.schedule import Pair, evaluation_runs, planned_trials, search_pairs
-from scaling.specs import Pretrain, Study, family
+from scaling.specs import Custom, Pretrain, Study, family
 
 EXA = 1e18
 CORE_DAYS = ("core_days", "core_days_low", "core_days_high")
@@ -40,6 +40,7 @@ class RunCost:
     core_days_high: float | None
     price_usd: float | None
     measured: bool  # whether this model's training was timed on the chip
+    counted: bool  # whether its FLOPs were counted on the model, for which there is no closed form
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,7 @@ def _run_cost(run: Pretrain, chip: Hardware, utilisation: float | None, rates: R
         **_core_days(valid, rate, ends),
         price_usd=chip.price_usd(valid / rate),
         measured=own is not None,
+        counted=isinstance(run.model, Custom),
     )
 
 

@@ -38,6 +38,9 @@ def render_plan(costs: Plan) -> Iterable[Any]:
     headings = ("model", "epochs", "parameters", "images", "steps", flops, "valid", time, *priced)
     yield WideTable(f"Plan of study {costs.study}", headings, tuple(rows), labels=1)
     yield f"{flops}: every tap of padded convolutions | valid: taps inside the image, the paper's Table 6 convention."
+    counted = dict.fromkeys(run.name for run in costs.runs if run.counted)
+    if counted:
+        yield f"Counted by torch on the model, which has no closed form: {', '.join(counted)}."
     yield from _notes(costs, time, bool(priced))
 
 

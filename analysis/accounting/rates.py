@@ -1,12 +1,13 @@
 """How fast a chip trains: exaFLOPs per core-day, measured, published, or as a share of the peak."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import polars as pl
 
 from clusters.hardware import SECONDS_PER_DAY, Hardware, catalogue, chip_of_device
 from scaling.flops import train_flops
-from scaling.specs import Architecture, from_json, to_json, without_representation
+from scaling.specs import Architecture, Custom, from_json, to_json, without_representation
 
 Rates = Mapping[tuple[str, int], tuple[float, ...]]  # exaFLOPs per core-day, newest first, by (model, pixels)
 PAPER_CHIP = "tpu-v3"
@@ -57,5 +58,6 @@ def _ends(rates: Sequence[float]) -> tuple[float, float] | None:
 
 
 def _key(model: Architecture) -> str:
-    """What measured rates are looked up by: a model, whatever its pre-training head."""
-    return to_json(without_representation(model))
+    """What measured rates are looked up by: a model, whatever its pre-training head, and what is known of its costs."""
+    model = replace(model, counts=(), fingerprint=None) if isinstance(model, Custom) else without_representation(model)
+    return to_json(model)

@@ -36,10 +36,11 @@ def run(options: Options) -> None:
 
     from analysis.figures import schedule_chart, write_charts
     from scaling.data import resolve_study
+    from scaling.schedule import count_study
     from scaling.store import Storage
     from search_spaces.catalog import load_study
 
-    study = resolve_study(load_study(options.study))
+    study = count_study(resolve_study(load_study(options.study)))
     trainings = _trainings(study)
     rates = pl.DataFrame([row for training in trainings for row in _rates(*training)])
     groups = pl.DataFrame([row for run in study.runs for row in _groups(run)])
@@ -74,7 +75,8 @@ def _trainings(study: Any) -> list[tuple[str, str, Any, float, int]]:
 def _rates(stage: str, name: str, recipe: Any, peak: float, steps: int) -> list[dict[str, Any]]:
     from scaling.training import learning_rate
 
-    about = {"stage": stage, "name": name, "schedule": recipe.schedule, "steps": steps}
+    schedule = getattr(recipe.schedule, "path", recipe.schedule)  # a name, or the user's function
+    about = {"stage": stage, "name": name, "schedule": schedule, "steps": steps}
     return [
         about | {"share": step / steps, "lr": learning_rate(step, base_lr=peak, steps=steps, recipe=recipe)}
         for step in sorted({round(steps * place / POINTS) for place in range(POINTS + 1)})

@@ -45,10 +45,11 @@ QUIET = {  # measured with Ray 2.60: without these a local fit takes several sec
 
 
 @contextlib.contextmanager
-def session(num_cpus: int | None = None) -> Iterator[None]:
+def session(num_cpus: int | None = None, code: Sequence[Path] = ()) -> Iterator[None]:
     """Join the cluster of RAY_ADDRESS (which is set in a Ray job), or start a local one that ends with the block.
 
-    Inside another session it does nothing. `num_cpus` is the size of a local cluster, by default the machine's. After a
+    Inside another session it does nothing. `num_cpus` is the size of a local cluster, by default the machine's. `code`
+    are the user's modules and folders of packages, which all workers get (`user_files`). After a
     KeyboardInterrupt or a driver's sleep Ray is left to end with the process: a thread that was too slow to stop may
     still be in a call of Ray's, and would then take the process down without a message.
     """
@@ -61,7 +62,7 @@ def session(num_cpus: int | None = None) -> Iterator[None]:
     with still_environment(), _hangup_blocked():
         # What the user has set stays.
         os.environ.update({name: os.environ.get(name, value) for name, value in ours.items()})
-        _start(address, num_cpus, ours)
+        _start(address, num_cpus, _runtime_env(address, ours, code))
     # Python lets no other thread set a handler.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts an exit of its own there, which would save nothing
@@ -87,7 +88,7 @@ def _hangup_blocked() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start(address: str | None, num_cpus: int | None, ours: dict[str, str]) -> None:
+def _start(address: str | None, num_cpus: int | None, runtime_env: dict[str, Any]) -> None:
     """Start Ray, or connect to it. Raises ValueError when no cluster answers, or a local one does not start in time."""
     before = ray_constants.ENABLE_RAY_CLUSTER
     # A cluster of this machine alone listens on 127.0.0.1, where no other machine reaches it. Ray has the switch for
@@ -102,7 +103,7 @@ def _start(address: str | None, num_cpus: int | None, ours: dict[str, str]) -> N
             include_dashboard=None if address else False,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            runtime_env=_runtime_env(address, ours),
+            runtime_env=runtime_env,
             # In a directory of this user's own: Ray opens its own directories to everybody, logs and sockets with them.
             _temp_dir=None if address else f"{tempfile.mkdtemp(prefix='ray-', dir=get_default_system_temp_dir())}/ray",
         )
@@ -193,14 +194,18 @@ def _spare(cpus: Iterable[int]) -> int:
     return min(max(min(cpus, default=1) - 1, 0), MOST_LOADERS)
 
 
-def _runtime_env(address: str | None, ours: dict[str, str]) -> dict[str, Any]:
-    """Ray's description of how workers find these packages.
+def _runtime_env(address: str | None, ours: dict[str, str], code: Sequence[Path]) -> dict[str, Any]:
+    """Ray's description of how workers find these packages, and the user's code.
 
     In a job that is the job's working directory; from elsewhere a copy of the checkout; locally the checkout itself.
     """
     if address is None:
-        path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
+        folders = dict.fromkeys(str(each.parent) for each in code)
+        path = os.pathsep.join(part for part in (str(ROOT), *folders, os.environ.get("PYTHONPATH", "")) if part)
         return {"env_vars": {**ours, "PYTHONPATH": path}}
+    env: dict[str, Any] = {"env_vars": ours}
+    if code:
+        env["py_modules"] = [str(each) for each in code]
     if IN_JOB in os.environ or not (ROOT / "pyproject.toml").is_file():
-        return {"env_vars": ours}
-    return {"env_vars": ours, "working_dir": str(ROOT), "excludes": [".git", ".venv", "results"]}
+        return env
+    return env | {"working_dir": str(ROOT), "excludes": [".git", ".venv", "results"]}

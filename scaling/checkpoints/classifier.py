@@ -11,18 +11,11 @@ from scaling.checkpoints.files import Checkpoint, parse_arrays, read_arrays
 from scaling.checkpoints.formats import load_weights
 from scaling.checkpoints.locate import checkpoint_directory, is_weights_file, model_of_file, read_classes, read_spec
 from scaling.checkpoints.names import HEADS, Layout
+from scaling.checkpoints.upstream import read_weights
 from scaling.checkpoints.whole import check_file
 from scaling.checks import check
-from scaling.models import build
-from scaling.specs import (
-    Architecture,
-    Pretrain,
-    Released,
-    Transfer,
-    family,
-    whole_patches,
-    without_representation,
-)
+from scaling.models import CustomModel, build
+from scaling.specs import Architecture, Pretrain, Released, Transfer, family, whole_patches, without_representation
 
 CLASSIFIER_BIASES: dict[Layout, str] = {  # its length is the number of classes
     "vision_transformer": "head/bias",
@@ -72,7 +65,10 @@ def load_classifier(checkpoint: str, *, runs: str | None, model: str | None, res
     assert data.num_classes is not None
     pixels = whole_patches(body, resolution or spec.resolution)
     module = build(body, data.num_classes, resolution=pixels)
-    load_weights(module, directory.path("model.safetensors"))
+    if isinstance(module, CustomModel):
+        module.load_state_dict(read_weights(directory))
+    else:
+        load_weights(module, directory.path("model.safetensors"))
     digest = hashlib.sha256(directory.read("model.safetensors")).hexdigest()
     return Classifier(
         module,

@@ -14,7 +14,7 @@ from torch import Tensor
 from scaling.checkpoints.files import errors_in_one_line, parameters_prefix, suffix_of
 from scaling.checkpoints.formats import load_weights
 from scaling.checks import check, check_regular
-from scaling.models import build, load_pretrained
+from scaling.models import load_pretrained, outline
 from scaling.specs import Released, Upstream, whole_patches, without_representation
 from scaling.store import Storage
 
@@ -30,8 +30,7 @@ def check_upstream(upstream: Upstream, checkpoint: str | None, resolution: int) 
     if not isinstance(upstream, Released) and checkpoint is None:
         return
     model = without_representation(upstream.model)
-    with torch.device("meta"):  # shapes alone
-        module = build(model, 1, resolution=whole_patches(model, resolution))
+    module = outline(model, 1, resolution=whole_patches(model, resolution))
     if isinstance(upstream, Released):
         load_weights(module, weight_shapes(upstream.source), head="drop", label=upstream.source)
     else:

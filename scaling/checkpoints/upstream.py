@@ -7,13 +7,13 @@ from torch import Tensor, nn
 from scaling.checkpoints.formats import load_weights
 from scaling.checkpoints.whole import WEIGHTS, check_whole
 from scaling.checks import check, check_regular
-from scaling.models import check_finite_weights, load_pretrained
+from scaling.models import CustomModel, check_finite_weights, is_classifier, load_pretrained
 from scaling.specs import Released, Upstream
 from scaling.store import DamagedError, Storage
 
 
 def load_upstream(module: nn.Module, upstream: Upstream, checkpoint: str | None) -> None:
-    """Put the upstream's weights into a module that has the upstream's body; the module's classifier stays as it is.
+    """Put the upstream's weights into a module that has the upstream's body, under a classifier of zeros.
 
     `checkpoint` is the checkpoint directory of a pre-training run, and None for a from-scratch baseline, whose fresh
     weights stay. Raises ValueError when the weights cannot be read, do not fit, or hold NaN or infinite values.
@@ -22,9 +22,11 @@ def load_upstream(module: nn.Module, upstream: Upstream, checkpoint: str | None)
         load_weights(module, upstream.source, head="drop")
     elif checkpoint is not None:
         weights = read_weights(Storage.of(checkpoint))
-        body = {name: value for name, value in weights.items() if not name.startswith("head.")}
+        body = {name: value for name, value in weights.items() if not is_classifier(module, name)}
         check_finite_weights(body, f"checkpoint {checkpoint}")
         load_pretrained(module, body)
+        if isinstance(module, CustomModel):  # ours are built with a classifier of zeros (§B.1.1)
+            module.zero_classifier()
 
 
 def read_weights(checkpoint: Storage) -> dict[str, Tensor]:

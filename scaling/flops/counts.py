@@ -1,4 +1,5 @@
 """Closed forms for parameters, multiply-accumulates (MACs) and training FLOPs of a spec, without building the model.
+A `Custom` model has no closed form: it carries its counts.
 
 Conventions: 1 MAC = 2 FLOPs; norms, activations, softmax and pooling count as nothing; the backward pass costs twice
 the forward pass. A padded convolution is counted in one of two ways: all its taps (as profilers do), or, with
@@ -11,6 +12,7 @@ from scaling.flops.resnet import feature_side, resnet_macs, resnet_parameters
 from scaling.flops.vit import vit_macs, vit_parameters
 from scaling.specs import (
     Architecture,
+    Custom,
     Dataset,
     Hybrid,
     MaskedPatches,
@@ -22,7 +24,7 @@ from scaling.specs import (
 )
 
 
-def _head(model: Architecture) -> tuple[int, int | None, int]:
+def _head(model: ViT | ResNet | Hybrid) -> tuple[int, int | None, int]:
     """The widths of the head: of the features, of the hidden layer (or None), and of the classifier's input."""
     match model:
         case ResNet():
@@ -39,6 +41,9 @@ def parameters(model: Architecture, *, num_classes: int | None = None, resolutio
     Without `num_classes` the classifier is left out, but not the hidden layer of the pre-training head: that is the
     convention of the paper's Table 1.
     """
+    if isinstance(model, Custom):
+        count = model.count(resolution, num_classes)
+        return count.parameters - (count.classifier if num_classes is None else 0)
     match model:
         case ResNet():
             body = resnet_parameters(model, resolution)
@@ -59,6 +64,9 @@ def forward_macs(model: Architecture, resolution: int, num_classes: int, *, vali
     `valid` leaves out the taps of convolutions that fall into the padding. Attention counts as its two matrix products,
     those of the queries with the keys and of the weights with the values.
     """
+    if isinstance(model, Custom):
+        count = model.count(resolution, num_classes)
+        return count.macs_valid if valid else count.macs
     match model:
         case ResNet():
             body = resnet_macs(model, resolution, valid=valid)

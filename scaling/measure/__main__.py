@@ -8,7 +8,7 @@ pipeline delivers. With --storage, rows of table measure: `run_study.py --plan -
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any
@@ -16,19 +16,20 @@ from typing import Any
 import torch
 import tyro
 
-from scaling.checks import check
+from scaling.checks import check, say
 from scaling.console import WideTable, check_flag, command_line, console, storage_of
 from scaling.data.sources import open_split
-from scaling.flops import train_flops
+from scaling.flops import parameters, train_flops
 from scaling.measure import memory, steps
 from scaling.measure.timing import GEMM_SIZES, gemm_rate
-from scaling.models import build
-from scaling.specs import Architecture, Execution, Precision, family, to_json, whole_patches, zoo_model
+from scaling.models import build, count_model
+from scaling.specs import Architecture, Custom, Execution, Precision, family, to_json, whole_patches, zoo_model
 from scaling.store import write_rows
 from scaling.training import Device, local_device
 
 SIZES = (64, 128, 224, 384, 512)  # Figure 12
 GIB = 2**30
+TRAINING_BYTES = 16  # of a parameter in float32 with its gradient and AdamW's moments
 RENAMED = {  # flags, old to new
     "--sizes": "--resolution",
     "--batch": "--batch-size",
@@ -46,7 +47,7 @@ class Options:
     """
 
     models: tyro.conf.Positional[tuple[str, ...]]
-    """Models of the zoo."""
+    """Models of the zoo, of timm ("timm:resnet18"), or your own by their import path ("my_models:convnext")."""
     resolution: tuple[int, ...] = SIZES
     """Pixels a side; lowered to whole patches."""
     precision: Precision | None = None
@@ -82,6 +83,10 @@ def main(options: Options) -> int:
     place = None if options.storage is None else storage_of(options.storage)
     if options.data is not None:
         open_split(options.data, None)  # said before anything is measured
+    limit = memory.memory_limit(device) if options.memory is None else round(options.memory * GIB)
+    specs = {pair: _costed(*pair, options.num_classes) for pair in pairs}
+    for (name, resolution), spec in specs.items():
+        _check_memory(name, spec, resolution, options.num_classes, limit)
     if place is not None:
         place.make()
     gemm = gemm_rate(device, device.precision)
@@ -90,7 +95,7 @@ def main(options: Options) -> int:
     # Input is measured once per resolution: it does not depend on the model.
     inputs, rows = cache(partial(steps.input_rate, options.data)), []
     for name, resolution in pairs:
-        row = measure(name, resolution, options, device, gemm, inputs(resolution))
+        row = measure(name, specs[name, resolution], resolution, options, limit, device, gemm, inputs(resolution))
         out.print(_progress_line(row), markup=False, soft_wrap=True)
         rows.append(row)
         if place is not None:
@@ -122,14 +127,42 @@ def _models_and_resolutions(options: Options) -> list[tuple[str, int]]:
     return list(pairs)
 
 
-def measure(name: str, resolution: int, options: Options, device: Device, gemm: float, inputs: float) -> dict[str, Any]:
-    """The row of one model of the zoo at one resolution.
+def _costed(name: str, resolution: int, num_classes: int) -> Architecture:
+    """The model of a name; a `Custom` one has been tried, and its costs counted."""
+    model = zoo_model(name)
+    if not isinstance(model, Custom):
+        return model
+    count, unknown = count_model(model, num_classes, resolution)
+    if unknown:
+        say([f"{name}: {', '.join(unknown)} cannot be counted: its FLOPs are too few"])
+    return replace(model, counts=(count,))
 
-    `gemm` is the device's rate of matrix products in TFLOP/s, `inputs` the images/s that one core decodes and crops.
+
+def _check_memory(name: str, model: Architecture, resolution: int, num_classes: int, limit: int) -> None:
+    least = TRAINING_BYTES * parameters(model, num_classes=num_classes, resolution=resolution)
+    check(
+        least <= limit,
+        f"{name} needs {least / GIB:,.1f} GiB to be trained (weights, gradients and AdamW's moments), and there are "
+        f"{limit / GIB:,.1f}: leave it out, or give --memory what this machine has",
+    )
+
+
+def measure(
+    name: str,
+    spec: Architecture,
+    resolution: int,
+    options: Options,
+    limit: int,
+    device: Device,
+    gemm: float,
+    inputs: float,
+) -> dict[str, Any]:
+    """The row of one model at one resolution.
+
+    `limit` is the memory in bytes, `gemm` the device's rate of matrix products in TFLOP/s, and `inputs` the images/s
+    that one core decodes and crops.
     """
-    spec: Architecture = zoo_model(name)
     module = build(spec, options.num_classes, resolution=resolution, head_bias=0.0).to(device.torch)
-    limit = memory.memory_limit(device) if options.memory is None else round(options.memory * GIB)
     memory.restrict_memory(device, limit)
     budget = steps.Budget(options.seconds, options.max_batch_size, limit)
     rates = steps.inference_rates(module, resolution, budget, device)

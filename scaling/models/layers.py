@@ -20,6 +20,7 @@ from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selectiv
 # Positions of a feature map. Below, one product over all images fills the cores best; above, an image has enough of its
 # own, and joining the images would only copy them.
 FEW_POSITIONS = 256
+CLASSIFIER = frozenset({"head.weight", "head.bias"})  # names of its parameters in every model of ours
 
 
 # --- images and patches ------------------------------------------------------------------------------------------

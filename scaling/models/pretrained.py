@@ -7,6 +7,13 @@ from torch import Tensor, nn
 
 from scaling.models.positions import fit_positions
 
+HIDDEN = "pre_logits."  # how the names of the hidden layer before the classifier begin
+
+
+def is_classifier(module: nn.Module, name: str) -> bool:
+    """Whether a parameter of a model's module, by its name, is the classifier's: one of its `classifier`."""
+    return name in getattr(module, "classifier", ())
+
 
 def load_pretrained(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Load pre-trained weights into a module with another classifier; positions of every form are resized to its grid.
@@ -15,10 +22,10 @@ def load_pretrained(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     has none (§B.1.1). Raises ValueError, and changes nothing, when a parameter is missing, left over or of another
     shape.
     """
-    own = {name: value for name, value in module.state_dict().items() if not name.startswith("head.")}
-    hidden = any(name.startswith("pre_logits.") for name in own)
-    dropped = ("head.",) if hidden else ("head.", "pre_logits.")
-    given = {name: value for name, value in state.items() if not name.startswith(dropped)}
+    own = {name: value for name, value in module.state_dict().items() if not is_classifier(module, name)}
+    given = {name: value for name, value in state.items() if not is_classifier(module, name)}
+    if not any(name.startswith(HIDDEN) for name in own):
+        given = {name: value for name, value in given.items() if not name.startswith(HIDDEN)}
     given = fit_positions(given, own)
     shapes = [
         f"{name} {list(given[name].shape)} instead of {list(own[name].shape)}"

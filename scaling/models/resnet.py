@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from scaling.models.axial_resnet import AxialAttention
-from scaling.models.layers import GroupNorm, convolve, lecun_normal_, max_pool
+from scaling.models.layers import CLASSIFIER, GroupNorm, convolve, lecun_normal_, max_pool
 from scaling.specs import ResNet
 
 POST_EPS = 1e-6  # of every GroupNorm after a convolution, as in the official code
@@ -230,6 +230,8 @@ class Backbone(nn.Module):
 
 class BiTResNet(nn.Module):
     """Backbone, global average pooling, linear classifier. `resolution` is the backbone's."""
+
+    classifier = CLASSIFIER
 
     def __init__(
         self, spec: ResNet, num_classes: int, *, resolution: int | None = None, head_bias: float = 0.0

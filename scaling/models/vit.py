@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from scaling.models.layers import Dense, attend, embed_patches, gelu, lecun_normal_
+from scaling.models.layers import CLASSIFIER, Dense, attend, embed_patches, gelu, lecun_normal_
 from scaling.models.positions import INIT_STD, fresh_tables, relative_logits, tables_by_place
 from scaling.specs import ViT
 
@@ -97,6 +97,8 @@ class VisionTransformer(nn.Module):
     padding, so rows and columns that fill no whole patch are ignored (H/14 at 384 pixels sees 378).
     Raises ValueError when there is not one whole patch.
     """
+
+    classifier = CLASSIFIER
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from scaling.checkpoints import load_upstream
 from scaling.data.pipeline import Skipped, readable
 from scaling.data.sources import Images, open_beside, open_split, single_labels
-from scaling.models import BiTResNet, NonFiniteError, VisionTransformer, build
+from scaling.models import Model, NonFiniteError, build
 from scaling.randomness import permute
 from scaling.specs import Dataset, FewShot, Probe, Upstream, family, whole_patches
 from scaling.store import Storage, write_rows
@@ -27,7 +27,7 @@ def splits(data: Dataset, storage: Storage) -> tuple[Images, Images]:
 
 
 def fewshot_top1(
-    module: VisionTransformer | BiTResNet,
+    module: Model,
     fewshot: FewShot,
     train: Images,
     test: Images,
@@ -126,9 +126,7 @@ def probe(unit: Probe, *, checkpoint: str | None, storage: Storage, study: str, 
         write_rows(storage, "fewshot", rows)
 
 
-def frozen_body(
-    upstream: Upstream, checkpoint: str | None, resolution: int, device: Device
-) -> VisionTransformer | BiTResNet:
+def frozen_body(upstream: Upstream, checkpoint: str | None, resolution: int, device: Device) -> Model:
     """The upstream on the device, to read its features: its classifier is one output of zeros.
 
     `checkpoint` is that of `load_upstream`, `resolution` in whole patches. A from-scratch baseline has its seed's

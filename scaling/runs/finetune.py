@@ -15,7 +15,7 @@ from scaling.models import build
 from scaling.randomness import Index, Rest, hashed, holdout
 from scaling.runs.official import official_dev_split
 from scaling.specs import Dataset, Scratch, Task, Transfer, check_batches, family, to_json, without_representation
-from scaling.store import Storage, clear_checkpoints, read_row, write_rows
+from scaling.store import Storage, clear_checkpoints, clear_later, read_row, write_rows
 from scaling.training import (
     SAVE_SECONDS,
     Device,
@@ -82,6 +82,8 @@ def finetune(
             batches=partial(batches, stream=stream, skipped=ledger.skipped, loaders=device.loaders),
             objective=classification(recipe, transfer.seed),
         )
+        if until is not None and device.rank == 0:
+            clear_later(storage, transfer.id, until)
         trained = train(
             module, training, storage=storage, device=device, ledger=ledger, report=report, save_seconds=save_seconds
         )

@@ -12,7 +12,7 @@ from scaling.checks import check
 from scaling.data.pipeline import Skipped, Stream, batches
 from scaling.data.sources import Images, open_split
 from scaling.flops import parameters, pretrain_flops
-from scaling.models import BiTResNet, MaskedPatchPrediction, VisionTransformer, build
+from scaling.models import MaskedPatchPrediction, Model, build
 from scaling.randomness import Index, holdout, permute
 from scaling.runs.fewshot import fewshot_top1, splits
 from scaling.runs.masked import build_masked, corruption, masked_accuracy, masked_prediction
@@ -157,7 +157,7 @@ def _probe(run: Pretrain, storage: Storage, device: Device, skipped: Skipped) ->
 
     def top1(module: nn.Module) -> float:
         encoder = module.encoder if isinstance(module, MaskedPatchPrediction) else module
-        assert isinstance(encoder, VisionTransformer | BiTResNet)
+        assert isinstance(encoder, Model)
         accuracies = fewshot_top1(
             encoder, fewshot, train, test, resolution=run.resolution, device=device, skipped=skipped
         )

@@ -1,5 +1,7 @@
 """Which units of work a study still has to do, by its rows alone."""
 
+from scaling.schedule.code import check_code, record_code
+from scaling.schedule.counted import count_study
 from scaling.schedule.pairs import (
     Pair,
     check_units,
@@ -21,7 +23,7 @@ from scaling.schedule.pending import (
     trial_results,
     without_result,
 )
-from scaling.schedule.sampler import RESULT_COLUMNS, Result, Results, objectives, result_of
+from scaling.schedule.sampler import RESULT_COLUMNS, Result, Results, check_sampler, objectives, result_of
 from scaling.schedule.status import render_status, study_status
 from scaling.schedule.trials import Trial, chosen_settings, due_trials, known_settings, trials_left
 
@@ -32,9 +34,12 @@ __all__ = [
     "Result",
     "Results",
     "Trial",
+    "check_code",
+    "check_sampler",
     "check_units",
     "checkpoint_of",
     "chosen_settings",
+    "count_study",
     "due_trials",
     "evaluation_runs",
     "final_runs",
@@ -48,6 +53,7 @@ __all__ = [
     "objectives",
     "open_searches",
     "planned_trials",
+    "record_code",
     "render_status",
     "result_of",
     "search_pairs",

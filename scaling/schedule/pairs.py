@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from scaling.checks import check
+from scaling.flops import transfer_flops
 from scaling.specs import (
     Architecture,
     Choice,
@@ -95,6 +97,26 @@ def check_units(study: Study) -> None:
     evaluation_runs(study)
     for pair in search_pairs(study):
         planned_trials(pair, study.seeds)
+        _check_budget(pair)
+
+
+def _check_budget(pair: Pair) -> None:
+    """Raise ValueError unless some setting costs no more than a search allows."""
+    search = pair.task.search
+    if search is None or search.max_flops is None:
+        return
+    least: dict[str, int | float | str] = {
+        name: min(values.values) if isinstance(values, Choice) else values.low
+        for name, values in search.space
+        if name in ("steps", "resolution", "batch_size")
+    }
+    settings = [*fixed_settings(pair), *([with_parameters(pair.task.own, least)] if search.trials else [])]
+    cost = min(transfer_flops(pair.dev(setting), valid=True) for setting in settings)
+    check(
+        cost <= search.max_flops,
+        f"max_flops of task {pair.task.name} must be at least the {cost:.3g} FLOPs of the cheapest setting of "
+        f"{pair.upstream.name}, got {search.max_flops:g}",
+    )
 
 
 def final_runs(pair: Pair, settings: Sequence[Setting], seeds: tuple[int, ...]) -> list[Transfer]:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scaling.flops import transfer_flops
 from scaling.randomness import permute
 from scaling.schedule.pairs import Pair, fixed_settings
-from scaling.schedule.sampler import Result, Results, objectives, propose_settings
+from scaling.schedule.sampler import Result, Results, Values, objectives, propose_settings
+from scaling.schedule.terminator import more_will_not_pay
 from scaling.specs import Halving, Setting, Transfer
 
 
@@ -36,21 +38,39 @@ def known_settings(pair: Pair, results: Results) -> tuple[list[Setting], bool]:
     settings, search = fixed_settings(pair), pair.task.search
     if search is None or search.trials is None:
         return settings, True
+    fixed = len(settings)
     # The generations are proposed again on every call, each from the results of those before it alone: so they come
     # out the same after a restart, and whichever trial ended first.
     for first in range(0, search.trials, search.generation):
-        # 'open', because None is a result too: the trial diverged.
-        ended = [(setting, results.get(pair.dev(setting).id, "open")) for setting in settings]
         # A sampler that does not learn goes on: all its trials are known from the start.
-        if search.learns and any(result == "open" for _, result in ended):
-            return settings, False
-        values = [
-            (setting, objectives(pair.dev(setting), result)) for setting, result in ended if isinstance(result, Result)
-        ]
+        ended = _ended(pair, settings, results) if search.learns else []
+        if ended is None:
+            return _affordable(pair, settings), False
+        if first and more_will_not_pay(pair.task, search, ended):
+            break
         size = min(search.generation, search.trials - first)
-        settings += propose_settings(search, pair.task.own, first, size, values if search.learns else [])
+        settings += propose_settings(search, pair.task.own, first, size, ended[:fixed], ended[fixed:])
         settings = list(dict.fromkeys(settings))  # what is proposed a second time is no new trial
-    return settings, True
+    return _affordable(pair, settings), True
+
+
+def _ended(pair: Pair, settings: Sequence[Setting], results: Results) -> list[tuple[Setting, Values]] | None:
+    """The settings with their values, or None while one of them is still to be tried."""
+    ended: list[tuple[Setting, Values]] = []
+    affordable = set(_affordable(pair, settings))
+    for setting in settings:
+        transfer = pair.dev(setting)
+        if setting in affordable and transfer.id not in results:
+            return None
+        result = results.get(transfer.id)  # None, too, if it diverged
+        ended.append((setting, objectives(transfer, result) if result is not None else {}))
+    return ended
+
+
+def _affordable(pair: Pair, settings: Sequence[Setting]) -> list[Setting]:
+    """The settings that do not cost more than the search allows."""
+    most = pair.task.search.max_flops if pair.task.search else None
+    return [each for each in settings if most is None or transfer_flops(pair.dev(each), valid=True) <= most]
 
 
 def due_trials(pair: Pair, results: Results) -> tuple[list[Trial], bool]:

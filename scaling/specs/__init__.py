@@ -5,16 +5,16 @@ have equal ids on every machine; where the data lie, what a run is called and ho
 (fields marked OUTSIDE).
 """
 
-from scaling.specs.architectures import (
-    Architecture,
-    Hybrid,
-    ResNet,
-    ViT,
-    family,
-    token_stride,
-    whole_patches,
-    without_representation,
+from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.augmentation import (
+    AutoAugment,
+    ColorJitter,
+    RandAugment,
+    RandomErasing,
+    ThreeAugment,
+    TrivialAugment,
 )
+from scaling.specs.code import code_version, named_in, source_version, user_files
 from scaling.specs.data import Dataset, FewShot
 from scaling.specs.evaluations import (
     ALEXNET,
@@ -29,16 +29,36 @@ from scaling.specs.evaluations import (
     data_of,
 )
 from scaling.specs.execution import Execution, Precision
-from scaling.specs.functions import Optimizer, ParameterGroup, ParameterKind, named_function
+from scaling.specs.functions import (
+    Augmentation,
+    Loss,
+    Optimizer,
+    ParameterGroup,
+    ParameterKind,
+    Schedule,
+    check_schedule,
+    factor,
+    named_function,
+)
 from scaling.specs.identity import OUTSIDE, Identified, added, from_json, identity, to_json
+from scaling.specs.models import (
+    Architecture,
+    Count,
+    Custom,
+    family,
+    token_stride,
+    whole_patches,
+    without_representation,
+)
 from scaling.specs.pretraining import Pretrain, Released, Scratch, Upstream
-from scaling.specs.recipe import FINETUNE, MaskedPatches, Recipe, check_batches
+from scaling.specs.recipe import FINETUNE, Augment, MaskedPatches, Recipe, check_batches
 from scaling.specs.search import (
     PARAMETERS,
     Choice,
     Distribution,
     Halving,
     Range,
+    Sampler,
     Search,
     Setting,
     parameters_of,
@@ -57,8 +77,14 @@ __all__ = [
     "ZOO",
     "AnyEvaluation",
     "Architecture",
+    "Augment",
+    "Augmentation",
+    "AutoAugment",
     "Calibration",
     "Choice",
+    "ColorJitter",
+    "Count",
+    "Custom",
     "Dataset",
     "Distribution",
     "Evaluation",
@@ -69,6 +95,7 @@ __all__ = [
     "Hybrid",
     "Identified",
     "LinearProbe",
+    "Loss",
     "MaskedPatches",
     "Optimizer",
     "ParameterGroup",
@@ -76,33 +103,45 @@ __all__ = [
     "Precision",
     "Pretrain",
     "Probe",
+    "RandAugment",
+    "RandomErasing",
     "Range",
     "Recipe",
     "Released",
     "ResNet",
     "Robustness",
+    "Sampler",
+    "Schedule",
     "Scratch",
     "Search",
     "Setting",
     "Study",
     "Task",
+    "ThreeAugment",
     "Transfer",
+    "TrivialAugment",
     "Upstream",
     "ViT",
     "added",
     "check_batches",
     "check_function",
+    "check_schedule",
     "check_sizes",
+    "code_version",
     "data_of",
     "evaluated",
+    "factor",
     "family",
     "from_json",
     "has_classifier",
     "identity",
     "named_function",
+    "named_in",
     "parameters_of",
+    "source_version",
     "to_json",
     "token_stride",
+    "user_files",
     "whole_patches",
     "with_parameters",
     "without_representation",

@@ -1,6 +1,6 @@
 """Architectures as frozen values: Vision Transformer, BiT ResNet, the hybrid of the two, and their axial forms."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from scaling.checks import as_tuples, check, check_numbers, check_types
@@ -132,46 +132,3 @@ class Hybrid:
     @property
     def representation_size(self) -> int | None:
         return self.encoder.representation_size
-
-
-Architecture = ViT | ResNet | Hybrid
-
-
-def family(model: Architecture) -> str:
-    """The family that tables and figures count a model under: its kind, or 'axial'."""
-    match model:
-        case ViT(attention="axial") | ResNet(spatial="axial"):
-            return "axial"
-        case _:
-            return model.kind
-
-
-def token_stride(model: Architecture) -> int | None:
-    """Pixels on a side of the square that one token stands for; None for a ResNet, which has no tokens."""
-    match model:
-        case ViT():
-            return model.patch_size
-        case Hybrid():
-            return model.backbone.stride * model.encoder.patch_size
-        case ResNet():
-            return None
-
-
-def whole_patches(model: Architecture, resolution: int) -> int:
-    """The largest resolution, in pixels, up to this one that whole patches fill: 378 for ViT-H/14 at 384.
-
-    A ResNet takes every resolution as it is.
-    """
-    stride = token_stride(model) or 1
-    return resolution // stride * stride
-
-
-def without_representation(model: Architecture) -> Architecture:
-    """The model without the hidden layer of its head, as it is fine-tuned (§B.1.1 replaces the whole head)."""
-    match model:
-        case ViT():
-            return replace(model, representation_size=None)
-        case Hybrid():
-            return replace(model, encoder=replace(model.encoder, representation_size=None))
-        case ResNet():
-            return model

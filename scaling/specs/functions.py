@@ -1,9 +1,15 @@
-"""What is named by its import path, with plain options: functions and classes of a library or of yours; optimizers."""
+"""What is named by its import path, with plain options: functions and classes of a library or of yours.
 
+Optimizers, losses, schedules and augmentations. `docs/functions.md` has an example of each.
+"""
+
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
+from math import inf
+from numbers import Real
 from typing import Any, Literal
 
 from scaling.checks import as_tuples, check, check_numbers, check_types, named_error, short
@@ -66,6 +72,72 @@ class Optimizer:
         check_numbers(self)
 
 
+@dataclass(frozen=True)
+class Loss:
+    """A loss by its import path, called as `path(logits, targets, **options)` with float tensors [b, K].
+
+    Targets are 1 for an image's label, or its labels, and 0 elsewhere, mixed by MixUp and CutMix; label smoothing is
+    the function's own. It gives the mean over the b images, a tensor without dimensions that gradients flow from.
+    """
+
+    path: str | Callable[..., Any]  # 'module:name', or the function itself
+    options: Options = ()  # named arguments: numbers, texts, truth values, None, and tuples of them
+    version: str = ""  # of your code
+
+    def __post_init__(self) -> None:
+        _as_call(self)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule by its import path, called as `path(step, steps, **options)` for each step from 0 to steps - 1.
+
+    It gives what the peak learning rate is multiplied by, a number of at least 0; a warm-up of the recipe multiplies
+    it further.
+    """
+
+    path: str | Callable[..., Any]  # 'module:name', or the function itself
+    options: Options = ()  # named arguments: numbers, texts, truth values, None, and tuples of them
+    version: str = ""  # of your code
+
+    def __post_init__(self) -> None:
+        _as_call(self)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """An augmentation by its import path, called as `path(image, generator, **options)`.
+
+    The image is a uint8 array [R, R, 3] of its own, which may be changed; the result is one of that form. All random
+    numbers must be the generator's, a `numpy.random.Generator` that is made anew for each image and epoch.
+    """
+
+    path: str | Callable[..., Any]  # 'module:name', or the function itself
+    options: Options = ()  # named arguments: numbers, texts, truth values, None, and tuples of them
+    version: str = ""  # of your code
+
+    def __post_init__(self) -> None:
+        _as_call(self)
+
+
+def factor(schedule: Schedule, step: int, steps: int) -> float:
+    """What a schedule multiplies the peak learning rate by. Raises ValueError for what is no number of at least 0."""
+    function, label = named_function(schedule), f"Schedule {schedule.path}"
+    try:
+        found = function(step, steps, **dict(schedule.options))
+    except Exception as error:  # of any code of the user's
+        raise ValueError(f"{label} fails at step {step} of {steps}: {named_error(error)}") from None
+    number = isinstance(found, Real) and not isinstance(found, bool) and 0 <= float(found) < inf
+    check(number, f"{label} must give a number of at least 0, it gives {short(found)} at step {step} of {steps}")
+    return float(found)
+
+
+def check_schedule(schedule: Schedule, steps: int) -> None:
+    """Raise ValueError unless the schedule gives numbers at the first, the middle and the last step."""
+    for step in (0, steps // 2, steps - 1):
+        factor(schedule, step, steps)
+
+
 def named_function(spec: Any) -> Callable[..., Any]:
     """What the path of a spec means. Raises ValueError, in one line, when it cannot be imported or is no function."""
     module, _, name = spec.path.partition(":")
@@ -73,6 +145,9 @@ def named_function(spec: Any) -> Callable[..., Any]:
     try:
         place: Any = import_module(module)
         found = reduce(getattr, name.split("."), place)
+    except ModuleNotFoundError as error:
+        where = ": its folder must be on PYTHONPATH" if error.name == module.partition(".")[0] else ""
+        raise ValueError(f"{label} cannot be imported: {named_error(error)}{where}") from None
     except Exception as error:  # of any code of the user's
         raise ValueError(f"{label} cannot be imported: {named_error(error)}") from None
     check(callable(found), f"{label} must be a function or class, it is {type(found).__name__}")
@@ -80,9 +155,20 @@ def named_function(spec: Any) -> Callable[..., Any]:
     return function
 
 
+def _as_call(spec: Any) -> None:
+    """Bring the fields of a spec of path, options and version into their form. Raises ValueError for other values."""
+    as_path(spec)
+    as_options(spec)
+    check_types(spec)
+
+
 def as_path(spec: Any) -> None:
-    """Put 'module:name' in place of a function or class in a spec's `path`. Raises ValueError for what has none."""
+    """Put 'module:name' in place of a function or class in a spec's `path`, and of 'FILE.py:name', whose module is
+    called as the file. Raises ValueError for what has none."""
     given = spec.path
+    if isinstance(given, str) and (file := re.fullmatch(r"(?:.*/)?([^/:]+)\.py:(.*)", given)):
+        given = f"{file[1]}:{file[2]}"
+        object.__setattr__(spec, "path", given)
     if callable(given):
         name, module = getattr(given, "__qualname__", ""), getattr(given, "__module__", "")
         check(

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from scaling.checks import check, check_label, check_numbers, check_types
-from scaling.specs.architectures import Architecture, ViT, token_stride
+from scaling.specs.architectures import ViT
 from scaling.specs.data import Dataset, FewShot
 from scaling.specs.identity import OUTSIDE, Identified
+from scaling.specs.models import Architecture, Custom, token_stride
 from scaling.specs.recipe import PRETRAIN, MaskedPatches, Recipe
 
 __all__ = ["Dataset", "FewShot", "Pretrain", "Released", "Scratch", "Upstream"]  # the first two for those who look here
@@ -149,6 +150,9 @@ class Released(Identified):
     def __post_init__(self) -> None:
         check_types(self)
         check_label("name of released weights", self.name)
+        check(
+            not isinstance(self.model, Custom), f"released weights {self.name} must be of a model of ours, not Custom"
+        )
         check(self.source != "", f"released weights {self.name} must have a source, a path or URI, got ''")
 
     @property

@@ -4,8 +4,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from scaling.checks import as_tuples, check, check_numbers, check_types
-from scaling.specs.functions import Optimizer
+from scaling.specs.augmentation import (
+    AutoAugment,
+    ColorJitter,
+    RandAugment,
+    RandomErasing,
+    ThreeAugment,
+    TrivialAugment,
+)
+from scaling.specs.functions import Augmentation, Loss, Optimizer, Schedule
 from scaling.specs.identity import added
+
+Augment = RandAugment | AutoAugment | TrivialAugment | ThreeAugment | ColorJitter | RandomErasing | Augmentation
 
 
 @dataclass(frozen=True)
@@ -19,7 +29,7 @@ class Recipe:
     optimizer: Literal["adamw", "sgd"] | Optimizer = "adamw"  # AdamW, SGD with momentum, or any other by its path
     batch_size: int = 4096  # images per step, over all workers
     warmup_steps: int = 10_000  # steps in which the learning rate rises linearly from 0
-    schedule: Literal["linear", "cosine", "steps", "constant", "rsqrt", "wsd"] = "linear"  # of the learning rate
+    schedule: Literal["linear", "cosine", "steps", "constant", "rsqrt", "wsd"] | Schedule = "linear"  # of the rate
     end_lr: float = 1e-5  # final learning rate of 'linear' (authors' code) and of 'wsd'; the cosine ends at 0
     decay_at: tuple[float, ...] = ()  # for 'steps': shares of the steps after which the learning rate falls to a tenth
     timescale: int | None = field(metadata=added(None), default=None)  # for 'rsqrt': steps until it is 1/sqrt(2)
@@ -31,7 +41,8 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.999)  # decay rates of AdamW's two moments
     dropout: float = 0.0  # probability of dropout, in the encoder of a ViT or hybrid
     grad_clip: float | None = None  # largest global norm of the gradients; None: no clipping
-    loss: Literal["sigmoid", "softmax"] = "sigmoid"  # one sigmoid per class, or one softmax over the classes
+    loss: Literal["sigmoid", "softmax", "focal"] | Loss = "sigmoid"  # a sigmoid per class, a softmax, or of your own
+    focal_gamma: float | None = field(metadata=added(None), default=None)  # for 'focal': less loss where it is sure
     label_smoothing: float = 0.0  # share of the target that is spread evenly over the classes
     mixup: float = 0.0  # alpha of MixUp's Beta distribution, which two images' shares are drawn from; 0: no MixUp
     cutmix: float = field(metadata=added(0.0), default=0.0)  # alpha of CutMix's Beta; beside mixup: evenly by step
@@ -41,9 +52,11 @@ class Recipe:
     min_crop_area: float = 0.05  # smallest share of the image that an inception crop keeps
     resize: int | None = None  # for 'random': pixels on a side that the image is resized to before the crop (BiT)
     flip: bool = True  # mirror half of the training images left to right
+    augment: tuple[Augment, ...] = field(metadata=added(()), default=())  # of the cropped image, in this order
+    repeats: int = field(metadata=added(1), default=1)  # times that each image is in a batch, augmented anew
 
     def __post_init__(self) -> None:
-        as_tuples(self, "betas", "decay_at")
+        as_tuples(self, "betas", "decay_at", "augment")
         check_types(self)
         check(self.batch_size > 0, f"batch_size must be positive, got {self.batch_size}")
         check(self.warmup_steps >= 0, f"warmup_steps must not be negative, got {self.warmup_steps}")
@@ -62,6 +75,18 @@ class Recipe:
             f"decay_at must be increasing shares in (0, 1), got {self.decay_at}",
         )
         check(
+            (self.resize is not None) == (self.crop == "random"),
+            f"resize belongs to crop 'random', got {self.resize} with {self.crop!r}",
+        )
+        check(self.resize is None or self.resize > 0, f"resize must be positive, got {self.resize}")
+        check(0 < self.min_crop_area <= 1, f"min_crop_area must be in (0, 1], got {self.min_crop_area}")
+        self._check_schedule()
+        self._check_loss()
+        self._check_repeats()
+        check_numbers(self)
+
+    def _check_schedule(self) -> None:
+        check(
             bool(self.decay_at) == (self.schedule == "steps"),
             f"decay_at belongs to schedule 'steps', got {self.decay_at} with {self.schedule!r}",
         )
@@ -78,13 +103,24 @@ class Recipe:
             self.decay_shape == "1-sqrt" or share is not None,
             f"decay_shape belongs to schedule 'wsd', got {self.decay_shape!r} with {self.schedule!r}",
         )
+
+    def _check_loss(self) -> None:
+        gamma = self.focal_gamma
+        check(self.loss != "focal" or gamma is not None, "loss 'focal' needs a focal_gamma, such as 2.0")
+        check(self.loss == "focal" or gamma is None, f"focal_gamma belongs to loss 'focal', got {gamma} without it")
+        check(gamma is None or 0 <= gamma <= 100, f"focal_gamma must be 0 to 100, got {gamma}")
+        if isinstance(self.loss, Loss):
+            given = self.label_smoothing
+            check(given == 0, f"label_smoothing is not for Loss {self.loss.path}, which has its options: got {given}")
+
+    def _check_repeats(self) -> None:
+        size, repeats = self.batch_size, self.repeats
+        check(repeats > 0, f"repeats must be positive, got {repeats}")
+        check(size % repeats == 0, f"repeats must divide batch_size: got {repeats} and {size}")
         check(
-            (self.resize is not None) == (self.crop == "random"),
-            f"resize belongs to crop 'random', got {self.resize} with {self.crop!r}",
+            repeats == 1 or self.tied == 1 or size > repeats,
+            f"MixUp and CutMix need two images in a batch: got {repeats} repeats with batch_size {size}",
         )
-        check(self.resize is None or self.resize > 0, f"resize must be positive, got {self.resize}")
-        check(0 < self.min_crop_area <= 1, f"min_crop_area must be in (0, 1], got {self.min_crop_area}")
-        check_numbers(self)
 
     @property
     def tied(self) -> int:

@@ -1,11 +1,12 @@
 """Hyperparameter searches as frozen values: settings of a fine-tuning, spaces of them, and how a space is searched."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 from scaling.checks import MOST, as_tuples, check, check_numbers, check_types
+from scaling.specs.functions import Options, as_options, as_path
 from scaling.specs.identity import Identified
 from scaling.specs.recipe import Recipe
 
@@ -79,24 +80,52 @@ Objective = Literal["dev_top1", "flops"]
 
 
 @dataclass(frozen=True)
+class Sampler:
+    """One of Optuna's samplers by its name, such as 'GPSampler', 'CmaEsSampler' (which needs the package cmaes) or
+    'QMCSampler'; or any by its import path, such as 'my_samplers:Mine'. 'optunahub:AutoSampler' is the hub's.
+
+    It is made with `options`, and with a `seed` where it takes one, and is asked for the trials of a search in their
+    order: its proposals are a function of the search and the results alone, whatever state it has.
+    """
+
+    path: str | Callable[..., Any]  # a name of optuna.samplers, 'module:name', or the class or function itself
+    options: Options = ()  # named arguments: numbers, texts, truth values, None, and tuples of them
+    version: str = ""  # of your code
+
+    def __post_init__(self) -> None:
+        if isinstance(self.path, str) and self.path.isidentifier():
+            object.__setattr__(self, "path", f"optuna.samplers:{self.path}")
+        as_path(self)
+        as_options(self)
+        check_types(self)
+
+
+@dataclass(frozen=True)
 class Search:
     """A hyperparameter search over `space`: names of parameters (base_lr, steps, resolution, fields of Recipe) with
     the values that each may take.
 
-    The sampler 'grid' tries every combination of choices; 'random', 'tpe' (Bergstra et al. 2011) and 'nsga2' (Deb et
-    al. 2002) try `trials` settings. The latter two learn from finished trials. They propose a whole `generation` from
-    the results of the generations before it, so that what they propose does not depend on which trial ends first.
+    The sampler 'grid' tries every combination of choices; 'random', 'tpe' (Bergstra et al. 2011), 'nsga2' (Deb et al.
+    2002) and every `Sampler` try `trials` settings. All but the first two learn from finished trials: they propose a
+    whole `generation` from the results of the generations before it, so that what they propose does not depend on which
+    trial ends first.
 
     With two objectives, dev accuracy and the FLOPs of the fine-tuning, no single setting is best: the Pareto set is
-    kept.
+    kept. Settings that cost more than `max_flops` are not tried, and count as trials.
+
+    `terminate` ends a search when more trials will not pay, after 20 of them: 'regret' when the dev accuracy that is
+    still to be won (the bound of Makarova et al. 2022, §3) is less than the standard error of an accuracy on that many
+    dev images; 'stagnation' when none of the last 20 was better than those before.
     """
 
     space: tuple[tuple[str, Distribution], ...]  # pairs of a parameter's name and its Range or Choice
     trials: int | None = None  # number of settings to try; None for a grid, which tries all combinations
-    sampler: Literal["grid", "random", "tpe", "nsga2"] = "tpe"  # the algorithm that proposes settings
+    sampler: Literal["grid", "random", "tpe", "nsga2"] | Sampler = "tpe"  # the algorithm that proposes settings
     seed: int = 0  # seed of the sampler
     generation: int = 8  # settings that a sampler proposes at a time
     objectives: tuple[Objective, ...] = ("dev_top1",)  # dev accuracy, or dev accuracy against FLOPs
+    max_flops: float | None = None  # FLOPs of a fine-tuning, at most
+    terminate: Literal["never", "regret", "stagnation"] = "never"  # when a search ends before all its trials
 
     def __post_init__(self) -> None:
         as_tuples(self, "space", "objectives")
@@ -122,15 +151,25 @@ class Search:
         else:
             check(
                 self.trials is not None and self.trials > 0,
-                f"trials of a {self.sampler} search must be positive, got {self.trials}",
+                f"trials of a {self.sampler_name} search must be positive, got {self.trials}",
             )
+        check(self.max_flops is None or self.max_flops > 0, f"max_flops must be positive, got {self.max_flops}")
+        check(
+            self.terminate == "never" or (self.learns and len(self.objectives) == 1),
+            f"terminate {self.terminate!r} needs a sampler that learns, and one objective, got {self.sampler_name} and "
+            f"{self.objectives}",
+        )
         check(0 <= self.seed < 2**32, f"seed of a search must be in [0, 2**32), got {self.seed}")
         check_numbers(self)
 
     @property
     def learns(self) -> bool:
         """Whether later trials depend on the results of earlier ones."""
-        return self.sampler in ("tpe", "nsga2")
+        return self.sampler not in ("grid", "random")
+
+    @property
+    def sampler_name(self) -> str:
+        return str(self.sampler.path) if isinstance(self.sampler, Sampler) else self.sampler
 
     @property
     def names(self) -> list[str]:

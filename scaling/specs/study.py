@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from scaling.checks import MOST, as_tuples, check, check_name, check_numbers, check_types
-from scaling.specs.architectures import token_stride, whole_patches
 from scaling.specs.data import Dataset, FewShot
 from scaling.specs.evaluations import AnyEvaluation, Calibration, Robustness, data_of
 from scaling.specs.identity import OUTSIDE, Identified
+from scaling.specs.models import token_stride, whole_patches
 from scaling.specs.pretraining import Pretrain, Released, Scratch, Upstream
 from scaling.specs.recipe import FINETUNE, Recipe
 from scaling.specs.search import Choice, Halving, Search, Setting, with_parameters
@@ -76,7 +76,9 @@ class Task(Identified):
         check(len(self.base_lrs) > 0 or "base_lr" in search.names, f"{label} needs base_lr in its space, or base_lrs")
         if self.halving is not None:
             check("steps" not in search.names, f"{label}: halving does not go with a search of steps")
-            check(not search.learns, f"{label}: halving goes with sampler 'grid' or 'random', not {search.sampler!r}")
+            check(
+                not search.learns, f"{label}: halving goes with sampler 'grid' or 'random', not {search.sampler_name!r}"
+            )
             check(search.objectives == ("dev_top1",), f"{label}: halving goes with one objective")
         for name, values in search.space:
             for value in values.values if isinstance(values, Choice) else (values.low, values.high):

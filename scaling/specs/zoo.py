@@ -6,12 +6,13 @@ Papers: ViT (Dosovitskiy et al. 2021), BiT (Kolesnikov et al. 2020), DeiT (Touvr
 
 from difflib import get_close_matches
 
-from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT
+from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.models import Architecture, Custom
 
 R26 = ResNet((2, 2, 2, 2))
 R50 = ResNet((3, 4, 6, 3))
 R50_16 = ResNet((3, 4, 9))  # stage 4's blocks moved into stage 3 (ViT §4.1)
-ZOO: dict[str, Architecture] = {
+ZOO: dict[str, ViT | ResNet | Hybrid] = {
     # ViT Table 1; name/patch size.  patch, width, depth, MLP, heads, representation
     "ViT-B/16": ViT(16, 768, 12, 3072, 12, 768),
     "ViT-B/32": ViT(32, 768, 12, 3072, 12, 768),
@@ -67,8 +68,13 @@ ZOO: dict[str, Architecture] = {
 
 
 def zoo_model(name: str) -> Architecture:
-    """The architecture called `name`. Raises ValueError, with the names most like it, when there is none."""
+    """The architecture called `name`, or a `Custom` by its path: 'timm:resnet18', 'my_models:convnext'.
+
+    Raises ValueError, with the names most like it, when the zoo has none.
+    """
     if name in ZOO:
         return ZOO[name]
+    if ":" in name:
+        return Custom(name)
     close = get_close_matches(name, ZOO, n=3) or sorted(ZOO)
     raise ValueError(f"no model {name!r} in the zoo; did you mean {', '.join(close)}?")

@@ -10,7 +10,7 @@ from scaling.store.clutter import is_clutter
 from scaling.store.directories import DAMAGED, Committed, commit_directory, open_directory, set_aside
 from scaling.store.errors import LostLeaseError, StorageError
 from scaling.store.lease import lease, lease_holder
-from scaling.store.leftovers import clear_checkpoints, clear_finished, clear_leftovers
+from scaling.store.leftovers import clear_checkpoints, clear_finished, clear_later, clear_leftovers
 from scaling.store.manifest import DamagedError
 from scaling.store.place import check_lasting, check_place
 from scaling.store.provenance import (
@@ -56,6 +56,7 @@ __all__ = [
     "checkpoint_name",
     "clear_checkpoints",
     "clear_finished",
+    "clear_later",
     "clear_leftovers",
     "command_typed",
     "commit_directory",

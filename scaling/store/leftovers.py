@@ -22,6 +22,13 @@ def clear_checkpoints(storage: Storage, unit_id: str) -> None:
         storage.delete(PurePosixPath(checkpoint_name(unit_id)).parent.as_posix())
 
 
+def clear_later(storage: Storage, unit_id: str, step: int) -> None:
+    """Remove the checkpoints of later steps: of a trial whose row is lost, and whose rungs are done again."""
+    for name in begun_checkpoints(storage, unit_id):
+        if int(PurePosixPath(name).name) > step:
+            storage.delete(name)
+
+
 def clear_finished(storage: Storage) -> None:
     """Do what killed processes did not come to: close their accounts, clear the checkpoints of units that have ended.
 

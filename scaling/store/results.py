@@ -69,8 +69,12 @@ def finished_ids(storage: Storage, table: str) -> set[str]:
             if size:
                 finished.add(name.removesuffix(".parquet"))
             else:
-                say([f"{storage.shown(f'{table}/{name}')} is empty: it counts as absent"])
+                _say_empty(storage, f"{table}/{name}")
     return finished
+
+
+def _say_empty(storage: Storage, name: str) -> None:
+    say([f"{storage.shown(name)} is empty: it counts as absent"])
 
 
 def read_row(storage: Storage, table: str, unit_id: str) -> dict[str, Any] | None:
@@ -113,7 +117,10 @@ def _read_file(storage: Storage, table: str, unit_id: str) -> pa.Table | None:
         content = storage.read(name)
     except FileNotFoundError:
         return None
-    return table_of(table, storage.path(name), content) if content else None
+    if not content:
+        _say_empty(storage, name)
+        return None
+    return table_of(table, storage.path(name), content)
 
 
 def table_of(name: str, path: str, content: bytes) -> pa.Table:

@@ -17,7 +17,7 @@ from scaling.training.ledger import NonFiniteLossError, TrainingInterruptedError
 from scaling.training.lion import Lion
 from scaling.training.loop import Report, Trained, Training, microbatches, train
 from scaling.training.muon import Muon
-from scaling.training.objective import Objective, classification
+from scaling.training.objective import Objective, check_loss, classification
 from scaling.training.optim import check_optimizer, learning_rate, make_optimizer, set_learning_rate
 from scaling.training.parameters import described_groups
 from scaling.training.saving import SAVE_SECONDS, Stop
@@ -42,6 +42,7 @@ __all__ = [
     "accuracy",
     "attempt",
     "broadcast",
+    "check_loss",
     "check_optimizer",
     "classification",
     "confidences",

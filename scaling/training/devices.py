@@ -127,11 +127,22 @@ class Device:
         if self.world == 1 or self.kind != "xla":
             return
         self.run()
+        self.share_buffers(module)
         # As one tensor: an exchange for each parameter would wait for the network as often.
         gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
         flat = mean_over_workers(torch.cat([gradient.flatten() for gradient in gradients]), self).to(self.torch)
         for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
+
+    def share_buffers(self, module: nn.Module) -> None:
+        """Give every worker the first one's buffers, such as batch norm's statistics, which each has of its images."""
+        if self.world == 1:
+            return
+        for buffer in module.buffers():
+            value = buffer.cpu() if self.kind == "xla" else buffer
+            dist.broadcast(value, src=0)
+            if value is not buffer:
+                buffer.copy_(value)
 
 
 def local_device(execution: Execution = DEFAULT, threads: int | None = None, *, kind: str | None = None) -> Device:

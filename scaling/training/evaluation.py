@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +14,7 @@ from scaling.checks import check
 from scaling.data.pipeline import Skipped, eval_images_left, prefetched
 from scaling.data.sources import Images
 from scaling.models import (
-    BiTResNet,
     NonFiniteError,
-    VisionTransformer,
     non_finite_origin,
     normalise,
     standardized,
@@ -63,19 +62,23 @@ def accuracy(
 
 
 def features(
-    module: VisionTransformer | BiTResNet,
+    module: nn.Module,
     images: Images,
     indices: Int[np.ndarray, " n"],
     resolution: int,
     device: Device,
 ) -> Float64[np.ndarray, "n D"]:
-    """Representations of the frozen model. Raises NonFiniteError, as `accuracy` does, when some are no numbers."""
+    """Representations of the frozen model, one of `build`'s.
+
+    Raises NonFiniteError, as `accuracy` does, when some are no numbers.
+    """
+    encoder: Any = module  # nn.Module says of no `features` what it is
     parts = []
     bad = torch.zeros((), dtype=torch.float64, device=device.torch)
     broken = _Broken(module, images, resolution, device)
     with _frozen(module, device):
         for x, index in _batches(images, indices, resolution, device, None):
-            parts.append(module.features(x).float())
+            parts.append(encoder.features(x).float())
             bad += broken.count(parts[-1], index)
         broken.refuse(bad.item(), len(indices), "features")
     # float64, because the ridge regression solves a system of equations with them

@@ -133,7 +133,7 @@ def train(
             if state.step in curve_steps:
                 state.add_point(lr)
             # Before the checkpoint: a training that is resumed there goes on after this step, and needs its point.
-            if state.step in evaluated_steps and _evaluate(state, training, ledger):
+            if state.step in evaluated_steps and _evaluate(state, training, device, ledger):
                 break  # early stopping
             if reading and (decision.save or state.step == stop) and state.step < training.steps:
                 state.account = ledger.account(state.step)  # a kill after the save finds it there
@@ -227,8 +227,9 @@ def _coming(step: int, stop: int, evaluated_steps: set[int], decision: Decision)
     return "evaluation" if step in evaluated_steps else "checkpoint" if decision.save else "step"
 
 
-def _evaluate(state: State, training: Training, ledger: Ledger) -> bool:
+def _evaluate(state: State, training: Training, device: Device, ledger: Ledger) -> bool:
     """Put the accuracies into the curve's last point and keep the best weights; whether the training is to end here."""
+    device.share_buffers(state.judged)
     with ledger.doing("evaluating"), evaluated_at(state.step):
         if training.probe is not None:
             state.curve[-1]["fewshot_top1"] = training.probe(state.judged)
@@ -247,6 +248,7 @@ def _evaluate(state: State, training: Training, ledger: Ledger) -> bool:
 def _kept(state: State, device: Device) -> Trained:
     """What was trained, with the weights to keep in the module. Raises NonFiniteLossError for weights that are none."""
     state.finish()
+    device.share_buffers(state.module)
     device.run()
     with evaluated_at(state.step):  # the last step's loss was finite, the weights that it made need not be
         check_finite_weights(state.module.state_dict(), "the weights")

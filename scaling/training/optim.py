@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from scaling.checks import check, named_error
-from scaling.specs import Optimizer, Recipe, named_function
+from scaling.specs import Optimizer, Recipe, Schedule, factor, named_function
 from scaling.training.optimizer_state import load_optimizer, optimizer_tensors
 from scaling.training.parameters import parameter_groups
 
@@ -74,8 +74,8 @@ def learning_rate(step: int, *, base_lr: float, steps: int, recipe: Recipe) -> f
     a cosine to 0. With 'steps' (BiT §3.3) the learning rate falls to a tenth after each share `decay_at` of all steps.
     'rsqrt' is big_vision's: 1 / sqrt(1 + steps since the warm-up / timescale) (Zhai et al. 2022, §2.3). 'wsd' (warm-up,
     stable, decay) stays until the last `decay_share` of the steps, in which it goes to `end_lr` in its `decay_shape`:
-    1-sqrt is 1 - sqrt(share of the decay) (Hägele et al. 2024, §3). The warm-up multiplies any of them by step /
-    warmup_steps. A floor `end_lr` above `base_lr` is ignored.
+    1-sqrt is 1 - sqrt(share of the decay) (Hägele et al. 2024, §3). A `Schedule` of the user's gives a factor of
+    `base_lr`. The warm-up multiplies any of them by step / warmup_steps. A floor `end_lr` above `base_lr` is ignored.
     """
     progress = _share(step - recipe.warmup_steps, steps - recipe.warmup_steps)
     floor = min(recipe.end_lr, base_lr)
@@ -97,6 +97,8 @@ def learning_rate(step: int, *, base_lr: float, steps: int, recipe: Recipe) -> f
             done = _share(step - (steps - decay), decay)
             left = {"linear": 1 - done, "1-sqrt": 1 - math.sqrt(done), "cosine": 0.5 * (1 + math.cos(math.pi * done))}
             lr = floor + (base_lr - floor) * left[recipe.decay_shape]
+        case Schedule():
+            lr = base_lr * factor(recipe.schedule, step, steps)
     return lr * min(1.0, step / recipe.warmup_steps) if recipe.warmup_steps else lr
 
 

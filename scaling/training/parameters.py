@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from scaling.models import is_classifier
 from scaling.specs import Optimizer, ParameterKind, Recipe
 
 # §4.1 does not say what is decayed: kernels, as in the authors' later code. By type, because tables have two axes too.
 LAYERS_WITH_KERNELS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.modules.batchnorm._BatchNorm)
-HEAD = "head."  # how the names of the classifier's parameters begin
 
 
 def kernels(module: nn.Module) -> list[Tensor]:
@@ -74,7 +74,7 @@ def named_kinds(module: nn.Module) -> Iterator[tuple[str, Tensor, ParameterKind]
             elif isinstance(part, LAYERS_WITH_KERNELS):
                 kinds[id(parameter)] = "kernels" if name == "weight" else "biases"
     for name, parameter in module.named_parameters():
-        yield name, parameter, "head" if name.startswith(HEAD) else kinds.get(id(parameter), "embeddings")
+        yield name, parameter, "head" if is_classifier(module, name) else kinds.get(id(parameter), "embeddings")
 
 
 def layer_of(module: nn.Module) -> dict[str, int]:
@@ -89,11 +89,11 @@ def layer_of(module: nn.Module) -> dict[str, int]:
     for name, _ in module.named_parameters():
         parts = name.split(".")
         digits = [place for place, part in enumerate(parts) if part.isdigit()]
-        if digits and not name.startswith(HEAD):
+        if digits and not is_classifier(module, name):
             layers[name] = numbers.setdefault(tuple(parts[: digits[0] + 1]), len(numbers) + 1)
             after.clear()
         else:
             layers[name] = len(numbers)
             after.append(name)
-    last = dict.fromkeys([name for name in layers if name in after or name.startswith(HEAD)], len(numbers) + 1)
+    last = dict.fromkeys([name for name in layers if name in after or is_classifier(module, name)], len(numbers) + 1)
     return layers | last

@@ -11,8 +11,9 @@ from benchmarks import peers, plain
 from benchmarks.train_step import Contestant, Mode, Options, main, make_step, ratio
 from scaling.flops.counts import parameters, train_flops
 from scaling.measure import timing
-from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT
+from scaling.specs.architectures import Hybrid, ResNet, ViT
 from scaling.specs.execution import Execution
+from scaling.specs.models import Architecture
 from scaling.specs.zoo import ZOO
 from scaling.training.devices import local_device
 

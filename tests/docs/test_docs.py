@@ -68,7 +68,7 @@ def there(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The process as a shell in that directory would start it."""
     handler = signal.getsignal(signal.SIGTERM)
     monkeypatch.chdir(place)
-    monkeypatch.setattr(sys, "path", [str(ROOT), *sys.path])
+    monkeypatch.setattr(sys, "path", [str(ROOT), str(place), *sys.path])  # as with PYTHONPATH=.
     yield place
     signal.signal(signal.SIGTERM, handler)
 

@@ -8,22 +8,31 @@ from scaling.specs import (
     ALEXNET,
     FINETUNE,
     KNN,
+    Augmentation,
+    AutoAugment,
     Calibration,
+    ColorJitter,
     Dataset,
     Evaluation,
     EvaluationRun,
     FewShot,
     LinearProbe,
+    Loss,
     MaskedPatches,
     Optimizer,
     ParameterGroup,
     Pretrain,
     Probe,
+    RandAugment,
+    RandomErasing,
     Recipe,
     ResNet,
     Robustness,
+    Schedule,
     Scratch,
     Task,
+    ThreeAugment,
+    TrivialAugment,
     ViT,
 )
 
@@ -37,6 +46,7 @@ TASK = Task("birds", DATA, (0.01,), 20, FINETUNE, resolution=16)
 FEWSHOT = FewShot(DATA, (5,), resolution=16)
 FUNCTION = Evaluation("my_measures:collapse")
 OPTIMIZER, GROUP = Optimizer("torch.optim:NAdam"), ParameterGroup()
+CALLED: list[dict[str, Any]] = [{"path": "other:name"}, {"options": {"by": 0.5}}, {"version": "2"}]
 CHANGED: dict[Any, list[dict[str, Any]]] = {  # each field that is in an id, at a value that is not its default
     RUN.recipe: [
         {"optimizer": "sgd"},
@@ -65,7 +75,42 @@ CHANGED: dict[Any, list[dict[str, Any]]] = {  # each field that is in an id, at 
         {"min_crop_area": 0.5},
         {"crop": "random", "resize": 20},
         {"flip": False},
+        {"schedule": Schedule("my_functions:restarts", {"cycles": 3})},
+        {"loss": Loss("my_functions:margin", {"margin": 0.5})},
+        {"loss": "focal", "focal_gamma": 2.0},
+        {"augment": (RandAugment(),)},
+        {"repeats": 2},
     ],
+    RandAugment(): [
+        {"layers": 3},
+        {"magnitude": 5.0},
+        {"operations": "increasing"},
+        {"std": 0.5},
+        {"probability": 0.5},
+        {"kind": "randaugment"},
+    ],
+    AutoAugment(): [{"kind": "autoaugment"}],
+    TrivialAugment(): [{"kind": "trivialaugment"}],
+    ThreeAugment(): [{"jitter": 0.4}, {"kind": "threeaugment"}],
+    ColorJitter(): [
+        {"brightness": 0.4},
+        {"contrast": 0.4},
+        {"saturation": 0.4},
+        {"hue": 0.1},
+        {"probability": 0.8},
+        {"kind": "colorjitter"},
+    ],
+    RandomErasing(): [
+        {"probability": 0.5},
+        {"min_area": 0.05},
+        {"max_area": 0.4},
+        {"min_aspect": 0.5},
+        {"fill": "grey"},
+        {"kind": "randomerasing"},
+    ],
+    Augmentation("my_functions:fade"): CALLED,
+    Loss("my_functions:margin"): CALLED,
+    Schedule("my_functions:restarts"): CALLED,
     OPTIMIZER: [
         {"path": "timm.optim:Lion"},
         {"options": {"betas": (0.9, 0.98), "amsgrad": True}},
@@ -201,6 +246,14 @@ def _stored(spec: Any) -> Any:
             return _stored(replace(RUN.recipe, optimizer=spec))
         case ParameterGroup():
             return _stored(replace(OPTIMIZER, groups=(spec,)))
+        case Loss():
+            return _stored(replace(RUN.recipe, loss=spec))
+        case Schedule():
+            return _stored(replace(RUN.recipe, schedule=spec))
+        case RandAugment() | AutoAugment() | TrivialAugment() | ThreeAugment() | ColorJitter() | RandomErasing():
+            return _stored(replace(RUN.recipe, augment=(spec,)))
+        case Augmentation():
+            return _stored(replace(RUN.recipe, augment=(spec,)))
         case ViT() | ResNet():
             return Scratch("tiny", spec)
         case Dataset():

@@ -6,7 +6,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.flops.counts import forward_macs, parameters
 from scaling.models.build import build
-from scaling.specs.architectures import Architecture, ResNet
+from scaling.specs.architectures import ResNet
+from scaling.specs.models import Architecture
 
 SIZES = {
     "depths": st.lists(st.integers(1, 2), min_size=1, max_size=3).map(tuple),

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scaling.flops.counts import train_flops
-from scaling.specs.architectures import Architecture, family
 from scaling.specs.identity import to_json
+from scaling.specs.models import Architecture, family
 from scaling.specs.zoo import zoo_model
 
 

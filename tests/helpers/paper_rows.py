@@ -3,8 +3,8 @@
 import hashlib
 import math
 
-from scaling.specs.architectures import family
 from scaling.specs.identity import to_json
+from scaling.specs.models import family
 from scaling.specs.pretraining import Pretrain
 from scaling.specs.study import Study
 from scaling.store.results import write_rows

@@ -5,8 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from scaling.specs.architectures import family
 from scaling.specs.identity import to_json
+from scaling.specs.models import family
 from scaling.specs.study import Transfer
 from scaling.store.schemas import TABLES
 

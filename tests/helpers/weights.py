@@ -12,7 +12,8 @@ from scaling.checkpoints.formats import save_npz
 from scaling.models.build import build
 from scaling.models.resnet import BiTResNet
 from scaling.models.vit import VisionTransformer
-from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT
+from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.models import Architecture
 
 
 @overload
@@ -28,11 +29,12 @@ def random_model(
 ) -> VisionTransformer | BiTResNet:
     """A model with no two parameters alike."""
     torch.manual_seed(seed)
-    model = build(spec, classes, resolution=resolution)
+    model: Any = build(spec, classes, resolution=resolution)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_()
-    return model
+    made: VisionTransformer | BiTResNet = model
+    return made
 
 
 def arrays(model: nn.Module, tmp_path: Path) -> dict[str, np.ndarray]:

@@ -10,7 +10,8 @@ from scaling.checkpoints.upstream import read_weights
 from scaling.data.catalog import ifs
 from scaling.data.resolve import resolve
 from scaling.models.build import build
-from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT
+from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.models import Architecture
 from scaling.specs.pretraining import Pretrain
 from scaling.specs.recipe import Recipe
 from scaling.store import results

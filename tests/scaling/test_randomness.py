@@ -80,6 +80,24 @@ def test_stream_shows_every_image_once_an_epoch(n: int, batch_size: int, seed: i
     assert np.array_equal(epochs, np.arange(steps * batch_size) // n)
 
 
+@settings(max_examples=40)
+@given(st.integers(1, 50), st.integers(1, 20), st.integers(1, 5), st.booleans())
+def test_repeats_are_copies_in_a_batch_and_leave_the_share_of_each_image(
+    n: int, different: int, repeats: int, by_shard: bool
+) -> None:
+    shards = np.array([n // 2, n - n // 2]) if by_shard and n > 1 else None
+    steps = -(-2 * n // different)  # two passes, at least
+    parts = [batch_at(step, different * repeats, n, 3, shards, 1, repeats) for step in range(steps)]
+    for step, (epochs, indices) in enumerate(parts):
+        once = batch_at(step, different, n, 3, shards, 1)
+        assert np.array_equal(indices, np.tile(once[1], repeats))
+        assert np.array_equal(epochs // repeats, np.tile(once[0], repeats))  # a pass takes `repeats` epochs
+    seen = np.concatenate([np.stack(part, 1) for part in parts])
+    assert len(np.unique(seen, axis=0)) == len(seen)  # no copy has the randomness of another
+    first = seen[seen[:, 0] < repeats]
+    assert np.bincount(first[:, 1], minlength=n).tolist() == [repeats] * n
+
+
 def test_epochs_have_orders_of_their_own() -> None:
     a, b = (batch_at(step, 1000, 1000, 0)[1] for step in (0, 1))
     assert (a == b).mean() < 0.01

@@ -55,6 +55,7 @@ def mine(tmp_path: Path) -> Write:
 
 
 OPTIMIZER = "STUDY = Study('s', (replace(RUN, recipe=replace(RUN.recipe, optimizer=Optimizer"
+OF_THE_USER = "STUDY = Study('s', (replace(RUN, recipe=replace(RUN.recipe, "
 MISTAKES = {  # text of the study file, further arguments, what the message must say
     "negative rate": (
         "STUDY = Study('s', (replace(RUN, base_lr=-1.0),))",
@@ -75,6 +76,21 @@ MISTAKES = {  # text of the study file, further arguments, what the message must
         f"{OPTIMIZER}('torch.optim:NAdam', {{'beta': 1}}))),))",
         ("--plan",),
         "Optimizer torch.optim:NAdam cannot be made: TypeError",
+    ),
+    "no such augmentation": (
+        f"{OF_THE_USER}augment=(Augmentation('no_such:fade'),))),))",
+        ("--plan",),
+        "Augmentation no_such:fade cannot be imported: ModuleNotFoundError",
+    ),
+    "loss of a sum": (
+        f"{OF_THE_USER}loss=Loss('tests.helpers.functions:summed'))),))",
+        (),
+        "Loss tests.helpers.functions:summed must be a mean over the images",
+    ),
+    "negative schedule": (
+        f"{OF_THE_USER}schedule=Schedule('tests.helpers.functions:negative'))),))",
+        (),
+        "functions:negative must give a number of at least 0, it gives -0.499 at step 999 of 1000",
     ),
     "batch": (
         "STUDY = Study('s', (RUN,))",

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from scaling.specs.functions import named_function
 from scaling.specs.identity import to_json
+from scaling.specs.models import Custom
 from scaling.specs.pretraining import Pretrain
 from scaling.specs.study import Study
 from scaling.store.storage import Storage
@@ -28,11 +30,11 @@ BEGIN = "from scaling.specs import *\nfrom scaling.data import FASHION\n"
         (BEGIN + "\nViT(4, 30, 2,\n  64, 4)", "mine.py, line 4: ViT width 30 is not a multiple"),
         (
             BEGIN + "def run():\n    return Pretrain('x', 'ViT-B/16', FASHION, 1e-3, 1)\n\nrun()",
-            "mine.py, line 4: model of Pretrain must be ViT, ResNet or Hybrid, got 'ViT-B/16'",
+            "mine.py, line 4: model of Pretrain must be ViT, ResNet, Hybrid or Custom, got 'ViT-B/16'",
         ),
         (
             BEGIN + "import torch\nPretrain('x', torch.nn.ReLU(), FASHION, 1e-3, 1)",
-            "mine.py, line 4: model of Pretrain must be ViT, ResNet or Hybrid, got ReLU()",
+            "mine.py, line 4: model of Pretrain must be ViT, ResNet, Hybrid or Custom, got ReLU()",
         ),
         (BEGIN + "Recipe(batch_size='many')", "mine.py, line 3: batch_size of Recipe must be an integer, got 'many'"),
         (BEGIN + "Study('s', runs=('x',))", "mine.py, line 3: runs of Study must be a tuple of Pretrain, got"),
@@ -121,3 +123,45 @@ def test_a_directory_is_no_study(storage: Storage, tmp_path: Path) -> None:
     (tmp_path / "study.txt").write_text("STUDY = 1")
     with pytest.raises(ValueError, match=r"must be a \.py file that holds STUDY"):
         load_study(str(tmp_path / "study.txt"))
+
+
+OWN = """
+from torch import nn
+from scaling.data import ifs
+from scaling.specs import *
+from {beside} import WIDTH
+
+def build(num_classes, resolution):
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * resolution**2, num_classes))
+
+def run(model):
+    return Pretrain("x", model, ifs(classes=4, images=24, size=16), 1e-3, WIDTH)
+
+STUDY = Study("x", (run(Custom(build)), run(Custom("{file}:build", options={{}}, version="2"))))
+"""
+
+
+def test_a_studys_functions_and_the_modules_beside_it_are_imported_as_a_scripts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    (tmp_path / "beside_it.py").write_text("WIDTH = 8")
+    file = tmp_path / "my_own.py"
+    file.write_text(OWN.format(beside="beside_it", file="my_own.py"))
+    for _ in range(2):
+        study = load_study(str(file))
+        models = [run.model for run in study.runs]
+        assert [model.path for model in models if isinstance(model, Custom)] == ["my_own:build"] * 2
+        assert named_function(models[0])(3, 4)[1].out_features == 3
+
+
+@pytest.mark.parametrize("name", ["test.py", "json.py", "my-own.py"])
+def test_a_file_whose_name_is_taken_holds_no_functions(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other processes would import another module by its name."""
+    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    (tmp_path / "beside_that.py").write_text("WIDTH = 8")
+    (tmp_path / name).write_text(OWN.format(beside="beside_that", file="x.py").replace('"x.py:build"', "build"))
+    with pytest.raises(ValueError, match=f"{re.escape(name)} holds functions that other processes import: rename it"):
+        load_study(str(tmp_path / name))

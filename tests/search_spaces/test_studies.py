@@ -9,7 +9,8 @@ import pytest
 from analysis.accounting.plan import plan_study
 from clusters.hardware.catalogue import chip_named
 from scaling.data.resolve import resolve_study
-from scaling.specs.architectures import Architecture, ResNet, ViT, family
+from scaling.specs.architectures import ResNet, ViT
+from scaling.specs.models import Architecture, family
 from scaling.specs.pretraining import Pretrain
 from scaling.specs.study import Study
 from search_spaces.scales import MINIATURE, PAPER

@@ -1,5 +1,7 @@
 """From images to batches of tensors: crops, the order of the samples, processes that decode."""
 
+from scaling.data.pipeline.augmentation import check_augmentation
+from scaling.data.pipeline.crops import inception_boxes
 from scaling.data.pipeline.loading import Stream, batches
 from scaling.data.pipeline.prefetch import prefetched
 from scaling.data.pipeline.preprocessing import (
@@ -8,7 +10,6 @@ from scaling.data.pipeline.preprocessing import (
     Skipped,
     eval_images,
     eval_images_left,
-    inception_boxes,
     readable,
     train_images,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "Skipped",
     "Stream",
     "batches",
+    "check_augmentation",
     "eval_images",
     "eval_images_left",
     "inception_boxes",

@@ -1,10 +1,10 @@
 """The training images of one worker, batch by batch, each prepared while earlier ones are trained on.
 
-Small images, which lie decoded in memory, are cropped by a thread of this process. Photographs are decoded and cropped
-by loader processes where the worker has cores for them; the batches are the same whatever their number. The processes
-are those of PyTorch's DataLoader, which keeps the order, passes tensors through shared memory and notices when one of
-them dies. They are forked from a server that has done the imports, so that the first training waits for one import and
-later ones for none.
+Small images, which lie decoded in memory, are cropped by a thread of this process. Photographs, and whatever is
+augmented, are made ready by loader processes where the worker has cores for them; the batches are the same whatever
+their number. The processes are those of PyTorch's DataLoader, which keeps the order, passes tensors through shared
+memory and notices when one of them dies. They are forked from a server that has done the imports, so that the first
+training waits for one import and later ones for none.
 
 Memory: batches are uint8. At most AHEAD + 1 of them exist, and PREFETCH blocks of BLOCK images per loader process.
 """
@@ -76,7 +76,8 @@ class Stream:
 
     def samples(self, step: int) -> Samples:
         """The epochs and indices of this worker's share of a step's batch."""
-        batch = batch_at(step, self.recipe.batch_size, len(self.index), self.seed, self.shards, self.window or 1)
+        size, repeats = self.recipe.batch_size, self.recipe.repeats
+        batch = batch_at(step, size, len(self.index), self.seed, self.shards, self.window or 1, repeats)
         epochs, positions = shard(batch, self.rank, self.world, self.recipe.tied)
         return epochs, self.index[positions]
 
@@ -106,6 +107,7 @@ class Stream:
             min_crop_area=self.recipe.min_crop_area,
             resize=self.recipe.resize,
             flip=self.recipe.flip,
+            augment=self.recipe.augment,
             shown=shown,
         )
 
@@ -120,7 +122,7 @@ def batches(
         stop: the step after the last one.
         stream: what to train on.
         skipped: corrupt images are added when their batch is handed out.
-        loaders: number of processes that decode photographs; 0: threads of this process do.
+        loaders: number of processes that decode photographs and augment; 0: threads of this process do.
         targets: computes targets in place of the labels, from the samples' epochs and indices.
 
     Raises CorruptImageError, unless such images are skipped, in place of the batch that holds one.
@@ -128,7 +130,8 @@ def batches(
     images = stream.images
     if not stream.skip and has_small(images):
         _ = images.dense  # decodes all of them now, so that a corrupt one ends the run at its start
-    loaders = 0 if is_small(images) else loaders
+    # Small images alone take less time than their way between processes.
+    loaders = 0 if is_small(images) and not stream.recipe.augment else loaders
     # Without loaders a request is a whole batch, which `train_images` divides among threads itself.
     size = BLOCK if loaders else stream.recipe.batch_size
     requests = (part for step in range(start, stop) for part in _cut(stream.samples(step), size))

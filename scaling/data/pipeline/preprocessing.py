@@ -1,8 +1,8 @@
 """Crops, resizing and flips on the CPU, in uint8; the model's input is scaled to [-1, 1] on the device.
 
 Augmentation is a function of (seed, epoch, index), so it does not depend on how samples are grouped into batches or
-divided among workers. Pre-training crops (inception crop, Szegedy et al. 2015), resizes and flips, nothing else (§4.1
-and the official code); evaluation resizes the whole image to the resolution.
+divided among workers. The paper's pre-training crops (inception crop, Szegedy et al. 2015), resizes and flips, nothing
+else (§4.1 and the official code); a recipe may augment further. Evaluation resizes the whole image to the resolution.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
+from scaling.data.pipeline.augmentation import augment_in_place
+from scaling.data.pipeline.crops import TRIES, inception_boxes, random_crops, whole_boxes
 from scaling.data.sources import (
     SMALL_PIXELS,
     CorruptImageError,
@@ -23,15 +25,14 @@ from scaling.data.sources import (
     decode_reduced,
     image_size,
 )
-from scaling.randomness import Index, below, uniforms
+from scaling.randomness import Index, below, uniforms, words
+from scaling.specs import Augment
 
 T = TypeVar("T")
 Boxes = Callable[[np.ndarray], np.ndarray]  # sizes int64 [n, 2] -> top, left, height, width int64 [n, 4]
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # images uint8 [b, 3, R, R], labels int64 [b]: this worker's share
 Skipped = dict[str, None]  # messages about corrupt images, each once, in the order in which they were found
-TRIES = 10  # crops that are drawn before the whole image is taken, as in the official code
-LOG_ASPECT = np.log(4 / 3)
 BLOCK = 32  # images that a thread or process decodes and resizes at a time
 
 
@@ -46,6 +47,7 @@ def train_images(
     min_crop_area: float = 0.05,
     resize: int | None = None,
     flip: bool = True,
+    augment: tuple[Augment, ...] = (),
     shown: np.ndarray | None = None,
 ) -> torch.Tensor:
     """Augmented images of a batch.
@@ -62,10 +64,12 @@ def train_images(
         min_crop_area: smallest share of the image that an inception crop keeps.
         resize: pixels on a side that the image has before a random crop, at least R.
         flip: mirror half of the images left to right.
-        shown: int64 [n], the images that replace them (`replaced`); crops and flips stay those of `indices`.
+        augment: what is done to each image after that, in this order.
+        shown: int64 [n], the images that replace them (`replaced`); all that is random stays that of `indices`.
 
     Returns:
-        uint8 [n, 3, R, R]. Raises CorruptImageError for an image that cannot be decoded.
+        uint8 [n, 3, R, R]. Raises CorruptImageError for an image that cannot be decoded, ValueError for an
+        augmentation that fails.
     """
     shown = indices if shown is None else shown
 
@@ -77,14 +81,17 @@ def train_images(
             out = _resized(images, shown[part], boxes, resolution)
         elif crop == "random":
             assert resize is not None
-            out = _random_crops(_resized(images, shown[part], _whole, resize), u[:, 1:3], resolution)
+            out = random_crops(_resized(images, shown[part], whole_boxes, resize), u[:, 1:3], resolution)
         else:
-            out = _resized(images, shown[part], _whole, resolution)
+            out = _resized(images, shown[part], whole_boxes, resolution)
         if flip:
             for i in np.flatnonzero(
                 u[:, 0] < 0.5
             ).tolist():  # faster than flipping them all at once by indices or a mask
                 out[i] = out[i].flip(2)
+        if augment:  # seeds are the words after those of the crop and the flip
+            seeds = words(seed, epochs[part], indices[part], 1 + 4 * TRIES + len(augment))[:, 1 + 4 * TRIES :]
+            augment_in_place(out, augment, seeds)
         return out
 
     return _in_blocks(block, images, len(indices), resolution, max(resolution, resize or 0))
@@ -97,7 +104,7 @@ def eval_images(images: Images, indices: np.ndarray, resolution: int) -> torch.T
     """
 
     def block(part: slice) -> torch.Tensor:
-        return _resized(images, indices[part], _whole, resolution)
+        return _resized(images, indices[part], whole_boxes, resolution)
 
     return _in_blocks(block, images, len(indices), resolution, resolution)
 
@@ -151,32 +158,6 @@ def replaced(images: Images, indices: np.ndarray, index: Index, skipped: Skipped
     return shown
 
 
-def inception_boxes(sizes: np.ndarray, u: np.ndarray, min_area: float) -> np.ndarray:
-    """Random parts of images for inception crops: the first of TRIES that fits into the image, or else all of it.
-
-    Args:
-        sizes: height and width, int64 [n, 2].
-        u: uniforms [n, 4 * TRIES].
-        min_area: smallest share of the image's area. The share is uniform, the aspect ratio log-uniform in 3/4 to 4/3.
-
-    Returns:
-        top, left, height, width in pixels, int64 [n, 4].
-    """
-    u = u.reshape(len(u), 4, TRIES)
-    height, width = sizes[:, :1], sizes[:, 1:]
-    area = height * width * (min_area + (1 - min_area) * u[:, 0])
-    aspect = np.exp(LOG_ASPECT * (2 * u[:, 1] - 1))
-    h = np.maximum(np.round(np.sqrt(area / aspect)), 1).astype(np.int64)
-    w = np.maximum(np.round(np.sqrt(area * aspect)), 1).astype(np.int64)
-    # Below 0 for a crop that does not fit, which is not taken.
-    top = (u[:, 2] * (height - h + 1)).astype(np.int64)
-    left = (u[:, 3] * (width - w + 1)).astype(np.int64)
-    fits = (h <= height) & (w <= width)
-    first = fits.argmax(axis=1)
-    boxes = np.stack([top, left, h, w], axis=2)[np.arange(len(u)), first]
-    return np.where(fits.any(axis=1, keepdims=True), boxes, _whole(sizes))
-
-
 @lru_cache(maxsize=8)
 def has_small(images: Images) -> bool:
     """Whether the first image has at most SMALL_PIXELS: then threads and processes cost more than they gain."""
@@ -200,11 +181,6 @@ def _dense(images: Images) -> np.ndarray | None:
         return None
 
 
-def _whole(sizes: np.ndarray) -> np.ndarray:
-    """The boxes of whole images."""
-    return np.concatenate([np.zeros_like(sizes), sizes], axis=1)
-
-
 def _resized(images: Images, indices: np.ndarray, boxes: Boxes, side: int) -> torch.Tensor:
     """Parts of images, resized: uint8 [n, 3, side, side]."""
     dense = _dense(images)
@@ -212,7 +188,7 @@ def _resized(images: Images, indices: np.ndarray, boxes: Boxes, side: int) -> to
         parts = _decoded_parts(images, indices, boxes, side)
     else:
         pixels = dense[indices]
-        if boxes is _whole:
+        if boxes is whole_boxes:
             return _resize(torch.from_numpy(pixels), side)
         where = boxes(np.broadcast_to(np.array(pixels.shape[1:3]), (len(pixels), 2))).tolist()
         parts = (image[top : top + h, left : left + w] for image, (top, left, h, w) in zip(pixels, where, strict=True))
@@ -256,13 +232,6 @@ def _part(data: bytes, whole: list[int], box: list[int], side: int) -> np.ndarra
         return decode(data)[top : top + height, left : left + width]
     rows, columns = ((round(edge / factor) for edge in edges) for edges in ((top, top + height), (left, left + width)))
     return pixels[slice(*rows), slice(*columns)]
-
-
-def _random_crops(x: torch.Tensor, u: np.ndarray, resolution: int) -> torch.Tensor:
-    """Squares of R pixels on a side of x [n, 3, S, S], at the places (row, column) of the uniforms u [n, 2]."""
-    corners = (u * (x.shape[2] - resolution + 1)).astype(np.int64).tolist()
-    pieces = [x[i, :, top : top + resolution, left : left + resolution] for i, (top, left) in enumerate(corners)]
-    return torch.stack(pieces)
 
 
 def _resize(x: torch.Tensor, resolution: int) -> torch.Tensor:

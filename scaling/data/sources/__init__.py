@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from scaling.data.sources.classes import Names, aligned, are_numbers, class_numbers, listed
+from scaling.data.sources.disk_cache import disk_cached
 from scaling.data.sources.encoding import encode_parquet
 from scaling.data.sources.filesystem import read_text
 from scaling.data.sources.ifs import render_ifs
@@ -41,6 +42,7 @@ __all__ = [
     "copies",
     "decode",
     "decode_reduced",
+    "disk_cached",
     "encode_parquet",
     "highest_label",
     "image_size",

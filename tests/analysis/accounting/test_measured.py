@@ -16,7 +16,8 @@ from analysis.figures.end_labels import end_labels
 from clusters.hardware.catalogue import SECONDS_PER_DAY, chip_named
 from scaling.data.resolve import resolve_study
 from scaling.flops.counts import train_flops
-from scaling.specs.architectures import ViT, without_representation
+from scaling.specs.architectures import ViT
+from scaling.specs.models import without_representation
 from scaling.specs.zoo import zoo_model
 from scaling.store import frames, results
 from scaling.store.storage import Storage

@@ -8,7 +8,8 @@ import torch
 from scaling.checkpoints.formats import load_weights, save_npz, save_safetensors
 from scaling.models.positions import GridTables, resize_positions
 from scaling.models.vit import VisionTransformer
-from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT
+from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.models import Architecture
 from tests.helpers.kinds import known
 from tests.helpers.weights import arrays, before_linen, random_model, rename_all, same_weights, write_npz
 

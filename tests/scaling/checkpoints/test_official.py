@@ -19,7 +19,8 @@ import torch
 
 from scaling.checkpoints.formats import load_weights, save_npz
 from scaling.models.build import build
-from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT
+from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.models import Architecture
 from tests.helpers.weights import write_npz
 
 CASES: dict[str, Any] = json.loads((Path(__file__).parent / "official_logits.json").read_text())

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from scaling.checkpoints.formats import load_weights, save_npz, save_safetensors
 from scaling.checkpoints.names import export_weights, layout_entries
 from scaling.models import build
-from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT, without_representation
+from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.models import Architecture, without_representation
 from scaling.specs.zoo import zoo_model
 
 VIT = ViT(patch_size=8, width=12, depth=2, mlp_dim=24, num_heads=3)

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaling.flops.counts import forward_macs, parameters, train_flops
-from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT, without_representation
+from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.models import Architecture, without_representation
 from scaling.specs.zoo import ZOO, zoo_model
 from tests.helpers.costs import RESNETS, check_closed_forms
 from tests.helpers.specs import VIT_FORMS

@@ -7,11 +7,12 @@ import torch
 from scaling import models
 from scaling.models import build, load_pretrained
 from scaling.models.positions import resize_positions
-from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT, without_representation
+from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.models import Architecture, without_representation
 
 VIT = ViT(patch_size=4, width=12, depth=1, mlp_dim=20, num_heads=3, representation_size=12)
 RESNET = ResNet((1, 1), width=8, groups=4)
-SPECS: list[Architecture] = [VIT, RESNET, Hybrid(RESNET, ViT(1, 12, 1, 20, 3, representation_size=12))]
+SPECS: list[ViT | ResNet | Hybrid] = [VIT, RESNET, Hybrid(RESNET, ViT(1, 12, 1, 20, 3, representation_size=12))]
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.kind)
@@ -43,7 +44,7 @@ def test_weights_that_do_not_fit_are_named_and_nothing_changes() -> None:
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.kind)
-def test_one_graph_for_the_compiler(spec: Architecture) -> None:
+def test_one_graph_for_the_compiler(spec: ViT | ResNet | Hybrid) -> None:
     model = build(spec, 5, resolution=32)
     torch.nn.init.normal_(model.head.weight)
     images = torch.randn(2, 3, 32, 32)
@@ -62,4 +63,4 @@ def test_transformers_and_resnets_do_not_import_each_other() -> None:
     assert imported_models("vit.py") == {"layers", "positions"}
     assert imported_models("resnet.py") == {"axial_resnet", "layers"}
     assert imported_models("axial_resnet.py") == {"layers"}
-    assert imported_models("hybrid.py") == {"resnet", "vit"}
+    assert imported_models("build.py") == {"custom", "resnet", "vit"}

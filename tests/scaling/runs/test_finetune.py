@@ -21,6 +21,7 @@ from scaling.runs.pretrain import pretrain
 from scaling.specs.pretraining import Pretrain, Released, Scratch
 from scaling.specs.study import Study, Task, Transfer
 from scaling.store import frames, results
+from scaling.store.results import row_file
 from scaling.store.storage import Storage
 from scaling.training.devices import local_device
 from tests.helpers.specs import at
@@ -136,6 +137,18 @@ def test_weights_from_elsewhere_start_as_the_run_that_made_them(
     ]
     assert rows[0]["dev_loss"] == rows[1]["dev_loss"]
     assert rows[1]["pretrained"]
+
+
+def test_a_trial_whose_row_is_lost_climbs_its_rungs_again(
+    tiny_run: Pretrain, tiny_task: Task, storage: Storage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its checkpoint is of a later rung than the one that it begins with, and is no use."""
+    trial = Transfer(Scratch("tiny", tiny_run.model), replace(tiny_task, steps=9), at(tiny_task, 0.1), 0, "dev")
+    common: dict[str, Any] = {"checkpoint": None, "study": "x", "device": local_device(), "report": ignore}
+    rows = [finetune(trial, storage=storage, until=step, **common) for step in (2, 5)]
+    storage.write(row_file("trial", trial.id), b"")  # as a loss of power may leave it
+    assert [finetune(trial, storage=storage, until=step, **common) for step in (2, 5)] == rows
+    assert "is empty: it counts as absent" in capsys.readouterr().err
 
 
 def test_a_trial_that_pauses_ends_as_one_that_does_not(tiny_run: Pretrain, tiny_task: Task, storage: Storage) -> None:

@@ -37,8 +37,13 @@ def counts(storage: Storage) -> dict[str, tuple[int, int]]:
 
 def test_stages_are_counted_as_rows_come(study: Study, storage: Storage) -> None:
     trials, finals = "dev trials", "final runs"
-    others = {"few-shot probes": (0, 0), "evaluations": (0, 0)}
-    assert counts(storage) == {"pre-training": (0, 1), trials: (0, 4), finals: (0, 4)} | others
+    assert counts(storage) == {
+        "pre-training": (0, 1),
+        trials: (0, 4),
+        finals: (0, 4),
+        "few-shot probes": (0, 0),
+        "evaluations": (0, 0),
+    }
     _, baseline = search_pairs(study)
     for setting, top1 in zip(fixed_settings(baseline), (0.2, 0.4), strict=True):
         results.write_rows(storage, "trial", [trial_row(baseline.dev(setting), top1)])

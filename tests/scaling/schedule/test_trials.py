@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling.schedule.pairs import Pair, fixed_settings
-from scaling.schedule.sampler import Result
+from scaling.flops.counts import transfer_flops
+from scaling.schedule.pairs import Pair, check_units, fixed_settings
+from scaling.schedule.sampler import Result, check_sampler
 from scaling.schedule.trials import Trial, chosen_settings, due_trials, known_settings, pareto, trials_left
 from scaling.specs.architectures import ViT
-from scaling.specs.pretraining import Dataset, Scratch
-from scaling.specs.search import Choice, Halving, Range, Search, Setting
-from scaling.specs.study import Task
+from scaling.specs.pretraining import Dataset, Pretrain, Scratch
+from scaling.specs.search import Choice, Halving, Range, Sampler, Search, Setting
+from scaling.specs.study import Study, Task
+from tests.helpers.specs import RECIPE, TUNING
 
 DATA = Dataset("d", num_classes=3, num_train=100, num_test=10)
 TASK = Task("t", DATA, (0.01, 0.1), 90, resolution=16)
@@ -64,7 +66,14 @@ SEARCHES = {
         search=Search((*SPACE, ("steps", Choice((10, 90)))), 10, "nsga2", 0, 5, ("dev_top1", "flops")),
     ),
 }
+QUASI = Sampler("QMCSampler", {"warn_asynchronous_seeding": False})
+SEARCHES |= {
+    "gp": pair(base_lrs=(), search=Search(SPACE, 9, Sampler("GPSampler", {"n_startup_trials": 3}), generation=3)),
+    "qmc": pair(base_lrs=(), search=Search(SPACE, 7, QUASI, generation=2)),
+    "one that remembers": pair(search=Search(SPACE, 8, Sampler("tests.helpers.samplers:Climbing"), generation=3)),
+}
 COUNTS = {"grid": 3, "product": 2 + 4 - 1, "random": 7, "tpe": 11, "tpe after a grid": 8, "nsga2": 10}
+COUNTS |= {"gp": 9, "qmc": 7, "one that remembers": 10}
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -165,3 +174,72 @@ def test_the_pareto_set_holds_what_no_other_beats(points: list[tuple[int, int]])
 
     assert {of[setting] for setting in kept} == {point for point in points if not beaten(point)}
     assert len({of[setting] for setting in kept}) == len(kept)
+
+
+def test_quasi_random_points_are_not_repeated() -> None:
+    """They have their place in a sequence, which a sampler that began anew for each generation would not know."""
+    known: Known = {}
+    run(SEARCHES["qmc"], known)
+    settings, _ = known_settings(SEARCHES["qmc"], known)
+    assert len({setting.base_lr for setting in settings}) == 7
+
+
+def test_a_sampler_of_ones_own_learns() -> None:
+    known: Known = {}
+    each = pair(base_lrs=(), search=Search(SPACE, 40, Sampler("tests.helpers.samplers:Climbing"), generation=5))
+    run(each, known)
+    values = [score(setting) for setting in known_settings(each, known)[0]]
+    assert sum(values[30:]) / 10 > sum(values[:10]) / 10
+
+
+def test_what_costs_too_much_is_not_tried() -> None:
+    space = (*SPACE, ("steps", Choice((10, 90))))
+    search = Search(space, 12, "tpe", generation=4)
+    cost = transfer_flops(pair().dev(pair().task.own), valid=True) / pair().task.steps * 10
+    cheap = pair(base_lrs=(), search=replace(search, max_flops=2 * cost))
+    known: Known = {}
+    order = run(cheap, known)
+    settings, complete = known_settings(cheap, known)
+    assert complete
+    assert {setting.steps for setting in settings} == {10}
+    assert 0 < len(order) < 12
+    assert chosen_settings(cheap, known) != []
+    run_of = Pretrain("m", ViT(8, 16, 1, 32, 2), replace(DATA, num_train=5000), 1e-3, 1, RECIPE, resolution=16)
+    cheap = pair(base_lrs=(), recipe=TUNING, search=cheap.task.search)
+    study = Study("x", (run_of,), (replace(cheap.task, search=replace(search, max_flops=1.0)),))
+    with pytest.raises(ValueError, match=r"max_flops of task .* at least the .* FLOPs of the cheapest setting"):
+        check_units(study)
+
+
+@pytest.mark.parametrize("terminate", ["regret", "stagnation"])
+def test_a_search_ends_when_more_trials_will_not_pay(terminate: Any) -> None:
+    """The score has a flat top, which a search soon has found; whatever the stops, at the same trial."""
+    search = Search((("base_lr", Range(1e-3, 1.0, log=True)),), 120, "tpe", generation=10, terminate=terminate)
+    each = pair(base_lrs=(), search=search)
+    known: Known = {}
+    order = run(each, known)
+    assert 20 <= len(order) < 120
+    torn: Known = {}
+    for stop in (7, None):
+        run(each, torn, slots=3, seed=5, stop=stop)
+    assert torn == known
+    assert due_trials(each, known) == ([], True)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "says"),
+    [
+        (Sampler("NoSuchSampler"), "Sampler optuna.samplers:NoSuchSampler cannot be imported: AttributeError"),
+        (Sampler("tests.helpers.samplers:none"), "must make a sampler of Optuna's, not 'sampler'"),
+        (Sampler("tests.helpers.samplers:Broken"), "Broken proposes no settings: RuntimeError: two"),
+        (Sampler("GPSampler", {"width": 3}), "GPSampler cannot be made: TypeError: .*width"),
+        (
+            Sampler("optunahub:AutoSampler"),
+            "AutoSampler cannot be loaded: .*: pip install optunahub",
+        ),
+    ],
+)
+def test_what_is_no_sampler_is_one_line(sampler: Sampler, says: str) -> None:
+    with pytest.raises(ValueError, match=says) as raised:
+        check_sampler(Search(SPACE, 3, sampler))
+    assert "\n" not in str(raised.value)

@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 
 from scaling.flops.counts import forward_macs
-from scaling.specs.architectures import Hybrid, ResNet, ViT, family, token_stride
+from scaling.specs.architectures import Hybrid, ResNet, ViT
+from scaling.specs.models import family, token_stride
 from scaling.specs.zoo import ZOO, zoo_model
 
 KINDS = {"vit": ("ViT-micro-S/4", "ViT-micro-M/4", "ViT-micro-L/4")}

@@ -16,9 +16,10 @@ from scaling.checkpoints.upstream import read_weights
 from scaling.flops.counts import pretrain_flops
 from scaling.models.build import build
 from scaling.runs.pretrain import pretrain
-from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT
+from scaling.specs.architectures import Hybrid, ResNet, ViT
 from scaling.specs.execution import Execution
 from scaling.specs.identity import from_json
+from scaling.specs.models import Architecture
 from scaling.specs.pretraining import Pretrain
 from scaling.specs.recipe import Recipe
 from scaling.store import frames, results

@@ -11,8 +11,9 @@ from scaling.models import resnet
 from scaling.models.build import build
 from scaling.models.resnet import StdConv, standardized
 from scaling.randomness import shard
-from scaling.specs.architectures import Architecture, Hybrid, ResNet, ViT
+from scaling.specs.architectures import Hybrid, ResNet, ViT
 from scaling.specs.execution import Execution
+from scaling.specs.models import Architecture
 from scaling.specs.pretraining import Dataset
 from scaling.specs.recipe import Recipe
 from scaling.training import evaluation

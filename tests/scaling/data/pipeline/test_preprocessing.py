@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from scaling.data.pipeline import preprocessing
-from scaling.data.pipeline.preprocessing import eval_images, inception_boxes, train_images
+from scaling.data.pipeline.crops import inception_boxes
+from scaling.data.pipeline.preprocessing import eval_images, train_images
 from scaling.data.sources import encoding, parquet
 from scaling.data.sources import images as sources
 from scaling.data.sources.decoding import decode_reduced
