@@ -5,6 +5,7 @@ import select
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -77,7 +78,10 @@ def test_a_command_that_only_prints_ends_with_its_reader() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
 def test_signals_end_a_command_as_ctrl_c_does(number: signal.Signals) -> None:
-    with subprocess.Popen(command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
+    # Under nohup, where the tests may run, processes are born deaf to SIGHUP.
+    hears = partial(signal.signal, number, signal.SIG_DFL)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command(), stdout=pipe, stderr=pipe, preexec_fn=hears) as started:
         assert started.stdout is not None
         started.stdout.readline()
         started.send_signal(number)
