@@ -133,12 +133,12 @@ def named_loss(spec: Loss, logits: Float[Tensor, "b K"], targets: Float[Tensor, 
 
 def check_loss(spec: Loss, num_classes: int) -> None:
     """Raise ValueError unless the user's loss is a finite mean over the images, which gradients flow from."""
-    label, shape = f"Loss {spec.path}", f"[4, {num_classes}]"
+    function, label, shape = named_function(spec), f"Loss {spec.path}", f"[4, {num_classes}]"
     logits = torch.linspace(-1, 1, 4 * num_classes).view(4, num_classes).requires_grad_()
     targets = F.one_hot(torch.arange(4) % num_classes, num_classes).float()
     try:
         loss, again = (
-            named_function(spec)(x, y, **dict(spec.options))
+            function(x, y, **dict(spec.options))
             for x, y in ((logits, targets), (torch.cat([logits] * 2), torch.cat([targets] * 2)))
         )
     except Exception as error:  # of any code of the user's

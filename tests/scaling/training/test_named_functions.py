@@ -170,6 +170,7 @@ def test_everything_of_the_users_resumes_to_the_bit(tiny_run: Pretrain, tiny_tas
 def test_a_loss_that_cannot_be_used_is_one_line(path: str, options: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)) as raised:
         check_loss(Loss(path, options), 7)
+    assert str(raised.value).count(path) == 1
     assert "\n" not in str(raised.value)
 
 
