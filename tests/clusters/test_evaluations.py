@@ -20,7 +20,7 @@ from scaling.store.storage import Storage
 from tests.helpers import measures
 from tests.helpers.specs import RECIPE, TINY
 
-pytestmark = pytest.mark.usefixtures("cluster")
+pytestmark = [pytest.mark.usefixtures("cluster"), pytest.mark.slow]  # `test_run` has evaluations too
 QUIET = Console(quiet=True)
 
 

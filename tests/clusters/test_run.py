@@ -11,11 +11,13 @@ from rich.console import Console
 from clusters.run import run
 from scaling.console.cli import Machine
 from scaling.schedule.pending import is_finished
+from scaling.specs.evaluations import KNN, Evaluation
 from scaling.specs.pretraining import Dataset, FewShot, Pretrain, Scratch
 from scaling.specs.search import Choice, Halving, Range, Search
 from scaling.specs.study import Study, Task
 from scaling.store import frames, results
 from scaling.store.storage import Storage
+from tests.helpers import measures
 from tests.helpers.specs import RECIPE, TINY, TUNING
 
 pytestmark = pytest.mark.usefixtures("cluster")
@@ -36,7 +38,8 @@ def study(data: Dataset) -> Study:
     tiny = Pretrain("tiny", TINY, data, 1e-3, 1, RECIPE, resolution=16, dev_fraction=0.1)
     task = Task("fractals", data, (0.01, 0.1), 4, TUNING, dev_fraction=0.25, resolution=16)
     few = FewShot(data, shots=(1, 5), resolution=16)
-    return Study("tiny", (tiny,), (task,), (few,), (Scratch("tiny", TINY),), seeds=(0, 1))
+    measured = (KNN(data, resolution=16), Evaluation(measures.sizes, resolution=16))
+    return Study("tiny", (tiny,), (task,), (few,), (Scratch("tiny", TINY),), evaluations=measured, seeds=(0, 1))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +56,8 @@ def test_every_unit_has_its_rows_and_one_attempt(study: Study, done: Storage) ->
     assert found["trial"].height == 2 * 2  # run and control, two rates
     assert found["transfer"].height == 2 * 2  # two seeds
     assert found["fewshot"].height == 2 * 2 * 3
-    units = {"pretrain": 1, "trial": 4, "transfer": 4, "fewshot": 2}
+    assert dict(frames.read_table(done, "metric")["evaluation"].value_counts().rows()).keys() == {"knn", "sizes"}
+    units = {"pretrain": 1, "trial": 4, "transfer": 4, "fewshot": 2, "metric": 4}
     ledger = frames.read_table(done, "attempt")
     assert dict(ledger["kind"].value_counts().rows()) == units
     assert set(ledger["outcome"]) == {"done"}
@@ -81,6 +85,7 @@ def test_an_extended_study_runs_only_what_is_new(study: Study, done: Storage) ->
         "trial": 1 + 1 + 3,  # the new rate for run and control, the grid of the new run
         "transfer": 1 + 1 + 3,  # the new seed for run and control, three of the new run
         "fewshot": 1,
+        "metric": 2,
     }
 
 
@@ -129,7 +134,8 @@ def checkpoints(storage: Storage) -> list[str]:
 def test_a_failed_run_is_recorded_and_the_queue_goes_on(study: Study, tmp_path: Path) -> None:
     storage = Storage.of(tmp_path)
     bad = replace(study.runs[0], name="bad", base_lr=1e3, recipe=replace(study.runs[0].recipe, grad_clip=None))
-    assert run(replace(study, runs=(bad, *study.runs), scratch=(), fewshot=()), storage, QUIET) == 1
+    wanted = replace(study, runs=(bad, *study.runs), scratch=(), fewshot=(), evaluations=())
+    assert run(wanted, storage, QUIET) == 1
     assert results.finished_ids(storage, "pretrain") == {study.runs[0].id}
     assert set(frames.read_table(storage, "transfer")["run_id"]) == {study.runs[0].id}
     (failed,) = frames.read_table(storage, "attempt").filter(outcome="diverged").to_dicts()
