@@ -18,7 +18,6 @@ from rich.console import Console
 from scaling.checks import check
 from scaling.console import Machine, check_flags, command_line, console, helping, said_missing, storage_of
 from scaling.data import resolve_study
-from scaling.schedule import count_study
 from scaling.specs import KNN, LinearProbe, Study, check_batches, data_of, to_json
 from scaling.store import Storage, clear_leftovers, command_typed, lease, read_table, record_command, skipped_images
 from search_spaces.catalog import load_study, select_models
@@ -84,14 +83,15 @@ def main(options: Options) -> int:
     check(options.measured is None or options.utilisation is None, "give --measured or --utilisation: one rate")
     _check_seconds(options.save_seconds)
     study = resolve_study(select_models(load_study(options.study, options.miniature), options.only))
+    # here: what only asks for help does without
+    from scaling.schedule import check_code, check_units, count_study, is_finished, record_code, without_result
+
     study = count_study(study)
     if options.plan:
         return _plan(study, options)
     _check_runnable(study, options)
 
     storage = storage_of(options.storage, _default_storage(options, study.name))
-    from scaling.schedule import check_code, check_units, is_finished, record_code, without_result
-
     code = check_code(study, storage, same=options.same_code)
     finished = is_finished(study, storage, {})
     if not finished:

@@ -82,7 +82,7 @@ def finetune(
             batches=partial(batches, stream=stream, skipped=ledger.skipped, loaders=device.loaders),
             objective=classification(recipe, transfer.seed),
         )
-        if until is not None and device.rank == 0:
+        if until is not None and until < transfer.steps and device.rank == 0:  # at the last one nothing is later
             clear_later(storage, transfer.id, until)
         trained = train(
             module, training, storage=storage, device=device, ledger=ledger, report=report, save_seconds=save_seconds

@@ -29,13 +29,14 @@ def count_study(study: Study) -> Study:
         places = list(dict.fromkeys(_places(run, study)))
         trained = isinstance(run, Pretrain) and bool(places)
         own = places[0] if trained else (ANY_RESOLUTION, ANY_CLASSES)
-        facts = [_facts(run.model, place, own if trained else place) for place in places]
+        code = code_version(run.model)
+        facts = [_facts(run.model, code, place, own if trained else place) for place in places]
         for _, unknown in facts:
             if unknown:
                 notes[f"{run.model.path}: {', '.join(unknown)} cannot be counted: its FLOPs are too few"] = None
         # In one order, so that equal models are equal.
         counts = tuple(sorted((count for count, _ in facts), key=lambda count: (count.resolution, count.num_classes)))
-        return replace(run, model=replace(run.model, counts=counts, fingerprint=_fingerprint(run.model, own)))
+        return replace(run, model=replace(run.model, counts=counts, fingerprint=_fingerprint(run.model, code, own)))
 
     whole = replace(
         study, runs=tuple(counted(run) for run in study.runs), scratch=tuple(counted(each) for each in study.scratch)
@@ -61,7 +62,7 @@ def _resolutions(task: Task) -> set[int]:
     return {*settings, *choices} | ({task.final_resolution} if task.final_resolution else set())
 
 
-def _facts(model: Custom, place: Place, trained: Place) -> tuple[Count, Sequence[str]]:
+def _facts(model: Custom, code: str, place: Place, trained: Place) -> tuple[Count, Sequence[str]]:
     """What it costs at a place, where weights that were trained at another one must fit."""
 
     def made() -> dict[str, np.ndarray]:
@@ -73,11 +74,11 @@ def _facts(model: Custom, place: Place, trained: Place) -> tuple[Count, Sequence
         numbers = [count.parameters, count.classifier, count.macs, count.macs_valid]
         return {"numbers": np.array(numbers, np.int64), "unknown": np.array(unknown, np.str_)}
 
-    facts = _kept(model, ("count", *place, *trained), made)
+    facts = _kept(model, code, ("count", *place, *trained), made)
     return Count(*place, *facts["numbers"].tolist()), facts["unknown"].tolist()
 
 
-def _fingerprint(model: Custom, place: Place) -> str:
+def _fingerprint(model: Custom, code: str, place: Place) -> str:
     """Raises ValueError when the model says another one, such as that of a stored study."""
 
     def made() -> dict[str, np.ndarray]:
@@ -86,7 +87,7 @@ def _fingerprint(model: Custom, place: Place) -> str:
         resolution, num_classes = place
         return {"fingerprint": np.array([fingerprint(model, num_classes, resolution)], np.str_)}
 
-    found = str(_kept(model, ("fingerprint", *place), made)["fingerprint"][0])
+    found = str(_kept(model, code, ("fingerprint", *place), made)["fingerprint"][0])
     check(
         model.fingerprint in (None, found),
         f"{model.path} has parameters of other names or shapes than when the study was made, in {model.fingerprint}: "
@@ -95,9 +96,9 @@ def _fingerprint(model: Custom, place: Place) -> str:
     return found
 
 
-def _kept(model: Custom, what: tuple[object, ...], made: Any) -> dict[str, np.ndarray]:
-    """What was found out of this model on this machine before, as long as its code is the same."""
+def _kept(model: Custom, code: str, what: tuple[object, ...], made: Any) -> dict[str, np.ndarray]:
+    """What was found out of this model on this machine before, with this version of its code."""
     from scaling.data.sources import disk_cached  # here: a study without such models opens nothing
 
-    key = ("custom", 1, model.path, model.options, model.version, code_version(model), *what)
+    key = ("custom", 1, model.path, model.options, model.version, code, *what)
     return dict(disk_cached(key, made))

@@ -85,7 +85,7 @@ class Loss:
     version: str = ""  # of your code
 
     def __post_init__(self) -> None:
-        _as_call(self)
+        as_call(self)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Schedule:
     version: str = ""  # of your code
 
     def __post_init__(self) -> None:
-        _as_call(self)
+        as_call(self)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Augmentation:
     version: str = ""  # of your code
 
     def __post_init__(self) -> None:
-        _as_call(self)
+        as_call(self)
 
 
 def factor(schedule: Schedule, step: int, steps: int) -> float:
@@ -155,7 +155,7 @@ def named_function(spec: Any) -> Callable[..., Any]:
     return function
 
 
-def _as_call(spec: Any) -> None:
+def as_call(spec: Any) -> None:
     """Bring the fields of a spec of path, options and version into their form. Raises ValueError for other values."""
     as_path(spec)
     as_options(spec)

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any, Literal
 
 from scaling.checks import MOST, as_tuples, check, check_numbers, check_types
-from scaling.specs.functions import Options, as_options, as_path
+from scaling.specs.functions import Options, as_call
 from scaling.specs.identity import Identified
 from scaling.specs.recipe import Recipe
 
@@ -95,9 +95,7 @@ class Sampler:
     def __post_init__(self) -> None:
         if isinstance(self.path, str) and self.path.isidentifier():
             object.__setattr__(self, "path", f"optuna.samplers:{self.path}")
-        as_path(self)
-        as_options(self)
-        check_types(self)
+        as_call(self)
 
 
 @dataclass(frozen=True)

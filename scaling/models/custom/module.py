@@ -73,7 +73,7 @@ def _rows(x: Any) -> Any:
 def custom_model(model: Custom, num_classes: int, resolution: int) -> CustomModel:
     """The module of a spec, with fresh weights or timm's. Raises ValueError, in one line, when it cannot be made."""
     made = _made(model, num_classes, resolution, pretrained=model.pretrained)
-    classifier = frozenset(f"model.{name}" for name in _classifier(_drawn(model), num_classes, resolution))
+    classifier = _classifier(_drawn(model), num_classes, resolution)
     if not model.pretrained:
         return CustomModel(made, classifier)
     wanted: Any = made
@@ -82,10 +82,7 @@ def custom_model(model: Custom, num_classes: int, resolution: int) -> CustomMode
 
 def custom_outline(model: Custom, num_classes: int, resolution: int) -> CustomModel:
     """The module with names and shapes alone, on the meta device."""
-    return CustomModel(
-        _outlined(model, num_classes, resolution),
-        frozenset(f"model.{name}" for name in _classifier(_drawn(model), num_classes, resolution)),
-    )
+    return CustomModel(_outlined(model, num_classes, resolution), _classifier(_drawn(model), num_classes, resolution))
 
 
 def _drawn(model: Custom) -> tuple[str, Any]:
@@ -109,7 +106,7 @@ def _classifier(drawn: tuple[str, Any], num_classes: int, resolution: int) -> fr
         f"Custom {path} must have one layer whose shape follows num_classes, its classifier; it has "
         f"{', '.join(sorted(layers)) or 'none'}",
     )
-    return names
+    return frozenset(f"model.{name}" for name in names)  # as `CustomModel` has them
 
 
 def _outlined(model: Custom, num_classes: int, resolution: int) -> nn.Module:
